@@ -1,0 +1,12 @@
+"""envzoo: reinforcement-learning environments in which information, entropy and history matter, and a zoo of agents.
+
+Importing it registers the environments with Gymnasium (`gymnasium.make("envzoo/GridCoverage-v0")`) and imports none
+of them, nor PyTorch; agents live in `envzoo.agents`.
+"""
+
+from envzoo.registration import register_all
+from envzoo.version import __version__
+
+register_all()
+
+__all__ = ["__version__"]

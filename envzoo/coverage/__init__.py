@@ -1,0 +1,1 @@
+"""Environments that reward coverage: set functions with diminishing returns."""

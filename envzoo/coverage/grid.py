@@ -1,0 +1,79 @@
+"""Grids as tables: moves, and the disc of cells that each cell covers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from envzoo.errors import EnvzooError, unknown
+
+# (rows, columns) of the actions 0 stay, 1 right, 2 down, 3 left, 4 up.
+MOVES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
+
+_PAPER_DISCS = {"paper": 1, "paper_large": 2}
+
+
+def next_cells(rows: int, columns: int) -> np.ndarray:
+    """Where each action leads from each cell, int64 (rows * columns, 5); moves off the grid stay."""
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    table = np.empty((rows * columns, len(MOVES)), np.int64)
+    for action, (down, right) in enumerate(MOVES):
+        inside = (row + down >= 0) & (row + down < rows) & (column + right >= 0) & (column + right < columns)
+        table[:, action] = np.where(inside, (row + down) * columns + column + right, row * columns + column)
+    return table
+
+
+def disc_table(rows: int, columns: int, disc: str, radius: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """The cells covered from each cell.
+
+    Args:
+        rows: Rows of the grid.
+        columns: Columns of the grid.
+        disc: "square" (half-width `radius`), "paper" (2x2 block to the lower right) or "paper_large" (3x3 block).
+        radius: Half-width of the square disc, None for 1; must be None for the paper's discs.
+
+    Returns:
+        Cells int64 (rows * columns, largest disc), each row filled up with the cell itself, and the sizes int64
+        (rows * columns,).
+
+    Raises:
+        UnknownNameError: For an unknown disc.
+        EnvzooError: For a radius that is not a whole number, or given with a disc that has none.
+    """
+    if disc not in ("square", *_PAPER_DISCS):
+        raise unknown("disc", disc, ("square", *_PAPER_DISCS))
+    if disc == "square":
+        radius = 1 if radius is None else radius
+        if not isinstance(radius, int | np.integer) or isinstance(radius, bool) or radius < 0:
+            raise EnvzooError(f"radius is {radius!r}; expected a whole number of at least 0")
+        first, last = -int(radius), int(radius)
+    else:
+        if radius is not None:
+            raise EnvzooError(
+                f"radius is {radius!r} but disc {disc!r} has a fixed size; expected disc='square' or no radius"
+            )
+        first, last = 0, _PAPER_DISCS[disc]
+    offsets = range(first, last + 1)
+    lists = [
+        [
+            (row + down) * columns + column + right
+            for down in offsets
+            for right in offsets
+            if 0 <= row + down < rows and 0 <= column + right < columns
+        ]
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    sizes = np.array([len(cells) for cells in lists], np.int64)
+    table = np.repeat(np.arange(rows * columns)[:, None], sizes.max(), axis=1)
+    for cell, cells in enumerate(lists):
+        table[cell, : len(cells)] = cells
+    return table, sizes
+
+
+def covered_cells(table: np.ndarray, visited: Iterable[int]) -> np.ndarray:
+    """Which cells the discs of the `visited` cells cover, bool (cells,), for the table of `disc_table`."""
+    covered = np.zeros(len(table), np.bool_)
+    covered[table[list(visited)].ravel()] = True
+    return covered

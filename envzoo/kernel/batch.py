@@ -1,0 +1,267 @@
+"""The engine behind both faces: a batch of episodes held as a struct of arrays, moved by the definition's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+
+from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, unknown
+from envzoo.kernel.check import ActionCheck
+from envzoo.kernel.definition import Definition, allocate
+from envzoo.kernel.stream import keys
+
+# Fields that every episode has besides the definition's; part of the captured state.
+COMMON_FIELDS = ("streams", "elapsed", "needs_reset")
+
+
+@njit(cache=True)
+def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
+    """Count the step, apply the time limit, mark what ended; returns the number of episodes that ended."""
+    ended = 0
+    for i in range(where.size):
+        if where[i]:
+            elapsed[i] += 1
+            truncated[i] = elapsed[i] >= limit
+            needs_reset[i] = terminated[i] or truncated[i]
+            ended += needs_reset[i]
+    return ended
+
+
+class Batch:
+    """`num_envs` episodes of one environment.
+
+    Both faces are thin layers over this class; it knows nothing of autoreset modes.
+
+    Args:
+        definition: The environment.
+        num_envs: Number of episodes.
+        max_episode_steps: After this many steps an episode is truncated; None for never.
+
+    Attributes:
+        state: The definition's NamedTuple of arrays.
+        streams: Random streams, uint64 (num_envs, 2).
+        elapsed: Steps taken in the current episode, int64 (num_envs,).
+        needs_reset: True where the episode has ended or was never started, bool (num_envs,).
+        started: Whether all episodes have been started (or restored) once.
+
+    Raises:
+        EnvzooError: When num_envs or max_episode_steps is not a positive integer.
+        UnsupportedSpaceError: When the definition's spaces are not ones that the base can hold in arrays.
+    """
+
+    def __init__(self, definition: Definition, num_envs: int, max_episode_steps: int | None) -> None:
+        for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not (whole and value >= 1) and not (name == "max_episode_steps" and value is None):
+                raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least 1")
+        self.definition = definition
+        self.num_envs = int(num_envs)
+        self.state = allocate(definition.state, self.num_envs)
+        self.streams = np.zeros((self.num_envs, 2), np.uint64)
+        # Episodes that are never given a seed are seeded by the operating system.
+        self.streams[:, 0] = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
+        self.elapsed = np.zeros(self.num_envs, np.int64)
+        self.needs_reset = np.ones(self.num_envs, np.bool_)
+        self.started = False
+        self.everyone = np.ones(self.num_envs, np.bool_)
+        self._limit = np.iinfo(np.int64).max if max_episode_steps is None else int(max_episode_steps)
+        self._check_actions = ActionCheck(definition.action_space)
+        self._observation_layout = _observation_layout(definition)
+        self._is_dict = isinstance(definition.observation_space, spaces.Dict)
+        self._info_names = getattr(definition.infos, "_fields", ())
+        self._no_options = definition.options({}, self.num_envs)
+
+    # ---------------------------------------------------------------- moving
+
+    def seed(self, seeds: Sequence[int | None], where: np.ndarray) -> None:
+        """Give the episodes marked in `where` new streams; those whose seed is None go on with the stream they have.
+
+        Raises:
+            EnvzooError: When a seed is not a non-negative integer.
+        """
+        for i in np.flatnonzero(where):
+            if seeds[i] is None:
+                continue
+            if not isinstance(seeds[i], int | np.integer) or isinstance(seeds[i], bool) or seeds[i] < 0:
+                raise EnvzooError(f"seed {seeds[i]!r} is not usable; expected an integer of at least 0")
+        chosen = np.array([i for i in np.flatnonzero(where) if seeds[i] is not None], np.int64)
+        self.streams[chosen, 0] = keys(np.array([int(seeds[i]) % 2**64 for i in chosen], np.uint64))
+        self.streams[chosen, 1] = 0
+
+    def read_options(self, options: Mapping[str, Any] | None) -> tuple:
+        """The reset kernel's options from the caller's.
+
+        Raises:
+            UnknownNameError: For an option that the environment does not have.
+            EnvzooError: For a value that it cannot use.
+        """
+        if not options:
+            return self._no_options
+        for name in options:
+            if name not in self.definition.option_names:
+                raise unknown("reset option", name, self.definition.option_names)
+        return self.definition.options(options, self.num_envs)
+
+    def reset(self, where: np.ndarray, infos: tuple, options: tuple | None = None) -> None:
+        """Start the episodes marked in `where`; their infos are written into `infos`."""
+        self.definition.kernels.reset(
+            self.definition.parameters,
+            self.state,
+            self.streams,
+            where,
+            self._no_options if options is None else options,
+            infos,
+        )
+        self.elapsed[where] = 0
+        self.needs_reset[where] = False
+
+    def check_actions(self, actions: Any) -> np.ndarray:
+        """The actions as the kernels take them; see `ActionCheck`."""
+        return self._check_actions(actions, self.num_envs)
+
+    def step(
+        self, actions: np.ndarray, where: np.ndarray, infos: tuple
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """One step of the episodes marked in `where`.
+
+        Returns:
+            Rewards (num_envs,) float64, terminated and truncated (num_envs,) bool, all fresh and zero outside
+            `where`, and the number of episodes that ended.
+        """
+        rewards = np.zeros(self.num_envs)
+        terminated = np.zeros(self.num_envs, np.bool_)
+        truncated = np.zeros(self.num_envs, np.bool_)
+        definition = self.definition
+        definition.kernels.step(
+            definition.parameters, self.state, self.streams, where, actions, rewards, terminated, infos
+        )
+        ended = _close_step(where, self._limit, self.elapsed, terminated, truncated, self.needs_reset)
+        return rewards, terminated, truncated, ended
+
+    def require_started(self) -> None:
+        """Raises ResetNeededError when some episode was never started."""
+        if not self.started:
+            raise ResetNeededError("step was called before the first reset; call reset first")
+
+    # ------------------------------------------------------------ looking at
+
+    def observe(self) -> np.ndarray | dict[str, np.ndarray]:
+        """The current observations, fresh arrays (num_envs, ...)."""
+        definition = self.definition
+        if self._is_dict:
+            observation = allocate(self._observation_layout, self.num_envs)
+            definition.kernels.observe(definition.parameters, self.state, observation)
+            return dict(zip(observation._fields, observation, strict=True))
+        observation = np.zeros(self.num_envs, self._observation_layout)
+        definition.kernels.observe(definition.parameters, self.state, observation)
+        return observation
+
+    def new_infos(self) -> tuple:
+        """Fresh arrays for one reset or step."""
+        return allocate(self.definition.infos, self.num_envs)
+
+    def info_dict(self, infos: tuple, where: np.ndarray | None = None) -> dict[str, Any]:
+        """Infos in the format of Gymnasium's vector environments: each array beside its mask `_name`."""
+        result: dict[str, Any] = {}
+        for name, array in zip(self._info_names, infos, strict=True):
+            result[name] = array
+            result["_" + name] = (self.everyone if where is None else where).copy()
+        return result
+
+    def episode(self, i: int) -> tuple:
+        """The state of episode i: the definition's NamedTuple with unbatched fields (views)."""
+        return type(self.state)._make(array[i] for array in self.state)
+
+    # --------------------------------------------------- capture and restore
+
+    def get_state(self, indices: Any = None) -> dict[str, np.ndarray]:
+        """Copies of everything that decides how the chosen episodes go on; leading dimension: their number.
+
+        Args:
+            indices: Episode numbers; None for all.
+
+        Raises:
+            EnvzooError: When an index is not an episode's.
+        """
+        rows = self._rows(indices)
+        return {name: array[rows].copy() for name, array in self._fields().items()}
+
+    def set_state(self, state: Mapping[str, np.ndarray], indices: Any = None) -> None:
+        """Restore what `get_state` gave; a state of one episode is copied into every chosen one.
+
+        Raises:
+            EnvzooError: When a field is missing, unknown, or of another shape or dtype; nothing is changed then.
+        """
+        rows = self._rows(indices)
+        fields = self._fields()
+        if not isinstance(state, Mapping):
+            raise EnvzooError(f"the state is a {type(state).__name__}; expected the dict that get_state returns")
+        for name in state:
+            if name not in fields:
+                raise unknown("field of the state", name, fields)
+        lengths = set()
+        for name, array in fields.items():
+            if name not in state:
+                raise EnvzooError(f"the state has no field {name!r}; expected {', '.join(fields)}")
+            given = np.asarray(state[name])
+            if given.dtype != array.dtype or given.shape[1:] != array.shape[1:] or given.ndim != array.ndim:
+                raise EnvzooError(
+                    f"field {name!r} of the state is {given.dtype} of shape {given.shape}; expected {array.dtype} of "
+                    f"shape {('episodes', *array.shape[1:])}".replace("'", "")
+                )
+            lengths.add(len(given))
+        if lengths - {1} and lengths != {len(rows)}:
+            raise EnvzooError(
+                f"the state holds {' and '.join(map(str, sorted(lengths)))} episodes; expected {len(rows)}, or 1 to be "
+                "copied into all"
+            )
+        for name, array in fields.items():
+            array[rows] = state[name]
+        # Restoring every episode is as good as a reset; restoring some leaves the others as they were.
+        self.started = self.started or len(np.unique(rows)) == self.num_envs
+
+    def _fields(self) -> dict[str, np.ndarray]:
+        own = {} if not self.state else self.state._asdict()
+        return {**own, **{name: getattr(self, name) for name in COMMON_FIELDS}}
+
+    def _rows(self, indices: Any) -> np.ndarray:
+        if indices is None:
+            return np.arange(self.num_envs)
+        rows = np.atleast_1d(np.asarray(indices))
+        if rows.dtype == np.bool_ and rows.shape == (self.num_envs,):
+            rows = np.flatnonzero(rows)
+        if (
+            rows.ndim != 1
+            or rows.dtype.kind not in "iu"
+            or (rows.size and not (0 <= rows.min() <= rows.max() < self.num_envs))
+        ):
+            raise EnvzooError(
+                f"indices {indices!r} are not usable; expected episode numbers from 0 to {self.num_envs - 1}"
+            )
+        return rows
+
+
+def _observation_layout(definition: Definition) -> Any:
+    """The dtype of one observation, or for a Dict space the definition's NamedTuple of dtypes."""
+    space = definition.observation_space
+    if not isinstance(space, spaces.Dict):
+        return _dtype_of(space)
+    if definition.observation_type is None or set(definition.observation_type._fields) != set(space.spaces):
+        raise UnsupportedSpaceError(
+            f"{type(definition).__name__}.observation_type must be a NamedTuple with the fields "
+            f"{', '.join(space.spaces)}"
+        )
+    return definition.observation_type(**{name: _dtype_of(part) for name, part in space.spaces.items()})
+
+
+def _dtype_of(space: spaces.Space) -> np.dtype:
+    if not isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+        raise UnsupportedSpaceError(
+            f"observation space {space} is not supported by the kernel base; expected Box, Discrete, MultiDiscrete, "
+            "MultiBinary or a flat Dict of these"
+        )
+    return np.dtype((space.dtype, space.shape))

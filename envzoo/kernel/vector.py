@@ -1,0 +1,238 @@
+"""The vector face: many episodes as a `gymnasium.vector.VectorEnv`, with no Python per episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envzoo.errors import EnvzooError, ResetNeededError, unknown
+from envzoo.kernel.batch import Batch
+from envzoo.kernel.definition import Definition, build
+from envzoo.kernel.drawing import tile
+
+
+class KernelVectorEnv(VectorEnv):
+    """A `gymnasium.vector.VectorEnv` over one batch; subclass it and set `definition_class`.
+
+    Episode i of a batch reset with `seed=s` is bit for bit the single environment reset with `seed=s + i`, whatever
+    the number of episodes. Every array that `reset` and `step` return is fresh and may be kept.
+
+    Args:
+        num_envs: Number of episodes.
+        autoreset_mode: NEXT_STEP (the step after an episode's end resets it, ignoring the action), SAME_STEP (the
+            ending step resets it; `infos` then hold `final_obs` and `final_info` as from Gymnasium's SyncVectorEnv) or
+            DISABLED (the caller resets with a mask); the enum or its value as a string ("NextStep", ...).
+        max_episode_steps: Truncate episodes after this many steps; None for never.
+        render_mode: None; "rgb_array": `render` gives one image with a tile for each of the first `render_tiles`
+            episodes; "rgb_array_each": a tuple with an image of every episode, which is what Gymnasium's vector
+            wrappers (RecordVideo, HumanRendering) ask for.
+        render_tiles: How many episodes "rgb_array" shows.
+        **parameters: The environment's own arguments; see its definition class.
+
+    Attributes:
+        final_observation: The batched observations that the latest step led to, before any reset within that step.
+            In SAME_STEP mode it holds the last observation of the episodes that just ended, without the object arrays
+            of `infos["final_obs"]`; where no episode ended it equals what `step` returned. Read it, do not write it.
+
+    Raises:
+        UnknownNameError: For an unknown mode or argument.
+        EnvzooError: For a number of episodes or steps that is not positive.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "rgb_array_each"], "render_fps": 5}
+    definition_class: ClassVar[type[Definition]]
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        render_tiles: int = 16,
+        **parameters: Any,
+    ) -> None:
+        values = [mode.value for mode in AutoresetMode]
+        if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in values:
+            raise unknown("autoreset mode", autoreset_mode, values)
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.render_mode = render_mode
+        self.render_tiles = render_tiles
+        self.definition = build(self.definition_class, parameters)
+        self._batch = Batch(self.definition, num_envs, max_episode_steps)
+        self.num_envs = self._batch.num_envs
+        self.metadata = {
+            **self.metadata,
+            "render_fps": self.definition.render_fps,
+            "autoreset_mode": self.autoreset_mode,
+        }
+        self.single_observation_space = self.definition.observation_space
+        self.single_action_space = self.definition.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.final_observation: np.ndarray | dict[str, np.ndarray] | None = None
+        # Whether some episode waits for its reset: saves a pass over the flags in the common step.
+        self._pending = False
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start all episodes, or those marked in `options["reset_mask"]`.
+
+        Args:
+            seed: An int s gives episode i the seed s + i; a sequence gives each its own; None (also within the
+                sequence) goes on with the streams the episodes have.
+            options: The environment's reset options, each one value for all or an array with one value per episode;
+                and `reset_mask`, bool (num_envs,), which leaves the unmarked episodes as they are.
+
+        Raises:
+            UnknownNameError: For an unknown option.
+            EnvzooError: For a seed, mask or option value that is not usable.
+            ResetNeededError: For a mask before every episode was started once.
+        """
+        batch = self._batch
+        options = dict(options or {})
+        where = self._read_mask(options.pop("reset_mask")) if "reset_mask" in options else batch.everyone
+        read = batch.read_options(options)
+        if seed is not None:
+            batch.seed(self._read_seed(seed), where)
+            super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
+        infos = batch.new_infos()
+        batch.reset(where, infos, read)
+        batch.started = True
+        self._pending = bool(batch.needs_reset.any())
+        self.final_observation = observation = batch.observe()
+        return observation, batch.info_dict(infos, where)
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One step of every episode.
+
+        Args:
+            actions: One action per episode, (num_envs, ...), all within the action space, also those of episodes that
+                this step only resets.
+
+        Returns:
+            Observations (num_envs, ...), rewards (num_envs,) float64, terminated and truncated (num_envs,) bool, and
+            infos: arrays (num_envs, ...) beside their masks `_name`.
+
+        Raises:
+            InvalidActionError: When an action lies outside the action space; no episode has moved then.
+            ResetNeededError: Before the first reset; and unless the mode is NEXT_STEP, when an episode has ended and
+                was not reset.
+        """
+        batch = self._batch
+        batch.require_started()
+        actions = batch.check_actions(actions)
+        infos = batch.new_infos()
+        where = batch.everyone
+        if self._pending:
+            where = self._reset_pending(infos)
+        rewards, terminated, truncated, ended = batch.step(actions, where, infos)
+        self.final_observation = observation = batch.observe()
+        info: dict[str, Any] = {}
+        if ended and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            info = self._final_info(infos)
+            batch.reset(batch.needs_reset.copy(), infos)
+            observation = batch.observe()
+        else:
+            self._pending = ended > 0
+        info.update(batch.info_dict(infos))
+        return observation, rewards, terminated, truncated, info
+
+    def observation(self) -> np.ndarray | dict[str, np.ndarray]:
+        """The current observations (num_envs, ...), fresh arrays; useful after `set_state`."""
+        return self._batch.observe()
+
+    def get_state(self, indices: Any = None) -> dict[str, np.ndarray]:
+        """Copies of all that decides how the chosen episodes (None: all) go on; leading dimension: their number.
+
+        Random streams, step counts and which episodes have ended are among it. The dict can go as it is into a
+        safetensors file, and into `set_state` of either face.
+
+        Raises:
+            EnvzooError: When an index is not an episode's.
+        """
+        return self._batch.get_state(indices)
+
+    def set_state(self, state: Mapping[str, np.ndarray], indices: Any = None) -> None:
+        """Restore what `get_state` gave into the chosen episodes (None: all).
+
+        A state of one episode is copied into all of them, which forks it: the copies share their random stream from
+        there on (reset one with a seed to part it from the others).
+
+        Raises:
+            EnvzooError: When the state or an index does not fit; nothing is changed then.
+        """
+        self._batch.set_state(state, indices)
+        self._pending = bool(self._batch.needs_reset.any())
+
+    def render(self) -> np.ndarray | tuple[np.ndarray, ...] | None:
+        """The episodes as images, uint8 (height, width, 3); see `render_mode`.
+
+        Raises:
+            ResetNeededError: Before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make_vec")
+            return None
+        if not self._batch.started:
+            raise ResetNeededError("render was called before the first reset; call reset first")
+        each = self.render_mode == "rgb_array_each"
+        shown = self.num_envs if each else min(self.render_tiles, self.num_envs)
+        images = tuple(self.definition.draw(self._batch.episode(i)) for i in range(shown))
+        return images if each else tile(images)
+
+    # ------------------------------------------------------------- internals
+
+    def _reset_pending(self, infos: tuple) -> np.ndarray:
+        """Reset the episodes that ended in an earlier step; returns the mask of those that are to be stepped."""
+        batch = self._batch
+        if self.autoreset_mode is not AutoresetMode.NEXT_STEP:
+            waiting = np.flatnonzero(batch.needs_reset)
+            raise ResetNeededError(
+                f"step was called although {len(waiting)} episodes have ended (the first is number {waiting[0]}); "
+                'reset them first, with options={"reset_mask": mask}'
+            )
+        pending = batch.needs_reset.copy()
+        batch.reset(pending, infos)
+        return ~pending
+
+    def _final_info(self, infos: tuple) -> dict[str, Any]:
+        """`final_obs` and `final_info` of the episodes that have just ended, in SyncVectorEnv's format."""
+        batch, ended = self._batch, self._batch.needs_reset
+        final = self.final_observation
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for i in np.flatnonzero(ended):
+            final_obs[i] = {name: a[i] for name, a in final.items()} if isinstance(final, dict) else final[i]
+        final_infos = batch.new_infos()
+        for kept, array in zip(final_infos, infos, strict=True):
+            kept[ended] = array[ended]
+        return {
+            "final_obs": final_obs,
+            "_final_obs": ended.copy(),
+            "final_info": batch.info_dict(final_infos, ended),
+            "_final_info": ended.copy(),
+        }
+
+    def _read_seed(self, seed: int | Sequence[int | None]) -> Sequence[int | None]:
+        if isinstance(seed, int | np.integer):
+            return [int(seed) + i for i in range(self.num_envs)] if seed >= 0 else [seed] * self.num_envs
+        if not isinstance(seed, Sequence | np.ndarray) or len(seed) != self.num_envs:
+            raise EnvzooError(f"seed {seed!r} is not usable; expected an integer or a list of {self.num_envs} of them")
+        return seed
+
+    def _read_mask(self, mask: Any) -> np.ndarray:
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
+            raise EnvzooError(f"reset_mask is not usable; expected a bool array of shape ({self.num_envs},)")
+        if not mask.any():
+            raise EnvzooError("reset_mask marks no episode; expected at least one True")
+        if not self._batch.started and not mask.all():
+            raise ResetNeededError("reset_mask was given before every episode was started; call reset without it first")
+        return mask.copy()

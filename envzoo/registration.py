@@ -1,0 +1,111 @@
+"""The one table of envzoo's environments: registration with Gymnasium, documentation and `envzoo list envs` read it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+
+from envzoo.errors import unknown
+
+NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """One registered environment.
+
+    Attributes:
+        id: Gymnasium id, `envzoo/Name-vN`.
+        entry_point: "module:Class" of the single face; a string, so that registering imports nothing.
+        vector_entry_point: "module:Class" of the vector face, or None.
+        family: The folder under `envzoo/` ("coverage").
+        summary: One line for lists.
+        paper: Number of the paper it comes from ("09"), or None.
+        kwargs: Arguments that this id fixes.
+        max_episode_steps: Time limit in steps, or None.
+    """
+
+    id: str
+    entry_point: str
+    vector_entry_point: str | None
+    family: str
+    summary: str
+    paper: str | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=lambda: NO_KWARGS)
+    max_episode_steps: int | None = None
+
+    def manual(self) -> str:
+        """The environment's manual, Markdown: the docstring of its definition, or else of its class.
+
+        Imports the environment's module.
+        """
+        module, name = self.entry_point.split(":")
+        face = getattr(import_module(module), name)
+        return inspect.cleandoc(getattr(face, "definition_class", face).__doc__ or "")
+
+
+def _kernel(environment_id: str, path: str, family: str, summary: str, **rest: Any) -> EnvironmentSpec:
+    """The row of an environment on the kernel base, whose faces are named `path`Env and `path`VectorEnv."""
+    return EnvironmentSpec(environment_id, f"{path}Env", f"{path}VectorEnv", family, summary, **rest)
+
+
+_GRID = "envzoo.coverage.grid_coverage:GridCoverage"
+_GRID_PAPER = {"rows": 30, "columns": 30, "horizon": 79, "start": 34}
+_GOALS = "envzoo.control.point_multi_goal:PointMultiGoal"
+_BANDIT = "envzoo.control.entropy_bandit:EntropyBandit"
+
+# fmt: off
+_SPECS: tuple[EnvironmentSpec, ...] = (
+    _kernel("envzoo/GridCoverage-v0", _GRID, "coverage",
+            "cover a 10x10 grid in 20 moves; reward is the number of newly covered cells", paper="09"),
+    _kernel("envzoo/GridCoverage-Paper-v0", _GRID, "coverage",
+            "the paper's 30x30 coverage task, small disc", paper="09", kwargs={**_GRID_PAPER, "disc": "paper"}),
+    _kernel("envzoo/GridCoverage-PaperLarge-v0", _GRID, "coverage",
+            "the paper's 30x30 coverage task, large disc", paper="09", kwargs={**_GRID_PAPER, "disc": "paper_large"}),
+    _kernel("envzoo/PointMultiGoal-v0", _GOALS, "control",
+            "a point in the plane with four equally good goals", paper="19", max_episode_steps=30),
+    _kernel("envzoo/PointMultiGoal-Paper-v0", _GOALS, "control",
+            "the four goals with the original's tenfold actuation cost", paper="19",
+            kwargs={"actuation_cost": 30.0}, max_episode_steps=30),
+    _kernel("envzoo/EntropyBandit-v0", _BANDIT, "control",
+            "one-step bandit whose maximum-entropy policy is known exactly", paper="19"),
+    _kernel("envzoo/EntropyBanditContinuous-v0", f"{_BANDIT}Continuous", "control",
+            "one-step reward -a^2 whose maximum-entropy policy is known exactly", paper="19"),
+)
+# fmt: on
+
+
+def specs() -> tuple[EnvironmentSpec, ...]:
+    """All environments of envzoo, in the order of the table."""
+    return _SPECS
+
+
+def spec(environment_id: str) -> EnvironmentSpec:
+    """The row of one id.
+
+    Raises:
+        UnknownNameError: When envzoo has no such id.
+    """
+    by_id = {row.id: row for row in _SPECS}
+    if environment_id not in by_id:
+        raise unknown("environment", environment_id, by_id, where="list them with `envzoo list envs`")
+    return by_id[environment_id]
+
+
+def register_all() -> None:
+    """Register every environment with Gymnasium; those that are registered already are left as they are."""
+    for row in _SPECS:
+        if row.id not in gym.registry:
+            gym.register(
+                id=row.id,
+                entry_point=row.entry_point,
+                vector_entry_point=row.vector_entry_point,
+                kwargs=dict(row.kwargs),
+                max_episode_steps=row.max_episode_steps,
+            )
