@@ -1,0 +1,228 @@
+"""The agent contract: what every agent of the zoo can do, whatever it learns from."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+
+from envzoo.agents import checkpoint
+from envzoo.agents.callbacks.base import Callback, CallbackList
+from envzoo.agents.seeding import Streams
+from envzoo.agents.source import Source
+from envzoo.agents.spec import AgentSpec
+from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError
+from envzoo.version import __version__
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NoConfig:
+    """The config of an agent without hyperparameters."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device for a name; "auto" is a GPU when there is one. Raises EnvzooError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise EnvzooError(f"device {name!r} is not available; expected 'auto', 'cpu' or a GPU such as 'cuda'") from None
+    return device
+
+
+class Agent(ABC):
+    """Base of all agents.
+
+    A subclass sets `Config` (a frozen dataclass of hyperparameters), builds its parts in `__init__`, hands everything
+    that must survive a restart to `register`, and implements `iterate` (learning) and `act` (acting). The loop classes
+    in `envzoo.agents.loops` implement `iterate` for one kind of experience and leave `update` to the algorithm.
+
+    Attributes:
+        spec: The agent's entry in the registry.
+        config: Hyperparameters.
+        source: Where experience comes from.
+        seed: Seed from which every random number descends.
+        device: Where networks live.
+        streams: Named random generators.
+        num_timesteps: Steps learned from so far (environment steps; gradient steps for offline agents).
+        notices: Sentences a person should see (for example after a resume that could not be exact).
+    """
+
+    spec: ClassVar[AgentSpec]
+    Config: ClassVar[type] = NoConfig
+
+    def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise EnvzooError(f"a seed is a non-negative integer, got {seed!r}")
+        self.source = source
+        self.config = config
+        self.seed = int(seed)
+        self.device = choose_device(device)
+        self.num_timesteps = 0
+        self.iteration = 0
+        self.schedule_start = 0
+        self.target_timesteps = 0
+        self.mid_iteration = False  # True while (or after) an iteration that did not complete: not fit for saving
+        self.notices: list[str] = []
+        self._parts: dict[str, Any] = {}
+        self.streams = self.register("streams", Streams(self.seed, self.device))
+        self._callbacks = CallbackList([])
+
+    # ------------------------------------------------------------------ learning
+
+    def learn(self, total_timesteps: int | None = None, callback: Callback | Iterable[Callback] | None = None):
+        """Learn for a number of further steps; can be called again and goes on.
+
+        Args:
+            total_timesteps: Steps to add to what was learned before; None finishes the budget of an interrupted call.
+            callback: One callback or several (see `envzoo.agents.callbacks`).
+
+        Returns:
+            The agent.
+
+        Raises:
+            EnvzooError: A budget that is not a positive integer.
+            NonFiniteError: A metric became NaN or infinite; the sentence names iteration and metric.
+        """
+        if total_timesteps is not None:
+            if isinstance(total_timesteps, bool) or int(total_timesteps) != total_timesteps or total_timesteps < 1:
+                raise EnvzooError(f"total_timesteps is a positive integer, got {total_timesteps!r}")
+            self.schedule_start = self.num_timesteps
+            self.target_timesteps = self.num_timesteps + int(total_timesteps)
+        callbacks = self._callbacks = CallbackList(callback)
+        callbacks.on_start(self)
+        try:
+            while self.num_timesteps < self.target_timesteps:
+                began, before = time.perf_counter(), self.num_timesteps
+                self.mid_iteration = True
+                metrics = self.iterate()
+                self.iteration += 1
+                self._check_finite(metrics)
+                self.mid_iteration = False
+                seconds = time.perf_counter() - began
+                metrics["time/steps_per_second"] = (self.num_timesteps - before) / max(seconds, 1e-9)
+                if not callbacks.on_iteration(self, metrics):
+                    break
+        finally:
+            callbacks.on_end(self)
+            self._callbacks = CallbackList([])
+        return self
+
+    def iterate(self) -> dict[str, float]:
+        """One round of experience and updates; advances `num_timesteps` and returns a flat dict of metrics."""
+        # An agent that does not learn has nothing to do: its budget is spent at once.
+        self.num_timesteps = self.target_timesteps
+        return {}
+
+    def progress(self) -> float:
+        """Share of the current `learn` budget that is spent, in [0, 1]; schedules read it."""
+        budget = self.target_timesteps - self.schedule_start
+        return min(1.0, (self.num_timesteps - self.schedule_start) / budget) if budget > 0 else 0.0
+
+    def _check_finite(self, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(
+                    f"{name} became {value} in iteration {self.iteration} ({self.num_timesteps} timesteps) of "
+                    f"{self.spec.name} on {self.source.name}; the last checkpoint is kept, try a smaller learning rate"
+                )
+
+    def observe_batch(self, batch: Any, metrics: dict[str, float]) -> None:
+        """Show a training batch to the diagnostics among the callbacks, which may add metrics."""
+        self._callbacks.on_batch(self, batch, metrics)
+
+    # ------------------------------------------------------------------ acting
+
+    @abstractmethod
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Choose actions, with the signature of Stable-Baselines3.
+
+        Args:
+            observation: One observation of the space, or a batch of them; in a game a dict by player.
+            state: What the previous call returned (memory of recurrent policies and planners), None at first.
+            episode_start: (B,) bool, which observations open an episode.
+            deterministic: The mode of the policy rather than a sample.
+
+        Returns:
+            Action (batched exactly if the observation is) and the state for the next call.
+        """
+
+    def set_env(self, env: Any) -> None:
+        """Tell the agent which environment it is about to act in; planners look into it, other agents ignore it."""
+
+    # ------------------------------------------------------------------ state
+
+    def register(self, name: str, part: T) -> T:
+        """Make `part` (anything with `state_dict` and `load_state_dict`) belong to the agent's saved state."""
+        self._parts[name] = part
+        return part
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning goes on from, as a tree of arrays and plain values."""
+        progress = {
+            name: getattr(self, name) for name in ("num_timesteps", "iteration", "schedule_start", "target_timesteps")
+        }
+        return {"progress": progress, "parts": {name: part.state_dict() for name, part in self._parts.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state made by `state_dict` of an equal agent."""
+        for name, value in state["progress"].items():
+            setattr(self, name, value)
+        for name, part in self._parts.items():
+            part.load_state_dict(state["parts"][name])
+
+    def header(self) -> dict[str, Any]:
+        """What a checkpoint says of the agent: JSON-serialisable facts, enough to make it again."""
+        return {
+            "agent": self.spec.name,
+            "config": asdict(self.config),
+            "seed": self.seed,
+            "source": self.source.id,
+            "source_name": self.source.name,
+            "env_kwargs": self.source.env_kwargs,
+            "observation_space": str(self.source.observation_space),
+            "action_space": str(self.source.action_space),
+            "num_timesteps": self.num_timesteps,
+            "versions": {"envzoo": __version__, "torch": torch.__version__, "numpy": np.__version__},
+        }
+
+    def save(self, path: str | os.PathLike, extra: dict[str, Any] | None = None) -> None:
+        """Write the agent with everything it needs to go on (networks, optimizers, buffers, generators), atomically.
+
+        Args:
+            path: Target, by custom ending in ".zip"; safetensors and JSON inside, loading it runs no code.
+            extra: More state to keep beside the agent's (callbacks use it).
+        """
+        state = self.state_dict()
+        if extra:
+            state["extra"] = extra
+        checkpoint.save(path, self.header(), state)
+
+    def restore(self, state: dict[str, Any], header: dict[str, Any], path: str | os.PathLike) -> None:
+        """Load a state read from `path`, with one clear sentence when it does not fit this agent."""
+        for what in ("observation_space", "action_space"):
+            mine, stored = str(getattr(self.source, what)), header.get(what)
+            if mine != stored:
+                raise CheckpointError(
+                    f"{path} was trained with the {what.replace('_', ' ')} {stored}, but {self.source.name} has {mine}"
+                )
+        try:
+            self.load_state_dict(state)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            if isinstance(error, EnvzooError):
+                raise
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(f"{path} does not fit {self.spec.name} on {self.source.name} ({reason})") from error

@@ -1,0 +1,20 @@
+"""Callbacks: what runs around the iterations of `learn`."""
+
+from envzoo.agents.callbacks.base import Callback, CallbackList
+from envzoo.agents.callbacks.checkpoints import Checkpoints
+from envzoo.agents.callbacks.early_stop import EarlyStop
+from envzoo.agents.callbacks.evaluation import PeriodicEvaluation
+from envzoo.agents.callbacks.metrics_table import MetricsTable
+from envzoo.agents.callbacks.progress import ProgressBar
+from envzoo.agents.callbacks.tensorboard import TensorBoard
+
+__all__ = [
+    "Callback",
+    "CallbackList",
+    "Checkpoints",
+    "EarlyStop",
+    "MetricsTable",
+    "PeriodicEvaluation",
+    "ProgressBar",
+    "TensorBoard",
+]

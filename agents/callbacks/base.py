@@ -1,0 +1,63 @@
+"""What a callback can do: hooks around the iterations of `Agent.learn`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from envzoo.agents.agent import Agent
+
+
+class Callback:
+    """Base of callbacks. Callbacks run in the order given, so one that adds metrics stands before one that logs them."""
+
+    name: str = ""
+
+    def on_start(self, agent: Agent) -> None:
+        """Before the first iteration of a `learn` call."""
+
+    def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
+        """On the batch of an update, before the networks change; may add metrics (diagnostics do)."""
+
+    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
+        """After each iteration; may add to `metrics`; returning False stops learning after this iteration."""
+
+    def on_end(self, agent: Agent) -> None:
+        """When `learn` ends, also by an error or Ctrl-C."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the callback must remember over a restart."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state made by `state_dict`."""
+
+
+class CallbackList(Callback):
+    """Several callbacks as one."""
+
+    def __init__(self, callbacks: Callback | Iterable[Callback] | None):
+        if callbacks is None:
+            callbacks = []
+        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+
+    def on_start(self, agent: Agent) -> None:
+        """Before the first iteration of a `learn` call."""
+        for callback in self.callbacks:
+            callback.on_start(agent)
+
+    def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
+        """On the batch of an update, before the networks change."""
+        for callback in self.callbacks:
+            callback.on_batch(agent, batch, metrics)
+
+    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool:
+        """After each iteration; False when any callback wants to stop. All of them run in any case."""
+        answers = [callback.on_iteration(agent, metrics) for callback in self.callbacks]
+        return all(answer is not False for answer in answers)
+
+    def on_end(self, agent: Agent) -> None:
+        """When `learn` ends."""
+        for callback in self.callbacks:
+            callback.on_end(agent)

@@ -1,0 +1,47 @@
+"""Stop learning once a metric is good enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from envzoo.agents.callbacks.base import Callback
+from envzoo.errors import EnvzooError
+
+if TYPE_CHECKING:
+    from envzoo.agents.agent import Agent
+
+
+class EarlyStop(Callback):
+    """Ends `learn` when a metric has reached a threshold several times in a row.
+
+    Args:
+        metric: Name of the metric, such as "eval/return_mean"; iterations without it do not count.
+        threshold: Value to reach.
+        patience: How many times in a row.
+        maximize: Whether larger is better.
+    """
+
+    name = "early_stop"
+
+    def __init__(self, metric: str, threshold: float, patience: int = 1, maximize: bool = True):
+        if patience < 1:
+            raise EnvzooError(f"patience is at least 1, got {patience}")
+        self.metric, self.threshold, self.patience, self.maximize = metric, threshold, patience, maximize
+        self._streak = 0
+
+    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
+        """False once the streak is long enough."""
+        if self.metric not in metrics:
+            return None
+        value = metrics[self.metric]
+        reached = value >= self.threshold if self.maximize else value <= self.threshold
+        self._streak = self._streak + 1 if reached else 0
+        return self._streak < self.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """The current streak."""
+        return {"streak": self._streak}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a streak."""
+        self._streak = state["streak"]

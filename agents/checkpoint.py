@@ -1,0 +1,155 @@
+"""Safe checkpoint files: one uncompressed zip of `manifest.json` and `tensors.safetensors`; nothing is ever unpickled.
+
+The state of an agent is a tree of dicts, lists, tuples, numbers, strings, NumPy arrays and torch tensors. Arrays go to
+safetensors, the rest to JSON with a marker where each array belongs. Reading refuses whatever the writer would not
+have written (extra members, compressed members, paths, oversized manifests), so a stranger's file cannot run code,
+fill the disk or climb out of a folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from envzoo.errors import CheckpointError
+from envzoo.files import atomic_file
+
+FORMAT = "envzoo-agent"
+FORMAT_VERSION = 1
+MANIFEST, TENSORS = "manifest.json", "tensors.safetensors"
+MAX_MANIFEST_BYTES = 64 * 2**20
+
+
+def _encode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(tree, torch.Tensor | np.ndarray):
+        key = f"{len(arrays):06d}"
+        kind = "torch" if isinstance(tree, torch.Tensor) else "numpy"
+        # safetensors keeps neither zero-dimensional layout surprises nor foreign memory order: store plain C arrays.
+        array = tree.detach().cpu().numpy() if kind == "torch" else tree
+        arrays[key] = np.ascontiguousarray(array).reshape(array.shape)
+        return {"__array__": [kind, key]}
+    if isinstance(tree, Mapping):
+        if all(isinstance(k, str) and not k.startswith("__") for k in tree):
+            return {k: _encode(v, arrays) for k, v in tree.items()}
+        return {"__items__": [[_encode(k, arrays), _encode(v, arrays)] for k, v in tree.items()]}
+    if isinstance(tree, tuple):
+        return {"__tuple__": [_encode(v, arrays) for v in tree]}
+    if isinstance(tree, list):
+        return [_encode(v, arrays) for v in tree]
+    if isinstance(tree, np.generic):
+        return tree.item()
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    raise TypeError(f"a checkpoint cannot hold a {type(tree).__name__}; give arrays, tensors, numbers or strings")
+
+
+def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(tree, dict):
+        if "__array__" in tree:
+            kind, key = tree["__array__"]
+            return torch.from_numpy(arrays[key]) if kind == "torch" else arrays[key]
+        if "__items__" in tree:
+            return {_decode(k, arrays): _decode(v, arrays) for k, v in tree["__items__"]}
+        if "__tuple__" in tree:
+            return tuple(_decode(v, arrays) for v in tree["__tuple__"])
+        return {k: _decode(v, arrays) for k, v in tree.items()}
+    if isinstance(tree, list):
+        return [_decode(v, arrays) for v in tree]
+    return tree
+
+
+def save(path: str | os.PathLike, header: Mapping[str, Any], state: Any) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        path: Target file; parent folders are made.
+        header: JSON-serialisable facts that `read_header` returns without loading arrays (agent, config, spaces, ...).
+        state: Tree of arrays and plain values.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, "header": dict(header)}
+    manifest["state"] = _encode(state, arrays)
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in ((MANIFEST, json.dumps(manifest).encode()), (TENSORS, save_safetensors(arrays))):
+            # A fixed date keeps the bytes a function of the content alone.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+
+
+def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint file at {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            found = sorted(info.filename for info in infos)
+            if found != sorted((MANIFEST, TENSORS)):
+                raise CheckpointError(
+                    f"{path} is not an envzoo checkpoint: it holds {found[:4]}, expected exactly {[MANIFEST, TENSORS]}"
+                )
+            for info in infos:
+                if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+                    raise CheckpointError(f"{path} is refused: its member {info.filename} is compressed, ours never are")
+                if info.file_size > path.stat().st_size:
+                    raise CheckpointError(f"{path} is refused: its member {info.filename} claims more bytes than the file")
+                if info.filename == MANIFEST and info.file_size > MAX_MANIFEST_BYTES:
+                    raise CheckpointError(f"{path} is refused: its manifest has {info.file_size} bytes, over the limit")
+            return [archive.read(name) for name in names]
+    except CheckpointError:
+        raise
+    except (zipfile.BadZipFile, EOFError, OSError, struct.error, NotImplementedError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is truncated or not an envzoo checkpoint ({error})") from error
+
+
+def _parse_manifest(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(data)
+        if manifest["format"] != FORMAT:
+            raise CheckpointError(f"{path} is not an envzoo checkpoint: its format is {manifest['format']!r}")
+        if manifest["format_version"] != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path} has checkpoint format {manifest['format_version']}, this version of envzoo reads {FORMAT_VERSION}"
+            )
+        if not isinstance(manifest["header"], dict):
+            raise TypeError("header")
+        return manifest
+    except CheckpointError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: its manifest cannot be read ({error})") from error
+
+
+def read_header(path: str | os.PathLike) -> dict[str, Any]:
+    """The header of a checkpoint, without loading its arrays.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
+    """
+    path = Path(path)
+    return _parse_manifest(path, _read_members(path, (MANIFEST,))[0])["header"]
+
+
+def read(path: str | os.PathLike) -> tuple[dict[str, Any], Any]:
+    """Header and state of a checkpoint.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
+    """
+    path = Path(path)
+    manifest_bytes, tensor_bytes = _read_members(path, (MANIFEST, TENSORS))
+    manifest = _parse_manifest(path, manifest_bytes)
+    try:
+        arrays = {key: array.copy() for key, array in load_safetensors(tensor_bytes).items()}
+        return manifest["header"], _decode(manifest["state"], arrays)
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: its arrays cannot be read ({error})") from error

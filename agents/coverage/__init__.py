@@ -1,0 +1,1 @@
+"""Agents for submodular objectives: coverage, collection, information gain."""

@@ -1,0 +1,116 @@
+"""Submodular policy optimisation (Prajapat et al., ICLR 2024, arXiv 2307.13372)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from envzoo.agents.losses.advantages import cumulative_rewards, reward_to_go
+from envzoo.agents.losses.policy import score_function_loss
+from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
+from envzoo.agents.networks.policy import Policy, TabularPolicy
+from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
+
+
+@dataclass(frozen=True)
+class SubPOConfig:
+    """Hyperparameters of SubPO (and of ModPO, which differs in the reward alone)."""
+
+    policy: Literal["tabular", "mlp", "gru"] = "tabular"
+    """Markovian table of logits, Markovian network, or a recurrent network that remembers the trajectory."""
+    num_envs: int = 128
+    """Trajectories per update (B); the official code takes 500."""
+    learning_rate: float | None = None
+    """Adam's learning rate; None takes 0.1 for a table and 0.005 for a network."""
+    credit: Literal["reward-to-go", "cumulative"] = "reward-to-go"
+    """Weight of log pi(a_h): the gains from step h on (the paper's gradient), or F of the trajectory up to and
+    including h, as in the released code: a myopic gradient of high variance."""
+    baseline: Literal["batch", "none"] = "batch"
+    """Subtract the mean over the batch at each step, or nothing."""
+    entropy_coefficient: float = 0.0
+    """Weight of the entropy bonus, divided by the number of the update as in the official code."""
+    gamma: float = 1.0
+    """Discount factor; the paper uses none."""
+    hidden: tuple[int, ...] = (64, 32)
+    """Widths of the hidden layers of a network (the last one is the width of the GRU)."""
+    activation: str = "tanh"
+    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw or sgd."""
+
+    def __post_init__(self):
+        require(self.num_envs >= 1, f"num_envs of SubPO is at least 1, got {self.num_envs}")
+        require(
+            self.learning_rate is None or self.learning_rate > 0,
+            f"learning_rate of SubPO is positive, got {self.learning_rate}",
+        )
+        require(0 < self.gamma <= 1, f"gamma of SubPO lies in (0, 1], got {self.gamma}")
+
+
+class SubPO(OnPolicyAgent):
+    """REINFORCE on marginal gains: every iteration plays whole episodes and takes one gradient step.
+
+    grad J = E[ sum_i grad log pi(a_i|.) (sum_{j >= i} F(s_{j+1} | tau_{0:j}) - b_i) ]  (the paper's theorem on the
+    gradient of SubRL). The environment's reward is the marginal gain F(s_{j+1} | tau_{0:j}).
+    """
+
+    Config = SubPOConfig
+    config: SubPOConfig
+
+    def build_policy(self) -> Policy | TabularPolicy:
+        """A table, or a network without a critic."""
+        c = self.config
+        if c.policy == "tabular":
+            return TabularPolicy(self.codec, self.actions)
+        return Policy(
+            self.codec,
+            self.actions,
+            encoder="auto" if c.policy == "mlp" else c.policy,
+            hidden=c.hidden,
+            activation=c.activation,
+            generator=self.streams.torch("weights", "cpu"),
+            critic=False,
+        )
+
+    def build(self) -> None:
+        """The optimizer."""
+        c = self.config
+        rate = c.learning_rate if c.learning_rate is not None else (0.1 if c.policy == "tabular" else 0.005)
+        self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, lr=rate))
+
+    def advantages(self, rollout: Rollout) -> np.ndarray:
+        """Credit of each action minus the baseline, on the scale of the official code, (T, B) float32."""
+        c = self.config
+        steps = len(rollout.reward)
+        reward = np.where(rollout.valid, rollout.reward, np.float32(0))
+        if c.credit == "reward-to-go":
+            credit = reward_to_go(reward, rollout.done, c.gamma)
+        else:
+            credit = cumulative_rewards(reward, rollout.start)
+        if c.baseline == "batch":
+            count = np.maximum(rollout.valid.sum(axis=1, keepdims=True), 1)
+            credit = credit - (credit * rollout.valid).sum(axis=1, keepdims=True) / count
+        # The official MAX_Ret = 2 (H + 1), H the number of states of a trajectory: it sets the size of the loss, which
+        # matters to the entropy bonus and to gradient descent without Adam.
+        return (credit / np.float32(2 * (steps + 2))).astype(np.float32)
+
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """One Adam step on -mean log pi(a_i|s_i) A_i - c H(pi) / update."""
+        c = self.config
+        advantage = torch.from_numpy(self.advantages(rollout)).to(self.device)
+        metrics: dict[str, float] = {}
+        self.observe_batch(rollout, metrics)
+        start = torch.from_numpy(rollout.start).to(self.device) if self.policy.recurrent else None
+        evaluation = self.policy.evaluate(rollout.observation, rollout.action, rollout.state, start)
+        weight = None if rollout.valid.all() else torch.from_numpy(rollout.valid).to(self.device).float()
+        loss = score_function_loss(evaluation.log_prob, advantage, weight)
+        valid = torch.ones_like(advantage) if weight is None else weight
+        entropy = (evaluation.entropy * valid).sum() / valid.sum()
+        if c.entropy_coefficient:
+            loss = loss - c.entropy_coefficient / (self.iteration + 1) * entropy
+        self.optimizer.step(loss)
+        return metrics | {"loss/policy": float(loss.detach()), "policy/entropy": float(entropy.detach())}

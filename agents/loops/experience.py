@@ -1,0 +1,185 @@
+"""A vector environment as the loops see it: packed observations, true next observations, episode statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.errors import EnvzooError
+
+
+@dataclass
+class Step:
+    """What one step of all environments gave; B environments, P packed columns.
+
+    Attributes:
+        reward: (B,) float32.
+        terminated: (B,) bool.
+        done: (B,) bool, terminated or truncated.
+        next_observation: (B, P), the observation the step led to, also where the episode ended.
+        valid: (B,) bool, False where the environment spent the step on resetting itself.
+    """
+
+    reward: np.ndarray
+    terminated: np.ndarray
+    done: np.ndarray
+    next_observation: np.ndarray
+    valid: np.ndarray
+
+
+def step_info(infos: dict[str, Any], key: str, done: np.ndarray) -> np.ndarray | None:
+    """Values of an info key for the step itself: those of `final_info` where an episode ended, (B, ...) or None."""
+    value = infos.get(key)
+    final = infos.get("final_info")
+    if final is None or key not in final:
+        return value
+    if value is None:
+        return final[key]
+    mask = np.asarray(final.get(f"_{key}", done)).reshape(-1, *[1] * (np.ndim(value) - 1))
+    return np.where(mask, final[key], value)
+
+
+class Experience:
+    """Steps a vector environment for a loop, whichever way it resets finished episodes.
+
+    Args:
+        env: Vector environment with autoreset mode SAME_STEP or NEXT_STEP.
+        codec: Packs its observations.
+        actions: Converts actions.
+        seed: Seed of the first reset.
+        reward_key: Take rewards from this info key in place of the environment's reward.
+
+    Attributes:
+        observation: (B, P) packed current observations.
+        start: (B,) bool, which of them open an episode.
+        notices: Sentences for a person.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        codec: ObservationCodec,
+        actions: ActionCodec,
+        seed: int,
+        reward_key: str | None = None,
+        notices: list[str] | None = None,
+    ):
+        self.env, self.codec, self.actions, self.reward_key = env, codec, actions, reward_key
+        self.num_envs = env.num_envs
+        self.mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        if self.mode == AutoresetMode.DISABLED:
+            raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
+        self.capturable = hasattr(env.unwrapped, "get_state") and hasattr(env.unwrapped, "set_state")
+        self.seed = seed
+        self.resets = 0  # resumes that had to start new episodes
+        self.notices = notices if notices is not None else []
+        self.finished: dict[str, list[float]] = {}
+        self.reset(seed)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Start a new episode in every environment."""
+        observation, _ = self.env.reset(seed=seed)
+        self.observation = self._pack(observation)
+        self.start = np.ones(self.num_envs, bool)
+        self._resetting = np.zeros(self.num_envs, bool)
+        self._returns = np.zeros(self.num_envs)
+        self._lengths = np.zeros(self.num_envs, np.int64)
+
+    def _pack(self, observation: Any) -> np.ndarray:
+        packed = self.codec.pack(observation)
+        return packed if packed.base is None and packed is not observation else packed.copy()
+
+    def step(self, action: np.ndarray) -> Step:
+        """Act in every environment: action (B,) or (B, dim) in the agent's form."""
+        observation, reward, terminated, truncated, infos = self.env.step(self.actions.to_environment(action))
+        done = terminated | truncated
+        if self.reward_key is not None:
+            found = step_info(infos, self.reward_key, done)
+            if found is None:
+                keys = [k for k in infos if not k.startswith("_") and k not in ("final_obs", "final_info")]
+                raise EnvzooError(
+                    f"rewards are to come from info[{self.reward_key!r}], but the environment gives only {keys}"
+                )
+            reward = found
+        reward = np.asarray(reward, np.float32)
+        valid = ~self._resetting
+        packed = self._pack(observation)
+        next_observation = packed
+        any_done = bool(done.any())
+        if self.mode == AutoresetMode.SAME_STEP:
+            if any_done:
+                next_observation = self._with_final(packed, infos, done)
+            start = done
+        else:
+            start, self._resetting = self._resetting, done
+        self._returns += reward
+        self._lengths += valid
+        if any_done:
+            self._record(done, infos)
+        self.observation, self.start = packed, start
+        return Step(reward, terminated, done, next_observation, valid)
+
+    def _with_final(self, packed: np.ndarray, infos: dict[str, Any], done: np.ndarray) -> np.ndarray:
+        final = getattr(self.env.unwrapped, "final_observation", None)
+        if final is not None:
+            rows = self.codec.pack(final)
+            return np.where(done[:, None], rows, packed)
+        result = packed.copy()
+        for i in np.flatnonzero(done):
+            result[i] = self.codec.pack_one(infos["final_obs"][i])
+        return result
+
+    def _record(self, done: np.ndarray, infos: dict[str, Any]) -> None:
+        self.finished.setdefault("return", []).extend(self._returns[done].tolist())
+        self.finished.setdefault("length", []).extend(self._lengths[done].tolist())
+        for key in infos.get("final_info", infos):
+            value = None if key.startswith("_") or key.startswith("final_") else step_info(infos, key, done)
+            if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "fiub":
+                self.finished.setdefault(f"final_{key}", []).extend(value[done].astype(float).tolist())
+        self._returns[done] = 0.0
+        self._lengths[done] = 0
+
+    def pop_metrics(self) -> dict[str, float]:
+        """Means over the episodes finished since the last call, as `rollout/return_mean` and so on."""
+        metrics = {f"rollout/{key}_mean": float(np.mean(values)) for key, values in self.finished.items() if values}
+        if metrics:
+            metrics["rollout/episodes"] = float(len(self.finished["return"]))
+        self.finished = {}
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Positions of the running episodes, with the environment's own state where it can be captured."""
+        return {
+            "env": self.env.unwrapped.get_state() if self.capturable else None,
+            "observation": self.observation,
+            "start": self.start,
+            "resetting": self._resetting,
+            "returns": self._returns,
+            "lengths": self._lengths,
+            "resets": self.resets,
+            "finished": self.finished,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` stood; from an episode boundary, with a notice, where that is not possible."""
+        self.resets = state["resets"]
+        if state["env"] is not None and self.capturable and len(state["start"]) == self.num_envs:
+            self.env.unwrapped.set_state(state["env"])
+            self.observation, self.start = state["observation"], state["start"]
+            self._resetting = state["resetting"]
+            self._returns, self._lengths = state["returns"], state["lengths"]
+            self.finished = {key: list(values) for key, values in state["finished"].items()}
+            return
+        self.resets += 1
+        reason = "cannot capture its state" if not self.capturable else "runs another number of episodes than before"
+        self.notices.append(
+            f"the training environment {reason}: learning goes on from the start of new episodes, "
+            "so the numbers will differ from an uninterrupted run"
+        )
+        fresh = np.random.SeedSequence([self.seed, self.resets]).generate_state(1)[0] >> 1
+        self.reset(int(fresh))

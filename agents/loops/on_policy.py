@@ -1,0 +1,214 @@
+"""The on-policy loop: collect a rollout with the current policy, learn from it, throw it away."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.loops.experience import Experience
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.policy import Policy, TabularPolicy
+from envzoo.agents.source import Source
+from envzoo.errors import EnvzooError
+
+
+@dataclass
+class Rollout:
+    """Experience of T steps in B environments, time first. Tensors on the agent's device, the rest NumPy.
+
+    Attributes:
+        observation: (T, B, P) packed.
+        action: (T, B) int64 or (T, B, D).
+        log_prob: (T, B) of the actions when they were taken.
+        value: (T, B) or None without a critic.
+        next_value: (T, B) or None: V of the true next observation; only entries that may be bootstrapped are filled.
+        reward: (T, B) float32.
+        terminated: (T, B) bool.
+        done: (T, B) bool.
+        start: (T, B) bool, the observation opens an episode.
+        valid: (T, B) bool, the step counts.
+        state: (B, state_dim), memory of the policy before the first step.
+    """
+
+    observation: Tensor
+    action: Tensor
+    log_prob: Tensor
+    value: np.ndarray | None
+    next_value: np.ndarray | None
+    reward: np.ndarray
+    terminated: np.ndarray
+    done: np.ndarray
+    start: np.ndarray
+    valid: np.ndarray
+    state: Tensor
+
+
+class OnPolicyAgent(Agent):
+    """Base of on-policy agents. The config has `num_envs`; a subclass implements `build_policy` and `update`.
+
+    `num_steps` None collects whole episodes: every environment plays exactly one per iteration.
+    """
+
+    reward_key: str | None = None
+    MAX_EPISODE_STEPS = 100_000  # a guard for whole-episode rollouts in environments that never end
+
+    def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        self.codec = ObservationCodec(source.observation_space)
+        self.actions = ActionCodec(source.action_space, self.spec.name, self.spec.actions)
+        self.policy = self.register("policy", self.build_policy().to(self.device))
+        env = source.training_env(config.num_envs)
+        self.experience = Experience(
+            env, self.codec, self.actions, self.streams.integer("environment"), self.reward_key, self.notices
+        )
+        self.register("experience", self.experience)
+        self.memory = self.register("memory", Memory(self.policy.initial_state(env.num_envs)))
+        self.build()
+
+    @abstractmethod
+    def build_policy(self) -> Policy | TabularPolicy:
+        """Make the policy network."""
+
+    def build(self) -> None:
+        """Make optimizers and other parts; runs once the policy exists."""
+
+    @abstractmethod
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Learn from a rollout and return metrics."""
+
+    @property
+    def num_steps(self) -> int | None:
+        """Steps per environment and rollout; None for whole episodes."""
+        return getattr(self.config, "num_steps", None)
+
+    def iterate(self) -> dict[str, float]:
+        """Collect one rollout and learn from it."""
+        rollout = self.collect()
+        metrics = self.update(rollout)
+        self.num_timesteps += int(rollout.valid.sum())
+        return {**self.experience.pop_metrics(), **metrics}
+
+    @torch.no_grad()
+    def collect(self) -> Rollout:
+        """Act in all environments for one rollout."""
+        experience, policy = self.experience, self.policy
+        whole_episodes = self.num_steps is None
+        if whole_episodes:
+            if not experience.start.all():
+                experience.reset()
+            self.memory.tensor = policy.initial_state(experience.num_envs)
+        first_state = state = self.memory.tensor
+        generator = self.streams.torch("actions")
+        rows: list[tuple] = []
+        running = np.ones(experience.num_envs, bool)
+        limit = self.MAX_EPISODE_STEPS if whole_episodes else self.num_steps
+        for _ in range(limit):
+            observation, start = experience.observation, experience.start
+            x = torch.from_numpy(observation).to(self.device)
+            start_tensor = torch.from_numpy(start).to(self.device) if policy.recurrent else None
+            acting = policy.act(x, state, start_tensor, generator)
+            state = acting.state
+            step = experience.step(acting.action.cpu().numpy())
+            valid = step.valid & running if whole_episodes else step.valid
+            final_value = self._final_value(step, state)
+            rows.append((x, start, acting, step, valid, final_value))
+            if whole_episodes:
+                running &= ~step.done
+                if not running.any():
+                    break
+        else:
+            if whole_episodes:
+                raise EnvzooError(
+                    f"{self.spec.name} learns from whole episodes, but an episode of {self.source.name} did not end "
+                    f"within {limit} steps; give the environment a time limit"
+                )
+        self.memory.tensor = state
+        return self._stack(rows, first_state)
+
+    def _final_value(self, step: Any, state: Tensor) -> np.ndarray | None:
+        """V of the final observation of truncated episodes, which the next rollout row does not show."""
+        truncated = step.done & ~step.terminated
+        if not self.policy.has_critic or not truncated.any():
+            return None
+        final = torch.from_numpy(step.next_observation).to(self.device)
+        return np.where(truncated, self.policy.value(final, state).cpu().numpy(), np.float32(0))
+
+    def _stack(self, rows: list[tuple], first_state: Tensor) -> Rollout:
+        xs, starts, actings, steps, valids, finals = zip(*rows, strict=True)
+        value = next_value = None
+        if self.policy.has_critic:
+            value = torch.stack([a.value for a in actings]).cpu().numpy()
+            next_value = np.empty_like(value)
+            next_value[:-1] = value[1:]
+            x = torch.from_numpy(self.experience.observation).to(self.device)
+            start = torch.from_numpy(self.experience.start).to(self.device) if self.policy.recurrent else None
+            next_value[-1] = self.policy.value(x, actings[-1].state, start).cpu().numpy()
+            for t, final in enumerate(finals):
+                if final is not None:
+                    next_value[t] = np.where(steps[t].done & ~steps[t].terminated, final, next_value[t])
+        return Rollout(
+            observation=torch.stack(xs),
+            action=torch.stack([a.action for a in actings]),
+            log_prob=torch.stack([a.log_prob for a in actings]),
+            value=value,
+            next_value=next_value,
+            reward=np.stack([s.reward for s in steps]),
+            terminated=np.stack([s.terminated for s in steps]),
+            done=np.stack([s.done for s in steps]),
+            start=np.stack(starts),
+            valid=np.stack(valids),
+            state=first_state,
+        )
+
+    @torch.no_grad()
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Choose actions; see `Agent.predict`."""
+        return predict_with_policy(self, self.policy, observation, state, episode_start, deterministic)
+
+
+class Memory:
+    """The acting memory of a recurrent policy, as a part of the saved state."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory."""
+        return {"tensor": self.tensor}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a memory; one for another number of environments is left, because episodes start anew then."""
+        if state["tensor"].shape == self.tensor.shape:
+            self.tensor = state["tensor"].to(self.tensor.device)
+
+
+def predict_with_policy(
+    agent: Any,
+    policy: Policy | TabularPolicy,
+    observation: Any,
+    state: Tensor | None,
+    episode_start: np.ndarray | None,
+    deterministic: bool,
+) -> tuple[Any, Tensor]:
+    """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
+    batched = agent.codec.is_batched(observation)
+    rows = agent.codec.pack(observation) if batched else agent.codec.pack_one(observation)[None]
+    x = torch.from_numpy(np.ascontiguousarray(rows)).to(agent.device)
+    if state is None:
+        state = policy.initial_state(len(rows))
+    start = None
+    if episode_start is not None and policy.recurrent:
+        start = torch.from_numpy(np.array(episode_start, dtype=bool).reshape(len(rows))).to(agent.device)
+    generator = agent.streams.torch("predict")
+    acting = policy.act(x, state, start, generator, deterministic)
+    action = agent.actions.to_environment(acting.action.cpu().numpy())
+    return (action if batched else action[0]), acting.state

@@ -1,0 +1,201 @@
+"""One array for every observation: how an observation space is packed for storage and expanded for a network.
+
+A *packed* observation is one row of `packed_dim` numbers, in the most compact exact dtype (uint8, int32 or float32), so
+that rollouts, replay buffers and datasets hold one array whatever the space. Networks *expand* rows: discrete parts
+become one-hot vectors, images become channel-first planes scaled to [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from envzoo.errors import UnsupportedSpaceError
+
+SUPPORTED = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One leaf of the space: columns `start:stop` of a packed row."""
+
+    kind: str  # "vector", "binary", "discrete", "image"
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    sizes: tuple[int, ...] = ()  # number of values of each discrete column
+    offsets: tuple[int, ...] = ()  # smallest value of each discrete column
+    scale: float = 1.0  # images: divisor that maps the range to [0, 1]
+    channels_last: bool = True
+
+
+def _leaves(space: spaces.Space, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], spaces.Space]]:
+    if isinstance(space, spaces.Dict):
+        return [leaf for key, child in space.spaces.items() for leaf in _leaves(child, (*path, key))]
+    return [(path, space)]
+
+
+def is_image(space: spaces.Space) -> bool:
+    """Whether a space holds images: a 3-dimensional uint8 Box with range 0..255 and sides of at least 8 pixels."""
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3 or space.dtype != np.uint8:
+        return False
+    return bool((space.low == 0).all() and (space.high == 255).all() and sorted(space.shape)[1] >= 8)
+
+
+def _part(space: spaces.Space, start: int, path: tuple[str, ...]) -> tuple[Part, np.dtype]:
+    def make(kind: str, width: int, shape: tuple[int, ...], **extra: Any) -> Part:
+        return Part(kind, start, start + width, shape, **extra)
+
+    if isinstance(space, spaces.Discrete):
+        return make("discrete", 1, (), sizes=(int(space.n),), offsets=(int(space.start),)), np.dtype(np.int32)
+    if isinstance(space, spaces.MultiDiscrete):
+        sizes = tuple(int(n) for n in space.nvec.reshape(-1))
+        offsets = tuple(int(n) for n in np.asarray(space.start).reshape(-1))
+        return make("discrete", len(sizes), space.nvec.shape, sizes=sizes, offsets=offsets), np.dtype(np.int32)
+    if isinstance(space, spaces.MultiBinary):
+        return make("binary", int(np.prod(space.shape)), tuple(space.shape)), np.dtype(np.uint8)
+    if is_image(space):
+        channels_last = space.shape[-1] == min(space.shape)
+        extra = {"scale": 255.0, "channels_last": channels_last}
+        return make("image", int(np.prod(space.shape)), tuple(space.shape), **extra), np.dtype(np.uint8)
+    if isinstance(space, spaces.Box):
+        return make("vector", int(np.prod(space.shape)), tuple(space.shape)), np.dtype(np.float32)
+    name = ".".join(path) or "observation"
+    raise UnsupportedSpaceError(f"agents take {SUPPORTED}, but {name} is a {type(space).__name__} space: {space}")
+
+
+class ObservationCodec:
+    """Packs observations of one (single-environment) space into rows and expands rows into network inputs.
+
+    Args:
+        space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
+
+    Raises:
+        UnsupportedSpaceError: The space has another kind of leaf (its name and kind are given).
+    """
+
+    def __init__(self, space: spaces.Space):
+        self.space = space
+        self.paths: list[tuple[str, ...]] = []
+        self.parts: list[Part] = []
+        dtypes: list[np.dtype] = []
+        position = 0
+        for path, leaf in _leaves(space):
+            part, dtype = _part(leaf, position, path)
+            position = part.stop
+            self.paths.append(path)
+            self.parts.append(part)
+            dtypes.append(dtype)
+        if not self.parts:
+            raise UnsupportedSpaceError(f"agents take {SUPPORTED}, but the observation space is empty: {space}")
+        self.packed_dim = position
+        # All of these hold the values exactly: integers beyond 2^24 never share a row with floats in practice, and a
+        # Discrete space that large could not be one-hot anyway.
+        self.dtype = np.dtype(np.result_type(*dtypes) if np.dtype(np.float32) not in dtypes else np.float32)
+        self.torch_dtype = {"uint8": torch.uint8, "int32": torch.int32, "float32": torch.float32}[self.dtype.name]
+        self.images = [part for part in self.parts if part.kind == "image"]
+        self.vector_dim = sum(
+            sum(part.sizes) if part.kind == "discrete" else part.stop - part.start
+            for part in self.parts
+            if part.kind != "image"
+        )
+        self._plain = len(self.parts) == 1 and self.parts[0].kind in ("vector", "binary")
+
+    @property
+    def num_states(self) -> int | None:
+        """Number of distinct observations when every part is discrete, else None."""
+        if any(part.kind != "discrete" for part in self.parts):
+            return None
+        return int(np.prod([size for part in self.parts for size in part.sizes], dtype=np.int64))
+
+    def is_batched(self, observation: Any) -> bool:
+        """Whether an observation has a leading batch dimension.
+
+        Raises:
+            UnsupportedSpaceError: Its shape fits neither one observation of the space nor a batch of them.
+        """
+        for path, (_, leaf) in zip(self.paths, _leaves(self.space), strict=True):
+            value = observation
+            for key in path:
+                if not isinstance(value, dict) or key not in value:
+                    raise UnsupportedSpaceError(
+                        f"expected a dict observation with the keys {list(self.space.spaces)}, "
+                        f"got {list(value) if isinstance(value, dict) else type(value).__name__}"
+                    )
+                value = value[key]
+            shape = np.shape(value)
+            if shape == tuple(leaf.shape or ()):
+                return False
+            if shape[1:] == tuple(leaf.shape or ()):
+                return True
+            raise UnsupportedSpaceError(
+                f"expected an observation of shape {leaf.shape} or (batch, *{leaf.shape}), got shape {shape}"
+            )
+        raise AssertionError("a codec has at least one part")
+
+    def pack(self, observation: Any) -> np.ndarray:
+        """Pack a batch of observations: arrays (or dicts of arrays) of leading size B -> (B, packed_dim)."""
+        if len(self.parts) == 1 and not self.paths[0]:
+            array = np.asarray(observation)
+            return array.reshape(len(array), -1).astype(self.dtype, copy=False)
+        columns = []
+        for path in self.paths:
+            value = observation
+            for key in path:
+                value = value[key]
+            value = np.asarray(value)
+            columns.append(value.reshape(len(value), -1))
+        return np.concatenate(columns, axis=1).astype(self.dtype, copy=False)
+
+    def pack_one(self, observation: Any) -> np.ndarray:
+        """Pack one observation without a batch dimension: -> (packed_dim,)."""
+        columns = []
+        for path in self.paths:
+            value = observation
+            for key in path:
+                value = value[key]
+            columns.append(np.asarray(value).reshape(-1))
+        return np.concatenate(columns).astype(self.dtype, copy=False)
+
+    def vector(self, packed: Tensor) -> Tensor:
+        """Expand all parts but images: (..., packed_dim) -> (..., vector_dim) float32, discrete columns one-hot."""
+        if self._plain:
+            return packed.float()
+        pieces = []
+        for part in self.parts:
+            columns = packed[..., part.start : part.stop]
+            if part.kind in ("vector", "binary"):
+                pieces.append(columns.float())
+            elif part.kind == "discrete":
+                for i, (size, offset) in enumerate(zip(part.sizes, part.offsets, strict=True)):
+                    index = columns[..., i].long() - offset
+                    pieces.append(torch.nn.functional.one_hot(index, size).float())
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
+
+    def one_hot_index(self, packed: Tensor) -> Tensor:
+        """Positions of the ones of `vector` when every part is discrete: (..., packed_dim) -> the same shape, int64."""
+        shifts, position = [], 0
+        for part in self.parts:
+            for size, offset in zip(part.sizes, part.offsets, strict=True):
+                shifts.append(position - offset)
+                position += size
+        return packed.long() + torch.tensor(shifts, device=packed.device)
+
+    def image(self, packed: Tensor, part: Part) -> Tensor:
+        """Expand one image part: (..., packed_dim) -> (..., C, H, W) float32 in [0, 1]."""
+        image = packed[..., part.start : part.stop].float() / part.scale
+        image = image.reshape(*packed.shape[:-1], *part.shape)
+        return image.movedim(-1, -3) if part.channels_last else image
+
+    def index(self, packed: Tensor) -> Tensor:
+        """Row-major index of a fully discrete observation: (..., packed_dim) -> (...) int64 below `num_states`."""
+        result = torch.zeros(packed.shape[:-1], dtype=torch.int64, device=packed.device)
+        for part in self.parts:
+            for i, (size, offset) in enumerate(zip(part.sizes, part.offsets, strict=True)):
+                result = result * size + (packed[..., part.start + i].long() - offset)
+        return result

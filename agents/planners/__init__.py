@@ -1,0 +1,1 @@
+"""Planners: compiled functions on arrays, without networks."""

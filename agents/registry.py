@@ -1,0 +1,171 @@
+"""The table of agents, and the three functions that use it: `make`, `load` and `specs`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from envzoo.agents.spec import AgentSpec, build_config
+from envzoo.errors import CheckpointError, unknown
+from envzoo.papers import BEHAVIOURAL_CLONING, PPO, SAC, SAC_DISCRETE, SUBMODULAR_RL
+
+if TYPE_CHECKING:
+    from envzoo.agents.agent import Agent
+
+_TABLE = (
+    AgentSpec(
+        "Random",
+        "envzoo.agents.standard.random:Random",
+        "standard",
+        "Uniformly random actions: the reference that every agent must beat.",
+        sources=("environment", "game"),
+        actions=("any",),
+        observations="any",
+    ),
+    AgentSpec(
+        "PPO",
+        "envzoo.agents.standard.ppo:PPO",
+        "standard",
+        "Proximal policy optimisation with the clipped objective and generalised advantages.",
+        paper=PPO,
+    ),
+    AgentSpec(
+        "BC",
+        "envzoo.agents.standard.bc:BC",
+        "standard",
+        "Behavioural cloning: imitate the actions of a dataset.",
+        sources=("dataset",),
+        paper=BEHAVIOURAL_CLONING,
+    ),
+    AgentSpec(
+        "SAC",
+        "envzoo.agents.soft.sac:SAC",
+        "soft",
+        "Soft actor-critic with a learned temperature, for continuous actions.",
+        actions=("continuous",),
+        paper=SAC,
+    ),
+    AgentSpec(
+        "SACDiscrete",
+        "envzoo.agents.soft.sac_discrete:SACDiscrete",
+        "soft",
+        "Soft actor-critic for discrete actions, expectations over actions taken exactly.",
+        actions=("discrete",),
+        paper=SAC_DISCRETE,
+    ),
+    AgentSpec(
+        "SubPO",
+        "envzoo.agents.coverage.subpo:SubPO",
+        "coverage",
+        "Policy gradient on marginal gains of a submodular objective.",
+        actions=("discrete",),
+        paper=SUBMODULAR_RL,
+    ),
+    AgentSpec(
+        "ModPO",
+        "envzoo.agents.coverage.modpo:ModPO",
+        "coverage",
+        "Baseline of SubPO: the same gradient with additive rewards that count repeats.",
+        actions=("discrete",),
+        paper=SUBMODULAR_RL,
+    ),
+    AgentSpec(
+        "GreedyMarginal",
+        "envzoo.agents.coverage.greedy_marginal:GreedyMarginal",
+        "coverage",
+        "Planner that looks one step ahead in copies of the environment and takes the largest reward.",
+        actions=("discrete",),
+        paper=SUBMODULAR_RL,
+    ),
+)
+
+_SPECS = {spec.name: spec for spec in _TABLE}
+
+
+def specs() -> dict[str, AgentSpec]:
+    """Every registered agent by name, in the order of the table."""
+    return dict(_SPECS)
+
+
+def spec(name: str) -> AgentSpec:
+    """The spec of one agent; raises UnknownNameError with the nearest name."""
+    if name not in _SPECS:
+        raise unknown("agent", name, _SPECS, where="`envzoo list agents` shows them all")
+    return _SPECS[name]
+
+
+def agent_class(name: str) -> type[Agent]:
+    """Import and return the class of an agent; raises UnknownNameError."""
+    found = spec(name)
+    module, _, attribute = found.entry_point.partition(":")
+    cls = getattr(importlib.import_module(module), attribute)
+    cls.spec = found
+    return cls
+
+
+def make(
+    agent: str,
+    source: Any,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    env_kwargs: Mapping[str, Any] | None = None,
+    **hyperparameters: Any,
+) -> Agent:
+    """Make an agent for a source.
+
+    Args:
+        agent: Name of a registered agent, such as "PPO".
+        source: Environment id, environment, vector environment, PettingZoo game, or Minari dataset (or its id).
+        seed: Non-negative seed from which every random number of the agent and its training environment descends.
+        device: "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", ...
+        env_kwargs: Keywords for the environment when `source` is an id.
+        **hyperparameters: Fields of the agent's config; `envzoo train AGENT --help` explains each.
+
+    Raises:
+        UnknownNameError: Unknown agent, source or hyperparameter.
+        UnsupportedSpaceError: The agent cannot take this source or its spaces.
+        EnvzooError: A hyperparameter of the wrong type or out of range.
+    """
+    from envzoo.agents.source import resolve
+
+    cls = agent_class(agent)
+    config = build_config(cls.Config, agent, hyperparameters)
+    return cls(resolve(source, cls.spec, dict(env_kwargs or {})), config, seed=seed, device=device)
+
+
+def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", expect: str | None = None) -> Agent:
+    """Load an agent saved by `Agent.save`, with everything it needs to go on training.
+
+    Args:
+        path: The file.
+        source: As in `make`; None takes the environment or dataset id stored in the file.
+        device: As in `make`.
+        expect: Name of the agent the file must hold, if it matters.
+
+    Raises:
+        CheckpointError: Missing, truncated, unsafe or damaged file, another agent, or a source with other spaces.
+    """
+    from envzoo.agents import checkpoint
+    from envzoo.agents.source import resolve
+
+    header, state = checkpoint.read(path)
+    try:
+        name, hyperparameters, seed = header["agent"], header["config"], header["seed"]
+        stored_source, env_kwargs = header["source"], header["env_kwargs"]
+    except KeyError as error:
+        raise CheckpointError(f"{path} is damaged: its header lacks {error}") from None
+    if name not in _SPECS:
+        raise CheckpointError(f"{path} holds an agent {name!r} that this version of envzoo does not have")
+    if expect is not None and name != expect:
+        raise CheckpointError(f"{path} holds an agent {name}, expected {expect}")
+    if source is None and stored_source is None:
+        raise CheckpointError(f"{path} was trained on an environment object; give the source to load it with")
+    cls = agent_class(name)
+    config = build_config(cls.Config, name, hyperparameters)
+    resolved = resolve(stored_source if source is None else source, cls.spec, dict(env_kwargs if source is None else {}))
+    agent = cls(resolved, config, seed=seed, device=device)
+    agent.restore(state, header, path)
+    return agent

@@ -1,0 +1,172 @@
+"""Where experience comes from: an environment id, an environment, a vector environment, a game or a dataset."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+import envzoo  # noqa: F401  (registers our environments)
+from envzoo.agents.spec import AgentSpec
+from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
+
+
+@dataclass
+class Source:
+    """A resolved source.
+
+    Attributes:
+        kind: "environment", "game" or "dataset".
+        name: Id, or the class name of an object; for people.
+        id: Id from which an equal source can be made again, else None.
+        observation_space: Space of one environment (games: dict by player).
+        action_space: Likewise.
+        env_kwargs: Keywords of the environment when it is made from `id`.
+        given: The object that was given, if it was one.
+    """
+
+    kind: str
+    name: str
+    id: str | None
+    observation_space: Any
+    action_space: Any
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    given: Any = None
+
+    def training_env(self, num_envs: int) -> VectorEnv:
+        """A vector environment to learn on: the given one, or `num_envs` fresh copies."""
+        if isinstance(self.given, VectorEnv):
+            return self.given
+        if isinstance(self.given, gym.Env):
+            return SyncVectorEnv([lambda: self.given], autoreset_mode=AutoresetMode.SAME_STEP)
+        return make_vector_env(self.id, num_envs, self.env_kwargs)
+
+    def evaluation_env(self, num_envs: int) -> VectorEnv:
+        """Fresh copies for evaluation.
+
+        Raises:
+            EnvzooError: The source is an object without a registered id, which cannot be copied.
+        """
+        if self.kind != "environment" or self.id is None:
+            raise EnvzooError(f"{self.name} has no registered id to make copies from; give an evaluation environment")
+        return make_vector_env(self.id, num_envs, self.env_kwargs)
+
+
+def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
+    """A vector environment of `num_envs` episodes that resets finished ones in the same step where it can.
+
+    Environments with a vector implementation use it; others run one after the other.
+
+    Raises:
+        EnvzooError: The environment refuses its keywords.
+    """
+    env_kwargs = env_kwargs or {}
+    spec = gym.spec(env_id)
+    try:
+        if _is_kernel(spec):
+            return gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
+        if spec.vector_entry_point is not None and num_envs > 1:
+            return gym.make_vec(env_id, num_envs=num_envs, **env_kwargs)
+        make_one = partial(gym.make, env_id, disable_env_checker=True, **env_kwargs)
+        return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+    except TypeError as error:
+        raise EnvzooError(f"{env_id} does not take the keywords {sorted(env_kwargs)} ({error})") from error
+
+
+def _is_kernel(spec: gym.envs.registration.EnvSpec) -> bool:
+    entry = spec.vector_entry_point
+    return isinstance(entry, str) and entry.startswith("envzoo.")
+
+
+def _is_game(source: Any) -> bool:
+    return hasattr(source, "possible_agents") and hasattr(source, "observation_space") and hasattr(source, "reset")
+
+
+def _is_dataset(source: Any) -> bool:
+    return hasattr(source, "iterate_episodes") and hasattr(source, "spec")
+
+
+def resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any] | None = None) -> Source:
+    """Find out what a source is and whether the agent can take it.
+
+    Raises:
+        UnknownNameError: A name that is neither an environment nor a dataset; the sentence names the nearest.
+        UnsupportedSpaceError: The agent does not take this kind of source.
+        DatasetError: A known dataset that has not been made; the sentence says how to make it.
+    """
+    resolved = _resolve(source, spec, env_kwargs or {})
+    if resolved.kind not in spec.sources:
+        article = {"environment": "an environment", "game": "a game", "dataset": "a dataset"}
+        expected = " or ".join(article[kind] for kind in spec.sources)
+        raise UnsupportedSpaceError(f"{spec.name} takes {expected}, but {resolved.name} is {article[resolved.kind]}")
+    return resolved
+
+
+def _resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source:
+    if isinstance(source, str):
+        return _resolve_id(source, spec, env_kwargs)
+    if env_kwargs:
+        raise EnvzooError(f"env_kwargs go with an environment id, not with a {type(source).__name__} object")
+    if isinstance(source, VectorEnv):
+        env_id = source.spec.id if source.spec is not None else None
+        kwargs = dict(source.spec.kwargs) if source.spec is not None else {}
+        for key in ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "autoreset_mode"):
+            kwargs.pop(key, None)
+        spaces = (source.single_observation_space, source.single_action_space)
+        return Source("environment", env_id or type(source.unwrapped).__name__, env_id, *spaces, kwargs, source)
+    if isinstance(source, gym.Env):
+        # A wrapped environment cannot be rebuilt from its id alone, so only a bare one counts as having an id.
+        bare = source.spec is not None and not source.spec.additional_wrappers
+        env_id = source.spec.id if bare else None
+        kwargs = {k: v for k, v in (source.spec.kwargs if bare else {}).items() if k != "render_mode"}
+        name = source.spec.id if source.spec is not None else type(source.unwrapped).__name__
+        return Source("environment", name, env_id, source.observation_space, source.action_space, kwargs, source)
+    if _is_game(source):
+        players = list(source.possible_agents)
+        observation_spaces = {player: source.observation_space(player) for player in players}
+        action_spaces = {player: source.action_space(player) for player in players}
+        return Source("game", str(source), None, observation_spaces, action_spaces, {}, source)
+    if _is_dataset(source):
+        name = source.spec.dataset_id
+        return Source("dataset", name, name, source.observation_space, source.action_space, {}, source)
+    raise UnsupportedSpaceError(
+        f"a {type(source).__name__} is no source; expected an environment id, a Gymnasium environment or vector "
+        "environment, a PettingZoo game, or a Minari dataset or its id"
+    )
+
+
+def _resolve_id(name: str, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source:
+    from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari
+
+    environments = gym.registry
+    if name in environments or ":" in name:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # e.g. that a newer version of an old environment exists
+                env = gym.make(name, disable_env_checker=True, **env_kwargs)
+        except gym.error.DependencyNotInstalled as error:
+            raise EnvzooError(f"{name} needs a package that is not installed ({error})") from error
+        except (TypeError, gym.error.Error, ModuleNotFoundError) as error:
+            raise EnvzooError(f"{name} cannot be made with the keywords {env_kwargs} ({error})") from error
+        found = Source("environment", name, name, env.observation_space, env.action_space, env_kwargs)
+        env.close()
+        return found
+    if is_dataset_id(name):
+        dataset = load_minari(name)
+        return Source("dataset", name, name, dataset.observation_space, dataset.action_space, {}, dataset)
+    choices: list[str] = []
+    if "environment" in spec.sources:
+        choices += list(environments)
+    if "dataset" in spec.sources:
+        choices += known_dataset_ids()
+    raise unknown("source", name, choices, where="`envzoo list envs` and `envzoo list datasets` show ours")
+
+
+def copy_rows(array: np.ndarray) -> np.ndarray:
+    """A private C-contiguous copy, for environments that reuse their output arrays."""
+    return np.array(array, copy=True, order="C")

@@ -1,0 +1,115 @@
+"""What the registry knows of an agent without importing it, and how hyperparameters are checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from envzoo.errors import EnvzooError, unknown
+from envzoo.papers import Paper
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """One agent of the zoo.
+
+    Attributes:
+        name: Name for `envzoo.agents.make` and the command line.
+        entry_point: "module:Class", imported on use.
+        family: Folder of `envzoo.agents` it lives in.
+        summary: One line.
+        sources: What it learns from: "environment", "game" (PettingZoo) and/or "dataset" (Minari).
+        actions: Kinds of action space it takes: "discrete" and/or "continuous".
+        observations: Observation spaces it takes, in words.
+        paper: The publication it follows, if any.
+    """
+
+    name: str
+    entry_point: str
+    family: str
+    summary: str
+    sources: tuple[str, ...] = ("environment",)
+    actions: tuple[str, ...] = ("discrete", "continuous")
+    observations: str = "Box, Discrete, MultiDiscrete, MultiBinary, Dict"
+    paper: Paper | None = None
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raise EnvzooError(sentence) unless the condition holds; for `__post_init__` of configs."""
+    if not condition:
+        raise EnvzooError(sentence)
+
+
+def _coerce(value: Any, annotation: Any) -> Any:
+    """The value as the annotation wants it; raises TypeError when it does not fit without loss."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            try:
+                return _coerce(value, option)
+            except TypeError:
+                continue
+        raise TypeError
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise TypeError
+    if annotation in (None, type(None)):
+        if value is None:
+            return None
+        raise TypeError
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, typing.Iterable):
+            raise TypeError
+        inner = arguments[0] if arguments else Any
+        return tuple(_coerce(item, inner) for item in value)
+    if annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if annotation is int and not isinstance(value, bool) and isinstance(value, int | float) and value == int(value):
+        return int(value)
+    if annotation in (bool, str) and type(value) is annotation:
+        return value
+    if annotation not in (float, int, bool, str) and isinstance(annotation, type) and isinstance(value, annotation):
+        return value
+    raise TypeError
+
+
+def describe_type(annotation: Any) -> str:
+    """A short human name of a type annotation ("float", "one of 'a', 'b'")."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(a) for a in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe_type(a) for a in arguments)
+    if annotation in (None, type(None)):
+        return "None"
+    return annotation.__name__ if isinstance(annotation, type) and not arguments else str(annotation)
+
+
+def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
+    """Make a config dataclass from hyperparameters, checking names and types.
+
+    Raises:
+        UnknownNameError: A hyperparameter the agent does not have; the sentence names the nearest.
+        EnvzooError: A value of the wrong type or outside its range.
+    """
+    names = [field.name for field in dataclasses.fields(cls)]
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for name, value in given.items():
+        if name not in names:
+            raise unknown(f"hyperparameter of {agent}", name, names)
+        try:
+            values[name] = _coerce(value, hints[name])
+        except (TypeError, ValueError, OverflowError):
+            raise EnvzooError(
+                f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {value!r}"
+            ) from None
+    return cls(**values)

@@ -1,0 +1,1 @@
+"""Agents that every study compares with."""

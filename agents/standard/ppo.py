@@ -1,0 +1,168 @@
+"""Proximal policy optimisation (Schulman et al., 2017, arXiv 1707.06347)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from envzoo.agents.losses.advantages import generalized_advantages
+from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate
+from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
+from envzoo.agents.networks.policy import Policy
+from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters of PPO."""
+
+    num_envs: int = 8
+    """Environments stepped side by side."""
+    num_steps: int = 128
+    """Steps per environment and rollout."""
+    num_epochs: int = 10
+    """Passes over a rollout."""
+    minibatch_size: int = 256
+    """Transitions per gradient step; a recurrent policy takes whole environments, as many as come nearest."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate."""
+    anneal: Literal["none", "learning_rate", "both"] = "both"
+    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
+    gamma: float = 0.99
+    """Discount factor."""
+    gae_lambda: float = 0.95
+    """Mixing weight of generalised advantages."""
+    clip_range: float = 0.2
+    """The probability ratio is clipped to 1 plus or minus this (epsilon of equation 7)."""
+    value_coefficient: float = 0.5
+    """Weight of the critic's squared error (c1 of equation 9)."""
+    entropy_coefficient: float = 0.0
+    """Weight of the entropy bonus in nats (c2 of equation 9)."""
+    normalize_advantage: bool = True
+    """Give the advantages of each minibatch mean 0 and standard deviation 1."""
+    max_grad_norm: float = 0.5
+    """Clip the gradient's Euclidean norm to this."""
+    target_kl: float | None = None
+    """End the passes over a rollout once the approximate KL divergence exceeds this."""
+    encoder: str = "auto"
+    """Encoder of the observation: auto, mlp, cnn or gru."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers (the last one is the width of the GRU)."""
+    activation: str = "tanh"
+    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    share_encoder: bool = False
+    """Let actor and critic share one encoder."""
+    initial_log_std: float = 0.0
+    """First log standard deviation of continuous actions."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw or sgd."""
+
+    def __post_init__(self):
+        for name in ("num_envs", "num_steps", "num_epochs", "minibatch_size"):
+            require(getattr(self, name) >= 1, f"{name} of PPO is at least 1, got {getattr(self, name)}")
+        require(self.learning_rate > 0, f"learning_rate of PPO is positive, got {self.learning_rate}")
+        require(0 <= self.gamma <= 1, f"gamma of PPO lies in [0, 1], got {self.gamma}")
+        require(0 <= self.gae_lambda <= 1, f"gae_lambda of PPO lies in [0, 1], got {self.gae_lambda}")
+        require(self.clip_range > 0, f"clip_range of PPO is positive, got {self.clip_range}")
+
+
+class PPO(OnPolicyAgent):
+    """Proximal policy optimisation: several epochs of a clipped policy gradient on each rollout."""
+
+    Config = PPOConfig
+    config: PPOConfig
+
+    def build_policy(self) -> Policy:
+        """Actor and critic."""
+        c = self.config
+        return Policy(
+            self.codec,
+            self.actions,
+            encoder=c.encoder,
+            hidden=c.hidden,
+            activation=c.activation,
+            generator=self.streams.torch("weights", "cpu"),
+            shared=c.share_encoder,
+            initial_log_std=c.initial_log_std,
+        )
+
+    def build(self) -> None:
+        """The optimizer, with the epsilon that PPO implementations use."""
+        c = self.config
+        self.optimizer = self.register(
+            "optimizer",
+            make_optimizer(
+                self.policy, c.optimizer, lr=c.learning_rate, eps=1e-5, max_grad_norm=c.max_grad_norm
+            ),
+        )
+
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Epochs of minibatch steps on L = L_clip + c1 L_value - c2 entropy (equation 9)."""
+        c = self.config
+        advantage = generalized_advantages(
+            rollout.reward, rollout.value, rollout.next_value, rollout.terminated, rollout.done, c.gamma, c.gae_lambda
+        )
+        remaining = 1 - self.progress()
+        self.optimizer.lr = c.learning_rate * (remaining if c.anneal != "none" else 1.0)
+        clip_range = c.clip_range * (remaining if c.anneal == "both" else 1.0)
+        returns = torch.from_numpy(advantage + rollout.value).to(self.device)
+        advantages = torch.from_numpy(advantage).to(self.device)
+        metrics: dict[str, float] = {}
+        self.observe_batch(rollout, metrics)
+        make = self._sequences if self.policy.recurrent else self._transitions
+        sums, steps, stop = torch.zeros(5, device=self.device), 0, False
+        for _ in range(c.num_epochs):
+            for log_prob, entropy, value, old_log_prob, a, target in make(rollout, advantages, returns):
+                if c.normalize_advantage and len(a) > 1:
+                    a = (a - a.mean()) / (a.std() + 1e-8)
+                policy_loss, ratio = clipped_surrogate(log_prob, old_log_prob, a, clip_range)
+                value_loss = (value - target).square().mean()
+                mean_entropy = entropy.mean()
+                loss = policy_loss + c.value_coefficient * value_loss - c.entropy_coefficient * mean_entropy
+                with torch.no_grad():
+                    kl = approximate_kl(log_prob, old_log_prob)
+                    clipped = ((ratio - 1).abs() > clip_range).float().mean()
+                    sums += torch.stack([policy_loss, value_loss, mean_entropy, kl, clipped])
+                steps += 1
+                if c.target_kl is not None and kl > 1.5 * c.target_kl:
+                    stop = True
+                    break
+                self.optimizer.step(loss)
+            if stop:
+                break
+        names = ("loss/policy", "loss/value", "policy/entropy", "policy/approximate_kl", "policy/clip_fraction")
+        metrics |= dict(zip(names, (sums / steps).tolist(), strict=True))
+        explained = 1 - np.var(advantage[rollout.valid]) / max(np.var((advantage + rollout.value)[rollout.valid]), 1e-12)
+        return metrics | {"value/explained_variance": float(explained), "policy/learning_rate": self.optimizer.lr}
+
+    def _transitions(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
+        """Minibatches of single transitions, for a memoryless policy."""
+        chosen = torch.from_numpy(np.flatnonzero(rollout.valid.reshape(-1))).to(self.device)
+        fields = [
+            tensor.reshape(-1, *tensor.shape[2:])
+            for tensor in (rollout.observation, rollout.action, rollout.log_prob, advantages, returns)
+        ]
+        order = chosen[torch.randperm(len(chosen), generator=self.streams.torch("minibatches"), device=self.device)]
+        shuffled = [field[order] for field in fields]
+        for minibatch in zip(*(field.split(self.config.minibatch_size) for field in shuffled), strict=True):
+            observation, action, old_log_prob, advantage, target = minibatch
+            yield *self.policy.evaluate(observation, action), old_log_prob, advantage, target
+
+    def _sequences(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
+        """Minibatches of whole environments, for a recurrent policy."""
+        steps, num_envs = rollout.reward.shape
+        size = max(1, min(num_envs, round(self.config.minibatch_size / steps)))
+        order = torch.randperm(num_envs, generator=self.streams.torch("minibatches"), device=self.device)
+        start = torch.from_numpy(rollout.start).to(self.device)
+        valid = torch.from_numpy(rollout.valid).to(self.device)
+        for envs in order.split(size):
+            keep = valid[:, envs]
+            evaluation = self.policy.evaluate(
+                rollout.observation[:, envs], rollout.action[:, envs], rollout.state[envs], start[:, envs]
+            )
+            others = (rollout.log_prob[:, envs], advantages[:, envs], returns[:, envs])
+            yield tuple(tensor[keep] for tensor in (*evaluation, *others))

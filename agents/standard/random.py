@@ -1,0 +1,69 @@
+"""Uniformly random actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from envzoo.agents.agent import Agent, NoConfig
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.source import Source
+from envzoo.errors import UnsupportedSpaceError
+
+
+def sample_uniform(space: spaces.Space, count: int, generator: np.random.Generator) -> np.ndarray:
+    """`count` uniform samples of an action space, stacked; unbounded Box dimensions are standard normal.
+
+    Raises:
+        UnsupportedSpaceError: Not a Discrete, MultiDiscrete, MultiBinary or Box space.
+    """
+    if isinstance(space, spaces.Discrete):
+        return generator.integers(space.start, space.start + space.n, count)
+    if isinstance(space, spaces.MultiDiscrete):
+        return generator.integers(space.start, space.start + space.nvec, (count, *space.shape))
+    if isinstance(space, spaces.MultiBinary):
+        return generator.integers(0, 2, (count, *space.shape), dtype=np.int8)
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        bounded = np.isfinite(space.low) & np.isfinite(space.high)
+        low, high = np.where(bounded, space.low, 0.0), np.where(bounded, space.high, 0.0)
+        uniform = generator.uniform(low, high, (count, *space.shape))
+        normal = np.clip(generator.standard_normal((count, *space.shape)), space.low, space.high)
+        return np.where(bounded, uniform, normal).astype(space.dtype)
+    if isinstance(space, spaces.Box):
+        return generator.integers(space.low, space.high, (count, *space.shape), dtype=space.dtype, endpoint=True)
+    raise UnsupportedSpaceError(f"Random takes Discrete, MultiDiscrete, MultiBinary or Box actions, got {space}")
+
+
+class Random(Agent):
+    """Acts uniformly at random, whatever it sees, in environments and games; there is nothing to learn.
+
+    It has no mode, so it samples also when `deterministic` is asked for.
+    """
+
+    Config = NoConfig
+
+    def __init__(self, source: Source, config: NoConfig, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        generator = np.random.default_rng(0)
+        for space in self._spaces().values():
+            sample_uniform(space, 1, generator)  # an unsupported space is refused now, not in the first step
+        if source.kind == "environment":
+            self.codec = ObservationCodec(source.observation_space)
+
+    def _spaces(self) -> dict[str, spaces.Space]:
+        return self.source.action_space if self.source.kind == "game" else {"": self.source.action_space}
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Random actions: in a game a dict for the players observed, elsewhere batched as the observation is."""
+        generator = self.streams.numpy("predict")
+        if self.source.kind == "game":
+            chosen = {player: sample_uniform(self.source.action_space[player], 1, generator)[0] for player in observation}
+            return chosen, state
+        if not self.codec.is_batched(observation):
+            return sample_uniform(self.source.action_space, 1, generator)[0], state
+        count = len(self.codec.pack(observation))
+        return sample_uniform(self.source.action_space, count, generator), state

@@ -1,0 +1,8 @@
+"""Offline datasets in Minari format: recipes that make them, and one in-memory table that every agent reads."""
+
+if __name__ != "envzoo.datasets":
+    raise ImportError(
+        "this folder is envzoo.datasets, but it was found as the top-level package 'datasets' because Python was "
+        "started in envzoo's repository with the current folder on its path: start it with `python -P`, or in another "
+        "folder, so that Hugging Face's `datasets` is found instead"
+    )

@@ -1,0 +1,35 @@
+"""The papers that envzoo reproduces, in one table: every list of papers (documentation, command line) is made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A publication. `number` is its place in the zoo (two digits), or None for a method that serves as a baseline."""
+
+    title: str
+    authors: str
+    year: int
+    arxiv: str | None = None
+    number: str | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Address of the abstract page, or None when the paper is not on arXiv."""
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else None
+
+
+SUBMODULAR_RL = Paper("Submodular Reinforcement Learning", "Prajapat et al.", 2024, "2307.13372", "09")
+SAC = Paper("Soft Actor-Critic Algorithms and Applications", "Haarnoja et al.", 2018, "1812.05905", "19")
+SAC_DISCRETE = Paper("Soft Actor-Critic for Discrete Action Settings", "Christodoulou", 2019, "1910.07207")
+PPO = Paper("Proximal Policy Optimization Algorithms", "Schulman et al.", 2017, "1707.06347")
+BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Network", "Pomerleau", 1988)
+
+PAPERS: dict[str, Paper] = {paper.number: paper for paper in (SUBMODULAR_RL, SAC) if paper.number}
+
+
+def papers() -> dict[str, Paper]:
+    """The reproduced papers by number, in order."""
+    return dict(sorted(PAPERS.items()))

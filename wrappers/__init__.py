@@ -1,0 +1,1 @@
+"""Gymnasium and PettingZoo wrappers, one file each."""
