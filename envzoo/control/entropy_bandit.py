@@ -133,6 +133,8 @@ class EntropyBandit(Definition):
                 label = top - 8 if reward >= 0 else bottom + 8
                 canvas.text(x + slot / 2, label, f"{reward:g}", art.INK, 11)
         canvas.rectangle(12, zero, WIDTH - 12, zero + 1, art.INK)
+        if state.arm >= 0:  # marks arms whose bar has no height, too
+            canvas.disc(12 + (int(state.arm) + 0.5) * slot, zero, 4, art.INK)
         return canvas.image()
 
     def describe(self, state: ArmState) -> str:

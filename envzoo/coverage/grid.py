@@ -72,6 +72,29 @@ def disc_table(rows: int, columns: int, disc: str, radius: int | None) -> tuple[
     return table, sizes
 
 
+def move_table(rows: int, columns: int, discs: np.ndarray) -> tuple[np.ndarray, int]:
+    """Where each move leads, and what it can newly cover: the part of the new disc that lies outside the old one.
+
+    Args:
+        rows: Rows of the grid.
+        columns: Columns of the grid.
+        discs: The table of `disc_table`, (cells, largest disc).
+
+    Returns:
+        int64 (cells, 5, 1 + most): the cell moved to, then the cells newly covered, each row filled up with the cell
+        moved to; and `most`, the largest number of them.
+    """
+    moves = next_cells(rows, columns)
+    sets = [set(row) for row in discs.tolist()]
+    lists = [[sorted(sets[after] - sets[before]) for after in row] for before, row in enumerate(moves.tolist())]
+    most = max(len(cells) for row in lists for cells in row)
+    table = np.repeat(moves[:, :, None], 1 + most, axis=2)
+    for before, row in enumerate(lists):
+        for action, cells in enumerate(row):
+            table[before, action, 1 : 1 + len(cells)] = cells
+    return table, most
+
+
 def covered_cells(table: np.ndarray, visited: Iterable[int]) -> np.ndarray:
     """Which cells the discs of the `visited` cells cover, bool (cells,), for the table of `disc_table`."""
     covered = np.zeros(len(table), np.bool_)

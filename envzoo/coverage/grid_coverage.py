@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
-from envzoo.coverage.grid import MOVES, covered_cells, disc_table, next_cells
+from envzoo.coverage.grid import MOVES, covered_cells, disc_table, move_table
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
@@ -24,19 +24,18 @@ class Parameters(NamedTuple):
 
     start: int  # a cell, or RANDOM_START
     horizon: int
-    next_cell: np.ndarray  # int64 (cells, 5)
     disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
     disc_size: np.ndarray  # int64 (cells,)
+    moves: np.ndarray  # int64 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
 
 
 class State(NamedTuple):
     """One episode."""
 
-    cell: Any
-    moves: Any
+    position: Any  # int64 (2,): the cell, and the number of moves made
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,)
-    path: Any  # int32 (horizon + 1,), cells visited so far
+    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
 
 
 class Infos(NamedTuple):
@@ -60,20 +59,6 @@ class Observation(NamedTuple):
 
 
 @njit(cache=True)
-def _visit(parameters, state, i, cell):
-    """Move episode i to `cell`; returns the marginal gain F(s | path), the number of cells newly covered."""
-    gain = 0
-    for k in range(parameters.disc_size[cell]):
-        seen = parameters.disc[cell, k]
-        gain += 1 - np.int64(state.covered[i, seen])
-        state.covered[i, seen] = True
-    state.cell[i] = cell
-    state.path[i, state.moves[i]] = cell
-    state.coverage[i] += gain
-    return gain
-
-
-@njit(cache=True)
 def reset(parameters, state, streams, where, options, infos):
     """Reset kernel; see `envzoo.kernel.Kernels`."""
     cells = parameters.disc_size.size
@@ -83,10 +68,13 @@ def reset(parameters, state, streams, where, options, infos):
             if start == RANDOM_START:
                 start = integer(streams, i, cells)
             state.covered[i] = False
+            for k in range(parameters.disc_size[start]):
+                state.covered[i, parameters.disc[start, k]] = True
             state.path[i] = -1
-            state.moves[i] = 0
-            state.coverage[i] = 0
-            _visit(parameters, state, i, start)
+            state.path[i, 0] = start
+            state.position[i, 0] = start
+            state.position[i, 1] = 0
+            state.coverage[i] = parameters.disc_size[start]
             infos.modular_reward[i] = 0.0
             infos.coverage[i] = state.coverage[i]
 
@@ -96,29 +84,40 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
     """Step kernel; see `envzoo.kernel.Kernels`."""
     for i in range(where.size):
         if where[i]:
-            cell = parameters.next_cell[state.cell[i], actions[i]]
-            state.moves[i] += 1
-            rewards[i] = _visit(parameters, state, i, cell)
-            terminated[i] = state.moves[i] == parameters.horizon
+            row = parameters.moves[state.position[i, 0], actions[i]]
+            # The marginal gain F(s | path). The old disc is covered already, so only the rest of the new one can
+            # count; the row's filling counts nothing, being a cell that is counted elsewhere or covered.
+            gain = 0
+            for k in range(1, row.size):
+                gain += 1 - np.int64(state.covered[i, row[k]])
+                state.covered[i, row[k]] = True
+            cell, move = row[0], state.position[i, 1] + 1
+            coverage = state.coverage[i] + gain
+            state.position[i, 0] = cell
+            state.position[i, 1] = move
+            state.path[i, move] = cell
+            state.coverage[i] = coverage
+            rewards[i] = gain
+            terminated[i] = move == parameters.horizon
             infos.modular_reward[i] = parameters.disc_size[cell]
-            infos.coverage[i] = state.coverage[i]
+            infos.coverage[i] = coverage
 
 
 @njit(cache=True)
 def observe_position(parameters, state, observation):
     """Observation kernel without the mask."""
-    for i in range(state.cell.size):
-        observation[i, 0] = state.cell[i]
-        observation[i, 1] = state.moves[i]
+    for i in range(state.position.shape[0]):
+        observation[i, 0] = state.position[i, 0]
+        observation[i, 1] = state.position[i, 1]
 
 
 @njit(cache=True)
 def observe_with_mask(parameters, state, observation):
     """Observation kernel with the mask."""
     columns = observation.covered.shape[2]
-    for i in range(state.cell.size):
-        observation.position[i, 0] = state.cell[i]
-        observation.position[i, 1] = state.moves[i]
+    for i in range(state.covered.shape[0]):
+        observation.position[i, 0] = state.position[i, 0]
+        observation.position[i, 1] = state.position[i, 1]
         for cell in range(state.covered.shape[1]):
             observation.covered[i, cell // columns, cell % columns] = state.covered[i, cell]
 
@@ -205,16 +204,10 @@ class GridCoverage(Definition):
         self.rows, self.columns, self.horizon = int(rows), int(columns), int(horizon)
         cells = self.rows * self.columns
         table, sizes = disc_table(self.rows, self.columns, disc, radius)
-        self.parameters = Parameters(
-            start=self._start_cell(start),
-            horizon=self.horizon,
-            next_cell=next_cells(self.rows, self.columns),
-            disc=table,
-            disc_size=sizes,
-        )
+        moves, self._most_fresh = move_table(self.rows, self.columns, table)
+        self.parameters = Parameters(self._start_cell(start), self.horizon, table, sizes, moves)
         self.state = State(
-            cell=np.int64,
-            moves=np.int64,
+            position=(np.int64, (2,)),
             coverage=np.int64,
             covered=(np.bool_, (cells,)),
             path=(np.int32, (self.horizon + 1,)),
@@ -248,15 +241,9 @@ class GridCoverage(Definition):
         at most the part of the new disc that lies outside the old one, since the old one is covered already.
         """
         sizes = self.parameters.disc_size
-        discs = [set(self.disc_of(cell).tolist()) for cell in range(sizes.size)]
-        most = max(
-            len(discs[after] - discs[before])
-            for before, row in enumerate(self.parameters.next_cell.tolist())
-            for after in row
-        )
         start = self.parameters.start
         first = int(sizes.max() if start == RANDOM_START else sizes[start])
-        return min(first + self.horizon * most, sizes.size)
+        return min(first + self.horizon * self._most_fresh, sizes.size)
 
     # ---------------------------------------------------------------- options
 
@@ -298,13 +285,15 @@ class GridCoverage(Definition):
     def draw(self, state: State) -> np.ndarray:
         """The grid: covered cells shaded, the current disc stronger, the path, its start and the agent."""
         size = max(8, min(36, 360 // max(self.rows, self.columns)))
-        canvas = art.Canvas(self.columns * size + 1, self.rows * size + 1, art.GRID)
-        now = set(self.disc_of(int(state.cell)).tolist())
+        # Even numbers of pixels, which video encoders ask for.
+        width, height = ((n * size + 2) // 2 * 2 for n in (self.columns, self.rows))
+        canvas = art.Canvas(width, height, art.GRID)
+        now = set(self.disc_of(int(state.position[0])).tolist())
         for cell in range(self.rows * self.columns):
             y, x = cell // self.columns * size, cell % self.columns * size
             colour = art.MID_BLUE if cell in now else art.PALE_BLUE if state.covered[cell] else art.PAPER
             canvas.rectangle(x + 1, y + 1, x + size, y + size, colour)
-        path = [self._centre(cell, size) for cell in state.path[: int(state.moves) + 1].tolist()]
+        path = [self._centre(cell, size) for cell in state.path[: state.position[1] + 1].tolist()]
         canvas.line(path, art.BLUE, max(1.5, size / 10))
         canvas.circle(*path[0], size * 0.3, art.BLUE, max(1.0, size / 14))
         canvas.disc(*path[-1], size * 0.28, art.ORANGE)
@@ -313,11 +302,11 @@ class GridCoverage(Definition):
     def describe(self, state: State) -> str:
         """The grid as text: A agent, S start, o path, + covered, . not covered; and a line with the counts."""
         signs = np.where(state.covered, "+", ".")
-        signs[state.path[: int(state.moves) + 1]] = "o"
+        signs[state.path[: state.position[1] + 1]] = "o"
         signs[state.path[0]] = "S"
-        signs[state.cell] = "A"
+        signs[state.position[0]] = "A"
         lines = [" ".join(row) for row in signs.reshape(self.rows, self.columns)]
-        count = f"move {int(state.moves)} of {self.horizon}, covered {int(state.coverage)} of {signs.size}"
+        count = f"move {int(state.position[1])} of {self.horizon}, covered {int(state.coverage)} of {signs.size}"
         return "\n".join([*lines, count])
 
     def _centre(self, cell: int, size: int) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from numba import njit
 
 from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, unknown
 from envzoo.kernel.check import ActionCheck
-from envzoo.kernel.definition import Definition, allocate
+from envzoo.kernel.definition import Allocator, Definition
 from envzoo.kernel.stream import keys
 
 # Fields that every episode has besides the definition's; part of the captured state.
@@ -60,7 +60,7 @@ class Batch:
                 raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least 1")
         self.definition = definition
         self.num_envs = int(num_envs)
-        self.state = allocate(definition.state, self.num_envs)
+        self.state = Allocator(definition.state)(self.num_envs)
         self.streams = np.zeros((self.num_envs, 2), np.uint64)
         # Episodes that are never given a seed are seeded by the operating system.
         self.streams[:, 0] = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
@@ -70,9 +70,12 @@ class Batch:
         self.everyone = np.ones(self.num_envs, np.bool_)
         self._limit = np.iinfo(np.int64).max if max_episode_steps is None else int(max_episode_steps)
         self._check_actions = ActionCheck(definition.action_space)
-        self._observation_layout = _observation_layout(definition)
-        self._is_dict = isinstance(definition.observation_space, spaces.Dict)
-        self._info_names = getattr(definition.infos, "_fields", ())
+        self._new_infos = Allocator(definition.infos)
+        self._new_observation, self._observation_dtype = None, None
+        if isinstance(definition.observation_space, spaces.Dict):
+            self._new_observation = Allocator(_dict_layout(definition))
+        else:
+            self._observation_dtype = _dtype_of(definition.observation_space)
         self._no_options = definition.options({}, self.num_envs)
 
     # ---------------------------------------------------------------- moving
@@ -152,22 +155,22 @@ class Batch:
     def observe(self) -> np.ndarray | dict[str, np.ndarray]:
         """The current observations, fresh arrays (num_envs, ...)."""
         definition = self.definition
-        if self._is_dict:
-            observation = allocate(self._observation_layout, self.num_envs)
+        if self._new_observation is not None:
+            observation = self._new_observation(self.num_envs)
             definition.kernels.observe(definition.parameters, self.state, observation)
             return dict(zip(observation._fields, observation, strict=True))
-        observation = np.zeros(self.num_envs, self._observation_layout)
+        observation = np.zeros(self.num_envs, self._observation_dtype)
         definition.kernels.observe(definition.parameters, self.state, observation)
         return observation
 
     def new_infos(self) -> tuple:
         """Fresh arrays for one reset or step."""
-        return allocate(self.definition.infos, self.num_envs)
+        return self._new_infos(self.num_envs)
 
     def info_dict(self, infos: tuple, where: np.ndarray | None = None) -> dict[str, Any]:
         """Infos in the format of Gymnasium's vector environments: each array beside its mask `_name`."""
         result: dict[str, Any] = {}
-        for name, array in zip(self._info_names, infos, strict=True):
+        for name, array in zip(self._new_infos.names, infos, strict=True):
             result[name] = array
             result["_" + name] = (self.everyone if where is None else where).copy()
         return result
@@ -245,17 +248,15 @@ class Batch:
         return rows
 
 
-def _observation_layout(definition: Definition) -> Any:
-    """The dtype of one observation, or for a Dict space the definition's NamedTuple of dtypes."""
-    space = definition.observation_space
-    if not isinstance(space, spaces.Dict):
-        return _dtype_of(space)
-    if definition.observation_type is None or set(definition.observation_type._fields) != set(space.spaces):
+def _dict_layout(definition: Definition) -> tuple:
+    """The definition's NamedTuple of dtypes for one observation of its Dict space."""
+    space, layout = definition.observation_space, definition.observation_type
+    if layout is None or set(layout._fields) != set(space.spaces):
         raise UnsupportedSpaceError(
             f"{type(definition).__name__}.observation_type must be a NamedTuple with the fields "
             f"{', '.join(space.spaces)}"
         )
-    return definition.observation_type(**{name: _dtype_of(part) for name, part in space.spaces.items()})
+    return layout(**{name: _dtype_of(part) for name, part in space.spaces.items()})
 
 
 def _dtype_of(space: spaces.Space) -> np.dtype:

@@ -101,8 +101,18 @@ def build(definition_class: type[Definition], parameters: Mapping[str, Any]) -> 
     return definition_class(**parameters)
 
 
-def allocate(layout: tuple, num_envs: int) -> tuple:
-    """Zeroed arrays for a layout: the same NamedTuple class, each dtype replaced by an array (num_envs, ...)."""
-    if not layout:
-        return ()
-    return type(layout)._make(np.zeros(num_envs, np.dtype(dtype)) for dtype in layout)
+class Allocator:
+    """Makes fresh arrays for a layout of dtypes.
+
+    Args:
+        layout: A NamedTuple of dtypes (see `Definition`), or `()`.
+    """
+
+    def __init__(self, layout: tuple) -> None:
+        self.names: tuple[str, ...] = getattr(layout, "_fields", ())
+        self._make = type(layout)._make if layout else tuple
+        self._dtypes = [np.dtype(dtype) for dtype in layout]
+
+    def __call__(self, num_envs: int) -> tuple:
+        """Zeroed arrays (num_envs, ...) in the layout's NamedTuple class."""
+        return self._make([np.zeros(num_envs, dtype) for dtype in self._dtypes])

@@ -10,6 +10,7 @@ import numpy as np
 # One palette for all environments, readable in print and for the colour-blind (after Okabe and Ito, 2008).
 PAPER = (250, 250, 247)
 GRID = (226, 226, 220)
+FRAME = (188, 192, 196)
 INK = (52, 58, 64)
 MUTED = (150, 156, 162)
 BLUE = (0, 114, 178)
@@ -98,7 +99,7 @@ def tile(images: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
     rows = math.ceil(len(images) / columns)
     height, width, _ = images[0].shape
     result = np.empty((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), np.uint8)
-    result[:] = PAPER
+    result[:] = FRAME
     for k, image in enumerate(images):
         y, x = gap + k // columns * (height + gap), gap + k % columns * (width + gap)
         result[y : y + height, x : x + width] = image

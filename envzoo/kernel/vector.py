@@ -208,9 +208,13 @@ class KernelVectorEnv(VectorEnv):
         """`final_obs` and `final_info` of the episodes that have just ended, in SyncVectorEnv's format."""
         batch, ended = self._batch, self._batch.needs_reset
         final = self.final_observation
+        if isinstance(final, dict):
+            rows = (dict(zip(final, row, strict=True)) for row in zip(*(a[ended] for a in final.values()), strict=True))
+        else:
+            rows = iter(final[ended])
         final_obs = np.full(self.num_envs, None, dtype=object)
-        for i in np.flatnonzero(ended):
-            final_obs[i] = {name: a[i] for name, a in final.items()} if isinstance(final, dict) else final[i]
+        # fromiter, because plain assignment would spread the rows of an array over the object array.
+        final_obs[ended] = np.fromiter(rows, object, np.count_nonzero(ended))
         final_infos = batch.new_infos()
         for kept, array in zip(final_infos, infos, strict=True):
             kept[ended] = array[ended]
