@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from envzoo.agents import checkpoint
-from envzoo.agents.callbacks.base import Callback, CallbackList
+from envzoo.agents.callback import Callback, CallbackList
 from envzoo.agents.seeding import Streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import AgentSpec
@@ -75,6 +75,7 @@ class Agent(ABC):
         self.target_timesteps = 0
         self.mid_iteration = False  # True while (or after) an iteration that did not complete: not fit for saving
         self.notices: list[str] = []
+        self.restored_extra: dict[str, Any] = {}  # what `save(extra=...)` stored beside the loaded agent
         self._parts: dict[str, Any] = {}
         self.streams = self.register("streams", Streams(self.seed, self.device))
         self._callbacks = CallbackList([])
@@ -221,6 +222,7 @@ class Agent(ABC):
                 )
         try:
             self.load_state_dict(state)
+            self.restored_extra = dict(state.get("extra", {}))
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             if isinstance(error, EnvzooError):
                 raise

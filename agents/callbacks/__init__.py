@@ -1,6 +1,6 @@
 """Callbacks: what runs around the iterations of `learn`."""
 
-from envzoo.agents.callbacks.base import Callback, CallbackList
+from envzoo.agents.callback import Callback, CallbackList
 from envzoo.agents.callbacks.checkpoints import Checkpoints
 from envzoo.agents.callbacks.early_stop import EarlyStop
 from envzoo.agents.callbacks.evaluation import PeriodicEvaluation

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envzoo.agents.callbacks.base import Callback
+from envzoo.agents.callback import Callback
 from envzoo.errors import EnvzooError
 
 if TYPE_CHECKING:

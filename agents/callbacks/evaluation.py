@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envzoo.agents.callbacks.base import Callback
+from envzoo.agents.callback import Callback
 from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
 from envzoo.errors import EnvzooError
 

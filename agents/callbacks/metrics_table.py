@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from envzoo.agents.callbacks.base import Callback
+from envzoo.agents.callback import Callback
 from envzoo.files import write_text
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from envzoo.agents.callbacks.base import Callback
+from envzoo.agents.callback import Callback
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from envzoo.agents.callbacks.base import Callback
+from envzoo.agents.callback import Callback
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent

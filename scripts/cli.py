@@ -1,0 +1,134 @@
+"""The `envzoo` command: finds the subcommand, and turns every error of bad input into one sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+import typing
+from typing import Any, TypeVar
+
+from envzoo.errors import EnvzooError, unknown
+from envzoo.version import __version__
+
+T = TypeVar("T")
+
+COMMANDS = {
+    "list": ("envzoo.scripts.list", "Show the environments, agents, datasets or papers."),
+    "train": ("envzoo.scripts.train", "Train an agent on an environment or a dataset."),
+    "evaluate": ("envzoo.scripts.evaluate", "Play episodes with a trained agent, and film one."),
+    "plot": ("envzoo.scripts.plot", "Draw the learning curves of runs."),
+    "make-dataset": ("envzoo.scripts.make_dataset", "Build an offline dataset in Minari format."),
+    "reproduce": ("envzoo.scripts.reproduce", "Rerun the central claim of a paper."),
+    "bench": ("envzoo.scripts.bench", "Measure speed against peers."),
+}
+
+
+def split_positional(argv: list[str]) -> tuple[list[str], list[str]]:
+    """The leading arguments that are no flags, and the rest."""
+    for i, argument in enumerate(argv):
+        if argument.startswith("-"):
+            return argv[:i], argv[i:]
+    return argv, []
+
+
+def _flag_names(cls: type) -> list[str]:
+    names = []
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        name = field.name.replace("_", "-")
+        names += [name, f"no-{name}"] if hints[field.name] is bool else [name]
+    return names
+
+
+def parse(
+    cls: type[T], flags: list[str], *, prog: str, config: type | None = None, agent: str = "", description: str = ""
+) -> tuple[T, dict[str, Any]]:
+    """Read flags into a dataclass, and those of an agent's config into a dict of the hyperparameters given.
+
+    Args:
+        cls: Dataclass of the command's options; field docstrings become help texts.
+        flags: Command-line arguments without positional ones.
+        prog: Command as shown in help texts.
+        config: Config dataclass of an agent, whose fields become flags as well.
+        agent: Its name, for errors.
+        description: Text of `--help`; None takes the docstring of `cls`.
+
+    Raises:
+        UnknownNameError: A flag that neither has; the sentence names the nearest.
+    """
+    import tyro
+
+    known = _flag_names(cls) + (_flag_names(config) if config else [])
+    for flag in flags:
+        if flag.startswith("--") and flag != "--help":
+            name = flag[2:].split("=")[0].replace("_", "-")
+            if name not in known:
+                raise unknown(f"option or hyperparameter of {agent}" if agent else "option", name, known)
+    description = description or (cls.__doc__ or "")
+    if config is None or not dataclasses.fields(config):
+        return tyro.cli(cls, args=flags, prog=prog, description=description), {}
+    both = dataclasses.make_dataclass(
+        "Arguments",
+        [
+            ("options", tyro.conf.OmitArgPrefixes[cls], dataclasses.field(default_factory=cls)),
+            ("hyperparameters", tyro.conf.OmitArgPrefixes[config], dataclasses.field(default_factory=config)),
+        ],
+    )
+    parsed = tyro.cli(both, args=flags, prog=prog, description=description)
+    defaults = config()
+    given = {
+        field.name: getattr(parsed.hyperparameters, field.name)
+        for field in dataclasses.fields(config)
+        if getattr(parsed.hyperparameters, field.name) != getattr(defaults, field.name)
+    }
+    return parsed.options, given
+
+
+def parse_help(usage: str, text: str, choices: dict[str, str], flags: list[str]) -> int:
+    """Print a short help text with a table of choices; exit code 0 if help was asked for, 2 otherwise."""
+    from rich.console import Console
+    from rich.table import Table
+
+    asked = "--help" in flags or "-h" in flags
+    console = Console(stderr=not asked)
+    console.print(f"usage: {usage}\n\n{text}", highlight=False, markup=False)
+    table = Table(box=None, show_header=False, pad_edge=True)
+    for name, summary in choices.items():
+        table.add_row(f"[bold]{name}[/bold]", summary)
+    console.print(table)
+    return 0 if asked else 2
+
+
+def run(argv: list[str]) -> int:
+    """Run a command line without the program's name; errors of bad input are raised."""
+    if not argv or argv[0] in ("-h", "--help"):
+        summaries = {name: summary for name, (_, summary) in COMMANDS.items()}
+        text = "Environments in which information, entropy and history matter, and a zoo of agents.\n\nCommands "
+        return parse_help("envzoo COMMAND ...", f"{text}(each has --help):", summaries, argv or ["--help"])
+    if argv[0] == "--version":
+        print(f"envzoo {__version__}")
+        return 0
+    name, *rest = argv
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    return importlib.import_module(COMMANDS[name][0]).command(rest)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point: exit code 0 for success, 1 for a claim that does not hold, 2 for bad input, 130 for Ctrl-C."""
+    try:
+        return run(sys.argv[1:] if argv is None else argv)
+    except EnvzooError as error:
+        print(f"envzoo: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("envzoo: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (`| head`) has gone
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""`envzoo evaluate RUN_DIR`: play episodes with a trained agent, and film one."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envzoo.errors import EnvzooError
+from envzoo.files import write_bytes
+
+if TYPE_CHECKING:
+    from envzoo.agents.agent import Agent
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Play episodes with a trained agent and print what came out."""
+
+    env: str | None = None
+    """Environment to play in; None takes the one it was trained on."""
+    env_kwargs: tuple[str, ...] = ()
+    """Keywords of the environment, as KEY=VALUE with JSON values."""
+    episodes: int = 100
+    """Number of episodes."""
+    seed: int | None = None
+    """Seed of the first reset; None takes the fixed evaluation seed."""
+    stochastic: bool = False
+    """Sample actions in place of the policy's mode."""
+    video: str | None = None
+    """Write a GIF of one episode to this file."""
+    fps: float = 4.0
+    """Frames per second of the GIF."""
+    device: str = "cpu"
+    """auto, cpu, cuda, ..."""
+
+
+def film(
+    agent: Agent, env_id: str, path: str | Path, *, env_kwargs: dict[str, Any] | None = None, seed: int = 0,
+    fps: float = 4.0, deterministic: bool = True, max_frames: int = 1000,
+) -> int:
+    """Play one episode and write it as an animated GIF, atomically.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        EnvzooError: The environment cannot be drawn as an image, or the file is no .gif.
+    """
+    import gymnasium as gym
+    from PIL import Image
+
+    if Path(path).suffix.lower() != ".gif":
+        raise EnvzooError(f"videos are written as .gif files, got {path}")
+    try:
+        env = gym.make(env_id, render_mode="rgb_array", disable_env_checker=True, **(env_kwargs or {}))
+        env.reset(seed=seed)
+        first = env.render()
+    except (TypeError, ImportError, gym.error.Error) as error:
+        raise EnvzooError(f"{env_id} cannot be drawn as an image ({error})") from error
+    if not isinstance(first, np.ndarray):
+        raise EnvzooError(f"{env_id} cannot be drawn as an image")
+    agent.set_env(env)
+    observation, _ = env.reset(seed=seed)
+    frames = [env.render()]
+    state, start, done = None, np.ones(1, bool), False
+    while not done and len(frames) < max_frames:
+        action, state = agent.predict(observation, state, start, deterministic)
+        observation, _, terminated, truncated, _ = env.step(action)
+        frames.append(env.render())
+        done, start = terminated or truncated, np.zeros(1, bool)
+    env.close()
+    images = [Image.fromarray(frame) for frame in frames]
+    durations = [round(1000 / fps)] * len(images)
+    durations[-1] = max(durations[-1], 1500)  # rest on the last picture before the loop starts again
+    buffer = io.BytesIO()
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    write_bytes(path, buffer.getvalue())
+    return len(frames)
+
+
+def command(argv: list[str]) -> int:
+    """Run `envzoo evaluate` with the given arguments; returns the exit code."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from envzoo.agents import load
+    from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
+    from envzoo.agents.source import make_vector_env, resolve
+    from envzoo.scripts.cli import parse, split_positional
+    from envzoo.scripts.run_directory import RunDirectory
+    from envzoo.scripts.train import parse_keywords
+
+    positional, flags = split_positional(argv)
+    options, _ = parse(EvaluateOptions, flags, prog="envzoo evaluate RUN_DIR")
+    if len(positional) != 1:
+        raise EnvzooError("envzoo evaluate takes one run directory (or agent file)")
+    path = Path(positional[0])
+    agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
+    kwargs = parse_keywords(options.env_kwargs)
+    env = None
+    if options.env is not None:
+        other = resolve(options.env, agent.spec, kwargs)
+        for what in ("observation_space", "action_space"):
+            if getattr(other, what) != getattr(agent.source, what):
+                raise EnvzooError(
+                    f"the agent was trained with the {what.replace('_', ' ')} {getattr(agent.source, what)}, "
+                    f"but {options.env} has {getattr(other, what)}"
+                )
+        env = make_vector_env(options.env, min(options.episodes, 128), kwargs)
+    seed = EVALUATION_SEED if options.seed is None else options.seed
+    result = evaluate(agent, env, episodes=options.episodes, seed=seed, deterministic=not options.stochastic)
+    table = Table(title=f"{agent.spec.name}, {options.episodes} episodes", box=None, header_style="dim")
+    for column in ("", "mean", "std", "lowest", "highest"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, values in {"return": result.returns, "length": result.lengths, **result.infos}.items():
+        numbers = (values.mean(), values.std(), values.min(), values.max())
+        table.add_row(name, *(f"{number:.3f}" for number in numbers))
+    Console().print(table)
+    if options.video is not None:
+        env_id = options.env or agent.source.environment_id
+        if env_id is None:
+            raise EnvzooError("the agent was trained on an environment object; name one to film with --env")
+        frames = film(
+            agent, env_id, options.video, env_kwargs=kwargs if options.env else agent.source.environment_kwargs,
+            seed=seed, fps=options.fps, deterministic=not options.stochastic,
+        )
+        print(f"{frames} frames in {options.video}")
+    return 0
+
+
+if __name__ == "__main__":
+    from envzoo.scripts.cli import main
+
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

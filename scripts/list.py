@@ -1,0 +1,76 @@
+"""`envzoo list`: what there is."""
+
+from __future__ import annotations
+
+import sys
+
+from envzoo.errors import unknown
+
+KINDS = {
+    "envs": "Registered environments.",
+    "agents": "Agents of the zoo.",
+    "datasets": "Offline datasets that can be built.",
+    "papers": "Papers whose claims can be rerun.",
+}
+
+
+def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
+    if kind == "envs":
+        from envzoo.registration import specs
+
+        rows = [[spec.id, spec.family, spec.paper or "", spec.summary] for spec in specs()]
+        return ["id", "family", "paper", "what it is"], rows
+    if kind == "agents":
+        from envzoo.agents.registry import specs as agent_specs
+
+        rows = [
+            [s.name, s.family, ", ".join(s.sources), ", ".join(s.actions), s.paper.arxiv or "" if s.paper else "", s.summary]
+            for s in agent_specs().values()
+        ]
+        return ["agent", "family", "learns from", "actions", "arXiv", "what it is"], rows
+    if kind == "datasets":
+        from envzoo.datasets.recipes import recipes
+
+        rows = [[recipe.id, recipe.env_id, str(recipe.episodes), recipe.description] for recipe in recipes().values()]
+        return ["id", "environment", "episodes", "what it is"], rows
+    from envzoo.agents.registry import specs as agent_specs
+    from envzoo.papers import papers
+
+    rows = [
+        [number, paper.title, paper.arxiv or "", str(paper.year)]
+        + [", ".join(s.name for s in agent_specs().values() if s.paper == paper), f"envzoo reproduce {number}"]
+        for number, paper in papers().items()
+    ]
+    return ["paper", "title", "arXiv", "year", "agents", "proof"], rows
+
+
+def command(argv: list[str]) -> int:
+    """Run `envzoo list [KIND]`; returns the exit code."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from envzoo.scripts.cli import parse_help
+
+    if any(flag in argv for flag in ("-h", "--help")):
+        return parse_help("envzoo list [envs|agents|datasets|papers]", "Show what there is; without a word, all.", KINDS, argv)
+    for kind in argv:
+        if kind not in KINDS:
+            raise unknown("kind of list", kind, KINDS)
+    # Piped output has no terminal to fit into: give it the room it needs, so that ids are not broken.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for kind in argv or list(KINDS):
+        columns, rows = _rows(kind)
+        table = Table(title=KINDS[kind], title_justify="left", title_style="bold", box=None, header_style="dim")
+        for i, column in enumerate(columns):
+            table.add_column(column, no_wrap=i == 0)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        console.print()
+    return 0
+
+
+if __name__ == "__main__":
+    from envzoo.scripts.cli import main
+
+    sys.exit(main(["list", *sys.argv[1:]]))
