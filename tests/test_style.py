@@ -9,9 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("envzoo", "wrappers", "datasets", "agents", "scripts")  # each may import itself and those before it
-MODULES = {
-    file: file.relative_to(ROOT).as_posix() for folder in LAYERS for file in sorted((ROOT / folder).rglob("*.py"))
-}
+FILES = [file for folder in LAYERS for file in sorted((ROOT / folder).rglob("*.py"))]
 PICKLERS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 GLOBAL_SEEDS = {"np.random.seed", "numpy.random.seed", "random.seed", "torch.manual_seed", "torch.cuda.manual_seed_all"}
 
