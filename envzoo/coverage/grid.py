@@ -81,14 +81,15 @@ def move_table(rows: int, columns: int, discs: np.ndarray) -> tuple[np.ndarray, 
         discs: The table of `disc_table`, (cells, largest disc).
 
     Returns:
-        int64 (cells, 5, 1 + most): the cell moved to, then the cells newly covered, each row filled up with the cell
+        uint32 (cells, 5, 1 + most): the cell moved to, then the cells newly covered, each row filled up with the cell
         moved to; and `most`, the largest number of them.
     """
     moves = next_cells(rows, columns)
     sets = [set(row) for row in discs.tolist()]
     lists = [[sorted(sets[after] - sets[before]) for after in row] for before, row in enumerate(moves.tolist())]
     most = max(len(cells) for row in lists for cells in row)
-    table = np.repeat(moves[:, :, None], 1 + most, axis=2)
+    # Unsigned, because Numba need not ask whether such an index counts from the end.
+    table = np.repeat(moves[:, :, None], 1 + most, axis=2).astype(np.uint32)
     for before, row in enumerate(lists):
         for action, cells in enumerate(row):
             table[before, action, 1 : 1 + len(cells)] = cells

@@ -26,7 +26,7 @@ class Parameters(NamedTuple):
     horizon: int
     disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
     disc_size: np.ndarray  # int64 (cells,)
-    moves: np.ndarray  # int64 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
+    moves: np.ndarray  # uint32 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
 
 
 class State(NamedTuple):

@@ -12,30 +12,15 @@ from envzoo.errors import InvalidActionError, UnsupportedSpaceError
 
 
 @njit(cache=True)
-def _first_outside_integers(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
-    """The flat index of the first action outside low <= action <= high, or -1; the bounds repeat along the batch."""
-    k = 0
-    for j in range(actions.size):
-        if actions[j] < low[k] or actions[j] > high[k]:
-            return j
-        k += 1
-        if k == low.size:
-            k = 0
-    return -1
-
-
-# The same body, compiled for floats: "not inside" rather than "outside" so that NaN is caught.
-@njit(cache=True)
-def _first_outside_floats(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
-    """The flat index of the first action not inside [low, high] (NaN never is), or -1."""
-    k = 0
-    for j in range(actions.size):
-        if not (actions[j] >= low[k] and actions[j] <= high[k]):
-            return j
-        k += 1
-        if k == low.size:
-            k = 0
-    return -1
+def _any_outside(actions, low, high):
+    """Whether some action (rows, components) is not inside low <= action <= high (components,); NaN never is."""
+    # No early exit: the usual answer is no, and without one the loop runs several actions at a time.
+    outside = False
+    for component in range(low.size):
+        least, most = low[component], high[component]
+        for i in range(actions.shape[0]):
+            outside |= not (actions[i, component] >= least and actions[i, component] <= most)
+    return outside
 
 
 class ActionCheck:
@@ -65,7 +50,6 @@ class ActionCheck:
         self._dtype = np.dtype(np.int64) if self._integers else space.dtype
         self._low = np.array(low, self._dtype).ravel()
         self._high = np.array(high, self._dtype).ravel()
-        self._first_outside = _first_outside_integers if self._integers else _first_outside_floats
 
     def __call__(self, actions: Any, num_envs: int) -> np.ndarray:
         """The actions as a fresh or borrowed C-contiguous array (num_envs, *space.shape) of the kernels' dtype.
@@ -87,16 +71,14 @@ class ActionCheck:
             array = array.astype(self._dtype)
         if not (array.flags.c_contiguous and array.flags.writeable):
             array = array.copy(order="C")  # else Numba compiles the kernels once more for this layout
-        outside = self._first_outside(array.reshape(-1), self._low, self._high)
-        if outside >= 0:
-            self._refuse(array, outside)
+        if _any_outside(array.reshape(num_envs, -1), self._low, self._high):
+            self._refuse(array.reshape(num_envs, -1))
         return array
 
-    def _refuse(self, array: np.ndarray, outside: int) -> None:
-        episode, component = divmod(outside, self._low.size)
-        value = array.reshape(-1)[outside]
-        low, high = self._low[component], self._high[component]
-        nearest = low if not value >= low else min(value, high)
+    def _refuse(self, rows: np.ndarray) -> None:
+        episode, component = np.argwhere(~((rows >= self._low) & (rows <= self._high)))[0]
+        value, low, high = rows[episode, component], self._low[component], self._high[component]
+        nearest = high if value > high else low
         which = f" in component {component}" if self._low.size > 1 else ""
         raise InvalidActionError(
             f"action {value} of episode {episode} lies outside {self._space}{which}; expected "

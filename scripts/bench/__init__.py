@@ -1,0 +1,1 @@
+"""Benchmarks: each measures envzoo against its peers in one run."""
