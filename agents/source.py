@@ -50,8 +50,12 @@ class Source:
         """Fresh copies for evaluation.
 
         Raises:
-            EnvzooError: The source is an object without a registered id, which cannot be copied.
+            EnvzooError: The source is an object without a registered id, which cannot be copied, or a dataset whose
+                environment is not known here.
         """
+        if self.kind == "dataset":
+            env_id, env_kwargs = _dataset_env(self.given)
+            return make_vector_env(env_id, num_envs, env_kwargs)
         if self.kind != "environment" or self.id is None:
             raise EnvzooError(f"{self.name} has no registered id to make copies from; give an evaluation environment")
         return make_vector_env(self.id, num_envs, self.env_kwargs)
@@ -76,6 +80,22 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
         return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
     except TypeError as error:
         raise EnvzooError(f"{env_id} does not take the keywords {sorted(env_kwargs)} ({error})") from error
+
+
+def _dataset_env(dataset: Any) -> tuple[str, dict[str, Any]]:
+    """Id and keywords of the environment that a Minari dataset was recorded in; raises EnvzooError when unknown."""
+    spec = dataset.env_spec
+    if spec is None:
+        raise EnvzooError(f"dataset {dataset.spec.dataset_id} names no environment; give an evaluation environment")
+    if spec.id not in gym.registry:
+        raise EnvzooError(
+            f"dataset {dataset.spec.dataset_id} was recorded in {spec.id}, which is not registered here; install and "
+            "import the package that has it, or give an evaluation environment"
+        )
+    kwargs = {key: value for key, value in spec.kwargs.items() if key != "render_mode"}
+    if spec.max_episode_steps not in (None, gym.spec(spec.id).max_episode_steps):
+        kwargs["max_episode_steps"] = spec.max_episode_steps
+    return spec.id, kwargs
 
 
 def _is_kernel(spec: gym.envs.registration.EnvSpec) -> bool:

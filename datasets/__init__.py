@@ -1,4 +1,7 @@
-"""Offline datasets in Minari format: recipes that make them, and one in-memory table that every agent reads."""
+"""Offline datasets in Minari format: recipes that make them, and one in-memory table that every agent reads.
+
+Importing it imports neither Minari nor PyTorch.
+"""
 
 if __name__ != "envzoo.datasets":
     raise ImportError(
@@ -6,3 +9,9 @@ if __name__ != "envzoo.datasets":
         "started in envzoo's repository with the current folder on its path: start it with `python -P`, or in another "
         "folder, so that Hugging Face's `datasets` is found instead"
     )
+
+from envzoo.datasets.recipes import Recipe, recipe, recipes
+from envzoo.datasets.store import is_dataset_id, known_dataset_ids, load_minari
+from envzoo.datasets.table import TransitionTable
+
+__all__ = ["Recipe", "TransitionTable", "is_dataset_id", "known_dataset_ids", "load_minari", "recipe", "recipes"]

@@ -1,0 +1,123 @@
+"""The table of datasets that envzoo can make: each one is data, and `envzoo make-dataset ID` carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from envzoo.errors import unknown
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class BehaviourPolicy:
+    """Who plays the episodes: an agent, and how long it learns first.
+
+    Attributes:
+        agent: Name of a registered agent.
+        timesteps: Environment steps it learns for; 0 for none.
+        seed: Seed of the agent, for learning and acting.
+        hyperparameters: Fields of the agent's config that differ from its defaults.
+        deterministic: Whether it plays the mode of its policy rather than samples.
+    """
+
+    agent: str
+    timesteps: int = 0
+    seed: int = 0
+    hyperparameters: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class BeamReference:
+    """How the score 100 is planned: `envzoo.agents.planners.beam_search` with these settings.
+
+    Attributes:
+        width: Plans kept per step.
+        horizon: Steps of a plan.
+        signature: State fields that decide how an episode goes on (and never how it came there).
+    """
+
+    width: int
+    horizon: int
+    signature: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the content of a dataset.
+
+    Attributes:
+        id: Minari id, `envzoo/<environment>/<quality>-vN`.
+        env_id: Gymnasium id.
+        policy: Who plays.
+        reference: How the near-optimal return is found.
+        description: One or two sentences for the dataset's metadata.
+        env_kwargs: Keywords of the environment (numbers, strings, lists: they are stored as JSON).
+        episodes: Number of episodes.
+        seed: Episode i is played with the environment seed `seed + i`.
+    """
+
+    id: str
+    env_id: str
+    policy: BehaviourPolicy
+    reference: BeamReference
+    description: str
+    env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    episodes: int = 1000
+    seed: int = 0
+
+
+# Descriptions of the namespaces, the folders of a Minari root.
+NAMESPACES: Mapping[str, str] = MappingProxyType(
+    {
+        "envzoo": "Datasets on the environments of envzoo, made on this machine from its recipes.",
+        "envzoo/grid-coverage": "Walks that cover a grid, for a reward of one per newly covered cell "
+        "(envzoo/GridCoverage-v0).",
+    }
+)
+
+_GRID = "envzoo/GridCoverage-v0"
+# What was covered and where one stands decide the rest of a walk; the order of the visits does not.
+_GRID_PLAN = BeamReference(width=1000, horizon=20, signature=("position", "covered"))
+
+_RECIPES: tuple[Recipe, ...] = (
+    Recipe(
+        "envzoo/grid-coverage/random-v0",
+        _GRID,
+        BehaviourPolicy("Random"),
+        _GRID_PLAN,
+        "Uniformly random walks on the 10x10 grid.",
+    ),
+    Recipe(
+        "envzoo/grid-coverage/medium-v0",
+        _GRID,
+        BehaviourPolicy("SubPO", timesteps=50_000),
+        _GRID_PLAN,
+        "Walks on the 10x10 grid sampled from a tabular SubPO policy that learned briefly: about four tenths of the "
+        "way from random to planned.",
+    ),
+    Recipe(
+        "envzoo/grid-coverage/expert-v0",
+        _GRID,
+        BehaviourPolicy("SubPO", timesteps=800_000),
+        _GRID_PLAN,
+        "Walks on the 10x10 grid sampled from a tabular SubPO policy that learned until it stopped improving.",
+    ),
+)
+
+
+def recipes() -> dict[str, Recipe]:
+    """All recipes by dataset id, in the order of the table."""
+    return {row.id: row for row in _RECIPES}
+
+
+def recipe(dataset_id: str) -> Recipe:
+    """The recipe of one dataset; raises UnknownNameError with the nearest id."""
+    known = recipes()
+    if dataset_id not in known:
+        raise unknown("dataset", dataset_id, known, where="`envzoo list datasets` shows them all")
+    return known[dataset_id]

@@ -1,0 +1,110 @@
+"""Datasets on this machine: which ids there are, and loading one with a clear sentence when that fails."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envzoo.datasets.recipes import recipes
+from envzoo.errors import DatasetError, nearest
+
+if TYPE_CHECKING:
+    from minari import MinariDataset
+
+# Minari itself takes an id without a version and then fails on int(None).
+_ID = re.compile(r"(?P<namespace>(?:[\w-]+/)*)(?P<name>[\w-]+)-v\d+")
+OURS = "envzoo/"
+
+
+def root() -> Path:
+    """The folder of Minari datasets: MINARI_DATASETS_PATH, or ~/.minari/datasets. It need not exist."""
+    given = os.environ.get("MINARI_DATASETS_PATH")
+    return Path(given) if given is not None else Path.home() / ".minari" / "datasets"
+
+
+def is_valid_id(name: str) -> bool:
+    """Whether a name has the form of a Minari id, `(namespace/)*name-vN`."""
+    return _ID.fullmatch(name) is not None
+
+
+def is_local(dataset_id: str) -> bool:
+    """Whether a folder of this id stands in the Minari root."""
+    return is_valid_id(dataset_id) and (root() / dataset_id / "data").is_dir()
+
+
+def known_dataset_ids() -> list[str]:
+    """The ids that envzoo has recipes for."""
+    return list(recipes())
+
+
+def is_dataset_id(name: str) -> bool:
+    """Whether a name that is no Gymnasium id means a dataset.
+
+    True for our recipes, for what stands in the Minari root, and for names that only Minari would give: Gymnasium ids
+    have one namespace at most, so `D4RL/door/human-v2` can be nothing else, while `CartPole-v9` is a mistyped
+    environment. In our own namespace only what exists is an id, so that a mistyped one is answered with the nearest.
+    """
+    if not is_valid_id(name):
+        return False
+    if name in recipes() or is_local(name):
+        return True
+    return name.count("/") >= 2 and not name.startswith(OURS)
+
+
+def load_minari(dataset_id: str) -> MinariDataset:
+    """Open a dataset of the Minari root.
+
+    Args:
+        dataset_id: `(namespace/)*name-vN`.
+
+    Returns:
+        A `minari.MinariDataset`.
+
+    Raises:
+        DatasetError: The id has another form, the dataset is missing (the sentence names the command that makes it),
+            or its files are damaged.
+    """
+    if not is_valid_id(dataset_id):
+        guess = nearest(dataset_id, known_dataset_ids())
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        raise DatasetError(f"{dataset_id!r} is not the id of a dataset, expected (namespace/)name-vN{hint}")
+    if not is_local(dataset_id):
+        raise DatasetError(_missing(dataset_id))
+
+    import h5py
+    import minari
+
+    path = root() / dataset_id / "data"
+    try:
+        dataset = minari.MinariDataset(path)
+        if dataset.id != dataset_id:
+            raise ValueError(f"its metadata says it is {dataset.id}")
+        file = path / "main_data.hdf5"
+        if file.exists():
+            with h5py.File(file, "r") as opened:
+                if len(opened) != dataset.storage.total_episodes:
+                    raise ValueError(f"it holds {len(opened)} of {dataset.storage.total_episodes} episodes")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError) as error:
+        raise damaged(dataset_id, error) from error
+    return dataset
+
+
+def damaged(dataset_id: str, error: Exception) -> DatasetError:
+    """The error for a dataset whose files cannot be read."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if dataset_id in recipes():
+        cure = f"make it again with `envzoo make-dataset {dataset_id} --overwrite`"
+    else:
+        cure = "delete it and fetch it again"
+    return DatasetError(f"dataset {dataset_id} in {root()} is damaged ({reason}); {cure}")
+
+
+def _missing(dataset_id: str) -> str:
+    if dataset_id in recipes():
+        return f"dataset {dataset_id} has not been made yet; make it with `envzoo make-dataset {dataset_id}`"
+    guess = nearest(dataset_id, known_dataset_ids()) if dataset_id.startswith(OURS) else None
+    if guess:
+        return f"there is no dataset {dataset_id}; did you mean {guess!r} (made with `envzoo make-dataset {guess}`)?"
+    return f"dataset {dataset_id} is not in {root()}; fetch it with `minari download {dataset_id}`"

@@ -1,0 +1,366 @@
+"""The in-memory transition table that every offline agent reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envzoo.datasets.store import damaged
+from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
+
+if TYPE_CHECKING:
+    from minari import MinariDataset
+
+Arrays = np.ndarray | dict[str, Any]
+FIELDS = ("actions", "rewards", "terminals", "timeouts", "episode_id", "step", "mc_return")
+
+
+def _map(function: Callable[..., Any], tree: Arrays, *rest: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _map(function, value, *(other[key] for other in rest)) for key, value in tree.items()}
+    return function(tree, *rest)
+
+
+def _compact(array: Any) -> np.ndarray:
+    """The array with floats in single precision, which is what agents compute in."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub":
+        raise UnsupportedSpaceError(
+            f"a transition table holds numbers, but the dataset holds values of type {array.dtype}; expected Box, "
+            "Discrete, MultiDiscrete or MultiBinary spaces, or a Dict of these"
+        )
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+
+
+def discounted_returns(rewards: np.ndarray, gamma: float) -> np.ndarray:
+    """Discounted sum of the rewards from each step to the end of the episode, (T,) -> (T,) float64."""
+    result = np.array(rewards, np.float64)
+    for t in range(len(result) - 2, -1, -1):
+        result[t] += gamma * result[t + 1]
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class TransitionTable:
+    """All transitions of a dataset, N rows, episode after episode. Floats are single precision.
+
+    Attributes:
+        observations: (N, ...) or a dict of such arrays.
+        actions: (N, ...), int64 (N,) for a Discrete space.
+        rewards: (N,) float32.
+        next_observations: Like observations: where the step led to, also in the last row of an episode (never the
+            next episode's first observation).
+        terminals: (N,) bool, true terminations only: never bootstrap past one.
+        timeouts: (N,) bool, the last row of an episode that was cut off rather than terminated: bootstrap there.
+        episode_id: (N,) int64, 0, 1, ... in the dataset's order; rows of an episode are contiguous.
+        step: (N,) int64, counted from 0 in each episode.
+        mc_return: (N,) float32, discounted sum of the rewards from this row to the end of its episode (nothing is
+            added for what lies beyond a timeout).
+        gamma: Discount factor of `mc_return`.
+    """
+
+    observations: Arrays
+    actions: np.ndarray
+    rewards: np.ndarray
+    next_observations: Arrays
+    terminals: np.ndarray
+    timeouts: np.ndarray
+    episode_id: np.ndarray
+    step: np.ndarray
+    mc_return: np.ndarray
+    gamma: float
+
+    # ------------------------------------------------------------------ making
+
+    @classmethod
+    def from_minari(cls, dataset: MinariDataset, gamma: float = 0.99) -> TransitionTable:
+        """Read a dataset once; takes about two milliseconds per episode, so keep the table.
+
+        Args:
+            dataset: Any Minari dataset, or a part of one.
+            gamma: Discount factor of `mc_return`, in [0, 1].
+
+        Raises:
+            DatasetError: The dataset is empty or its files are damaged.
+            UnsupportedSpaceError: Observations or actions are not numbers (Text, Tuple), or actions are a Dict.
+        """
+        try:
+            episodes = list(dataset.iterate_episodes())
+        except (OSError, KeyError, ValueError, RuntimeError, AssertionError) as error:
+            raise damaged(dataset.id, error) from error
+        parts = [
+            (e.observations, e.actions, e.rewards, e.terminations, e.truncations) for e in episodes if len(e.rewards)
+        ]
+        if not parts:
+            raise DatasetError(f"dataset {dataset.id} holds no transitions")
+        try:
+            return cls.from_episodes(parts, gamma)
+        except DatasetError as error:
+            raise DatasetError(f"dataset {dataset.id} is damaged ({error})") from error
+
+    @classmethod
+    def from_episodes(cls, episodes: list[tuple], gamma: float = 0.99) -> TransitionTable:
+        """Make a table from episodes (observations (T + 1, ...), actions, rewards, terminations, truncations (T, ...)).
+
+        Raises:
+            DatasetError: No episodes, or arrays of one episode whose lengths do not fit together.
+            UnsupportedSpaceError: As in `from_minari`.
+            EnvzooError: gamma outside [0, 1].
+        """
+        if not 0 <= gamma <= 1:
+            raise EnvzooError(f"gamma of a transition table lies in [0, 1], got {gamma}")
+        if not episodes:
+            raise DatasetError("a transition table needs at least one episode")
+        for number, episode in enumerate(episodes):
+            _check_episode(number, *episode)
+        observations, actions, rewards, terminations, _ = zip(*episodes, strict=True)
+        lengths = np.array([len(r) for r in rewards], np.int64)
+        last = np.cumsum(lengths) - 1
+        terminals = np.concatenate(terminations).astype(bool)
+        # An episode whose recording just stops was cut off as well, whether or not its last row says so.
+        timeouts = np.zeros(len(terminals), bool)
+        timeouts[last] = ~terminals[last]
+        return cls(
+            observations=_map(lambda *rows: _compact(np.concatenate([r[:-1] for r in rows])), *observations),
+            actions=_compact(np.concatenate(actions)),
+            rewards=np.concatenate(rewards).astype(np.float32),
+            next_observations=_map(lambda *rows: _compact(np.concatenate([r[1:] for r in rows])), *observations),
+            terminals=terminals,
+            timeouts=timeouts,
+            episode_id=np.repeat(np.arange(len(lengths)), lengths),
+            step=np.concatenate([np.arange(length) for length in lengths]),
+            mc_return=np.concatenate([discounted_returns(r, gamma) for r in rewards]).astype(np.float32),
+            gamma=float(gamma),
+        )
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    @property
+    def num_episodes(self) -> int:
+        """Number of episodes."""
+        return int(self.episode_id[-1]) + 1
+
+    @property
+    def episode_starts(self) -> np.ndarray:
+        """Row of the first step of each episode, (E,) int64."""
+        return np.flatnonzero(np.diff(self.episode_id, prepend=-1))
+
+    def episode_returns(self) -> np.ndarray:
+        """Undiscounted return of each episode, (E,) float64."""
+        return np.add.reduceat(self.rewards.astype(np.float64), self.episode_starts)
+
+    # ------------------------------------------------------------------ changing
+
+    def select_episodes(self, chosen: np.ndarray) -> TransitionTable:
+        """The table of some episodes, in their old order and numbered anew.
+
+        Args:
+            chosen: Episode numbers, or bool (E,).
+
+        Raises:
+            EnvzooError: Nothing is chosen.
+        """
+        keep = np.zeros(self.num_episodes, bool)
+        keep[chosen] = True
+        if not keep.any():
+            raise EnvzooError("no episode of the transition table is chosen")
+        rows = np.flatnonzero(keep[self.episode_id])
+        fields = {name: getattr(self, name)[rows] for name in FIELDS}
+        fields["episode_id"] = (np.cumsum(keep) - 1)[fields["episode_id"]]
+        observations, after = (_map(lambda a: a[rows], tree) for tree in (self.observations, self.next_observations))
+        return replace(self, observations=observations, next_observations=after, **fields)
+
+    def top_episodes(self, fraction: float) -> TransitionTable:
+        """The table of the best share of episodes by discounted return from the start, at least one; ties to the first.
+
+        Raises:
+            EnvzooError: A fraction outside (0, 1].
+        """
+        if not 0 < fraction <= 1:
+            raise EnvzooError(f"the share of episodes to keep lies in (0, 1], got {fraction}")
+        count = max(1, int(fraction * self.num_episodes))
+        best = np.argsort(-self.mc_return[self.episode_starts], kind="stable")
+        return self.select_episodes(best[:count])
+
+    def map_rewards(self, function: Callable[[np.ndarray], np.ndarray]) -> TransitionTable:
+        """The table with rewards `function(rewards)`, (N,) -> (N,); `mc_return` follows."""
+        rewards = np.asarray(function(self.rewards), np.float32)
+        if rewards.shape != self.rewards.shape:
+            raise EnvzooError(f"a reward transform keeps the shape {self.rewards.shape}, but gave {rewards.shape}")
+        pieces = np.split(rewards, self.episode_starts[1:])
+        mc_return = np.concatenate([discounted_returns(piece, self.gamma) for piece in pieces]).astype(np.float32)
+        return replace(self, rewards=rewards, mc_return=mc_return)
+
+    def shift_rewards(self, constant: float) -> TransitionTable:
+        """The table with a constant added to every reward (-1 for goals that pay 1: every step then costs)."""
+        return self.map_rewards(lambda rewards: rewards + np.float32(constant))
+
+    def scale_rewards(self, span: float = 1000.0) -> TransitionTable:
+        """The table with rewards scaled so that the best and the worst episode's return differ by `span`.
+
+        Raises:
+            EnvzooError: All episodes have the same return.
+        """
+        totals = self.episode_returns()
+        spread = totals.max() - totals.min()
+        if spread == 0:
+            raise EnvzooError(f"rewards cannot be scaled by the range of returns: every episode returns {totals[0]:g}")
+        return self.map_rewards(lambda rewards: rewards * np.float32(span / spread))
+
+    def normalise_states(self, eps: float = 1e-3) -> tuple[TransitionTable, np.ndarray, np.ndarray]:
+        """Give every observation column mean 0 and standard deviation about 1: (s - mean) / (std + eps).
+
+        Returns:
+            The new table, and mean and std + eps, each in the shape of one observation, for use while acting.
+
+        Raises:
+            UnsupportedSpaceError: Observations are a dict or not floats.
+        """
+        if isinstance(self.observations, dict) or self.observations.dtype.kind != "f":
+            raise UnsupportedSpaceError("only observations of a float Box space can be normalised")
+        mean = self.observations.mean(axis=0, dtype=np.float64).astype(np.float32)
+        scale = (self.observations.std(axis=0, dtype=np.float64) + eps).astype(np.float32)
+        observations, after = ((o - mean) / scale for o in (self.observations, self.next_observations))
+        return replace(self, observations=observations, next_observations=after), mean, scale
+
+    # ------------------------------------------------------------------ sampling
+
+    def rows(self, index: np.ndarray) -> dict[str, Any]:
+        """The rows at `index` (any shape) of every field, as a dict."""
+        batch = {name: getattr(self, name)[index] for name in FIELDS}
+        for name in ("observations", "next_observations"):
+            batch[name] = _map(lambda a: a[index], getattr(self, name))
+        return batch
+
+    def sample(
+        self, batch_size: int, generator: np.random.Generator, weights: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        """A batch of transitions, drawn with replacement.
+
+        Args:
+            batch_size: Number of transitions.
+            generator: Source of the draw.
+            weights: (N,) non-negative, proportional to the probability of each row; None for equal ones.
+
+        Returns:
+            Every field, leading dimension `batch_size`.
+
+        Raises:
+            EnvzooError: Weights of another shape, negative, not finite, or all zero.
+        """
+        return self.rows(self._draw(batch_size, generator, weights))
+
+    def sample_windows(
+        self, batch_size: int, length: int, generator: np.random.Generator, weights: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        """Pieces of trajectories that end at a drawn transition, padded with zeros on the left.
+
+        Args:
+            batch_size: Number of windows.
+            length: Steps per window.
+            generator: Source of the draw.
+            weights: As in `sample`, for the last row of the window.
+
+        Returns:
+            Every field as (batch_size, length, ...), and `mask` bool (batch_size, length), True on true rows.
+        """
+        if length < 1:
+            raise EnvzooError(f"a window has at least 1 step, got {length}")
+        last = self._draw(batch_size, generator, weights)[:, None]
+        back = np.arange(length - 1, -1, -1)
+        mask = back <= self.step[last]
+        batch = self.rows(np.where(mask, last - back, last))
+
+        def blank(rows: np.ndarray) -> np.ndarray:
+            return np.where(mask.reshape(*mask.shape, *[1] * (rows.ndim - 2)), rows, rows.dtype.type(0))
+
+        return {name: _map(blank, rows) for name, rows in batch.items()} | {"mask": mask}
+
+    def _draw(self, count: int, generator: np.random.Generator, weights: np.ndarray | None) -> np.ndarray:
+        if weights is None:
+            return generator.integers(len(self), size=count)
+        weights = np.asarray(weights, np.float64)
+        if weights.shape != (len(self),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+            raise EnvzooError(f"sampling weights are {len(self)} finite numbers of at least 0, not all of them 0")
+        cumulative = np.cumsum(weights)
+        drawn = np.searchsorted(cumulative, generator.random(count) * cumulative[-1], side="right")
+        return np.minimum(drawn, np.flatnonzero(weights)[-1])  # rounding must not reach past the last positive weight
+
+    # ------------------------------------------------------------------ exporting
+
+    def to_d4rl(self) -> dict[str, Any]:
+        """The keys of D4RL's `qlearning_dataset`, and `timeouts`; next observations are true at every boundary."""
+        names = ("observations", "actions", "next_observations", "rewards", "terminals", "timeouts")
+        return {name: getattr(self, name) for name in names}
+
+    def to_ogbench(self, compact: bool = False) -> dict[str, Any]:
+        """The keys of OGBench, whose `terminals` mark the ends of trajectories, as float32.
+
+        Args:
+            compact: Rather than `next_observations`, keep each trajectory's last observation as a row of its own with
+                a zero action and reward, `valids` 0, and `terminals` 1 on it and on the row before it.
+
+        Returns:
+            observations, actions, terminals, next_observations or valids; and as in its single-task data rewards, and
+            masks (0 at true terminations, where nothing is to be bootstrapped).
+        """
+        last = np.append(self.episode_starts[1:], len(self)) - 1
+        ends = np.zeros(len(self), np.float32)
+        ends[last] = 1
+        masks = 1 - self.terminals.astype(np.float32)
+        if not compact:
+            return {
+                "observations": self.observations,
+                "actions": self.actions,
+                "next_observations": self.next_observations,
+                "terminals": ends,
+                "rewards": self.rewards,
+                "masks": masks,
+            }
+
+        def insert(rows: np.ndarray, values: Any) -> np.ndarray:
+            return np.insert(rows, last + 1, values, axis=0)
+
+        return {
+            "observations": _map(lambda a, b: insert(a, b[last]), self.observations, self.next_observations),
+            "actions": insert(self.actions, 0),
+            "terminals": insert(ends, 1),
+            "valids": insert(np.ones(len(self), np.float32), 0),
+            "rewards": insert(self.rewards, 0),
+            "masks": insert(masks, masks[last]),
+        }
+
+    def to_d3rlpy(self) -> dict[str, Any]:
+        """Keyword arguments of `d3rlpy.dataset.MDPDataset`, which drops the last observation of each episode.
+
+        Rewards and Discrete actions are (N, 1); terminals and timeouts are float32 and never both 1 in a row.
+
+        Raises:
+            UnsupportedSpaceError: Observations are a dict.
+        """
+        if isinstance(self.observations, dict):
+            raise UnsupportedSpaceError("d3rlpy takes array observations, but those of this table are a dict")
+        return {
+            "observations": self.observations,
+            "actions": self.actions.reshape(len(self), -1),
+            "rewards": self.rewards[:, None],
+            "terminals": self.terminals.astype(np.float32),
+            "timeouts": self.timeouts.astype(np.float32),
+        }
+
+
+def _check_episode(number: int, observations: Any, actions: Any, rewards: Any, terminations: Any, truncations: Any):
+    if isinstance(actions, dict | tuple | list) or isinstance(observations, tuple | list):
+        raise UnsupportedSpaceError(
+            "a transition table takes array actions, and array or dict observations, but episode "
+            f"{number} has {type(actions).__name__} actions and {type(observations).__name__} observations"
+        )
+    steps = len(rewards)
+    lengths: list[int] = []
+    _map(lambda a: lengths.append(len(a) - 1), observations)
+    if steps == 0 or {*lengths, len(actions), len(terminations), len(truncations)} != {steps}:
+        raise DatasetError(f"the arrays of episode {number} have lengths that do not fit its {steps} rewards")

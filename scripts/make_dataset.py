@@ -1,0 +1,123 @@
+"""`envzoo make-dataset ID`: carry out a recipe and leave a Minari dataset on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from envzoo import agents
+from envzoo.agents.agent import Agent
+from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
+from envzoo.agents.planners.beam_search import planned_returns
+from envzoo.datasets import recipe as find_recipe
+from envzoo.datasets.collect import check_free, collect, returns, write
+from envzoo.datasets.recipes import Recipe
+from envzoo.version import __version__
+
+REFERENCE_EPISODES = 1000
+
+
+def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, episodes: int | None = None) -> Path:
+    """Make a dataset from its recipe; afterwards `minari.load_dataset(dataset_id)` finds it.
+
+    The same recipe gives the same arrays at every run on one machine.
+
+    Args:
+        dataset_id: Id of a recipe, such as envzoo/grid-coverage/expert-v0.
+        overwrite: Replace the dataset if it exists.
+        quiet: Say nothing.
+        episodes: Number of episodes in place of the recipe's, for trying out.
+
+    Returns:
+        The dataset's folder, below MINARI_DATASETS_PATH or ~/.minari/datasets.
+
+    Raises:
+        UnknownNameError: There is no such recipe; the sentence names the nearest.
+        DatasetError: The dataset exists and is not to be overwritten.
+    """
+    recipe = find_recipe(dataset_id)
+    check_free(dataset_id, overwrite)
+    count = recipe.episodes if episodes is None else episodes
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    # A sum's rounding depends on the number of threads that share it, which differs between machines.
+    with _one_thread():
+        learning = f" after {recipe.policy.timesteps} steps of learning" if recipe.policy.timesteps else ""
+        console.print(f"{count} episodes of {recipe.policy.agent}{learning} in {recipe.env_id}")
+        policy = train(recipe)
+        buffers = collect(
+            recipe.env_id,
+            policy.predict,
+            episodes=count,
+            seed=recipe.seed,
+            env_kwargs=recipe.env_kwargs,
+            deterministic=recipe.policy.deterministic,
+            prepare=policy.set_env,
+        )
+        low, high = reference_scores(recipe)
+    mean = float(returns(buffers).mean())
+    console.print(f"mean return {mean:.2f} (random {low:.2f}, planned {high:.2f})")
+    path = write(
+        dataset_id,
+        buffers,
+        env_id=recipe.env_id,
+        env_kwargs=recipe.env_kwargs,
+        description=recipe.description,
+        algorithm=recipe.policy.agent,
+        ref_min_score=low,
+        ref_max_score=high,
+        facts={
+            "mean_return": mean,
+            "num_episodes_average_score": REFERENCE_EPISODES,
+            "envzoo_version": __version__,
+            "behaviour_policy": {
+                "agent": recipe.policy.agent,
+                "timesteps": recipe.policy.timesteps,
+                "seed": recipe.policy.seed,
+                "deterministic": recipe.policy.deterministic,
+                "hyperparameters": dict(recipe.policy.hyperparameters),
+            },
+            "collection_seed": recipe.seed,
+        },
+        overwrite=overwrite,
+    )
+    console.print(f"written to {path}; load it with minari.load_dataset({dataset_id!r})")
+    return path
+
+
+def train(recipe: Recipe) -> Agent:
+    """The behaviour policy of a recipe, after its learning."""
+    policy = recipe.policy
+    agent = agents.make(
+        policy.agent,
+        recipe.env_id,
+        seed=policy.seed,
+        device="cpu",
+        env_kwargs=recipe.env_kwargs,
+        **policy.hyperparameters,
+    )
+    return agent.learn(policy.timesteps) if policy.timesteps else agent
+
+
+def reference_scores(recipe: Recipe) -> tuple[float, float]:
+    """Mean returns of the uniformly random policy and of planning, over 1000 episodes from one fixed seed."""
+    random = agents.make("Random", recipe.env_id, seed=0, device="cpu", env_kwargs=recipe.env_kwargs)
+    low = evaluate(random, episodes=REFERENCE_EPISODES).returns.mean()
+    high = planned_returns(
+        recipe.env_id, recipe.env_kwargs, episodes=REFERENCE_EPISODES, seed=EVALUATION_SEED, **asdict(recipe.reference)
+    ).mean()
+    return float(low), float(high)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
