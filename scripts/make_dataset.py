@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -43,11 +44,12 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
     recipe = find_recipe(dataset_id)
     check_free(dataset_id, overwrite)
     count = recipe.episodes if episodes is None else episodes
-    console = Console(stderr=True, quiet=quiet, highlight=False)
+    # Plain lines: a path must survive copying, so it is neither wrapped nor read as markup.
+    say = partial(Console(stderr=True, quiet=quiet).print, soft_wrap=True, highlight=False, markup=False)
     # A sum's rounding depends on the number of threads that share it, which differs between machines.
     with _one_thread():
         learning = f" after {recipe.policy.timesteps} steps of learning" if recipe.policy.timesteps else ""
-        console.print(f"{count} episodes of {recipe.policy.agent}{learning} in {recipe.env_id}")
+        say(f"{count} episodes of {recipe.policy.agent}{learning} in {recipe.env_id}")
         policy = train(recipe)
         buffers = collect(
             recipe.env_id,
@@ -60,7 +62,7 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
         )
         low, high = reference_scores(recipe)
     mean = float(returns(buffers).mean())
-    console.print(f"mean return {mean:.2f} (random {low:.2f}, planned {high:.2f})")
+    say(f"mean return {mean:.2f} (random {low:.2f}, planned {high:.2f})")
     path = write(
         dataset_id,
         buffers,
@@ -85,7 +87,7 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
         },
         overwrite=overwrite,
     )
-    console.print(f"written to {path}; load it with minari.load_dataset({dataset_id!r})")
+    say(f"written to {path}; load it with minari.load_dataset({dataset_id!r})")
     return path
 
 

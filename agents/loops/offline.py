@@ -1,0 +1,180 @@
+"""The offline loop: load a dataset once, then take gradient steps on minibatches of it."""
+
+from __future__ import annotations
+
+import zlib
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.loops.replay import Batch
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.source import Source
+from envzoo.datasets.table import TransitionTable
+from envzoo.errors import DatasetError
+
+
+class OfflineAgent(Agent):
+    """Base of agents that learn from a dataset; a timestep is a gradient step.
+
+    The config has `steps_per_iteration`, `batch_size` and `normalize_observations`, and `gamma` where the algorithm
+    discounts. A subclass implements `build` (networks and optimizers), `update` and `act`; it may override
+    `build_actions` and `prepare`.
+
+    Attributes:
+        codec: Packs observations.
+        actions: Converts actions.
+        data: All transitions as tensors on the agent's device, observations packed and not normalised.
+        normalizer: Turns packed observations into what the networks see.
+    """
+
+    def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        self.codec = ObservationCodec(source.observation_space)
+        self.actions = self.build_actions()
+        table = self.prepare(TransitionTable.from_minari(source.given, gamma=getattr(config, "gamma", 0.99)))
+        self.data = self._to_device(table)
+        self.normalizer = self.register(
+            "normalizer",
+            ObservationNormalizer(self.codec, self.data.observation, active=config.normalize_observations),
+        )
+        self.register("data", _Stamp(table, self.notices))
+        self.build()
+
+    def build_actions(self) -> ActionCodec:
+        """The form in which the agent sees actions."""
+        return ActionCodec(self.source.action_space, self.spec.name, self.spec.actions)
+
+    def prepare(self, table: TransitionTable) -> TransitionTable:
+        """Change the data before learning (choose episodes, shape rewards)."""
+        return table
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make networks and optimizers and register them; runs once the data is loaded."""
+
+    @abstractmethod
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """One gradient step on a minibatch with normalised observations; metrics are detached tensors of one number."""
+
+    @abstractmethod
+    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
+        """Actions in the agent's form, (B,) or (B, D), for normalised packed observations (B, P)."""
+
+    def _to_device(self, table: TransitionTable) -> Batch:
+        action = self.actions.from_environment(table.actions)
+        if self.actions.discrete and (action.min() < 0 or action.max() >= self.actions.n):
+            raise DatasetError(
+                f"dataset {self.source.name} holds actions outside its action space {self.actions.space}"
+            )
+
+        def place(array: np.ndarray) -> Tensor:
+            return torch.tensor(array, device=self.device)  # a copy: arrays that a file owns may be read-only
+
+        return Batch(
+            observation=place(self.codec.pack(table.observations)),
+            action=place(action),
+            reward=place(table.rewards),
+            terminated=place(table.terminals.astype(np.float32)),
+            next_observation=place(self.codec.pack(table.next_observations)),
+        )
+
+    def sample(self, generator: torch.Generator) -> Batch:
+        """`batch_size` transitions drawn uniformly with replacement, observations normalised."""
+        data = self.data
+        index = torch.randint(len(data.reward), (self.config.batch_size,), generator=generator, device=self.device)
+        batch = Batch(*(column[index] for column in data))
+        return batch._replace(
+            observation=self.normalizer(batch.observation), next_observation=self.normalizer(batch.next_observation)
+        )
+
+    def iterate(self) -> dict[str, float]:
+        """`steps_per_iteration` gradient steps (fewer where the budget ends); metrics are their means."""
+        steps = min(self.config.steps_per_iteration, self.target_timesteps - self.num_timesteps)
+        generator = self.streams.torch("minibatches")
+        metrics: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}
+        for step in range(steps):
+            batch = self.sample(generator)
+            if step == 0:
+                self.observe_batch(batch, metrics)
+            for name, value in self.update(batch).items():
+                sums[name] = sums[name] + value if name in sums else value
+        self.num_timesteps += steps
+        return metrics | {name: float(value) / steps for name, value in sums.items()}
+
+    @torch.no_grad()
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Choose actions without memory; see `Agent.predict`."""
+        batched = self.codec.is_batched(observation)
+        rows = self.codec.pack(observation) if batched else self.codec.pack_one(observation)[None]
+        x = self.normalizer(torch.tensor(rows, device=self.device))
+        action = self.act(x, self.streams.torch("predict"), deterministic)
+        action = self.actions.to_environment(action.cpu().numpy())
+        return (action if batched else action[0]), state
+
+
+class ObservationNormalizer:
+    """(s - mean) / (std + 1e-3) on the float columns of packed observations; discrete ones and images stay.
+
+    Args:
+        codec: What the columns mean.
+        data: (N, P) packed observations to take mean and standard deviation from.
+        active: False leaves everything as it is.
+    """
+
+    EPSILON = 1e-3
+
+    def __init__(self, codec: ObservationCodec, data: Tensor, active: bool = True):
+        self.mean = torch.zeros(codec.packed_dim, device=data.device)
+        self.scale = torch.ones(codec.packed_dim, device=data.device)
+        parts = [part for part in codec.parts if part.kind == "vector"] if active else []
+        self.active = bool(parts)
+        for part in parts:
+            # In double precision, because the sum over a large dataset loses digits.
+            columns = data[:, part.start : part.stop].double()
+            self.mean[part.start : part.stop] = columns.mean(dim=0).float()
+            self.scale[part.start : part.stop] = (columns.std(dim=0, correction=0) + self.EPSILON).float()
+
+    def __call__(self, packed: Tensor) -> Tensor:
+        """(..., P) -> (..., P)."""
+        return (packed - self.mean) / self.scale if self.active else packed
+
+    def state_dict(self) -> dict[str, Any]:
+        """Mean and scale."""
+        return {"mean": self.mean, "scale": self.scale}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over mean and scale; they belong to the networks, whatever data is at hand now."""
+        self.mean.copy_(state["mean"])
+        self.scale.copy_(state["scale"])
+
+
+class _Stamp:
+    """Remembers which data an agent learned from, and tells when a resumed one gets other data."""
+
+    def __init__(self, table: TransitionTable, notices: list[str]):
+        checksum = 0
+        for array in (table.actions, table.rewards, table.step):
+            checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
+        self.stamp = {"transitions": len(table), "checksum": checksum}
+        self.notices = notices
+
+    def state_dict(self) -> dict[str, Any]:
+        """Number of transitions and a checksum."""
+        return self.stamp
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Compare."""
+        if state != self.stamp:
+            self.notices.append(
+                f"the dataset differs from the one learned from before ({self.stamp['transitions']} transitions, then "
+                f"{state['transitions']}), so the numbers will differ from an uninterrupted run"
+            )
