@@ -71,18 +71,19 @@ def parse(
     both = dataclasses.make_dataclass(
         "Arguments",
         [
-            ("options", tyro.conf.OmitArgPrefixes[cls], dataclasses.field(default_factory=cls)),
-            ("hyperparameters", tyro.conf.OmitArgPrefixes[config], dataclasses.field(default_factory=config)),
+            # The field names become the titles of the two groups in the help text.
+            ("run", tyro.conf.OmitArgPrefixes[cls], dataclasses.field(default_factory=cls)),
+            ("hyperparameter", tyro.conf.OmitArgPrefixes[config], dataclasses.field(default_factory=config)),
         ],
     )
     parsed = tyro.cli(both, args=flags, prog=prog, description=description)
     defaults = config()
     given = {
-        field.name: getattr(parsed.hyperparameters, field.name)
+        field.name: getattr(parsed.hyperparameter, field.name)
         for field in dataclasses.fields(config)
-        if getattr(parsed.hyperparameters, field.name) != getattr(defaults, field.name)
+        if getattr(parsed.hyperparameter, field.name) != getattr(defaults, field.name)
     }
-    return parsed.options, given
+    return parsed.run, given
 
 
 def parse_help(usage: str, text: str, choices: dict[str, str], flags: list[str]) -> int:

@@ -28,8 +28,7 @@ class TrainOptions:
     """How to run the training."""
 
     timesteps: int | None = None
-    """Budget: environment steps, or gradient steps for an agent that learns from a dataset; None takes 100000, or what
-    the resumed run was started with."""
+    """Budget in environment steps (gradient steps for datasets); None takes 100000, or that of the resumed run."""
     seed: int = 0
     """Seed from which every random number of the run descends."""
     seeds: int = 1
@@ -172,9 +171,7 @@ def train(
     if threads < 1:
         raise EnvzooError(f"threads is at least 1, got {threads}")
     torch.set_num_threads(threads)
-    learner = make(
-        agent, source, seed=seed, device=device, env_kwargs=env_kwargs, **dict(hyperparameters or {})
-    )
+    learner = make(agent, source, seed=seed, device=device, env_kwargs=env_kwargs, **dict(hyperparameters or {}))
     facts = {
         "agent": agent,
         "source": source,
@@ -252,9 +249,7 @@ def _run(
         if result["finished"]:
             learner.save(directory.agent)
             if learner.source.kind != "game":
-                final = evaluate(
-                    learner, episodes=facts["eval_episodes"], deterministic=not facts["eval_stochastic"]
-                )
+                final = evaluate(learner, episodes=facts["eval_episodes"], deterministic=not facts["eval_stochastic"])
                 result["metrics"] = final.metrics("")
                 write_text(directory.results, json.dumps(result["metrics"], indent=2) + "\n")
     return result
@@ -284,7 +279,9 @@ def _report(result: dict[str, Any], title: str = "") -> None:
     console = Console()
     name = f"{title}: " if title else ""
     if not result["finished"]:
-        console.print(f"{name}stopped after {result['timesteps']} timesteps; go on with:\n  {result['resume']}", soft_wrap=True)
+        console.print(
+            f"{name}stopped after {result['timesteps']} timesteps; go on with:\n  {result['resume']}", soft_wrap=True
+        )
         return
     metrics = result["metrics"]
     score = f"return {metrics['return_mean']:.2f} +- {metrics['return_std']:.2f}, " if metrics else ""
@@ -332,7 +329,12 @@ def command(argv: list[str]) -> int:
         for name in ("timesteps", "device", "resume", "eval_every", "eval_episodes", "eval_stochastic")
         + ("checkpoint_every", "stop_at", "threads")
     }
-    shared |= {"agent": agent, "source": rest[0], "hyperparameters": given, "env_kwargs": parse_keywords(options.env_kwargs)}
+    shared |= {
+        "agent": agent,
+        "source": rest[0],
+        "hyperparameters": given,
+        "env_kwargs": parse_keywords(options.env_kwargs),
+    }
     if options.seeds == 1:
         result = train(**shared, seed=options.seed, run_dir=options.run_dir, progress=options.progress)
         _report(result)

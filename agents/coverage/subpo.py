@@ -27,8 +27,7 @@ class SubPOConfig:
     learning_rate: float | None = None
     """Adam's learning rate; None takes 0.1 for a table and 0.005 for a network."""
     credit: Literal["reward-to-go", "cumulative"] = "reward-to-go"
-    """Weight of log pi(a_h): the gains from step h on (the paper's gradient), or F of the trajectory up to and
-    including h, as in the released code: a myopic gradient of high variance."""
+    """Weight of log pi(a_h): the gains from h on (the paper), or the sum of gains up to h (the released code, myopic)."""
     baseline: Literal["batch", "none"] = "batch"
     """Subtract the mean over the batch at each step, or nothing."""
     entropy_coefficient: float = 0.0

@@ -48,7 +48,8 @@ def convolution(
 
 def gru(inputs: int, hidden: int, generator: torch.Generator) -> nn.GRU:
     """A one-layer GRU over (T, B, inputs), weights uniform in +-1/sqrt(hidden) as in torch."""
-    layer = nn.utils.skip_init(nn.GRU, inputs, hidden)
+    # skip_init does not know GRU; made on the meta device its constructor draws nothing from the global generator.
+    layer = nn.GRU(inputs, hidden, device="meta").to_empty(device="cpu")
     bound = 1 / math.sqrt(hidden)
     with torch.no_grad():
         for parameter in layer.parameters():

@@ -1,0 +1,103 @@
+"""Greedy next-step planning on marginal gains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.source import Source
+from envzoo.agents.spec import require
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
+
+
+@dataclass(frozen=True)
+class GreedyMarginalConfig:
+    """Hyperparameters of GreedyMarginal."""
+
+    ties: str = "random"
+    """Among actions of equal reward take a "random" one, or the "first"."""
+
+    def __post_init__(self):
+        require(self.ties in ("random", "first"), f"ties of GreedyMarginal is 'random' or 'first', got {self.ties!r}")
+
+
+class GreedyMarginal(Agent):
+    """Takes the action whose next reward is the largest, found by trying every action in copies of the environment.
+
+    In a submodular environment the next reward is the marginal gain, so this is the greedy rule whose one-step choices
+    are near-optimal for set selection, but which a path can trap (the guarantee does not carry over to paths). There is
+    nothing to learn. The environment it acts in is the one given to `set_env` (evaluation does that), and must be able
+    to capture its state.
+    """
+
+    Config = GreedyMarginalConfig
+    config: GreedyMarginalConfig
+
+    def __init__(self, source: Source, config: GreedyMarginalConfig, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        self.codec = ObservationCodec(source.observation_space)
+        self.actions = ActionCodec(source.action_space, self.spec.name, self.spec.actions)
+        self._env: Any = None
+        self._copies: Any = None
+        if source.given is not None:
+            self.set_env(source.given)
+
+    def set_env(self, env: Any) -> None:
+        """Look ahead in this environment (single or vector) from now on.
+
+        Raises:
+            UnsupportedSpaceError: It cannot capture its state.
+        """
+        inner = env.unwrapped
+        if not hasattr(inner, "get_state") or not hasattr(inner, "set_state"):
+            raise UnsupportedSpaceError(
+                f"{self.spec.name} looks ahead in copies of the environment, but {inner} cannot capture its state; "
+                "it works on environments that have get_state and set_state, as all of envzoo's do"
+            )
+        self._env = inner
+        self._copies = None
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """The greedy actions for the current state of the environment; the observation only tells the batch size.
+
+        Raises:
+            EnvzooError: No environment was given, or it runs another number of episodes than there are observations.
+        """
+        if self._env is None:
+            raise EnvzooError(f"{self.spec.name} needs to see the environment it acts in; call set_env(env) first")
+        batched = self.codec.is_batched(observation)
+        count = len(self.codec.pack(observation)) if batched else 1
+        captured = self._env.get_state()
+        if len(next(iter(captured.values()))) != count:
+            raise EnvzooError(
+                f"{self.spec.name} was given {count} observations, but its environment runs "
+                f"{len(next(iter(captured.values())))} episodes; call set_env with the environment acted in"
+            )
+        rewards = self._look_ahead(captured, count)
+        if self.config.ties == "random":
+            noise = self.streams.numpy("predict").random(rewards.shape)
+            best = np.isclose(rewards, rewards.max(axis=0))
+            action = np.where(best, noise, -1.0).argmax(axis=0)
+        else:
+            action = rewards.argmax(axis=0)
+        action = self.actions.to_environment(action)
+        return (action if batched else action[0]), state
+
+    def _look_ahead(self, captured: dict[str, np.ndarray], count: int) -> np.ndarray:
+        """Reward of each action in each episode, (A, count)."""
+        if self._copies is None or self._copies.num_envs != count:
+            self._copies = self.source.evaluation_env(count)
+            self._copies.reset(seed=0)
+        rewards = np.empty((self.actions.n, count))
+        for action in range(self.actions.n):
+            self._copies.unwrapped.set_state(captured)
+            actions = self.actions.to_environment(np.full(count, action))
+            rewards[action] = self._copies.step(actions)[1]
+        return rewards

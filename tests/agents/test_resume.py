@@ -1,0 +1,130 @@
+"""A run killed at any moment and resumed gives the same parameters and metrics as one that was never interrupted."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from envzoo.agents import checkpoint
+from envzoo.agents.callbacks.metrics_table import read_metrics
+
+# Runs with short iterations and frequent checkpoints, on environments whose state can be captured. `-m` finds the
+# installed package; the working folder is a temporary one.
+RUNS = {
+    "on-policy": (
+        ["PPO", "envzoo/GridCoverage-v0", "--timesteps", "24000", "--num-steps", "32", "--num-epochs", "4"]
+        + ["--checkpoint-every", "512", "--eval-every", "4000", "--eval-episodes", "20"]
+    ),
+    "on-policy-recurrent": (
+        ["SubPO", "envzoo/GridCoverage-v0", "--timesteps", "40000", "--policy", "gru", "--hidden", "16", "16"]
+        + ["--num-envs", "32", "--checkpoint-every", "1000", "--eval-every", "10000", "--eval-episodes", "20"]
+    ),
+    "off-policy": (
+        ["SAC", "envzoo/PointMultiGoal-v0", "--timesteps", "3000", "--hidden", "16", "16", "--learning-starts", "200"]
+        + ["--batch-size", "32", "--checkpoint-every", "250", "--eval-every", "1000", "--eval-episodes", "20"]
+    ),
+    "offline": (
+        ["BC", "envzoo/grid-coverage/random-v0", "--timesteps", "4000", "--hidden", "16", "16", "--batch-size", "32"]
+        + ["--checkpoint-every", "200", "--eval-every", "2000", "--eval-episodes", "20"]
+    ),
+}
+
+
+def start(arguments, folder, *, resume=False):
+    command = [sys.executable, "-P", "-m", "envzoo.scripts.cli", "train", *arguments[:2], "--run-dir", str(folder)]
+    command += ["--resume"] if resume else arguments[2:]
+    return subprocess.Popen(
+        [*command, "--no-progress"], cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out, err
+
+
+def kill_after_checkpoints(process, folder, count):
+    """Send SIGKILL once `count` checkpoints have appeared and a random moment has passed."""
+    seen = set()
+    while len(seen) < count and process.poll() is None:
+        seen.update(path.name for path in folder.glob("checkpoints/checkpoint-*.zip"))
+        time.sleep(0.002)
+    time.sleep(random.uniform(0, 0.1))
+    assert process.poll() is None, "the run ended before it could be killed; make it longer"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def comparable(rows):
+    return [{name: value for name, value in row.items() if not name.startswith("time/")} for row in rows]
+
+
+def flatten(tree, prefix=""):
+    if isinstance(tree, dict):
+        return [leaf for key, child in tree.items() for leaf in flatten(child, f"{prefix}/{key}")]
+    if isinstance(tree, list | tuple):
+        return [leaf for i, child in enumerate(tree) for leaf in flatten(child, f"{prefix}/{i}")]
+    return [(prefix, tree)]
+
+
+def assert_same_state(first, second):
+    one, other = flatten(first), flatten(second)
+    assert [name for name, _ in one] == [name for name, _ in other]
+    for (name, a), (_, b) in zip(one, other, strict=True):
+        if hasattr(a, "shape"):
+            np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=name)
+        else:
+            assert a == b, name
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_killed_run_resumes_bit_for_bit(kind, tmp_path, datasets_root):
+    arguments = RUNS[kind]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    reference = start(arguments, whole)
+    finish(reference)
+    for kills in (1, 2):  # a resumed run may be killed again
+        process = start(arguments, killed, resume=kills == 2)
+        kill_after_checkpoints(process, killed, 2 * kills)
+    finish(start(arguments, killed, resume=True))
+    assert comparable(read_metrics(whole / "metrics.jsonl")) == comparable(read_metrics(killed / "metrics.jsonl"))
+    assert_same_state(checkpoint.read(whole / "agent.zip")[1], checkpoint.read(killed / "agent.zip")[1])
+    assert json.loads((whole / "results.json").read_text()) == json.loads((killed / "results.json").read_text())
+
+
+def test_environment_without_capture_resumes_from_an_episode_boundary_and_says_so(tmp_path):
+    arguments = ["PPO", "CartPole-v1", "--timesteps", "30000", "--num-envs", "4", "--checkpoint-every", "512"]
+    arguments += ["--eval-every", "0", "--eval-episodes", "2"]
+    folder = tmp_path / "run"
+    kill_after_checkpoints(start(arguments, folder), folder, 2)
+    _, err = finish(start(arguments, folder, resume=True))
+    assert "cannot capture its state" in err
+    assert "start of new episodes" in err
+    steps = [row["timesteps"] for row in read_metrics(folder / "metrics.jsonl")]
+    assert steps == sorted(set(steps))
+    assert steps[-1] >= 30000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is a POSIX signal here")
+def test_ctrl_c_writes_a_checkpoint_and_prints_the_resume_command(tmp_path):
+    arguments = RUNS["on-policy"]
+    folder = tmp_path / "run"
+    process = start(arguments, folder)
+    while not (folder / "metrics.jsonl").exists() or len(read_metrics(folder / "metrics.jsonl")) < 2:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"envzoo train PPO envzoo/GridCoverage-v0 --run-dir {folder} --resume" in out.replace("\n", " ")
+    last = read_metrics(folder / "metrics.jsonl")[-1]["timesteps"]
+    assert (folder / "checkpoints" / f"checkpoint-{last}.zip").is_file()
+    finish(start(arguments, folder, resume=True))
+    assert read_metrics(folder / "metrics.jsonl")[-1]["timesteps"] >= 24000

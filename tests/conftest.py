@@ -1,0 +1,23 @@
+"""Shared fixtures: one small dataset root for the whole session, one torch thread everywhere."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def datasets_root(tmp_path_factory):
+    """A Minari root with `envzoo/grid-coverage/random-v0`; also set in the environment, so that child processes see it."""
+    from envzoo.scripts.make_dataset import make_dataset
+
+    root = tmp_path_factory.mktemp("minari")
+    previous = os.environ.get("MINARI_DATASETS_PATH")
+    os.environ["MINARI_DATASETS_PATH"] = str(root)
+    make_dataset("envzoo/grid-coverage/random-v0", quiet=True)
+    yield root
+    if previous is None:
+        del os.environ["MINARI_DATASETS_PATH"]
+    else:
+        os.environ["MINARI_DATASETS_PATH"] = previous
