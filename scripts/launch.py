@@ -1,0 +1,286 @@
+"""Run many independent jobs: one after the other, in local processes, or on a Ray cluster. The results are the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from types import FrameType
+from typing import Any, Literal, NoReturn
+
+from envzoo.errors import EnvzooError, MissingExtraError, unknown
+
+Launcher = Literal["processes", "ray", "inline"]
+LAUNCHERS = ("processes", "ray", "inline")
+GRACE_SECONDS = 30.0  # what a job gets to end by itself after Ctrl-C before it is killed
+
+
+def available_cores() -> int:
+    """The number of CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def job_name(job: Mapping[str, Any], index: int) -> str:
+    """A short name for people: the job's entry "name", else its seed, else its plain values."""
+    if isinstance(job.get("name"), str):
+        return job["name"]
+    if "seed" in job:
+        return f"seed {job['seed']}"
+    plain = [f"{key}={value}" for key, value in job.items() if isinstance(value, str | int | float | bool)]
+    return " ".join(plain)[:120] or f"number {index + 1}"
+
+
+def run_jobs(
+    function: Callable[[dict[str, Any]], Any],
+    jobs: Sequence[Mapping[str, Any]],
+    *,
+    launcher: Launcher = "processes",
+    processes: int | None = None,
+    names: Sequence[str] | None = None,
+    on_done: Callable[[int, Any], None] | None = None,
+) -> list[Any]:
+    """Call `function(job)` for every job and return what came out, in the order of the jobs.
+
+    The first failure cancels the other jobs and is raised again with the name of its job. Ctrl-C asks running jobs to
+    stop: the handler that a job has set for SIGINT is called, else KeyboardInterrupt is raised in it. Jobs that end
+    within a few seconds are reported to `on_done` as usual, the others are killed (at once after a second Ctrl-C), and
+    KeyboardInterrupt is raised here.
+
+    Args:
+        function: A function of a module (not a lambda or an inner function), so that other processes can import it.
+        jobs: Argument of each call.
+        launcher: "processes" (a pool on this machine), "ray" (the cluster at RAY_ADDRESS, or Ray on this machine), or
+            "inline" (one after the other in this process, for debugging).
+        processes: How many jobs run at a time; None: one for each core, with Ray as many as the cluster has room for.
+        names: Names of the jobs for messages; None takes `job_name`.
+        on_done: Called in this process as `on_done(index, result)` whenever a job has ended, in order of completion.
+
+    Raises:
+        UnknownNameError: Unknown launcher.
+        MissingExtraError: Ray is asked for and not installed.
+        EnvzooError: A bad number of processes, or a process that died.
+    """
+    if launcher not in LAUNCHERS:
+        raise unknown("launcher", launcher, LAUNCHERS)
+    if processes is not None and (isinstance(processes, bool) or not isinstance(processes, int) or processes < 1):
+        raise EnvzooError(f"processes is a positive integer, got {processes!r}")
+    names = list(names) if names is not None else [job_name(job, index) for index, job in enumerate(jobs)]
+    if not jobs:
+        return []
+    run = {"inline": _run_inline, "processes": _run_processes, "ray": _run_ray}[launcher]
+    return run(function, jobs, names, processes, on_done or (lambda index, result: None))
+
+
+def _fail(error: BaseException, name: str) -> NoReturn:
+    """Raise the error of a job again, with the job named."""
+    if isinstance(error, EnvzooError):
+        raise type(error)(f"{name}: {error}") from error
+    # A mistake in the program keeps its class and traceback; the note is printed below them.
+    error.add_note(f"while running the job {name}")
+    raise error
+
+
+# ---------------------------------------------------------------------------- inline
+
+
+def _run_inline(function, jobs, names, processes, on_done) -> list[Any]:
+    results = []
+    for index, job in enumerate(jobs):
+        try:
+            result = function(dict(job))
+        except Exception as error:
+            _fail(error, names[index])
+        results.append(result)
+        on_done(index, result)
+    return results
+
+
+# ---------------------------------------------------------------------------- processes
+
+_running = False  # in a worker: whether a job is under way
+_stopping = False  # in a worker: whether it has been told to stop
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:
+    """Interrupt the job once; an idle worker ends by itself when the pool is shut down, or at the second signal."""
+    global _stopping
+    again, _stopping = _stopping, True
+    if not _running:
+        if again:
+            os._exit(128 + number)
+    elif not again:
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)  # the job's own
+
+
+def _follow_parent() -> None:
+    """End this worker when the process that started it is gone, killed perhaps, and nobody waits for results."""
+    parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    time.sleep(0.1)
+    while _running and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os._exit(1)
+
+
+def _start_worker(threads: int) -> None:
+    # The parent alone tells the jobs to stop, once: a Ctrl-C of the terminal goes to its whole process group, which
+    # workers therefore leave.
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _on_terminate)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _work(function: Callable[..., Any], job: Mapping[str, Any]) -> Any:
+    global _running
+    if _stopping:  # a job that was handed over before the stop and not begun
+        raise KeyboardInterrupt
+    _running = True
+    try:
+        return function(dict(job))
+    finally:
+        _running = False
+
+
+def _run_processes(function, jobs, names, processes, on_done) -> list[Any]:
+    cores = available_cores()
+    count = min(processes or cores, len(jobs))
+    # Processes are spawned, not forked: a fork of a process with threads (torch, Numba) can hang.
+    pool = ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(max(1, cores // count),)
+    )
+    results: list[Any] = [None] * len(jobs)
+    futures: dict[Future, int] = {}
+    reported: set[int] = set()
+
+    def report(future: Future) -> None:
+        index = futures[future]
+        results[index] = _outcome(future, names[index], futures, names)
+        reported.add(index)
+        on_done(index, results[index])
+
+    try:
+        futures.update((pool.submit(_work, function, job), index) for index, job in enumerate(jobs))
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in sorted(done, key=futures.__getitem__):
+                report(future)
+    except KeyboardInterrupt:
+        for future in _stop(pool, futures):
+            if futures[future] not in reported:
+                report(future)
+        raise
+    except BaseException:
+        _stop(pool, futures)
+        raise
+    pool.shutdown()
+    return results
+
+
+def _outcome(future: Future, name: str, futures: Mapping[Future, int], names: Sequence[str]) -> Any:
+    error = future.exception()
+    if isinstance(error, BrokenProcessPool):
+        # Every job of a broken pool gets this error; the pool does not tell which process it was that died.
+        open_jobs = [names[i] for f, i in futures.items() if f.done() and isinstance(f.exception(), BrokenProcessPool)]
+        raise EnvzooError(
+            f"a process died while running {', '.join(open_jobs[:4])}{', ...' if len(open_jobs) > 4 else ''}; it was "
+            "killed, perhaps for lack of memory (fewer processes need less), or crashed"
+        ) from error
+    if error is not None:
+        _fail(error, name)
+    return future.result()
+
+
+def _stop(pool: ProcessPoolExecutor, futures: Mapping[Future, int]) -> list[Future]:
+    """End a pool: ask its jobs to stop, then kill what is left. Returns the futures of jobs that gave a result."""
+    workers = list((pool._processes or {}).values())  # public (`terminate_workers`) only from Python 3.14 on
+    for future in futures:
+        future.cancel()
+    for worker in workers:
+        worker.terminate()
+    try:
+        wait([future for future in futures if not future.cancelled()], timeout=GRACE_SECONDS)
+    finally:  # also when Ctrl-C comes a second time
+        pool.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + 1.0
+        while any(worker.is_alive() for worker in workers) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for worker in workers:
+            if worker.is_alive():
+                worker.kill()
+    return [future for future in futures if future.done() and not future.cancelled() and future.exception() is None]
+
+
+# ---------------------------------------------------------------------------- Ray
+
+
+def _run_ray(function, jobs, names, processes, on_done) -> list[Any]:
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("the launcher 'ray' needs Ray; install it with `pip install 'envzoo[ray]'`") from error
+    started = not ray.is_initialized()
+    if started:
+        address = os.environ.get("RAY_ADDRESS")
+        # A local Ray gets as many CPUs as processes are wanted; the size of a cluster is not ours to choose.
+        local = {} if address else {"num_cpus": processes or available_cores(), "include_dashboard": False}
+        ray.init(address=address or "local", log_to_driver=False, logging_level="warning", **local)
+    remote = ray.remote(num_cpus=1, max_retries=0)(function)
+    limit = processes or len(jobs)
+    results: list[Any] = [None] * len(jobs)
+    references: dict[Any, int] = {}
+    try:
+        waiting = list(range(len(jobs)))
+        while waiting or references:
+            while waiting and len(references) < limit:
+                index = waiting.pop(0)
+                references[remote.remote(dict(jobs[index]))] = index
+            done, _ = ray.wait(list(references), num_returns=1)
+            for reference in done:
+                index = references.pop(reference)
+                results[index] = _ray_outcome(ray, reference, names[index])
+                on_done(index, results[index])
+    finally:
+        _cancel_ray(ray, list(references))
+        if started:
+            ray.shutdown()
+    return results
+
+
+def _cancel_ray(ray: Any, references: list[Any]) -> None:
+    """Interrupt running tasks, and kill those that do not end."""
+    if not references:
+        return
+    for reference in references:
+        ray.cancel(reference)
+    try:
+        _, left = ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
+    except KeyboardInterrupt:
+        left = references
+    for reference in left:
+        ray.cancel(reference, force=True)
+
+
+def _ray_outcome(ray: Any, reference: Any, name: str) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        _fail(error.cause if isinstance(error.cause, BaseException) else error, name)
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        raise EnvzooError(f"a process died while running {name} ({str(error).splitlines()[0]})") from error
