@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import numbers
+import operator
 import os
 import time
 from abc import ABC, abstractmethod
@@ -35,10 +38,19 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
+        torch.empty(1, device=device).item()  # "meta" devices can be made, but hold no numbers
+    except (RuntimeError, AssertionError, TypeError):
         raise EnvzooError(f"device {name!r} is not available; expected 'auto', 'cpu' or a GPU such as 'cuda'") from None
     return device
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON can hold a value."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class Agent(ABC):
@@ -97,7 +109,8 @@ class Agent(ABC):
             NonFiniteError: A metric became NaN or infinite; the sentence names iteration and metric.
         """
         if total_timesteps is not None:
-            if isinstance(total_timesteps, bool) or int(total_timesteps) != total_timesteps or total_timesteps < 1:
+            number = isinstance(total_timesteps, numbers.Real) and not isinstance(total_timesteps, bool)
+            if not number or total_timesteps < 1 or total_timesteps % 1 != 0:
                 raise EnvzooError(f"total_timesteps is a positive integer, got {total_timesteps!r}")
             self.schedule_start = self.num_timesteps
             self.target_timesteps = self.num_timesteps + int(total_timesteps)
@@ -110,10 +123,12 @@ class Agent(ABC):
                 metrics = self.iterate()
                 self.iteration += 1
                 self._check_finite(metrics)
-                self.mid_iteration = False
                 seconds = time.perf_counter() - began
                 metrics["time/steps_per_second"] = (self.num_timesteps - before) / max(seconds, 1e-9)
-                if not callbacks.on_iteration(self, metrics):
+                go_on = callbacks.on_iteration(self, metrics)
+                # Only now: a checkpoint without the row of metrics of its iteration could not be resumed exactly.
+                self.mid_iteration = False
+                if not go_on:
                     break
         finally:
             callbacks.on_end(self)
@@ -180,20 +195,22 @@ class Agent(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state made by `state_dict` of an equal agent."""
-        for name, value in state["progress"].items():
-            setattr(self, name, value)
+        for name in ("num_timesteps", "iteration", "schedule_start", "target_timesteps"):
+            setattr(self, name, operator.index(state["progress"][name]))
         for name, part in self._parts.items():
             part.load_state_dict(state["parts"][name])
 
     def header(self) -> dict[str, Any]:
         """What a checkpoint says of the agent: JSON-serialisable facts, enough to make it again."""
+        # An environment with keywords that JSON cannot hold cannot be made again from its id.
+        again = is_json(self.source.env_kwargs)
         return {
             "agent": self.spec.name,
             "config": asdict(self.config),
             "seed": self.seed,
-            "source": self.source.id,
+            "source": self.source.id if again else None,
             "source_name": self.source.name,
-            "env_kwargs": self.source.env_kwargs,
+            "env_kwargs": self.source.env_kwargs if again else {},
             "observation_space": str(self.source.observation_space),
             "action_space": str(self.source.action_space),
             "num_timesteps": self.num_timesteps,
@@ -223,8 +240,6 @@ class Agent(ABC):
         try:
             self.load_state_dict(state)
             self.restored_extra = dict(state.get("extra", {}))
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-            if isinstance(error, EnvzooError):
-                raise
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"{path} does not fit {self.spec.name} on {self.source.name} ({reason})") from error

@@ -35,9 +35,13 @@ def _encode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(tree, torch.Tensor | np.ndarray):
         key = f"{len(arrays):06d}"
         kind = "torch" if isinstance(tree, torch.Tensor) else "numpy"
+        if kind == "torch" and tree.dtype is torch.bfloat16:  # NumPy has no such numbers: store their bits
+            kind, tree = "bfloat16", tree.detach().cpu().contiguous().view(torch.int16)
+        array = tree if kind == "numpy" else tree.detach().cpu().numpy()
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"a checkpoint cannot hold an array of dtype {array.dtype}; give numbers or booleans")
         # safetensors keeps neither zero-dimensional layout surprises nor foreign memory order: store plain C arrays.
-        array = tree.detach().cpu().numpy() if kind == "torch" else tree
-        arrays[key] = np.ascontiguousarray(array).reshape(array.shape)
+        arrays[key] = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
         return {"__array__": [kind, key]}
     if isinstance(tree, Mapping):
         if all(isinstance(k, str) and not k.startswith("__") for k in tree):
@@ -58,7 +62,10 @@ def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(tree, dict):
         if "__array__" in tree:
             kind, key = tree["__array__"]
-            return torch.from_numpy(arrays[key]) if kind == "torch" else arrays[key]
+            if kind == "numpy":
+                return arrays[key]
+            tensor = torch.from_numpy(arrays[key])
+            return tensor.view(torch.bfloat16) if kind == "bfloat16" else tensor
         if "__items__" in tree:
             return {_decode(k, arrays): _decode(v, arrays) for k, v in tree["__items__"]}
         if "__tuple__" in tree:
@@ -99,26 +106,41 @@ def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
                 )
             for info in infos:
                 if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-                    raise CheckpointError(f"{path} is refused: its member {info.filename} is compressed, ours never are")
+                    raise CheckpointError(
+                        f"{path} is refused: its member {info.filename} is compressed, ours never are"
+                    )
                 if info.file_size > path.stat().st_size:
-                    raise CheckpointError(f"{path} is refused: its member {info.filename} claims more bytes than the file")
+                    raise CheckpointError(
+                        f"{path} is refused: its member {info.filename} claims more bytes than the file"
+                    )
                 if info.filename == MANIFEST and info.file_size > MAX_MANIFEST_BYTES:
                     raise CheckpointError(f"{path} is refused: its manifest has {info.file_size} bytes, over the limit")
             return [archive.read(name) for name in names]
     except CheckpointError:
         raise
-    except (zipfile.BadZipFile, EOFError, OSError, struct.error, NotImplementedError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is truncated or not an envzoo checkpoint ({error})") from error
+    # ValueError, LookupError and ArithmeticError come from zipfile itself on damaged headers.
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        OSError,
+        struct.error,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+    ) as e:
+        raise CheckpointError(f"{path} is truncated or not an envzoo checkpoint ({e or type(e).__name__})") from e
 
 
 def _parse_manifest(path: Path, data: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(data)
         if manifest["format"] != FORMAT:
-            raise CheckpointError(f"{path} is not an envzoo checkpoint: its format is {manifest['format']!r}")
+            raise CheckpointError(f"{path} is not an envzoo checkpoint: its format is {str(manifest['format'])[:40]!r}")
         if manifest["format_version"] != FORMAT_VERSION:
             raise CheckpointError(
-                f"{path} has checkpoint format {manifest['format_version']}, this version of envzoo reads {FORMAT_VERSION}"
+                f"{path} has checkpoint format {str(manifest['format_version'])[:40]}, "
+                f"this version of envzoo reads {FORMAT_VERSION}"
             )
         if not isinstance(manifest["header"], dict):
             raise TypeError("header")
@@ -151,5 +173,5 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], Any]:
     try:
         arrays = {key: array.copy() for key, array in load_safetensors(tensor_bytes).items()}
         return manifest["header"], _decode(manifest["state"], arrays)
-    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+    except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged: its arrays cannot be read ({error})") from error

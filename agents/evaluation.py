@@ -83,6 +83,8 @@ def evaluate(
 
 def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic: bool) -> EvaluationResult:
     count = env.num_envs
+    if env.metadata.get("autoreset_mode") == AutoresetMode.DISABLED:
+        raise EnvzooError(f"{env} has autoreset disabled; an evaluation needs the mode SAME_STEP or NEXT_STEP")
     same_step = env.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
     quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
     agent.set_env(env)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +142,7 @@ def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", e
 
     Args:
         path: The file.
-        source: As in `make`; None takes the environment or dataset id stored in the file.
+        source: As in `make`; None takes the environment or dataset id stored in the file (with the keywords stored).
         device: As in `make`.
         expect: Name of the agent the file must hold, if it matters.
 
@@ -157,15 +158,24 @@ def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", e
         stored_source, env_kwargs = header["source"], header["env_kwargs"]
     except KeyError as error:
         raise CheckpointError(f"{path} is damaged: its header lacks {error}") from None
+    if not isinstance(name, str) or not isinstance(hyperparameters, Mapping) or not isinstance(env_kwargs, Mapping):
+        raise CheckpointError(f"{path} is damaged: its header does not name an agent with its settings")
     if name not in _SPECS:
         raise CheckpointError(f"{path} holds an agent {name!r} that this version of envzoo does not have")
     if expect is not None and name != expect:
         raise CheckpointError(f"{path} holds an agent {name}, expected {expect}")
     if source is None and stored_source is None:
         raise CheckpointError(f"{path} was trained on an environment object; give the source to load it with")
+    if source is None and ":" in str(stored_source) and str(stored_source).split(":")[0] not in sys.modules:
+        # "module:id" makes Gymnasium import the module, which a stranger's file must not decide.
+        raise CheckpointError(
+            f"{path} was trained on {stored_source!r}, which needs a module that is not imported; "
+            "import it first, or give the source to load it with"
+        )
+    same_source = source is None or (isinstance(source, str) and source == stored_source)
     cls = agent_class(name)
     config = build_config(cls.Config, name, hyperparameters)
-    resolved = resolve(stored_source if source is None else source, cls.spec, dict(env_kwargs if source is None else {}))
+    resolved = resolve(stored_source if source is None else source, cls.spec, dict(env_kwargs) if same_source else {})
     agent = cls(resolved, config, seed=seed, device=device)
     agent.restore(state, header, path)
     return agent

@@ -46,19 +46,23 @@ class Source:
             return SyncVectorEnv([lambda: self.given], autoreset_mode=AutoresetMode.SAME_STEP)
         return make_vector_env(self.id, num_envs, self.env_kwargs)
 
-    def evaluation_env(self, num_envs: int) -> VectorEnv:
-        """Fresh copies for evaluation.
+    def environment(self) -> tuple[str, dict[str, Any]]:
+        """Id and keywords of the environment: the source itself, or the one a dataset was collected in.
 
         Raises:
             EnvzooError: The source is an object without a registered id, which cannot be copied, or a dataset whose
                 environment is not known here.
         """
         if self.kind == "dataset":
-            env_id, env_kwargs = _dataset_env(self.given)
-            return make_vector_env(env_id, num_envs, env_kwargs)
+            return _dataset_env(self.given)
         if self.kind != "environment" or self.id is None:
             raise EnvzooError(f"{self.name} has no registered id to make copies from; give an evaluation environment")
-        return make_vector_env(self.id, num_envs, self.env_kwargs)
+        return self.id, self.env_kwargs
+
+    def evaluation_env(self, num_envs: int) -> VectorEnv:
+        """Fresh copies for evaluation; raises EnvzooError as `environment` does."""
+        env_id, env_kwargs = self.environment()
+        return make_vector_env(env_id, num_envs, env_kwargs)
 
 
 def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
@@ -92,10 +96,16 @@ def _dataset_env(dataset: Any) -> tuple[str, dict[str, Any]]:
             f"dataset {dataset.spec.dataset_id} was recorded in {spec.id}, which is not registered here; install and "
             "import the package that has it, or give an evaluation environment"
         )
+    return spec.id, _keywords(spec)
+
+
+def _keywords(spec: gym.envs.registration.EnvSpec) -> dict[str, Any]:
+    """The keywords with which `gym.make` gives an equal environment, without those of drawing."""
     kwargs = {key: value for key, value in spec.kwargs.items() if key != "render_mode"}
-    if spec.max_episode_steps not in (None, gym.spec(spec.id).max_episode_steps):
+    registered = gym.registry.get(spec.id)
+    if registered is None or spec.max_episode_steps not in (None, registered.max_episode_steps):
         kwargs["max_episode_steps"] = spec.max_episode_steps
-    return spec.id, kwargs
+    return kwargs
 
 
 def _is_kernel(spec: gym.envs.registration.EnvSpec) -> bool:
@@ -133,17 +143,19 @@ def _resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source
     if env_kwargs:
         raise EnvzooError(f"env_kwargs go with an environment id, not with a {type(source).__name__} object")
     if isinstance(source, VectorEnv):
-        env_id = source.spec.id if source.spec is not None else None
         kwargs = dict(source.spec.kwargs) if source.spec is not None else {}
-        for key in ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "autoreset_mode"):
+        wrapped = source is not source.unwrapped or bool(kwargs.pop("wrappers", None))
+        for key in ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode", "render_mode"):
             kwargs.pop(key, None)
+        name = source.spec.id if source.spec is not None else type(source.unwrapped).__name__
+        env_id = source.spec.id if source.spec is not None and not wrapped else None
         spaces = (source.single_observation_space, source.single_action_space)
-        return Source("environment", env_id or type(source.unwrapped).__name__, env_id, *spaces, kwargs, source)
+        return Source("environment", name, env_id, *spaces, kwargs if env_id else {}, source)
     if isinstance(source, gym.Env):
         # A wrapped environment cannot be rebuilt from its id alone, so only a bare one counts as having an id.
         bare = source.spec is not None and not source.spec.additional_wrappers
         env_id = source.spec.id if bare else None
-        kwargs = {k: v for k, v in (source.spec.kwargs if bare else {}).items() if k != "render_mode"}
+        kwargs = _keywords(source.spec) if bare else {}
         name = source.spec.id if source.spec is not None else type(source.unwrapped).__name__
         return Source("environment", name, env_id, source.observation_space, source.action_space, kwargs, source)
     if _is_game(source):
@@ -171,8 +183,11 @@ def _resolve_id(name: str, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Sourc
                 env = gym.make(name, disable_env_checker=True, **env_kwargs)
         except gym.error.DependencyNotInstalled as error:
             raise EnvzooError(f"{name} needs a package that is not installed ({error})") from error
-        except (TypeError, gym.error.Error, ModuleNotFoundError) as error:
-            raise EnvzooError(f"{name} cannot be made with the keywords {env_kwargs} ({error})") from error
+        except EnvzooError:
+            raise
+        except Exception as error:  # environments refuse keywords with whatever error they like
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise EnvzooError(f"{name} cannot be made with the keywords {env_kwargs} ({reason})") from error
         found = Source("environment", name, name, env.observation_space, env.action_space, env_kwargs)
         env.close()
         return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 import types
 import typing
 from dataclasses import dataclass
@@ -70,10 +72,10 @@ def _coerce(value: Any, annotation: Any) -> Any:
             raise TypeError
         inner = arguments[0] if arguments else Any
         return tuple(_coerce(item, inner) for item in value)
-    if annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if annotation is int and not isinstance(value, bool) and isinstance(value, int | float) and value == int(value):
-        return int(value)
+    if annotation in (float, int) and isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if not math.isfinite(value) or (annotation is int and value != int(value)):
+            raise TypeError
+        return annotation(value)
     if annotation in (bool, str) and type(value) is annotation:
         return value
     if annotation not in (float, int, bool, str) and isinstance(annotation, type) and isinstance(value, annotation):

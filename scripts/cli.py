@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
+import io
 import sys
 import typing
 from typing import Any, TypeVar
@@ -41,6 +43,24 @@ def _flag_names(cls: type) -> list[str]:
     return names
 
 
+def _read_flags(cls: type[T], flags: list[str], prog: str, description: str) -> T:
+    """Let tyro read the flags, with its boxed error reports turned into one sentence."""
+    import tyro
+
+    report = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(report):
+            return tyro.cli(cls, args=flags, prog=prog, description=description)
+    except SystemExit as end:
+        if not end.code:  # help was asked for
+            raise
+    lines = [line.strip("│╭╮╰╯ ") for line in report.getvalue().splitlines()]
+    body = lines[1:] if lines and lines[0].startswith("─") else lines
+    rule = next((i for i, line in enumerate(body) if line.startswith("─")), len(body))
+    text = " ".join(" ".join(body[:rule]).split()).removeprefix("Error parsing ").rstrip(".")
+    raise EnvzooError(f"{text}; `{prog} --help` explains every option")
+
+
 def parse(
     cls: type[T], flags: list[str], *, prog: str, config: type | None = None, agent: str = "", description: str = ""
 ) -> tuple[T, dict[str, Any]]:
@@ -56,6 +76,7 @@ def parse(
 
     Raises:
         UnknownNameError: A flag that neither has; the sentence names the nearest.
+        EnvzooError: A flag without its value, or with one of another type.
     """
     import tyro
 
@@ -67,7 +88,7 @@ def parse(
                 raise unknown(f"option or hyperparameter of {agent}" if agent else "option", name, known)
     description = description or (cls.__doc__ or "")
     if config is None or not dataclasses.fields(config):
-        return tyro.cli(cls, args=flags, prog=prog, description=description), {}
+        return _read_flags(cls, flags, prog, description), {}
     both = dataclasses.make_dataclass(
         "Arguments",
         [
@@ -76,7 +97,7 @@ def parse(
             ("hyperparameter", tyro.conf.OmitArgPrefixes[config], dataclasses.field(default_factory=config)),
         ],
     )
-    parsed = tyro.cli(both, args=flags, prog=prog, description=description)
+    parsed = _read_flags(both, flags, prog, description)
     defaults = config()
     given = {
         field.name: getattr(parsed.hyperparameter, field.name)
@@ -121,7 +142,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run(sys.argv[1:] if argv is None else argv)
     except EnvzooError as error:
-        print(f"envzoo: error: {error}", file=sys.stderr)
+        # Spaces and reasons quoted in a sentence can hold line breaks.
+        print(f"envzoo: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("envzoo: stopped", file=sys.stderr)

@@ -39,9 +39,22 @@ class EvaluateOptions:
     """auto, cpu, cuda, ..."""
 
 
+def check_gif(path: str | Path) -> None:
+    """Raise EnvzooError unless the path ends in .gif."""
+    if Path(path).suffix.lower() != ".gif":
+        raise EnvzooError(f"videos are written as .gif files, got {path}")
+
+
 def film(
-    agent: Agent, env_id: str, path: str | Path, *, env_kwargs: dict[str, Any] | None = None, seed: int = 0,
-    fps: float = 4.0, deterministic: bool = True, max_frames: int = 1000,
+    agent: Agent,
+    env_id: str,
+    path: str | Path,
+    *,
+    env_kwargs: dict[str, Any] | None = None,
+    seed: int = 0,
+    fps: float = 4.0,
+    deterministic: bool = True,
+    max_frames: int = 1000,
 ) -> int:
     """Play one episode and write it as an animated GIF, atomically.
 
@@ -54,8 +67,7 @@ def film(
     import gymnasium as gym
     from PIL import Image
 
-    if Path(path).suffix.lower() != ".gif":
-        raise EnvzooError(f"videos are written as .gif files, got {path}")
+    check_gif(path)
     try:
         env = gym.make(env_id, render_mode="rgb_array", disable_env_checker=True, **(env_kwargs or {}))
         env.reset(seed=seed)
@@ -99,6 +111,16 @@ def command(argv: list[str]) -> int:
     options, _ = parse(EvaluateOptions, flags, prog="envzoo evaluate RUN_DIR")
     if len(positional) != 1:
         raise EnvzooError("envzoo evaluate takes one run directory (or agent file)")
+    if options.episodes < 1:
+        raise EnvzooError(f"--episodes is at least 1, got {options.episodes}")
+    if options.seed is not None and options.seed < 0:
+        raise EnvzooError(f"--seed is a non-negative integer, got {options.seed}")
+    if not 0 < options.fps <= 100:
+        raise EnvzooError(f"--fps lies in (0, 100], got {options.fps}")
+    if options.env_kwargs and options.env is None:
+        raise EnvzooError("--env-kwargs belong to the environment named with --env; name one")
+    if options.video is not None:
+        check_gif(options.video)
     path = Path(positional[0])
     agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
     kwargs = parse_keywords(options.env_kwargs)
@@ -122,12 +144,15 @@ def command(argv: list[str]) -> int:
         table.add_row(name, *(f"{number:.3f}" for number in numbers))
     Console().print(table)
     if options.video is not None:
-        env_id = options.env or agent.source.environment_id
-        if env_id is None:
-            raise EnvzooError("the agent was trained on an environment object; name one to film with --env")
+        env_id, kwargs = (options.env, kwargs) if options.env else agent.source.environment()
         frames = film(
-            agent, env_id, options.video, env_kwargs=kwargs if options.env else agent.source.environment_kwargs,
-            seed=seed, fps=options.fps, deterministic=not options.stochastic,
+            agent,
+            env_id,
+            options.video,
+            env_kwargs=kwargs,
+            seed=seed,
+            fps=options.fps,
+            deterministic=not options.stochastic,
         )
         print(f"{frames} frames in {options.video}")
     return 0

@@ -23,6 +23,10 @@ from envzoo.agents.callbacks.checkpoints import list_checkpoints
 from envzoo.errors import RunDirectoryError
 from envzoo.files import write_text
 
+FACTS = (
+    *("agent", "source", "env_kwargs", "hyperparameters", "given", "seed", "timesteps", "threads", "device"),
+    *("eval_every", "eval_episodes", "eval_stochastic", "checkpoint_every", "stop_at"),
+)
 PACKAGES = ("envzoo", "gymnasium", "torch", "numpy", "numba", "minari")
 
 
@@ -76,10 +80,12 @@ class RunDirectory:
             raise RunDirectoryError(f"{self.path} holds no run: there is no run.json in it")
         try:
             facts = json.loads(self.facts_file.read_text())
-            facts["agent"], facts["source"], facts["timesteps"], facts["seed"]
-            return facts
-        except (ValueError, KeyError, TypeError) as error:
+            missing = [name for name in FACTS if name not in facts]
+        except (OSError, ValueError, TypeError) as error:
             raise RunDirectoryError(f"{self.facts_file} is damaged ({error})") from None
+        if not isinstance(facts, dict) or missing:
+            raise RunDirectoryError(f"{self.facts_file} is damaged (it lacks {', '.join(missing) or 'names'})")
+        return facts
 
     def latest_checkpoint(self) -> Path | None:
         """The newest checkpoint, or None."""

@@ -160,7 +160,7 @@ def train(
                 agent, source, seed=facts["seed"], device=device, env_kwargs=facts["env_kwargs"], **facts["given"]
             )
         else:
-            learner = load(checkpoint, device=device, expect=agent)
+            learner = load(checkpoint, source, device=device, expect=agent)
         return _run(learner, directory, facts, checkpoint, timesteps, progress)
 
     timesteps = DEFAULT_TIMESTEPS if timesteps is None else timesteps
@@ -168,8 +168,9 @@ def train(
         raise EnvzooError(f"timesteps is at least 1, got {timesteps}")
     if eval_every is not None and eval_every < 0:
         raise EnvzooError(f"eval_every is at least 0, got {eval_every}")
-    if threads < 1:
-        raise EnvzooError(f"threads is at least 1, got {threads}")
+    for name, number in (("eval_episodes", eval_episodes), ("threads", threads)):
+        if number < 1:
+            raise EnvzooError(f"{name} is at least 1, got {number}")
     torch.set_num_threads(threads)
     learner = make(agent, source, seed=seed, device=device, env_kwargs=env_kwargs, **dict(hyperparameters or {}))
     facts = {

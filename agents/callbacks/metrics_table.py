@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, float]]:
-    """The rows of a metrics table; a last line cut short by a kill is left out."""
+    """The rows of a metrics table; a last line cut short by a kill, and what follows a damaged one, is left out."""
     path = Path(path)
     if not path.is_file():
         return []
     rows = []
-    for line in path.read_text().splitlines():
+    for line in path.read_bytes().splitlines():
         try:
-            rows.append(json.loads(line))
-        except ValueError:
+            row = json.loads(line)
+            row["iteration"], row["timesteps"]
+        except (ValueError, TypeError, KeyError):
             break
+        rows.append(row)
     return rows
 
 

@@ -30,9 +30,10 @@ class TensorBoard(Callback):
 
     def on_start(self, agent: Agent) -> None:
         """Open the event file; events later than a resumed checkpoint are marked as superseded."""
+        # TensorBoard hides events at the purge step too, and those of the checkpoint's own iteration stay valid.
         from torch.utils.tensorboard import SummaryWriter
 
-        purge = agent.num_timesteps if agent.num_timesteps else None
+        purge = agent.num_timesteps + 1 if agent.num_timesteps else None
         self._writer = SummaryWriter(self.folder, purge_step=purge)
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:

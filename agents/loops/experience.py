@@ -117,7 +117,7 @@ class Experience:
             start = done
         else:
             start, self._resetting = self._resetting, done
-        self._returns += reward
+        self._returns += np.where(valid, reward, np.float32(0))
         self._lengths += valid
         if any_done:
             self._record(done, infos)
@@ -125,7 +125,8 @@ class Experience:
         return Step(reward, terminated, done, next_observation, valid)
 
     def _with_final(self, packed: np.ndarray, infos: dict[str, Any], done: np.ndarray) -> np.ndarray:
-        final = getattr(self.env.unwrapped, "final_observation", None)
+        # Kernel environments keep them in one array; behind a wrapper those would miss what the wrapper does.
+        final = getattr(self.env, "final_observation", None) if self.env is self.env.unwrapped else None
         if final is not None:
             rows = self.codec.pack(final)
             return np.where(done[:, None], rows, packed)
@@ -170,9 +171,15 @@ class Experience:
         self.resets = state["resets"]
         if state["env"] is not None and self.capturable and len(state["start"]) == self.num_envs:
             self.env.unwrapped.set_state(state["env"])
-            self.observation, self.start = state["observation"], state["start"]
-            self._resetting = state["resetting"]
-            self._returns, self._lengths = state["returns"], state["lengths"]
+            names = ("observation", "start", "resetting", "returns", "lengths")
+            mine = (self.observation, self.start, self._resetting, self._returns, self._lengths)
+            for name, array in zip(names, mine, strict=True):
+                if (state[name].shape, state[name].dtype) != (array.shape, array.dtype):
+                    raise ValueError(f"{name} has the shape {state[name].shape} and {state[name].dtype}")
+            # Copies, because steps write into some of them.
+            self.observation, self.start, self._resetting, self._returns, self._lengths = (
+                state[name].copy() for name in names
+            )
             self.finished = {key: list(values) for key, values in state["finished"].items()}
             return
         self.resets += 1

@@ -7,6 +7,7 @@ become one-hot vectors, images become channel-first planes scaled to [0, 1].
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +112,7 @@ class ObservationCodec:
         """Number of distinct observations when every part is discrete, else None."""
         if any(part.kind != "discrete" for part in self.parts):
             return None
-        return int(np.prod([size for part in self.parts for size in part.sizes], dtype=np.int64))
+        return math.prod(size for part in self.parts for size in part.sizes)
 
     def is_batched(self, observation: Any) -> bool:
         """Whether an observation has a leading batch dimension.

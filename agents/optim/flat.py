@@ -107,7 +107,16 @@ class FlatOptimizer:
         return {"state": self.optimizer.state_dict()["state"], "lr": self.lr}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`."""
+        """Take over a state made by `state_dict`.
+
+        Raises:
+            ValueError: Moments of another shape or dtype (the fused step would not notice).
+        """
+        for moments in state["state"].values():
+            for name, tensor in moments.items():
+                fits = name == "step" or (tensor.shape, tensor.dtype) == (self.flat.shape, self.flat.dtype)
+                if not fits:
+                    raise ValueError(f"{name} of the optimizer has the shape {tuple(tensor.shape)} and {tensor.dtype}")
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
         self.lr = state["lr"]

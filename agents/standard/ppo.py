@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import generalized_advantages
 from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate
-from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
@@ -67,7 +67,12 @@ class PPOConfig:
         require(self.learning_rate > 0, f"learning_rate of PPO is positive, got {self.learning_rate}")
         require(0 <= self.gamma <= 1, f"gamma of PPO lies in [0, 1], got {self.gamma}")
         require(0 <= self.gae_lambda <= 1, f"gae_lambda of PPO lies in [0, 1], got {self.gae_lambda}")
-        require(self.clip_range > 0, f"clip_range of PPO is positive, got {self.clip_range}")
+        for name in ("clip_range", "max_grad_norm"):
+            require(getattr(self, name) > 0, f"{name} of PPO is positive, got {getattr(self, name)}")
+        for name in ("value_coefficient", "entropy_coefficient"):
+            require(getattr(self, name) >= 0, f"{name} of PPO is not negative, got {getattr(self, name)}")
+        require(self.target_kl is None or self.target_kl > 0, f"target_kl of PPO is positive, got {self.target_kl}")
+        require(all(width >= 1 for width in self.hidden), f"hidden of PPO holds positive widths, got {self.hidden}")
 
 
 class PPO(OnPolicyAgent):
@@ -95,9 +100,7 @@ class PPO(OnPolicyAgent):
         c = self.config
         self.optimizer = self.register(
             "optimizer",
-            make_optimizer(
-                self.policy, c.optimizer, lr=c.learning_rate, eps=1e-5, max_grad_norm=c.max_grad_norm
-            ),
+            make_optimizer(self.policy, c.optimizer, lr=c.learning_rate, eps=1e-5, max_grad_norm=c.max_grad_norm),
         )
 
     def update(self, rollout: Rollout) -> dict[str, float]:
@@ -136,7 +139,9 @@ class PPO(OnPolicyAgent):
                 break
         names = ("loss/policy", "loss/value", "policy/entropy", "policy/approximate_kl", "policy/clip_fraction")
         metrics |= dict(zip(names, (sums / steps).tolist(), strict=True))
-        explained = 1 - np.var(advantage[rollout.valid]) / max(np.var((advantage + rollout.value)[rollout.valid]), 1e-12)
+        explained = 1 - np.var(advantage[rollout.valid]) / max(
+            np.var((advantage + rollout.value)[rollout.valid]), 1e-12
+        )
         return metrics | {"value/explained_variance": float(explained), "policy/learning_rate": self.optimizer.lr}
 
     def _transitions(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):

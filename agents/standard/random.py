@@ -36,6 +36,13 @@ def sample_uniform(space: spaces.Space, count: int, generator: np.random.Generat
     raise UnsupportedSpaceError(f"Random takes Discrete, MultiDiscrete, MultiBinary or Box actions, got {space}")
 
 
+def first_leaf(observation: Any) -> Any:
+    """The first array of a batch of observations, whatever dicts and tuples it stands in."""
+    while isinstance(observation, dict | tuple):
+        observation = next(iter(observation.values())) if isinstance(observation, dict) else observation[0]
+    return observation
+
+
 class Random(Agent):
     """Acts uniformly at random, whatever it sees, in environments and games; there is nothing to learn.
 
@@ -50,7 +57,10 @@ class Random(Agent):
         for space in self._spaces().values():
             sample_uniform(space, 1, generator)  # an unsupported space is refused now, not in the first step
         if source.kind == "environment":
-            self.codec = ObservationCodec(source.observation_space)
+            try:
+                self.codec = ObservationCodec(source.observation_space)
+            except UnsupportedSpaceError:  # a text or a graph, say: only networks could not read it
+                self.codec = None
 
     def _spaces(self) -> dict[str, spaces.Space]:
         return self.source.action_space if self.source.kind == "game" else {"": self.source.action_space}
@@ -61,9 +71,18 @@ class Random(Agent):
         """Random actions: in a game a dict for the players observed, elsewhere batched as the observation is."""
         generator = self.streams.numpy("predict")
         if self.source.kind == "game":
-            chosen = {player: sample_uniform(self.source.action_space[player], 1, generator)[0] for player in observation}
-            return chosen, state
-        if not self.codec.is_batched(observation):
-            return sample_uniform(self.source.action_space, 1, generator)[0], state
-        count = len(self.codec.pack(observation))
-        return sample_uniform(self.source.action_space, count, generator), state
+            spaces_of = self.source.action_space
+            return {player: sample_uniform(spaces_of[player], 1, generator)[0] for player in observation}, state
+        batched = self._is_batched(observation)
+        count = 1
+        if batched and episode_start is not None:
+            count = len(episode_start)
+        elif batched:
+            count = len(first_leaf(observation))
+        action = sample_uniform(self.source.action_space, count, generator)
+        return (action if batched else action[0]), state
+
+    def _is_batched(self, observation: Any) -> bool:
+        if self.codec is None:
+            return not self.source.observation_space.contains(observation)
+        return self.codec.is_batched(observation)
