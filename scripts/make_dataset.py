@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from envzoo.agents.planners.beam_search import planned_returns
 from envzoo.datasets import recipe as find_recipe
 from envzoo.datasets.collect import check_free, collect, returns, write
 from envzoo.datasets.recipes import Recipe
+from envzoo.errors import EnvzooError
 from envzoo.version import __version__
 
 REFERENCE_EPISODES = 1000
@@ -123,3 +125,31 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class MakeDatasetOptions:
+    """Build an offline dataset in Minari format from its recipe; afterwards `minari.load_dataset` finds it."""
+
+    overwrite: bool = False
+    """Replace the dataset if it exists."""
+    quiet: bool = False
+    """Say nothing."""
+
+
+def command(argv: list[str]) -> int:
+    """Run `envzoo make-dataset` with the given arguments; returns the exit code."""
+    from envzoo.scripts.cli import parse, split_positional
+
+    positional, flags = split_positional(argv)
+    options, _ = parse(MakeDatasetOptions, flags, prog="envzoo make-dataset DATASET_ID")
+    if len(positional) != 1:
+        raise EnvzooError("envzoo make-dataset takes one dataset id; `envzoo list datasets` shows them")
+    make_dataset(positional[0], options.overwrite, options.quiet)
+    return 0
+
+
+if __name__ == "__main__":
+    from envzoo.scripts.cli import main
+
+    sys.exit(main(["make-dataset", *sys.argv[1:]]))
