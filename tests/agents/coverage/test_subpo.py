@@ -98,7 +98,7 @@ def test_cumulative_credit_is_not_the_gradient():
     log_prob = agent.policy.evaluate(rollout.observation, rollout.action).log_prob
     credit = torch.from_numpy(agent.advantages(rollout)) * 8
     expected = torch.autograd.grad((probability * (log_prob * credit).sum(dim=0)).sum(), agent.policy.logits)[0]
-    assert (expected - exact).abs().max() > 1e-2
+    assert (expected - exact).abs().max() > 1e-3  # far above the 1e-6 to which the true estimate agrees
 
 
 @pytest.mark.parametrize("start", [0, 4])
