@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-# Extras that `make test` installs, and how many processes run the tests. One thread of arithmetic per process.
+# Extras that `make test` installs, and how many processes run the tests.
 EXTRAS ?= test
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -50,7 +50,7 @@ demo: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.demo
 
 test: .venv/.installed-$(EXTRAS)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .

@@ -11,15 +11,12 @@ experiments, so that a page cannot say anything else than the code. What a perso
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import json
 import re
 import sys
 import tomllib
 import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import tyro
 
@@ -30,6 +27,8 @@ from envzoo.errors import EnvzooError
 from envzoo.files import write_text
 from envzoo.papers import Paper
 from envzoo.registration import EnvironmentSpec
+from envzoo.scripts import experiments
+from envzoo.scripts.experiments.execution import format_number
 from envzoo.scripts.markdown import blocks, code, field_docstrings, manual, slug, table
 
 GENERATED = "<!-- Made by `make docs` from the code; change the code, not this page. -->"
@@ -203,6 +202,7 @@ def agent_page(spec: AgentSpec) -> str:
     """The page of an agent: what it takes, how to use it, its hyperparameters."""
     cls = registry.agent_class(spec.name)
     path, source = source_file(spec.entry_point), example_source(spec)
+    is_env = "environment" in spec.sources
     facts = table(
         ("takes", "actions", "observations", "paper", "code"),
         [(" or ".join(spec.sources), " or ".join(spec.actions), spec.observations, paper_link(spec.paper, "../"),
@@ -223,42 +223,34 @@ def agent_page(spec: AgentSpec) -> str:
         manual(vars(cls).get("__doc__") or ""),
         "## Use",
         code("python", example),
-        code("sh", f"envzoo train {spec.name} {source}"),
+        code("sh", f"envzoo make-dataset {source}\n" * (not is_env) + f"envzoo train {spec.name} {source}"),
         "## Hyperparameters",
         hyperparameter_table(cls.Config),
     )
 
 
-def experiments() -> dict[str, Any]:
-    """The experiments by the number of their paper."""
-    try:
-        from envzoo.scripts.experiments import experiments as registered
-    except ModuleNotFoundError as error:
-        if error.name != "envzoo.scripts.experiments":
-            raise
-        return {}
-
-    return {experiment.paper: experiment for experiment in registered().values()}
-
-
-def number_text(value: Any) -> str:
-    """A value of a results table: numbers to four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def results_section(root: Path, number: str) -> str:
-    """The committed results of a paper: verdicts, scores, figure; "" when there are none."""
-    folder = root / "docs" / "papers" / number
-    if not (folder / "results.json").exists():
+def committed_results(root: Path, number: str) -> str:
+    """The verdict, tables and figure of the committed full run; "" when there is none."""
+    report = root / "docs" / "papers" / number / "table.md"
+    if not report.exists():
         return ""
-    return blocks("## Results", results_text(json.loads((folder / "results.json").read_text(encoding="utf-8"))),
-                  f"![Figure of paper {number}]({number}/figure.png)" if (folder / "figure.png").exists() else "",
-                  f"All numbers: [results.json]({number}/results.json).")  # fmt: skip
+    _, _, rest = report.read_text(encoding="utf-8").partition("**Verdict.**")
+    rest = rest.replace("](figure.png)", f"]({number}/figure.png)")
+    return "## Results\n\n**Verdict.**" + rest.replace("`results.json`", f"[results.json]({number}/results.json)")
 
 
-def results_text(results: dict[str, Any]) -> str:
-    """What results.json holds, as text."""
-    return ""
+def claim_section(number: str) -> str:
+    """What an experiment asks, what it expects, and how it is run; "" when the paper has none."""
+    experiment = experiments.experiments().get(number)
+    if experiment is None:
+        return ""
+    bounds = ((check.sentence, f"{check.operator} {format_number(check.threshold)}") for check in experiment.checks)
+    return blocks(
+        "## Claim",
+        f"{experiment.question} {experiment.claim}",
+        table(("check", "must be"), bounds),
+        code("sh", f"envzoo reproduce {number}\nenvzoo reproduce {number} --quick    # a shorter run"),
+    )
 
 
 def paper_page_text(root: Path, paper: Paper) -> str:
@@ -267,15 +259,6 @@ def paper_page_text(root: Path, paper: Paper) -> str:
     own = [row for row in registry.specs().values() if row.paper == paper]
     ids = [(f"[`{row.id}`](../{environment.page})", row.summary) for environment in environments()
              for row in environment.specs if row.paper == number]  # fmt: skip
-    experiment = experiments().get(number)
-    claim = experiment and blocks(
-        "## Claim",
-        inspect.cleandoc(experiment.claim),
-        code(
-            "sh",
-            f"envzoo reproduce {number}            # the full run\nenvzoo reproduce {number} --quick    # a short one",
-        ),
-    )
     where = f"[arXiv {paper.arxiv}]({paper.url})" if paper.url else ""
     page = root / "docs" / paper_page(paper)
     kept = page.read_text(encoding="utf-8").partition(NOTES)[2] if page.exists() else ""
@@ -283,8 +266,8 @@ def paper_page_text(root: Path, paper: Paper) -> str:
         f"# {number} {paper.title}",
         GENERATED,
         ", ".join(part for part in (paper.authors, str(paper.year), where) if part) + ".",
-        claim,
-        results_section(root, number),
+        claim_section(number),
+        committed_results(root, number),
         "## Environments" if ids else "",
         table(("id", "what it is"), ids) if ids else "",
         "## Agents" if own else "",

@@ -1,0 +1,154 @@
+"""The documentation says what the code does."""
+
+import ast
+import json
+import re
+import shlex
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+import envzoo  # noqa: F401  (registers the environments)
+from envzoo import papers
+from envzoo.agents import registry
+from envzoo.datasets import is_dataset_id
+from envzoo.scripts import build_docs, experiments
+from envzoo.scripts.cli import COMMANDS
+from envzoo.scripts.markdown import field_docstrings, manual, table
+
+ROOT = Path(__file__).resolve().parents[1]
+WRITTEN = ("README.md", "CONTRIBUTING.md")  # by people; the other pages are generated
+
+
+def code_blocks(name, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.M | re.S)
+
+
+def copy_of_docs(target):
+    for file in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "docs").rglob("*")]:
+        if file.is_file() and file.suffix in (".md", ".json", ".toml", ".png"):
+            copy = target / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    return target
+
+
+def test_generated_pages_are_current(capsys):
+    assert build_docs.build_docs(ROOT, check=True) == 0, capsys.readouterr().err
+
+
+def test_check_names_the_stale_file_and_the_cure(tmp_path, capsys):
+    root = copy_of_docs(tmp_path)
+    page = root / "docs" / "agents" / "PPO.md"
+    page.write_text("old", encoding="utf-8")
+    assert build_docs.main(["--root", str(root), "--check"]) == 1
+    said = capsys.readouterr().err
+    assert "docs/agents/PPO.md" in said
+    assert "make docs" in said
+    assert page.read_text(encoding="utf-8") == "old"
+
+    assert build_docs.main(["--root", str(root)]) == 0
+    assert build_docs.main(["--root", str(root), "--check"]) == 0
+    assert page.read_bytes() == (ROOT / "docs" / "agents" / "PPO.md").read_bytes()
+
+
+def test_pages_of_what_is_gone_are_removed_and_notes_are_kept(tmp_path):
+    root = copy_of_docs(tmp_path)
+    gone = root / "docs" / "agents" / "Gone.md"
+    gone.write_text(f"# Gone\n\n{build_docs.GENERATED}\n", encoding="utf-8")
+    page = root / "docs" / build_docs.paper_page(papers.papers()["09"])
+    page.write_text(page.read_text(encoding="utf-8") + "\nA note by a person.\n", encoding="utf-8")
+    assert build_docs.build_docs(root, check=True) == 1
+    assert build_docs.build_docs(root) == 0
+    assert not gone.exists()
+    assert page.read_text(encoding="utf-8").endswith(f"{build_docs.NOTES}\n\nA note by a person.\n")
+    assert build_docs.build_docs(root, check=True) == 0
+
+
+def test_another_folder_is_refused_with_a_sentence(tmp_path, capsys):
+    assert build_docs.main(["--root", str(tmp_path)]) == 2
+    assert "is not envzoo's repository" in capsys.readouterr().err
+
+
+def test_every_hyperparameter_has_a_docstring():
+    for name in registry.specs():
+        config = registry.agent_class(name).Config
+        missing = set(getattr(config, "__dataclass_fields__", {})) - set(field_docstrings(config))
+        assert not missing, f"{name}: {missing}"
+
+
+def test_docstrings_become_markdown():
+    text = manual("""First line.
+
+    ## Section
+    Prose.
+
+    Args:
+        x: One thing
+            that goes on.
+        y: Another.
+    """)
+    assert text == (
+        "First line.\n\n## Section\n\nProse.\n\n## Arguments\n\n- `x`: One thing\n  that goes on.\n- `y`: Another."
+    )
+    assert table(("a",), [("p(a|s)\nnext",)]) == "| a |\n| --- |\n| p(a\\|s) next |"
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, "docs/README.md"])
+def test_links_lead_somewhere(name):
+    page = ROOT / name
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{name} links to {target}"
+
+
+def test_worked_example_shows_the_code_as_it_is():
+    """Each Python block of CONTRIBUTING is a passage of the file linked last before it; `...` leaves lines out."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for match in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
+        file = re.findall(r"\]\(([\w/]+\.py)\)", text[: match.start()])[-1]
+        rest = (ROOT / file).read_text(encoding="utf-8")
+        for passage in re.split(r"^\.\.\.\n", match[1], flags=re.M):
+            assert passage in rest, f"{file} no longer has:\n{passage}"
+            rest = rest.partition(passage)[2]
+
+
+def test_committed_results_are_of_the_present_claim():
+    for number, experiment in experiments.experiments().items():
+        file = ROOT / "docs" / "papers" / number / "results.json"
+        if file.exists():
+            results = json.loads(file.read_text(encoding="utf-8"))
+            assert not results["quick"]
+            assert results["claim"] == experiment.claim
+            judged = [(check["sentence"], check["operator"], check["threshold"]) for check in results["checks"]]
+            assert judged == [(check.sentence, check.operator, check.threshold) for check in experiment.checks]
+
+
+def test_python_examples_name_things_that_exist():
+    for block in code_blocks("README.md", "python"):
+        tree = ast.parse(block)  # raises when an example is not Python
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("envzoo/"):
+                assert node.value in gym.registry or is_dataset_id(node.value), node.value
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "envzoo.agents.make":
+                config = registry.agent_class(ast.literal_eval(node.args[0])).Config
+                given = {keyword.arg for keyword in node.keywords} - {"seed", "device", "env_kwargs"}
+                assert given <= set(config.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_shell_examples_name_things_that_exist(name):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    for line in "".join(code_blocks(name, "sh")).splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["make"]:
+            assert words[1] in targets, line
+        if words[:1] == ["envzoo"]:
+            assert words[1] in COMMANDS, line
+        if words[:2] == ["envzoo", "train"]:
+            registry.spec(words[2])
+            assert "--help" in words or words[3] in gym.registry or is_dataset_id(words[3]), line
+        if words[:2] == ["envzoo", "make-dataset"]:
+            assert is_dataset_id(words[2]), line
+        if words[:2] == ["envzoo", "reproduce"]:
+            assert words[2] in papers.papers(), line
