@@ -77,7 +77,7 @@ def collect(
         raise EnvzooError(f"a dataset needs at least 1 episode, got {episodes}")
     buffers: list[EpisodeBuffer] = []
     for first in range(0, episodes, MAX_PARALLEL):
-        env = gym.make_vec(env_id, num_envs=min(MAX_PARALLEL, episodes - first), **(env_kwargs or {}))
+        env = _vector_env(env_id, min(MAX_PARALLEL, episodes - first), env_kwargs or {})
         try:
             if env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP) != AutoresetMode.NEXT_STEP:
                 raise EnvzooError(f"{env_id} must be made with the autoreset mode NEXT_STEP to be collected from")
@@ -87,6 +87,13 @@ def collect(
         finally:
             env.close()
     return buffers
+
+
+def _vector_env(env_id: str, num_envs: int, env_kwargs: Mapping[str, Any]) -> VectorEnv:
+    """A vector environment in which episode i has the seed `seed + i`, as ours and Gymnasium's SyncVectorEnv do it."""
+    entry = gym.spec(env_id).vector_entry_point
+    mode = "vector_entry_point" if isinstance(entry, str) and entry.startswith("envzoo.") else "sync"
+    return gym.make_vec(env_id, num_envs=num_envs, vectorization_mode=mode, **env_kwargs)
 
 
 def _play(env: VectorEnv, predict: Predict, seed: int, deterministic: bool, name: str) -> list[EpisodeBuffer]:
