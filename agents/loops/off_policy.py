@@ -1,0 +1,176 @@
+"""The off-policy loop: act, remember, and learn from a uniform sample of the memory after every step."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.loops.experience import Experience
+from envzoo.agents.loops.replay import Batch, ReplayBuffer
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.source import Source
+from envzoo.agents.spec import require
+
+
+@dataclass(frozen=True)
+class OffPolicyConfig:
+    """Hyperparameters of the off-policy loop."""
+
+    num_envs: int = 1
+    """Environments stepped side by side."""
+    buffer_size: int = 1_000_000
+    """Transitions the replay buffer keeps; its memory grows with the content."""
+    batch_size: int = 256
+    """Transitions per update."""
+    learning_starts: int = 1000
+    """Environment steps with uniformly random actions before the first update."""
+    train_frequency: int = 1
+    """Steps of the environments between two rounds of updates."""
+    gradient_steps: int | None = None
+    """Updates per round; None for one per environment step taken since the last round."""
+    steps_per_iteration: int = 250
+    """Environment steps between two rows of metrics (and callbacks, checkpoints, evaluations)."""
+
+    def __post_init__(self):
+        for name in ("num_envs", "buffer_size", "batch_size", "train_frequency", "steps_per_iteration"):
+            require(getattr(self, name) >= 1, f"{name} is at least 1, got {getattr(self, name)}")
+        require(self.learning_starts >= 0, f"learning_starts is at least 0, got {self.learning_starts}")
+        steps = self.gradient_steps
+        require(steps is None or steps >= 0, f"gradient_steps is at least 0 or None, got {steps}")
+
+
+class Pace:
+    """Where the loop stands between two rounds of updates, as a part of the saved state."""
+
+    def __init__(self) -> None:
+        self.vector_steps = 0  # steps of all environments since the start
+        self.owed = 0  # transitions since the last round
+        self.updates = 0  # updates since the start
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counters."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over the counters."""
+        vars(self).update(state)
+
+
+class OffPolicyAgent(Agent):
+    """Base of agents that learn from a replay buffer; the config is an `OffPolicyConfig`.
+
+    A subclass implements `build` (networks, targets and optimizers, all registered), `act`, `random_action` and
+    `update`. Every vector step adds its transitions to the buffer, and every `train_frequency`-th one is followed by a
+    round of updates. Time limits are bootstrapped through, since only `terminated` is stored.
+    """
+
+    config: OffPolicyConfig
+
+    def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        self.codec = ObservationCodec(source.observation_space)
+        self.actions = self.build_actions()
+        self.build()
+        self.buffer = self.register(
+            "buffer",
+            ReplayBuffer(
+                config.buffer_size,
+                self.codec.packed_dim,
+                self.codec.dtype,
+                None if self.actions.discrete else self.actions.dim,
+                self.device,
+            ),
+        )
+        env = source.training_env(config.num_envs)
+        self.experience = Experience(
+            env, self.codec, self.actions, self.streams.integer("environment"), notices=self.notices
+        )
+        self.register("experience", self.experience)
+        self.pace = self.register("pace", Pace())
+
+    def build_actions(self) -> ActionCodec:
+        """Make the action codec; a place for an agent's own requirements on the action space."""
+        return ActionCodec(self.source.action_space, self.spec.name, self.spec.actions)
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make networks, targets and optimizers, once codec and actions exist."""
+
+    @abstractmethod
+    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool = False) -> Tensor:
+        """Actions in the agent's form, (B, D) or (B,), for packed observations x (B, P)."""
+
+    @abstractmethod
+    def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Uniform actions in the agent's form, (count, D) or (count,)."""
+
+    @abstractmethod
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """One gradient step of everything; returns metrics as 0-d tensors without gradient.
+
+        The loop averages them over an iteration and reads them once at its end, so that an update never waits for the
+        device.
+        """
+
+    def iterate(self) -> dict[str, float]:
+        """`steps_per_iteration` environment steps with their updates; the last iteration ends on the budget."""
+        c, pace = self.config, self.pace
+        left = max(1, min(c.steps_per_iteration, self.target_timesteps - self.num_timesteps))
+        acting, sampling = self.streams.torch("actions"), self.streams.torch("minibatches")
+        sums: dict[str, list[Tensor]] = defaultdict(list)
+        metrics: dict[str, float] = {}
+        for _ in range(math.ceil(left / self.experience.num_envs)):
+            warm = self.num_timesteps >= c.learning_starts
+            added = self._step(acting if warm else None)
+            self.num_timesteps += added
+            pace.vector_steps += 1
+            pace.owed = pace.owed + added if warm else 0
+            if not warm or pace.vector_steps % c.train_frequency:
+                continue
+            for _ in range(pace.owed if c.gradient_steps is None else c.gradient_steps):
+                batch = self.buffer.sample(c.batch_size, sampling)
+                if not sums:
+                    self.observe_batch(batch, metrics)
+                for name, value in self.update(batch).items():
+                    sums[name].append(value)
+                pace.updates += 1
+            pace.owed = 0
+        if sums:
+            means = torch.stack([torch.stack(values).mean() for values in sums.values()]).tolist()
+            metrics |= dict(zip(sums, means, strict=True))
+        metrics["replay/size"] = float(len(self.buffer))
+        metrics["replay/updates"] = float(pace.updates)
+        return {**self.experience.pop_metrics(), **metrics}
+
+    def _step(self, generator: torch.Generator | None) -> int:
+        """One step of all environments, at random without a generator; returns how many transitions it gave."""
+        experience = self.experience
+        observation = experience.observation
+        if generator is None:
+            action = self.random_action(experience.num_envs, self.streams.numpy("warm-up"))
+        else:
+            with torch.no_grad():
+                action = self.act(torch.from_numpy(observation).to(self.device), generator).cpu().numpy()
+        step = experience.step(action)
+        return self.buffer.add(observation, action, step.reward, step.terminated, step.next_observation, step.valid)
+
+    @torch.no_grad()
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Choose actions; see `Agent.predict`. There is no memory, so `state` is handed back as it came."""
+        batched = self.codec.is_batched(observation)
+        rows = self.codec.pack(observation) if batched else self.codec.pack_one(observation)[None]
+        x = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
+        action = self.act(x, self.streams.torch("predict"), deterministic)
+        chosen = self.actions.to_environment(action.cpu().numpy())
+        return (chosen if batched else chosen[0]), state

@@ -1,0 +1,140 @@
+"""Losses of Soft Actor-Critic as pure functions: continuous (arXiv 1812.05905) and discrete (arXiv 1910.07207) actions.
+
+Every function that makes a critic's target or a weight for another network detaches nothing by itself: callers compute
+targets under `torch.no_grad()` and differentiate each loss with respect to one network's parameters only. The one
+exception is `temperature_loss`, whose entropy is a measurement and is always detached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from envzoo.errors import unknown
+
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "min": lambda q: torch.minimum(*q.unbind(0)) if len(q) == 2 else q.amin(dim=0),
+    "mean": lambda q: q.mean(dim=0),
+}
+
+
+def reduce_critics(q: Tensor, how: str) -> Tensor:
+    """One value from those of M critics: (M, ...) -> (...).
+
+    Args:
+        q: Values of the critics.
+        how: "min" (the pessimistic choice of the paper) or "mean" (what its published code takes in the actor's loss).
+
+    Raises:
+        UnknownNameError: Another word.
+    """
+    if how not in REDUCTIONS:
+        raise unknown("reduction of critics", how, REDUCTIONS)
+    return REDUCTIONS[how](q)
+
+
+def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float) -> Tensor:
+    """y = r + gamma (1 - terminated) V(s') (equation 2 of 1812.05905); an episode cut by a time limit does bootstrap.
+
+    Args:
+        reward: (N,).
+        terminated: (N,) float, 1 where the episode ended by itself; 0 where it went on or was truncated.
+        next_value: (N,) soft value of the true next observation.
+        gamma: Discount.
+
+    Returns:
+        Targets (N,).
+    """
+    return torch.addcmul(reward, 1.0 - terminated, next_value, value=gamma)
+
+
+def soft_value(q: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor:
+    """One-sample soft value V = min_i Q_i(s, a) - alpha log pi(a|s), a ~ pi (equation 3 of 1812.05905).
+
+    Args:
+        q: (M, N) critics' values of an action drawn from the policy.
+        log_prob: (N,) its log-probability.
+        alpha: Temperature, a number or a 0-d tensor.
+
+    Returns:
+        (N,).
+    """
+    return reduce_critics(q, "min") - alpha * log_prob
+
+
+def critic_loss(q: Tensor, target: Tensor) -> Tensor:
+    """Sum over critics of the mean of 1/2 (Q_i - y)^2 (equation 5 of 1812.05905).
+
+    Summed, so that each critic gets the gradient it would get alone.
+
+    Args:
+        q: (M, N).
+        target: (N,) without gradient.
+
+    Returns:
+        Scalar.
+    """
+    return (q - target).square().sum() * (0.5 / target.shape[0])
+
+
+def actor_loss(q: Tensor, log_prob: Tensor, alpha: Tensor | float, how: str = "min") -> Tensor:
+    """Mean of alpha log pi(a|s) - Q(s, a), with a reparameterised (equation 9 of 1812.05905).
+
+    Args:
+        q: (M, N) critics' values of the actions, differentiable in the actions.
+        log_prob: (N,).
+        alpha: Temperature without gradient.
+        how: How the critics are reduced, see `reduce_critics`.
+
+    Returns:
+        Scalar.
+    """
+    return (alpha * log_prob - reduce_critics(q, how)).mean()
+
+
+def temperature_loss(log_alpha: Tensor, entropy: Tensor, target_entropy: float) -> Tensor:
+    """J(alpha) = E[-alpha (log pi + target)] = alpha (H - target) (equation 18 of 1812.05905, 11 of 1910.07207).
+
+    Its gradient in log alpha is alpha (H - target): the temperature falls while the policy has more entropy than asked
+    for, and rises while it has less.
+
+    Args:
+        log_alpha: 0-d parameter.
+        entropy: 0-d, entropy of the policy in nats, the mean over the batch (a sum would scale the learning rate).
+        target_entropy: Entropy asked for, in nats.
+
+    Returns:
+        Scalar.
+    """
+    return log_alpha.exp() * (entropy.detach() - target_entropy)
+
+
+def discrete_soft_value(q: Tensor, log_probs: Tensor, alpha: Tensor | float) -> Tensor:
+    """Exact soft value V = sum_a pi(a|s) (min_i Q_i(s, a) - alpha log pi(a|s)) (equation 10 of 1910.07207).
+
+    Args:
+        q: (M, N, A).
+        log_probs: (N, A) log-probabilities of all actions.
+        alpha: Temperature.
+
+    Returns:
+        (N,).
+    """
+    return (log_probs.exp() * (reduce_critics(q, "min") - alpha * log_probs)).sum(dim=-1)
+
+
+def discrete_actor_loss(q: Tensor, log_probs: Tensor, alpha: Tensor | float, how: str = "min") -> Tensor:
+    """Mean over states of sum_a pi(a|s) (alpha log pi(a|s) - Q(s, a)) (equation 12 of 1910.07207).
+
+    Args:
+        q: (M, N, A) without gradient.
+        log_probs: (N, A).
+        alpha: Temperature without gradient.
+        how: How the critics are reduced, see `reduce_critics`.
+
+    Returns:
+        Scalar.
+    """
+    return (log_probs.exp() * (alpha * log_probs - reduce_critics(q, how))).sum(dim=-1).mean()
