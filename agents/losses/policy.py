@@ -35,4 +35,4 @@ def score_function_loss(log_prob: Tensor, advantage: Tensor, weight: Tensor | No
 def approximate_kl(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:
     """Estimate of KL(old || new) that is never negative: mean of (rho - 1) - log rho (Schulman, 2020)."""
     log_ratio = log_prob - old_log_prob
-    return ((log_ratio.exp() - 1) - log_ratio).mean()
+    return (torch.expm1(log_ratio) - log_ratio).mean()
