@@ -59,7 +59,7 @@ class SquashedGaussianActor(nn.Module):
 
 
 class CategoricalActor(nn.Module):
-    """pi(a|s) = softmax of one logit per action; arguments as for `SquashedGaussianActor`, `actions` is their number."""
+    """pi(a|s) = softmax of one logit per action; arguments as for `SquashedGaussianActor`; `actions` is A."""
 
     def __init__(
         self,
