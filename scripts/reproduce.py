@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from envzoo.errors import EnvzooError
-from envzoo.scripts.experiments import experiment as find_experiment
+from envzoo.scripts.experiments import find_experiment
 from envzoo.scripts.experiments.execution import format_number, run_experiment, write_results
 from envzoo.scripts.experiments.experiment import Experiment, Results
 from envzoo.scripts.launch import Launcher

@@ -22,7 +22,7 @@ def numbers() -> list[str]:
     return sorted(_MODULES)
 
 
-def experiment(paper: str) -> Experiment:
+def find_experiment(paper: str) -> Experiment:
     """The experiment of a paper ("09" or "9"); raises UnknownNameError with those there are."""
     number = str(paper).strip().zfill(2)
     if number not in _MODULES:
@@ -32,4 +32,4 @@ def experiment(paper: str) -> Experiment:
 
 def experiments() -> dict[str, Experiment]:
     """Every experiment by the number of its paper."""
-    return {number: experiment(number) for number in numbers()}
+    return {number: find_experiment(number) for number in numbers()}

@@ -76,12 +76,21 @@ class Arm:
 
 @dataclass(frozen=True)
 class Check:
-    """A part of the claim: a number computed from the results, and the bound it must keep."""
+    """A part of the claim: a number computed from the results, and the bound it must keep.
+
+    Attributes:
+        sentence: What is claimed.
+        compute: The number, from the results.
+        operator: How it compares with the bound.
+        threshold: The bound.
+        full_only: Not judged with `--quick`, which is too short for it.
+    """
 
     sentence: str
     compute: Callable[[Results], float]
     operator: Literal[">=", ">", "<=", "<"]
     threshold: float
+    full_only: bool = False
 
     def verdict(self, results: Results) -> dict[str, Any]:
         """What was measured and whether it holds; a value that is not finite does not."""
@@ -104,8 +113,8 @@ class Table:
         group: Which arms.
         title: Heading.
         columns: Score -> heading.
-        expected: Arm -> what `expected_heading` says, to compare the first column with.
-        expected_heading: Where the expected numbers come from.
+        expected: Arm -> a number to compare with, in a column of its own.
+        expected_heading: What those numbers are.
     """
 
     group: str

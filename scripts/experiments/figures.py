@@ -112,26 +112,30 @@ def final_bars(
     shown = [arm for arm in arms if results.has(arm, score)]
     for row, arm in enumerate(shown):
         iqm, low, high = results.estimate(arm, score)
-        axes.barh(row, iqm, height=0.62, color=arms[arm], alpha=0.85, linewidth=0)
+        axes.barh(row, iqm, height=0.62, color=arms[arm], linewidth=0)
         axes.plot([low, high], [row, row], color=INK, linewidth=1.2, solid_capstyle="butt")
         values = results.scores(arm, score)
         axes.scatter(values, np.full(len(values), row), s=9, color="white", edgecolors=INK, linewidths=0.6, zorder=3)
+        # The numbers stand in a column of their own, clear of bars, whiskers and bounds.
         axes.annotate(
             number.format(iqm),
-            (max(iqm, high, values.max()), row),
-            xytext=(5, 0),
+            (1.0, row),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
             textcoords="offset points",
             va="center",
-            fontsize=8,
             fontweight="bold",
+            annotation_clip=False,
         )
     axes.set_yticks(range(len(shown)), [(labels or {}).get(arm, arm) for arm in shown])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
 
 
-def level(axes: Axes, value: float, text: str, *, colour: str = MUTED, vertical: bool = False) -> None:
-    """A dashed line at a bound or a reference, with words on it."""
+def level(
+    axes: Axes, value: float, text: str, *, colour: str = MUTED, vertical: bool = False, below: bool = False
+) -> None:
+    """A dashed line at a bound or a reference, with words on it (or below it)."""
     if vertical:
         axes.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
         axes.annotate(
@@ -151,10 +155,10 @@ def level(axes: Axes, value: float, text: str, *, colour: str = MUTED, vertical:
             text,
             (1.0, value),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
+            xytext=(-2, -2 if below else 2),
             textcoords="offset points",
             ha="right",
-            va="bottom",
+            va="top" if below else "bottom",
             fontsize=7.5,
             color=colour,
         )

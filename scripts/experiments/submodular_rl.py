@@ -107,7 +107,7 @@ def draw(results: Results, figure: Figure) -> None:
         learning_curves(left, results, colours, CURVE, labels=labels)
         for reference in ("random", "greedy planner"):
             value = results.iqm(arm_name(reference, start), COVERAGE)
-            level(left, value, reference, colour=METHODS[reference][2])
+            level(left, value, reference, colour=METHODS[reference][2], below=True)
         level(left, bound, f"upper bound {bound}")
         left.set(title=f"Start in the {start}", ylabel="cells covered by a path", ylim=(0, 76))
         final_bars(right, results, colours, COVERAGE, labels=labels)
