@@ -14,17 +14,24 @@ MOVES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 _PAPER_DISCS = {"paper": 1, "paper_large": 2}
 
 
-def next_cells(rows: int, columns: int) -> np.ndarray:
-    """Where each action leads from each cell, int64 (rows * columns, 5); moves off the grid stay."""
+def next_cells(rows: int, columns: int, walls: np.ndarray | None = None) -> np.ndarray:
+    """Where each action leads from each cell, int64 (rows * columns, 5); moves off the grid or into a wall stay.
+
+    `walls`, bool (rows * columns,), marks the cells that nothing can enter; None for none.
+    """
     row, column = np.divmod(np.arange(rows * columns), columns)
     table = np.empty((rows * columns, len(MOVES)), np.int64)
     for action, (down, right) in enumerate(MOVES):
         inside = (row + down >= 0) & (row + down < rows) & (column + right >= 0) & (column + right < columns)
         table[:, action] = np.where(inside, (row + down) * columns + column + right, row * columns + column)
+    if walls is not None:
+        table = np.where(walls[table], np.arange(rows * columns)[:, None], table)
     return table
 
 
-def disc_table(rows: int, columns: int, disc: str, radius: int | None) -> tuple[np.ndarray, np.ndarray]:
+def disc_table(
+    rows: int, columns: int, disc: str, radius: int | None, walls: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The cells covered from each cell.
 
     Args:
@@ -32,6 +39,7 @@ def disc_table(rows: int, columns: int, disc: str, radius: int | None) -> tuple[
         columns: Columns of the grid.
         disc: "square" (half-width `radius`), "paper" (2x2 block to the lower right) or "paper_large" (3x3 block).
         radius: Half-width of the square disc, None for 1; must be None for the paper's discs.
+        walls: bool (rows * columns,), the cells that no disc covers (but that of a wall itself); None for none.
 
     Returns:
         Cells int64 (rows * columns, largest disc), each row filled up with the cell itself, and the sizes int64
@@ -60,7 +68,9 @@ def disc_table(rows: int, columns: int, disc: str, radius: int | None) -> tuple[
             (row + down) * columns + column + right
             for down in offsets
             for right in offsets
-            if 0 <= row + down < rows and 0 <= column + right < columns
+            if 0 <= row + down < rows
+            and 0 <= column + right < columns
+            and ((down, right) == (0, 0) or walls is None or not walls[(row + down) * columns + column + right])
         ]
         for row in range(rows)
         for column in range(columns)
@@ -72,19 +82,20 @@ def disc_table(rows: int, columns: int, disc: str, radius: int | None) -> tuple[
     return table, sizes
 
 
-def move_table(rows: int, columns: int, discs: np.ndarray) -> tuple[np.ndarray, int]:
+def move_table(rows: int, columns: int, discs: np.ndarray, walls: np.ndarray | None = None) -> tuple[np.ndarray, int]:
     """Where each move leads, and what it can newly cover: the part of the new disc that lies outside the old one.
 
     Args:
         rows: Rows of the grid.
         columns: Columns of the grid.
         discs: The table of `disc_table`, (cells, largest disc).
+        walls: bool (rows * columns,), the cells that nothing can enter; None for none.
 
     Returns:
         uint32 (cells, 5, 1 + most): the cell moved to, then the cells newly covered, each row filled up with the cell
         moved to; and `most`, the largest number of them.
     """
-    moves = next_cells(rows, columns)
+    moves = next_cells(rows, columns, walls)
     sets = [set(row) for row in discs.tolist()]
     lists = [[sorted(sets[after] - sets[before]) for after in row] for before, row in enumerate(moves.tolist())]
     most = max(len(cells) for row in lists for cells in row)

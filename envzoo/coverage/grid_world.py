@@ -1,0 +1,252 @@
+"""What all walks on a grid share: the start, slippery moves, arguments, observations of the walk, pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+
+from envzoo.coverage.grid import MOVES
+from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel import Definition
+from envzoo.kernel import drawing as art
+from envzoo.kernel.stream import integer, uniform
+
+RANDOM_START = -1
+NO_OPTION = -2
+
+
+class Infos(NamedTuple):
+    """What `info` holds."""
+
+    modular_reward: Any
+    coverage: Any
+
+
+class Options(NamedTuple):
+    """What `reset(options=...)` takes."""
+
+    start: Any
+
+
+class MaskObservation(NamedTuple):
+    """The observation with `coverage_mask=True`."""
+
+    position: Any
+    covered: Any
+
+
+@njit(cache=True)
+def begin(parameters, state, streams, options, i):
+    """Put episode i on its start cell, which is returned.
+
+    `parameters` has `start` (a cell, or RANDOM_START) and `starts`, int64 (cells that a random start chooses from,).
+    """
+    start = parameters.start if options.start[i] == NO_OPTION else options.start[i]
+    if start == RANDOM_START:
+        start = parameters.starts[integer(streams, i, parameters.starts.size)]
+    state.path[i] = -1
+    state.path[i, 0] = start
+    state.position[i, 0] = start
+    state.position[i, 1] = 0
+    return start
+
+
+@njit(cache=True)
+def carried_out(parameters, streams, where, actions):
+    """The actions that are carried out: each with probability `parameters.stochasticity` a uniformly random one.
+
+    Called before the loop over the episodes, since the mere possibility of a draw within it makes it three times as
+    slow. A deterministic world draws nothing and gets its own array back.
+    """
+    if parameters.stochasticity == 0.0:
+        return actions
+    actions = actions.copy()
+    for i in range(where.size):
+        if where[i] and uniform(streams, i) < parameters.stochasticity:
+            actions[i] = integer(streams, i, len(MOVES))
+    return actions
+
+
+@njit(cache=True)
+def arrive(parameters, state, i, cell):
+    """Write that episode i has moved to `cell`; returns whether that was its last move."""
+    move = state.position[i, 1] + 1
+    state.position[i, 0] = cell
+    state.position[i, 1] = move
+    state.path[i, move] = cell
+    return move == parameters.horizon
+
+
+@njit(cache=True)
+def observe_position(parameters, state, observation):
+    """Observation kernel: the cell and the number of moves."""
+    for i in range(state.position.shape[0]):
+        observation[i, 0] = state.position[i, 0]
+        observation[i, 1] = state.position[i, 1]
+
+
+@njit(cache=True)
+def observe_with_mask(parameters, state, observation):
+    """Observation kernel: position, and which cells are covered (`state.covered`)."""
+    observe_position(parameters, state, observation.position)
+    columns = observation.covered.shape[2]
+    for i in range(state.covered.shape[0]):
+        for cell in range(state.covered.shape[1]):
+            observation.covered[i, cell // columns, cell % columns] = state.covered[i, cell]
+
+
+def check_whole(name: str, value: Any, least: int) -> int:
+    """`value` as an int.
+
+    Raises:
+        EnvzooError: When it is not a whole number of at least `least`.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    return int(value)
+
+
+def check_number(name: str, value: Any, least: float, most: float = math.inf, *, above: bool = False) -> float:
+    """`value` as a float.
+
+    Raises:
+        EnvzooError: When it is not a finite number from `least` (not above it, if `above`) to `most`.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value < least or value > most or (above and value == least):
+        first = f"above {least:g}" if above else f"of at least {least:g}"
+        last = f" and at most {most:g}" if most < math.inf else ""
+        raise EnvzooError(f"{name} is {value!r}; expected a number {first}{last}")
+    return float(value)
+
+
+def mixed(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Colours (n, 3) between `first` (3,) and `second` (3,): `share` (n,), from 0 to 1, is that of the second."""
+    share = np.clip(share, 0.0, 1.0)[:, None]
+    return (1 - share) * np.asarray(first) + share * np.asarray(second)
+
+
+class GridWorld(Definition):
+    """A walk on a grid that lasts a fixed number of moves; its subclasses say what the walk is worth.
+
+    Their states have `position` int64 (2,): the cell and the number of moves made, and `path` int32 (horizon + 1,):
+    the cells visited so far, -1 beyond. `_lay_out` is called first in `__init__`.
+
+    Attributes:
+        rows: Rows of the grid.
+        columns: Columns of the grid.
+        cells: rows * columns.
+        horizon: Number of moves.
+        walls: bool (cells,), the cells that cannot be entered; None for none.
+    """
+
+    option_names = ("start",)
+
+    def _lay_out(self, rows: int, columns: int, horizon: int, walls: np.ndarray | None = None) -> None:
+        self.rows, self.columns = check_whole("rows", rows, 1), check_whole("columns", columns, 1)
+        self.horizon = check_whole("horizon", horizon, 1)
+        self.cells = self.rows * self.columns
+        self.walls = walls
+        self.action_space = spaces.Discrete(len(MOVES))
+        self.infos = Infos(modular_reward=np.float64, coverage=np.float64)
+
+    def _starts(self) -> np.ndarray:
+        """The cells that a random start chooses from, int64, ascending."""
+        return np.arange(self.cells) if self.walls is None else np.flatnonzero(~self.walls)
+
+    def _spaces(self, **shown: spaces.Space | None) -> spaces.Space:
+        """The observation space: the position, and beside it what is not None among `shown`."""
+        position = spaces.MultiDiscrete([self.cells, self.horizon + 1])
+        shown = {name: space for name, space in shown.items() if space is not None}
+        return spaces.Dict({"position": position, **shown}) if shown else position
+
+    # ---------------------------------------------------------------- options
+
+    def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
+        """The start cells asked for in `reset(options=...)`."""
+        start = given.get("start", NO_OPTION)
+        if isinstance(start, str):
+            start = self._start_cell(start)
+        elif "start" in given:
+            array = np.asarray(start)
+            fits = array.dtype.kind in "iu" and array.shape in ((), (num_envs,))
+            if not fits or array.min() < 0 or array.max() >= self.cells:
+                raise EnvzooError(
+                    f"reset option start is {start!r}; expected a cell from 0 to {self.cells - 1}, an integer array of "
+                    f"{num_envs} of them, or 'corner', 'centre' or 'random'"
+                )
+            for cell in np.atleast_1d(array).tolist():
+                self._require_open(cell)
+        return Options(start=np.broadcast_to(np.asarray(start, np.int64), (num_envs,)).copy())
+
+    def _start_cell(self, start: str | int | tuple[int, int]) -> int:
+        names = {"corner": 0, "centre": self.rows // 2 * self.columns + self.columns // 2, "random": RANDOM_START}
+        if isinstance(start, str):
+            if start not in names:
+                raise unknown("start", start, names)
+            return names[start] if start == "random" else self._require_open(names[start])
+        pair = np.asarray(start)
+        if pair.dtype.kind in "iu":
+            if pair.shape == () and 0 <= pair < self.cells:
+                return self._require_open(int(pair))
+            if pair.shape == (2,) and 0 <= pair[0] < self.rows and 0 <= pair[1] < self.columns:
+                return self._require_open(int(pair[0] * self.columns + pair[1]))
+        raise EnvzooError(
+            f"start is {start!r}; expected 'corner', 'centre', 'random', a cell from 0 to "
+            f"{self.cells - 1} or a pair (row below {self.rows}, column below {self.columns})"
+        )
+
+    def _require_open(self, cell: int) -> int:
+        if self.walls is not None and self.walls[cell]:
+            nearest = min(
+                self._starts().tolist(),
+                key=lambda other: (
+                    abs(other // self.columns - cell // self.columns) + abs(other % self.columns - cell % self.columns)
+                ),
+            )
+            raise EnvzooError(f"start cell {cell} is a wall; expected an open cell, the nearest is {nearest}")
+        return cell
+
+    # ---------------------------------------------------------------- drawing
+
+    def _cell_size(self) -> int:
+        return max(8, min(36, 360 // max(self.rows, self.columns)))
+
+    def _canvas(self, colours: np.ndarray) -> art.Canvas:
+        """A canvas with the cells in their `colours` (cells, 3)."""
+        size = self._cell_size()
+        # Even numbers of pixels, which video encoders ask for.
+        width, height = ((n * size + 2) // 2 * 2 for n in (self.columns, self.rows))
+        canvas = art.Canvas(width, height, art.GRID)
+        for cell, colour in enumerate(np.rint(colours).astype(int).tolist()):
+            y, x = cell // self.columns * size, cell % self.columns * size
+            canvas.rectangle(x + 1, y + 1, x + size, y + size, tuple(colour))
+        return canvas
+
+    def _draw_path(self, canvas: art.Canvas, state: Any) -> None:
+        """The path, a ring around its start, and the agent."""
+        size = self._cell_size()
+        path = [self._centre(cell) for cell in state.path[: state.position[1] + 1].tolist()]
+        canvas.line(path, art.BLUE, max(1.5, size / 10))
+        canvas.circle(*path[0], size * 0.3, art.BLUE, max(1.0, size / 14))
+        canvas.disc(*path[-1], size * 0.28, art.ORANGE)
+
+    def _centre(self, cell: int) -> tuple[float, float]:
+        size = self._cell_size()
+        return (cell % self.columns + 0.5) * size + 0.5, (cell // self.columns + 0.5) * size + 0.5
+
+    def _text(self, signs: np.ndarray, state: Any, count: str) -> str:
+        """The grid as text: `signs` (cells,), over them o path, S start, A agent, # walls; and the line `count`."""
+        signs = signs.astype("U1")
+        if self.walls is not None:
+            signs[self.walls] = "#"
+        signs[state.path[: state.position[1] + 1]] = "o"
+        signs[state.path[0]] = "S"
+        signs[state.position[0]] = "A"
+        lines = [" ".join(row) for row in signs.reshape(self.rows, self.columns)]
+        return "\n".join([*lines, f"move {int(state.position[1])} of {self.horizon}, {count}"])
