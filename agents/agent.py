@@ -176,7 +176,7 @@ class Agent(ABC):
             Action (batched exactly if the observation is) and the state for the next call.
         """
 
-    def set_env(self, env: Any) -> None:
+    def set_env(self, env: Any) -> None:  # noqa: B027  (most agents have nothing to do here)
         """Tell the agent which environment it is about to act in; planners look into it, other agents ignore it."""
 
     # ------------------------------------------------------------------ state

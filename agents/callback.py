@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Base of callbacks. Callbacks run in the order given, so one that adds metrics stands before one that logs them."""
+    """Base of callbacks. They run in the order given, so one that adds metrics stands before one that logs them."""
 
     name: str = ""
 

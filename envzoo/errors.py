@@ -1,4 +1,4 @@
-"""The errors of envzoo: each is one sentence that says what was wrong, what was expected and the nearest valid choice."""
+"""The errors of envzoo: one sentence each, with what was wrong, what was expected and the nearest valid choice."""
 
 from __future__ import annotations
 

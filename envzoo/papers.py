@@ -1,4 +1,4 @@
-"""The papers that envzoo reproduces, in one table: every list of papers (documentation, command line) is made from it."""
+"""The papers that envzoo reproduces, in one table: documentation and command line make their lists from it."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def main(root: str = "runs") -> int:
     console = Console()
     folder = free_directory(root, "demo")
     console.print(
-        "\n[bold]envzoo[/bold]: an agent walks 20 moves over a 10x10 grid and is paid for every cell it sees for the "
-        "[bold]first[/bold] time.\nSubPO learns from these diminishing returns; ModPO is paid again for cells it has "
-        "seen.\n"
+        "\n[bold]envzoo[/bold]: an agent walks 20 moves over a 10x10 grid and is paid for every cell it sees "
+        "for the [bold]first[/bold] time.\nSubPO learns from these diminishing returns; ModPO is paid again "
+        "for cells it has seen.\n"
     )
     trained, runs = {}, []
     for name in ("SubPO", "ModPO"):
@@ -52,7 +52,8 @@ def main(root: str = "runs") -> int:
     players = {"Random": make("Random", ENVIRONMENT), "GreedyMarginal": make("GreedyMarginal", ENVIRONMENT), **trained}
 
     console.print(
-        f"\nCells seen of 100 in 20 moves on {ENVIRONMENT}: 1000 episodes; no path can see more than 64.", soft_wrap=True
+        f"\nCells seen of 100 in 20 moves on {ENVIRONMENT}: 1000 episodes; no path can see more than 64.",
+        soft_wrap=True,
     )
     table = Table(header_style="dim")
     table.add_column("agent")

@@ -24,7 +24,14 @@ def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
         from envzoo.agents.registry import specs as agent_specs
 
         rows = [
-            [s.name, s.family, ", ".join(s.sources), ", ".join(s.actions), s.paper.arxiv or "" if s.paper else "", s.summary]
+            [
+                s.name,
+                s.family,
+                ", ".join(s.sources),
+                ", ".join(s.actions),
+                s.paper.arxiv or "" if s.paper else "",
+                s.summary,
+            ]
             for s in agent_specs().values()
         ]
         return ["agent", "family", "learns from", "actions", "arXiv", "what it is"], rows
@@ -37,8 +44,14 @@ def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
     from envzoo.papers import papers
 
     rows = [
-        [number, paper.title, paper.arxiv or "", str(paper.year)]
-        + [", ".join(s.name for s in agent_specs().values() if s.paper == paper), f"envzoo reproduce {number}"]
+        [
+            number,
+            paper.title,
+            paper.arxiv or "",
+            str(paper.year),
+            ", ".join(s.name for s in agent_specs().values() if s.paper == paper),
+            f"envzoo reproduce {number}",
+        ]
         for number, paper in papers().items()
     ]
     return ["paper", "title", "arXiv", "year", "agents", "proof"], rows
@@ -52,7 +65,9 @@ def command(argv: list[str]) -> int:
     from envzoo.scripts.cli import parse_help
 
     if any(flag in argv for flag in ("-h", "--help")):
-        return parse_help("envzoo list [envs|agents|datasets|papers]", "Show what there is; without a word, all.", KINDS, argv)
+        return parse_help(
+            "envzoo list [envs|agents|datasets|papers]", "Show what there is; without a word, all.", KINDS, argv
+        )
     for kind in argv:
         if kind not in KINDS:
             raise unknown("kind of list", kind, KINDS)

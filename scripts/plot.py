@@ -48,7 +48,9 @@ def _curve(rows: list[dict[str, float]], metric: str) -> np.ndarray:
     return np.array(points, float).reshape(-1, 2)
 
 
-def plot(paths: list[str], out: str = "learning_curves.png", metric: str | None = None, title: str | None = None) -> Path:
+def plot(
+    paths: list[str], out: str = "learning_curves.png", metric: str | None = None, title: str | None = None
+) -> Path:
     """Draw the runs below `paths` into one figure; see `PlotOptions`.
 
     Raises:

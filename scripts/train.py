@@ -311,8 +311,8 @@ def command(argv: list[str]) -> int:
 
         return parse_help(
             "envzoo train AGENT SOURCE [options]",
-            "Train an agent. SOURCE is an environment id or a dataset id.\n\nAgents (`envzoo train AGENT --help` shows all "
-            "options and hyperparameters):",
+            "Train an agent. SOURCE is an environment id or a dataset id.\n\nAgents (`envzoo train AGENT --help` shows "
+            "all options and hyperparameters):",
             {name: spec.summary for name, spec in specs().items()},
             flags,
         )
@@ -321,14 +321,17 @@ def command(argv: list[str]) -> int:
     options, given = parse(TrainOptions, flags, prog=f"envzoo train {agent} SOURCE", config=config, agent=agent)
     if len(rest) != 1:
         raise EnvzooError(
-            f"envzoo train takes an agent and one source, got {positional}; for example `envzoo train {agent} CartPole-v1`"
+            f"envzoo train takes an agent and one source, got {positional}; "
+            f"for example `envzoo train {agent} CartPole-v1`"
         )
     if options.seeds < 1:
         raise EnvzooError(f"--seeds is at least 1, got {options.seeds}")
     shared = {
         name: getattr(options, name)
-        for name in ("timesteps", "device", "resume", "eval_every", "eval_episodes", "eval_stochastic")
-        + ("checkpoint_every", "stop_at", "threads")
+        for name in (
+            *("timesteps", "device", "resume", "eval_every", "eval_episodes"),
+            *("eval_stochastic", "checkpoint_every", "stop_at", "threads"),
+        )
     }
     shared |= {
         "agent": agent,

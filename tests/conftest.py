@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def datasets_root(tmp_path_factory):
-    """A Minari root with `envzoo/grid-coverage/random-v0`; also set in the environment, so that child processes see it."""
+    """A Minari root with `envzoo/grid-coverage/random-v0`, named in the environment so that child processes see it."""
     from envzoo.scripts.make_dataset import make_dataset
 
     root = tmp_path_factory.mktemp("minari")

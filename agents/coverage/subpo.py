@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import cumulative_rewards, reward_to_go
 from envzoo.agents.losses.policy import score_function_loss
-from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
@@ -27,7 +27,7 @@ class SubPOConfig:
     learning_rate: float | None = None
     """Adam's learning rate; None takes 0.1 for a table and 0.005 for a network."""
     credit: Literal["reward-to-go", "cumulative"] = "reward-to-go"
-    """Weight of log pi(a_h): the gains from h on (the paper), or the sum of gains up to h (the released code, myopic)."""
+    """Weight of log pi(a_h): the gains from h on (the paper), or all gains up to h (the released code, myopic)."""
     baseline: Literal["batch", "none"] = "batch"
     """Subtract the mean over the batch at each step, or nothing."""
     entropy_coefficient: float = 0.0

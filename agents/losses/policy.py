@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 
-def clipped_surrogate(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_range: float) -> tuple[Tensor, Tensor]:
+def clipped_surrogate(
+    log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_range: float
+) -> tuple[Tensor, Tensor]:
     """The clipped objective of PPO as a loss (Schulman et al. 2017, equation 7), and the probability ratios.
 
     L = -mean min(rho A, clip(rho, 1 - eps, 1 + eps) A) with rho = pi(a|s) / pi_old(a|s).

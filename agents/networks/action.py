@@ -35,7 +35,9 @@ class ActionCodec:
             self.dim = 1
         else:
             if not np.issubdtype(space.dtype, np.floating):
-                raise UnsupportedSpaceError(f"{agent} takes Box actions of a float dtype, but the action space is {space}")
+                raise UnsupportedSpaceError(
+                    f"{agent} takes Box actions of a float dtype, but the action space is {space}"
+                )
             self.shape = tuple(space.shape)
             self.dim = int(np.prod(self.shape))
             self.low = space.low.reshape(-1).astype(np.float32)

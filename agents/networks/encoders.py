@@ -39,7 +39,9 @@ class Encoder(nn.Module):
         """One step: x (B, packed_dim), state (B, state_dim), start (B,) bool -> features (B, out_dim), new state."""
         return self.features(x), state
 
-    def forward(self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """A chunk: x (T, B, packed_dim), state before it, start (T, B) bool -> features (T, B, out_dim), state after.
 
         A memoryless encoder takes any leading dimensions.
@@ -143,7 +145,7 @@ class GRUEncoder(Encoder):
         return state[0], state[0]
 
     def forward(self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """A chunk: x (T, B, packed_dim), state before it, start (T, B) bool -> features (T, B, out_dim), state after."""
+        """A chunk: x (T, B, packed_dim), state before, start (T, B) bool -> features (T, B, out_dim), state after."""
         inputs = self.before.features(x)
         steps = len(x)
         state = self.initial_state(x.shape[1]) if state is None else state
@@ -176,5 +178,3 @@ def make_encoder(
     if name not in ENCODERS:
         raise unknown("encoder", name, [*ENCODERS, "auto"])
     return ENCODERS[name](codec, tuple(hidden), activation, generator)
-
-

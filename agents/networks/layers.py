@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -79,9 +80,7 @@ class MLP(nn.Module):
         super().__init__()
         self.activation = activation(activation_name)
         widths = [inputs, *hidden]
-        self.layers = nn.ModuleList(
-            linear(a, b, generator, gain) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(linear(a, b, generator, gain) for a, b in pairwise(widths))
         self.out_dim = widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,7 +109,7 @@ class EnsembleMLP(nn.Module):
         self.activation = activation(activation_name)
         widths = [inputs, *hidden, outputs]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in pairwise(widths):
             bound = 1 / math.sqrt(max(a, 1))
             self.weights.append(nn.Parameter(torch.empty(members, a, b).uniform_(-bound, bound, generator=generator)))
             self.biases.append(nn.Parameter(torch.empty(members, 1, b).uniform_(-bound, bound, generator=generator)))

@@ -130,7 +130,9 @@ class Policy(nn.Module):
             features = self._encode_step(x, state, start)[1]
         return self.critic_head(features).squeeze(-1)
 
-    def evaluate(self, x: Tensor, action: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> Evaluation:
+    def evaluate(
+        self, x: Tensor, action: Tensor, state: Tensor | None = None, start: Tensor | None = None
+    ) -> Evaluation:
         """Log-probabilities, entropies and values of a batch.
 
         Args:
@@ -215,7 +217,9 @@ class TabularPolicy(nn.Module):
         """Values of packed observations x (B, P), (B,)."""
         return self.values[self.codec.index(x)]
 
-    def evaluate(self, x: Tensor, action: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> Evaluation:
+    def evaluate(
+        self, x: Tensor, action: Tensor, state: Tensor | None = None, start: Tensor | None = None
+    ) -> Evaluation:
         """Log-probabilities, entropies and values; leading dimensions are free."""
         index = self.codec.index(x)
         logits = torch.nn.functional.embedding(index, self.logits)

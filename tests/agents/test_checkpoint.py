@@ -148,7 +148,11 @@ def test_read_arrays_can_be_written_to(tmp_path):
     assert found["x"][0] == found["y"][0] == 1
 
 
-@pytest.mark.parametrize("thing", [object(), {1, 2}, np.array(["text"]), np.array([None]), lambda: 0], ids=repr)
+@pytest.mark.parametrize(
+    "thing",
+    [object(), {1, 2}, np.array(["text"]), np.array([None]), lambda: 0],
+    ids=["object", "set", "text", "objects", "function"],
+)
 def test_what_cannot_be_held_is_refused_when_writing(tmp_path, thing):
     path = tmp_path / "a.zip"
     checkpoint.save(path, HEADER, {"x": 1})

@@ -18,23 +18,16 @@ from envzoo.scripts.cli import main
 # Runs with short iterations and frequent checkpoints, on environments whose state can be captured. `-m` finds the
 # installed package; the working folder is a temporary one.
 RUNS = {
-    "on-policy": (
-        ["PPO", "envzoo/GridCoverage-v0", "--timesteps", "24000", "--num-steps", "32", "--num-epochs", "4"]
-        + ["--checkpoint-every", "512", "--eval-every", "4000", "--eval-episodes", "20"]
-    ),
-    "on-policy-recurrent": (
-        ["SubPO", "envzoo/GridCoverage-v0", "--timesteps", "40000", "--policy", "gru", "--hidden", "16", "16"]
-        + ["--num-envs", "32", "--checkpoint-every", "1000", "--eval-every", "10000", "--eval-episodes", "20"]
-    ),
-    "off-policy": (
-        ["SAC", "envzoo/PointMultiGoal-v0", "--timesteps", "3000", "--hidden", "16", "16", "--learning-starts", "200"]
-        + ["--batch-size", "32", "--checkpoint-every", "250", "--eval-every", "1000", "--eval-episodes", "20"]
-    ),
-    "offline": (
-        ["BC", "envzoo/grid-coverage/random-v0", "--timesteps", "4000", "--hidden", "16", "16", "--batch-size", "32"]
-        + ["--checkpoint-every", "200", "--eval-every", "2000", "--eval-episodes", "20"]
-    ),
+    "on-policy": "PPO envzoo/GridCoverage-v0 --timesteps 24000 --num-steps 32 --num-epochs 4 "
+    "--checkpoint-every 512 --eval-every 4000 --eval-episodes 20",
+    "on-policy-recurrent": "SubPO envzoo/GridCoverage-v0 --timesteps 40000 --policy gru --hidden 16 16 --num-envs 32 "
+    "--checkpoint-every 1000 --eval-every 10000 --eval-episodes 20",
+    "off-policy": "SAC envzoo/PointMultiGoal-v0 --timesteps 3000 --hidden 16 16 --learning-starts 200 --batch-size 32 "
+    "--checkpoint-every 250 --eval-every 1000 --eval-episodes 20",
+    "offline": "BC envzoo/grid-coverage/random-v0 --timesteps 4000 --hidden 16 16 --batch-size 32 "
+    "--checkpoint-every 200 --eval-every 2000 --eval-episodes 20",
 }
+RUNS = {kind: line.split() for kind, line in RUNS.items()}
 
 
 def start(arguments, folder, *, resume=False):
@@ -101,8 +94,8 @@ def test_killed_run_resumes_bit_for_bit(kind, tmp_path, datasets_root):
 
 
 def test_environment_without_capture_resumes_from_an_episode_boundary_and_says_so(tmp_path, capsys):
-    arguments = ["PPO", "CartPole-v1", "--timesteps", "30000", "--num-envs", "4", "--checkpoint-every", "512"]
-    arguments += ["--eval-every", "0", "--eval-episodes", "2"]
+    line = "PPO CartPole-v1 --timesteps 30000 --num-envs 4 --checkpoint-every 512 --eval-every 0 --eval-episodes 2"
+    arguments = line.split()
     folder = tmp_path / "run"
     kill_after_checkpoints(start(arguments, folder), folder, 2)
     run(arguments, folder, resume=True)

@@ -26,7 +26,9 @@ def every_path(env_kwargs, horizon, num_actions=5, reward_key=None):
         observation, reward, terminated, truncated, infos = env.step(paths[:, t])
         done = terminated | truncated
         if reward_key:
-            reward = np.where(done, infos["final_info"][reward_key], infos[reward_key]) if done.any() else infos[reward_key]
+            reward = (
+                np.where(done, infos["final_info"][reward_key], infos[reward_key]) if done.any() else infos[reward_key]
+            )
         rewards.append(reward.astype(np.float32))
         dones.append(done)
     start = np.zeros((horizon, len(paths)), bool)
@@ -138,7 +140,7 @@ def test_recurrent_policy_remembers_the_path():
 
 
 def test_clear_refusals():
-    with pytest.raises(EnvzooError, match="needs Discrete or MultiDiscrete observations.*use policy='mlp'"):
+    with pytest.raises(EnvzooError, match=r"needs Discrete or MultiDiscrete observations.*use policy='mlp'"):
         agents.make("SubPO", "CartPole-v1")
     with pytest.raises(UnsupportedSpaceError, match="SubPO takes Discrete actions"):
         agents.make("SubPO", "Pendulum-v1", policy="mlp")
