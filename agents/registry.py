@@ -73,6 +73,20 @@ _TABLE = (
         paper=SUBMODULAR_RL,
     ),
     AgentSpec(
+        "SubPOActorCritic",
+        "envzoo.agents.coverage.subpo_actor_critic:SubPOActorCritic",
+        "coverage",
+        "SubPO with a critic and generalised advantages, for continuous control.",
+        paper=SUBMODULAR_RL,
+    ),
+    AgentSpec(
+        "ModPOActorCritic",
+        "envzoo.agents.coverage.subpo_actor_critic:ModPOActorCritic",
+        "coverage",
+        "Baseline of SubPOActorCritic: the same agent with additive rewards that count repeats.",
+        paper=SUBMODULAR_RL,
+    ),
+    AgentSpec(
         "GreedyMarginal",
         "envzoo.agents.coverage.greedy_marginal:GreedyMarginal",
         "coverage",
