@@ -259,6 +259,18 @@ def write_results(experiment: Experiment, results: Results, out: Path) -> dict[s
     return paths
 
 
+def read_results(folder: Path) -> Results:
+    """The results that `write_results` left in a folder, to draw or tabulate them anew.
+
+    Raises:
+        EnvzooError: There are none, or they are damaged.
+    """
+    try:
+        return Results(json.loads((folder / "results.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise EnvzooError(f"{folder} holds no readable results.json; `envzoo reproduce` writes it") from error
+
+
 def draw(experiment: Experiment, results: Results) -> bytes:
     """The figure as a PNG."""
     from matplotlib import rc_context

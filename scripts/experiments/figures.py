@@ -133,9 +133,16 @@ def final_bars(
 
 
 def level(
-    axes: Axes, value: float, text: str, *, colour: str = MUTED, vertical: bool = False, below: bool = False
+    axes: Axes,
+    value: float,
+    text: str,
+    *,
+    colour: str = MUTED,
+    vertical: bool = False,
+    below: bool = False,
+    left: bool = False,
 ) -> None:
-    """A dashed line at a bound or a reference, with words on it (or below it)."""
+    """A dashed line at a bound or a reference, with words on (or below) its right (or left) end."""
     if vertical:
         axes.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
         axes.annotate(
@@ -153,11 +160,11 @@ def level(
         axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
         axes.annotate(
             text,
-            (1.0, value),
+            (0.0 if left else 1.0, value),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, -2 if below else 2),
+            xytext=(4 if left else -2, -2 if below else 2),
             textcoords="offset points",
-            ha="right",
+            ha="left" if left else "right",
             va="top" if below else "bottom",
             fontsize=7.5,
             color=colour,

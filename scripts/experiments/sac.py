@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from envzoo.scripts.experiments.experiment import Arm, Check, Evaluation, Experi
 from envzoo.scripts.experiments.figures import (
     BLUE,
     GREEN,
+    MUTED,
     ORANGE,
     PALE,
     PURPLE,
@@ -20,30 +22,40 @@ from envzoo.scripts.experiments.figures import (
     level,
     title,
 )
+from envzoo.scripts.experiments.statistics import interquartile_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from envzoo.agents.evaluation import EvaluationResult
 
-GOALS_ENV, PENDULUM = "envzoo/PointMultiGoal-v0", "Pendulum-v1"
+GOALS_ENV, BANDIT, PENDULUM = "envzoo/PointMultiGoal-v0", "envzoo/EntropyBanditContinuous-v0", "Pendulum-v1"
 DIMENSIONS = 2  # of an action in the goals environment; the target entropy is minus that
-STEPS, QUICK_STEPS = 12_000, 8_000
 GOAL_RADIUS = 1.0
 ENTROPY, TEMPERATURE = "policy/entropy", "policy/temperature"
 CURVES = ("rollout/return_mean", ENTROPY, TEMPERATURE)
 
+# In the bandit the best policy is normal with variance alpha / 2, which has entropy -1 at this temperature (the
+# squashing of actions moves it by less than 2%).
+BANDIT_TEMPERATURE = math.exp(-2 - 1) / math.pi
+
 # Small networks and larger steps than the paper's 3e-4 on its large tasks, the same in every arm.
 NETWORK = {"hidden": (64, 64), "learning_rate": 1e-3}
-SETTINGS = NETWORK | {"num_envs": 8, "gradient_steps": 4, "temperature_learning_rate": 3e-3}
+VECTOR = NETWORK | {"num_envs": 8, "gradient_steps": 4}
+SETTINGS = VECTOR | {"temperature_learning_rate": 1e-2}
 
 SCALES = (0.1, 1.0, 10.0)
 LEARNED = tuple(f"learned, reward x {scale:g}" for scale in SCALES)
 FIXED = tuple(f"fixed 0.5, reward x {scale:g}" for scale in SCALES)
 INITIAL = {"learned from 0.01": SKY, LEARNED[1]: BLUE, "learned from 10": PURPLE}
+BANDIT_INITIAL = {"bandit from 0.01": SKY, "bandit from 1": BLUE, "bandit from 10": PURPLE}
 # The temperature of the authors' own multi-goal example (reward scale 3, rewards a tenth of those here).
 EXPLORING, COLLAPSED = "fixed 10/3", "fixed 0.0001"
+# Dividing the rewards by ten is the same as a ten times larger temperature.
+BY_TEMPERATURE = {COLLAPSED: "0.0001", FIXED[2]: "0.05", FIXED[1]: "0.5", EXPLORING: "10/3", FIXED[0]: "5"}
 
 
 def count_goals(result: EvaluationResult) -> dict[str, float]:
@@ -60,58 +72,76 @@ EVALUATIONS = (
 )
 
 
-def _goals_arm(name: str, group: str, full_only: bool = False, **hyperparameters: Any) -> Arm:
+def _goals_arm(name: str, group: str, **hyperparameters: Any) -> Arm:
     return Arm(
         name,
         "SAC",
         GOALS_ENV,
-        STEPS,
+        14_000,
         hyperparameters=SETTINGS | hyperparameters,
         evaluations=EVALUATIONS,
         group=group,
         curves=CURVES,
-        quick_timesteps=QUICK_STEPS,
-        full_only=full_only,
+        quick_timesteps=4_000,
+        full_only=name != COLLAPSED,
+    )
+
+
+def _bandit_arm(name: str, initial: float) -> Arm:
+    return Arm(
+        name,
+        "SAC",
+        BANDIT,
+        6_500,
+        hyperparameters=VECTOR | {"batch_size": 64, "temperature_learning_rate": 0.1, "initial_temperature": initial},
+        evaluations=(Evaluation(episodes=200, deterministic=False),),
+        group="bandit",
+        curves=CURVES,
     )
 
 
 def _arms() -> tuple[Arm, ...]:
-    arms = [
-        Arm(
-            "Pendulum",
-            "SAC",
-            PENDULUM,
-            20_000,
-            hyperparameters=NETWORK,
-            evaluations=(Evaluation(episodes=100),),
-            group="pendulum",
-            curves=CURVES,
-            full_only=True,
-        )
-    ]
-    arms += [
-        _goals_arm(name, "scale", full_only=scale != 1, reward_scale=scale)
-        for name, scale in zip(LEARNED, SCALES, strict=True)
-    ]
-    arms += [
-        _goals_arm(name, "scale", full_only=True, reward_scale=scale, temperature=0.5)
-        for name, scale in zip(FIXED, SCALES, strict=True)
-    ]
-    arms += [
+    pendulum = Arm(
+        "Pendulum",
+        "SAC",
+        PENDULUM,
+        20_000,
+        hyperparameters=NETWORK,
+        evaluations=(Evaluation(episodes=100),),
+        group="pendulum",
+        curves=CURVES,
+        full_only=True,
+    )
+    scales = list(zip(LEARNED, FIXED, SCALES, strict=True))
+    return (
+        pendulum,
+        *(_bandit_arm(name, value) for name, value in zip(BANDIT_INITIAL, (0.01, 1.0, 10.0), strict=True)),
+        *(_goals_arm(name, "scale", reward_scale=scale) for name, _, scale in scales),
+        *(_goals_arm(name, "scale", reward_scale=scale, temperature=0.5) for _, name, scale in scales),
         _goals_arm("learned from 0.01", "initial", initial_temperature=0.01),
         _goals_arm("learned from 10", "initial", initial_temperature=10.0),
         _goals_arm(EXPLORING, "goals", temperature=10 / 3),
         _goals_arm(COLLAPSED, "goals", temperature=1e-4),
-    ]
-    return tuple(arms)
+    )
+
+
+def _worst_gap(results: Results, arms: Iterable[str], dimensions: int) -> float:
+    """Distance of the policy's entropy from its target for each action dimension, in the worst of the arms."""
+    gaps = [interquartile_mean(np.abs(results.scores(arm, ENTROPY) + dimensions)) for arm in arms]
+    return max(gaps) / dimensions
+
+
+def _bandit_gap(results: Results) -> float:
+    return _worst_gap(results, BANDIT_INITIAL, 1)
+
+
+def _bandit_error(results: Results) -> float:
+    """Distance of the worst final temperature from the exact one, as a share of it."""
+    return max(abs(results.iqm(arm, TEMPERATURE) / BANDIT_TEMPERATURE - 1) for arm in BANDIT_INITIAL)
 
 
 def _entropy_gap(results: Results) -> float:
-    """Distance of the policy's entropy from its target for each action dimension, from the worst initial value."""
-    from envzoo.scripts.experiments.statistics import interquartile_mean
-
-    gaps = [interquartile_mean(np.abs(results.scores(arm, ENTROPY) + DIMENSIONS)) for arm in INITIAL]
-    return max(gaps) / DIMENSIONS
+    return _worst_gap(results, INITIAL, DIMENSIONS)
 
 
 def _factor_error(results: Results) -> float:
@@ -150,60 +180,83 @@ def _pendulum(results: Results) -> float:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Temperature and entropy from three initial values, the effect of reward scale, goals reached, Pendulum."""
-    figure.set_size_inches(11.5, 6.6)
+    """Temperature and entropy from three initial values; return and temperature over reward scales, goals, Pendulum."""
+    if "Pendulum" not in results.arms:
+        figure.set_size_inches(10.5, 3.8)
+        title(figure, results, "A learned temperature keeps the policy's entropy at its target")
+        _draw_initial(*figure.subplots(1, 2), results, BANDIT_INITIAL, "one-step bandit", 1)
+        return
+    figure.set_size_inches(13, 6.8)
     title(figure, results, "A learned temperature keeps the policy's entropy at its target")
-    ((temperature, entropy, pendulum), (scale_return, scale_temperature, goals)) = figure.subplots(2, 3)
-    labels = {arm: f"from {value}" for arm, value in zip(INITIAL, ("0.01", "1", "10"), strict=True)}
+    (bandit, temperature, entropy, pendulum), (scale_return, scale_temperature, scale_entropy, goals) = figure.subplots(
+        2, 4
+    )
+    _draw_initial(bandit, None, results, BANDIT_INITIAL, "one-step bandit", 1)
+    _draw_initial(temperature, entropy, results, INITIAL, "four goals", DIMENSIONS)
+    learning_curves(pendulum, results, {"Pendulum": BLUE}, "rollout/return_mean")
+    level(pendulum, -200, "-200", below=True)
+    final = results.iqm("Pendulum", "return")
+    pendulum.set(title=f"Pendulum: {final:.0f} at the end", ylabel="return while exploring")
+    _draw_scales(scale_return, scale_temperature, scale_entropy, results)
+    _draw_goals(goals, results)
 
-    learning_curves(temperature, results, INITIAL, TEMPERATURE, labels=labels)
-    temperature.set(title="Temperature while learning", yscale="log", ylabel="temperature")
+
+def _draw_initial(
+    temperature: Axes, entropy: Axes | None, results: Results, arms: dict[str, str], where: str, dimensions: int
+) -> None:
+    labels = {arm: f"from {value}" for arm, value in zip(arms, ("0.01", "1", "10"), strict=True)}
+    learning_curves(temperature, results, arms, TEMPERATURE, labels=labels)
+    temperature.set(title=f"Temperature, {where}", yscale="log", ylabel="temperature")
     temperature.legend(loc="upper right")
-    learning_curves(entropy, results, INITIAL, ENTROPY, labels=labels)
-    level(entropy, -DIMENSIONS, "target")
-    entropy.set(title="Entropy of the policy", ylabel="nats")
+    if arms is BANDIT_INITIAL:
+        level(temperature, BANDIT_TEMPERATURE, f"exact {BANDIT_TEMPERATURE:.4f}", below=True)
+    if entropy is not None:
+        learning_curves(entropy, results, arms, ENTROPY, labels=labels)
+        level(entropy, -dimensions, f"target {-dimensions}")
+        entropy.set(title=f"Entropy, {where}", ylabel="nats")
 
-    if "Pendulum" in results.arms:
-        learning_curves(pendulum, results, {"Pendulum": BLUE}, "rollout/return_mean")
-        level(pendulum, -200, "-200", below=True)
-        final = results.iqm("Pendulum", "return")
-        pendulum.set(title=f"Pendulum: {final:.0f} at the end", ylabel="return while exploring")
-    else:
-        pendulum.set_axis_off()
-        pendulum.text(0.5, 0.5, "Pendulum is part\nof the full run", ha="center", va="center", color="#6b7480")
 
+def _draw_scales(returns: Axes, temperatures: Axes, entropies: Axes, results: Results) -> None:
     ticks = [f"x {scale:g}" for scale in SCALES]
     series = {"learned": (BLUE, LEARNED), "fixed at 0.5": (ORANGE, FIXED)}
-    grouped_points(scale_return, results, series, "return", ticks)
-    scale_return.set(title="Rewards rescaled: return", ylabel="return, mode of the policy", xlabel="reward scale")
-    scale_return.legend(loc="lower right")
-    grouped_points(scale_temperature, results, series, TEMPERATURE, ticks)
+    grouped_points(returns, results, series, "return", ticks)
+    returns.set(title="Rewards rescaled: return", ylabel="return, mode of the policy")
+    returns.legend(loc="lower right")
+    grouped_points(temperatures, results, series, TEMPERATURE, ticks)
     middle = results.iqm(LEARNED[1], TEMPERATURE)
-    scale_temperature.plot(
-        range(3), [middle * s for s in SCALES], color="#6b7480", linestyle=(0, (4, 3)), linewidth=1.1
+    temperatures.plot(range(3), [middle * s for s in SCALES], color=MUTED, linestyle=(0, (4, 3)), linewidth=1.1)
+    temperatures.annotate(
+        "proportional",
+        (0, middle / 10),
+        xytext=(8, -4),
+        textcoords="offset points",
+        va="top",
+        color=MUTED,
+        fontsize=7.5,
     )
-    scale_temperature.annotate("proportional", (2, middle * 10), xytext=(-4, 6), textcoords="offset points", ha="right")
-    scale_temperature.set(
-        title="Rewards rescaled: temperature", yscale="log", ylabel="final temperature", xlabel="reward scale"
-    )
-    _goal_bars(goals, results)
+    temperatures.set(title="... temperature", yscale="log", ylabel="final temperature")
+    grouped_points(entropies, results, series, ENTROPY, ticks)
+    level(entropies, -DIMENSIONS, f"target {-DIMENSIONS}")
+    entropies.set(title="... entropy", ylabel="nats")
+    for axes in (returns, temperatures, entropies):
+        axes.set_xlabel("reward scale")
 
 
-def _goal_bars(axes: Axes, results: Results) -> None:
-    """For each seed of three arms, the shares of the four goals as a stacked bar."""
-    arms = {EXPLORING: "fixed\n10/3", LEARNED[1]: "learned\n(entropy -2)", COLLAPSED: "fixed\n0.0001"}
-    colours, width = (BLUE, ORANGE, GREEN, PURPLE), 0.8 / len(results.data["seeds"])
-    for group, arm in enumerate(arms):
-        bottom = np.zeros(len(results.data["seeds"]))
-        at = group + (np.arange(len(bottom)) - (len(bottom) - 1) / 2) * width
-        axes.bar(at, 1.0, width * 0.86, color=PALE)
+def _draw_goals(axes: Axes, results: Results) -> None:
+    """For each seed of the arms with a fixed temperature, the shares of the four goals as a stacked bar."""
+    count = len(results.data["seeds"])
+    colours, width = (BLUE, ORANGE, GREEN, PURPLE), 0.84 / count
+    for group, arm in enumerate(BY_TEMPERATURE):
+        bottom = np.zeros(count)
+        at = group + (np.arange(count) - (count - 1) / 2) * width
+        axes.bar(at, 1.0, width * 0.82, color=PALE)
         for goal, colour in enumerate(colours):
             shares = results.scores(arm, f"sampled/goal {goal}")
-            axes.bar(at, shares, width * 0.86, bottom=bottom, color=colour)
+            axes.bar(at, shares, width * 0.82, bottom=bottom, color=colour, linewidth=0)
             bottom += shares
-    axes.set_xticks(range(len(arms)), list(arms.values()))
+    axes.set_xticks(range(len(BY_TEMPERATURE)), list(BY_TEMPERATURE.values()))
     axes.grid(visible=False)
-    axes.set(title="Where 200 rollouts end, by seed", ylabel="share of each of four goals", ylim=(0, 1))
+    axes.set(title="Goals that rollouts reach", ylabel="share of each goal, by seed", xlabel="temperature", ylim=(0, 1))
 
 
 EXPERIMENT = Experiment(
@@ -213,43 +266,44 @@ EXPERIMENT = Experiment(
     "the rewards, to which a fixed temperature is sensitive; entropy keeps several solutions alive.",
     arms=_arms(),
     checks=(
+        Check("One-step bandit, from 0.01, 1 and 10: entropy off its target (nats, the worst)", _bandit_gap, "<", 0.15),
+        Check("One-step bandit: temperature off the exact one (share of it, the worst)", _bandit_error, "<=", 0.2),
         Check(
-            "From initial temperatures 0.01, 1 and 10 the entropy ends at its target (nats per dimension, the worst)",
+            "Four goals, from 0.01, 1 and 10: entropy off its target (nats per dimension, the worst)",
             _entropy_gap,
             "<",
             0.15,
+            full_only=True,
         ),
         Check(
-            "Learned temperatures follow the reward scale (factor off, the worst)",
+            "Rewards x 0.1, 1 and 10: learned temperatures follow (factor off, the worst)",
             _factor_error,
             "<=",
             1.5,
             full_only=True,
         ),
-        Check(
-            "Learned: the return is lost by at most a tenth over reward scales 0.1 to 10",
-            _learned_loss,
-            "<=",
-            0.1,
-            full_only=True,
-        ),
-        Check(
-            "Fixed: the return is lost by at least a quarter over reward scales 0.1 to 10",
-            _fixed_loss,
-            ">=",
-            0.25,
-            full_only=True,
-        ),
-        Check("With a temperature of 10/3 each of four goals gets a share of the rollouts", _least_goal, ">=", 0.1),
-        Check("With a temperature of 0.0001 rollouts end in few goals", _goals_of_collapsed, "<=", 2.0),
+        Check("... with a learned temperature, share of return lost", _learned_loss, "<=", 0.1, full_only=True),
+        Check("... with a fixed temperature, share of return lost", _fixed_loss, ">=", 0.25, full_only=True),
+        Check("Temperature 10/3: share of rollouts in the least of four goals", _least_goal, ">=", 0.1, full_only=True),
+        Check("Temperature 0.0001: number of goals with a tenth of the rollouts", _goals_of_collapsed, "<=", 2.0),
         Check("Pendulum after 20,000 steps: return", _pendulum, ">=", -200.0, full_only=True),
     ),
     figure=draw,
     tables=(
         Table(
+            "bandit",
+            f"One-step bandit (exact temperature {BANDIT_TEMPERATURE:.4f}, entropy -1)",
+            {TEMPERATURE: "temperature", ENTROPY: "entropy", "return": "return"},
+        ),
+        Table(
             "scale",
             "Rewards rescaled (PointMultiGoal)",
-            {"return": "return", ENTROPY: "entropy", TEMPERATURE: "temperature"},
+            {
+                "return": "return",
+                ENTROPY: "entropy",
+                TEMPERATURE: "temperature",
+                "sampled/least goal": "share of the least goal",
+            },
             {name: scale * 0.5 for name, scale in zip(FIXED, SCALES, strict=True)},
             "temperature set",
         ),
@@ -271,10 +325,12 @@ EXPERIMENT = Experiment(
     ),
     quick_seeds=1,
     notes=(
-        "The target entropy is minus the number of action dimensions: -2 in PointMultiGoal, -1 in Pendulum. Entropies "
+        "The target entropy is minus the number of action dimensions: -2 in PointMultiGoal, -1 elsewhere. Entropies "
         "and temperatures are means over the last tenth of learning.",
-        "Networks are 64-64 with a learning rate of 0.001 (0.003 for the temperature in PointMultiGoal), the same in "
-        "every arm of an environment.",
+        "Networks are 64-64 with a learning rate of 0.001, the same in every arm of an environment. The temperature "
+        "has a larger one (0.01 in PointMultiGoal, 0.1 in the bandit): starting at 10 its first gradients are large, "
+        "Adam remembers them for about a thousand steps, and meanwhile the temperature falls only like one over the "
+        "steps.",
         "The fixed temperature of 0.5 suits the rewards as they are, being about what is learned there; 10/3 is the "
         "temperature of the authors' published multi-goal example in units of the rewards here.",
     ),

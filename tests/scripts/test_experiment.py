@@ -12,7 +12,14 @@ from rich.console import Console
 
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.papers import Paper
-from envzoo.scripts.experiments.execution import CurveRecorder, format_number, run_experiment, to_json
+from envzoo.scripts.experiments.execution import (
+    CurveRecorder,
+    format_number,
+    read_results,
+    run_experiment,
+    to_json,
+    to_markdown,
+)
 from envzoo.scripts.experiments.experiment import Arm, Check, Evaluation, Experiment, Results, Table
 from envzoo.scripts.experiments.figures import BLUE, GREY, final_bars, learning_curves, level, title
 from envzoo.scripts.experiments.statistics import (
@@ -192,6 +199,9 @@ def test_a_run_writes_everything_and_can_be_repeated(tiny, tmp_path):
     table = (tmp_path / "table.md").read_text()
     assert "The claim holds." in table
     assert "| learner |" in table
+    assert to_markdown(tiny, read_results(tmp_path)) == table
+    with pytest.raises(EnvzooError, match=r"holds no readable results\.json"):
+        read_results(tmp_path / "nowhere")
     again = run_experiment(tiny, quick=True, launcher="inline")
     assert _without_times(json.loads(to_json(again.data))) == _without_times(data)
 
