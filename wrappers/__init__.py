@@ -1,1 +1,33 @@
-"""Gymnasium and PettingZoo wrappers, one file each."""
+"""Gymnasium and PettingZoo wrappers, one file each.
+
+Each has two faces: `X(env, ...)` around a `gymnasium.Env`, and `VectorX(env, ...)` around a
+`gymnasium.vector.VectorEnv`, with the same arguments. They are imported when they are asked for.
+"""
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    "GridDiscretiser": "envzoo.wrappers.grid_discretiser",
+    "HistoryObservation": "envzoo.wrappers.history_observation",
+    "SubmodularReward": "envzoo.wrappers.submodular_reward",
+    "TimeInObservation": "envzoo.wrappers.time_in_observation",
+    "VectorHistoryObservation": "envzoo.wrappers.history_observation",
+    "VectorSubmodularReward": "envzoo.wrappers.submodular_reward",
+    "VectorTimeInObservation": "envzoo.wrappers.time_in_observation",
+    "VectorVisitationMask": "envzoo.wrappers.visitation_mask",
+    "VisitationMask": "envzoo.wrappers.visitation_mask",
+    "capturable": "envzoo.wrappers.tracking",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

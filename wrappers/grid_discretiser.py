@@ -1,0 +1,65 @@
+"""Cells of a box: what turns a position into an element."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from envzoo.errors import EnvzooError, unknown
+
+
+class GridDiscretiser:
+    """Numbers the cells of a box that is divided evenly along each axis, the last axis running fastest.
+
+    Args:
+        low: Lower corner (d,).
+        high: Upper corner (d,), above the lower one.
+        shape: Number of cells along each axis (d,).
+        outside: What becomes of positions outside the box: "clip" takes the nearest cell, "raise" refuses them.
+
+    Attributes:
+        size: Number of cells.
+
+    Raises:
+        EnvzooError: For corners that span no box, or a shape that does not fit them.
+        UnknownNameError: For an unknown `outside`.
+    """
+
+    def __init__(
+        self, low: Sequence[float], high: Sequence[float], shape: Sequence[int], *, outside: str = "clip"
+    ) -> None:
+        self.low, self.high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+        self.shape = tuple(int(n) for n in shape)
+        fits = self.low.shape == self.high.shape == (len(self.shape),) and np.isfinite([self.low, self.high]).all()
+        if not fits or not (self.low < self.high).all() or not self.shape or min(self.shape) < 1:
+            raise EnvzooError(
+                f"low {low}, high {high} and shape {shape} span no grid; expected finite corners, low below high, and "
+                "a positive number of cells along each axis"
+            )
+        if outside not in ("clip", "raise"):
+            raise unknown("value of outside", outside, ("clip", "raise"))
+        self.outside = outside
+        self.size = int(np.prod(self.shape))
+
+    def __call__(self, position: np.ndarray) -> np.ndarray:
+        """The cells of positions (..., d), int64 (...).
+
+        Raises:
+            EnvzooError: For positions of another dimension or that are not numbers; outside the box with "raise".
+        """
+        position = np.asarray(position)
+        if position.shape[-1:] != self.low.shape or position.dtype.kind not in "iuf":
+            raise EnvzooError(
+                f"positions are {position.dtype} of shape {position.shape}; expected numbers (..., {len(self.shape)})"
+            )
+        if np.isnan(position).any():
+            raise EnvzooError("a position is not a number, and lies in no cell")
+        inside = ((position >= self.low) & (position <= self.high)).all(axis=-1)
+        if self.outside == "raise" and not inside.all():
+            wrong = position[~inside][0] if position.ndim > 1 else position
+            raise EnvzooError(f"position {wrong} lies outside the box from {self.low} to {self.high}")
+        share = np.clip((position - self.low) / (self.high - self.low), 0.0, 1.0)
+        # The upper border belongs to the last cell.
+        cells = np.minimum((share * self.shape).astype(np.int64), np.array(self.shape) - 1)
+        return np.ravel_multi_index(tuple(np.moveaxis(cells, -1, 0)), self.shape).astype(np.int64)

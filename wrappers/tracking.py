@@ -1,0 +1,300 @@
+"""Wrappers that remember something of every episode: one tracker, two faces, with capture and restore."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+
+from envzoo.errors import EnvzooError, unknown
+
+_ONE = np.ones(1, np.bool_)
+
+
+class Tracker:
+    """What a wrapper remembers of B episodes, and what it makes of it; knows nothing of autoreset modes.
+
+    A subclass takes `(space, num_envs, ...)`: the observation space of one episode, B, and its own arguments.
+
+    Attributes:
+        name: The wrapper's name, before its fields in captured states.
+        arrays: The memory: arrays (B, ...), changed in place.
+        info_keys: Names in `info` that it reads.
+        space: Observation space of one episode behind the wrapper.
+    """
+
+    name: ClassVar[str]
+    arrays: dict[str, np.ndarray]
+    info_keys: tuple[str, ...] = ()
+    space: spaces.Space
+
+    @classmethod
+    def defaults(cls, env: Any) -> dict[str, Any]:
+        """Arguments that the environment (single or vector) knows, where the user gives none."""
+        return {}
+
+    def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
+        """Episodes marked in `where`, bool (B,), have just been reset."""
+        raise NotImplementedError
+
+    def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> np.ndarray | None:
+        """Episodes marked in `where` have just been stepped; returns the rewards (B,) that replace theirs, or None."""
+        raise NotImplementedError
+
+    def extend(self, observation: Any, rows: Any) -> Any:
+        """An observation with what the tracker adds, of the whole batch (rows a slice) or of one episode (an int)."""
+        return observation
+
+    def infos(self) -> dict[str, np.ndarray]:
+        """Fresh arrays (B,) to be put into info."""
+        return {}
+
+
+def capturable(env: Any) -> Any:
+    """The outermost layer of a single or vector environment whose `get_state` and `set_state` cover all below it.
+
+    Wrappers of this package have both; others (Gymnasium's TimeLimit, say) are looked through, so that what they
+    remember is not captured.
+
+    Returns:
+        That layer, or None when the environment cannot capture its state.
+    """
+    if not (hasattr(env.unwrapped, "get_state") and hasattr(env.unwrapped, "set_state")):
+        return None
+    while not (hasattr(env, "get_state") and hasattr(env, "set_state")):
+        env = env.env
+    return env
+
+
+class _Memory:
+    """What both faces share: the tracker, and its part of the captured state."""
+
+    tracker_class: ClassVar[type[Tracker]]
+    tracker: Tracker
+
+    def _remember(self, env: Any, space: spaces.Space, num_envs: int, args: tuple, kwargs: dict) -> dict[str, Any]:
+        """Build the tracker; returns its arguments by name."""
+        signature = inspect.signature(self.tracker_class)
+        names = list(signature.parameters)[2:]
+        for name in kwargs:
+            if name not in names:
+                raise unknown(f"argument of {type(self).__name__}", name, names)
+        bound = signature.bind(space, num_envs, *args, **kwargs).arguments
+        given = self.tracker_class.defaults(env) | {name: bound[name] for name in names if name in bound}
+        self.tracker = self.tracker_class(space, num_envs, **given)
+        self._ended = np.zeros(num_envs, np.bool_)
+        below = [layer for layer in _layers(env) if getattr(layer, "tracker_class", None) is self.tracker_class]
+        self._prefix = self.tracker.name + (str(len(below) + 1) if below else "") + "/"
+        return given
+
+    def _fields(self) -> dict[str, np.ndarray]:
+        arrays = {**self.tracker.arrays, "ended": self._ended}
+        return {self._prefix + name: array for name, array in arrays.items()}
+
+    def _inner(self) -> Any:
+        inner = capturable(self.env)
+        if inner is None:
+            raise EnvzooError(f"{self.env.unwrapped} cannot capture its state: it has no get_state and set_state")
+        return inner
+
+    def _split(self, state: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The captured state as the inner environment's part and ours, ours checked."""
+        fields = self._fields()
+        inner = {name: array for name, array in state.items() if name not in fields}
+        own = {name: np.asarray(array) for name, array in state.items() if name in fields}
+        lengths = {len(array) for array in state.values()}
+        for name, array in fields.items():
+            if name not in own:
+                raise EnvzooError(f"the state has no field {name!r}; expected the dict that get_state returns")
+            if own[name].dtype != array.dtype or own[name].shape[1:] != array.shape[1:] or len(lengths) > 1:
+                raise EnvzooError(
+                    f"field {name!r} of the state is {own[name].dtype} of shape {own[name].shape}; expected "
+                    f"{array.dtype} of shape (episodes, {', '.join(map(str, array.shape[1:]))})"
+                )
+        return inner, own
+
+
+class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
+    """The single face of a tracker; a subclass sets `tracker_class`, whose arguments it takes.
+
+    Args:
+        env: The environment.
+        *args: The tracker's own arguments.
+        **kwargs: The same by name.
+
+    Raises:
+        UnknownNameError: For an unknown argument.
+        EnvzooError: From the tracker.
+    """
+
+    def __init__(self, env: gym.Env, *args: Any, **kwargs: Any) -> None:
+        given = self._remember(env, env.observation_space, 1, args, kwargs)
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **given)
+        gym.Wrapper.__init__(self, env)
+        self.observation_space = self.tracker.space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; raises EnvzooError when what the tracker reads is not there."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self.tracker.start(_ONE, _lift(observation), self._read(info))
+        self._ended[0] = False
+        return self.tracker.extend(observation, 0), self._with_own(info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """One step; raises EnvzooError when what the tracker reads is not there."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        rewards = self.tracker.advance(_ONE, _lift(observation), self._read(info))
+        self._ended[0] = terminated or truncated
+        reward = reward if rewards is None else rewards.item()
+        return self.tracker.extend(observation, 0), reward, terminated, truncated, self._with_own(info)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """The state of the inner environment with the wrapper's own; each array has a leading dimension of 1.
+
+        Raises:
+            EnvzooError: The environment cannot capture its state.
+        """
+        return self._inner().get_state() | {name: array.copy() for name, array in self._fields().items()}
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `get_state` gave, here or on the vector face for one episode.
+
+        Raises:
+            EnvzooError: The state does not fit; nothing is changed then.
+        """
+        inner, own = self._split(state)
+        self._inner().set_state(inner)
+        for name, array in self._fields().items():
+            array[:] = own[name]
+
+    def _read(self, info: dict[str, Any]) -> dict[str, np.ndarray]:
+        # With a name missing the info goes on whole, for the tracker's complaint to say what there is.
+        missing = any(name not in info for name in self.tracker.info_keys)
+        return info if missing else {name: np.asarray(info[name])[None] for name in self.tracker.info_keys}
+
+    def _with_own(self, info: dict[str, Any]) -> dict[str, Any]:
+        return {**info, **{name: array.item() for name, array in self.tracker.infos().items()}}
+
+
+class VectorTrackingWrapper(VectorWrapper, _Memory):
+    """The vector face of a tracker, for the autoreset modes NEXT_STEP, SAME_STEP and DISABLED.
+
+    Args and errors as `TrackingWrapper`.
+    """
+
+    def __init__(self, env: VectorEnv, *args: Any, **kwargs: Any) -> None:
+        super().__init__(env)
+        self._remember(env, env.single_observation_space, env.num_envs, args, kwargs)
+        self.single_observation_space = self.tracker.space
+        self.observation_space = batch_space(self.tracker.space, env.num_envs)
+        self._mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start all episodes, or those marked in `options["reset_mask"]`."""
+        mask = (options or {}).get("reset_mask")
+        observation, infos = self.env.reset(seed=seed, options=options)
+        where = np.ones(self.num_envs, np.bool_) if mask is None else mask.copy()
+        self.tracker.start(where, observation, infos)
+        self._ended[where] = False
+        return self.tracker.extend(observation, slice(None)), self._with_own(infos, where)
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One step of every episode; episodes that the inner environment resets are begun anew."""
+        observation, rewards, terminated, truncated, infos = self.env.step(actions)
+        done = terminated | truncated
+        everyone = np.ones(self.num_envs, np.bool_)
+        if self._mode is AutoresetMode.SAME_STEP and done.any():
+            replaced = self.tracker.advance(everyone, *_last(observation, infos, done, self.tracker.info_keys))
+            infos = self._with_final(infos, done)
+            self.tracker.start(done, observation, infos)
+        else:
+            fresh = self._ended.copy() if self._mode is AutoresetMode.NEXT_STEP else ~everyone
+            replaced = self.tracker.advance(~fresh, observation, infos)
+            if fresh.any():
+                self.tracker.start(fresh, observation, infos)
+            self._ended[:] = done
+        rewards = rewards if replaced is None else replaced
+        observation = self.tracker.extend(observation, slice(None))
+        return observation, rewards, terminated, truncated, self._with_own(infos, everyone)
+
+    def get_state(self, indices: Any = None) -> dict[str, np.ndarray]:
+        """The state of the chosen episodes (None: all): the inner environment's with the wrapper's own.
+
+        Raises:
+            EnvzooError: The environment cannot capture its state, or an index is not an episode's.
+        """
+        inner = self._inner().get_state(indices)
+        rows = self._rows(indices)
+        return inner | {name: array[rows].copy() for name, array in self._fields().items()}
+
+    def set_state(self, state: Mapping[str, np.ndarray], indices: Any = None) -> None:
+        """Restore what `get_state` gave; a state of one episode is copied into every chosen one.
+
+        Raises:
+            EnvzooError: The state does not fit, or an index is not an episode's; nothing is changed then.
+        """
+        inner, own = self._split(state)
+        self._inner().set_state(inner, indices)
+        rows = self._rows(indices)
+        for name, array in self._fields().items():
+            array[rows] = own[name]
+
+    def _rows(self, indices: Any) -> np.ndarray:
+        return np.atleast_1d(np.arange(self.num_envs)[slice(None) if indices is None else np.asarray(indices)])
+
+    def _with_own(self, infos: dict[str, Any], where: np.ndarray) -> dict[str, Any]:
+        own = self.tracker.infos()
+        return {**infos, **own, **{"_" + name: where.copy() for name in own}}
+
+    def _with_final(self, infos: dict[str, Any], done: np.ndarray) -> dict[str, Any]:
+        """Infos whose final observations and final infos hold what the tracker adds to the ended episodes."""
+        final_obs = infos["final_obs"].copy()
+        for i in np.flatnonzero(done):
+            final_obs[i] = self.tracker.extend(final_obs[i], int(i))
+        return {**infos, "final_obs": final_obs, "final_info": self._with_own(infos.get("final_info", {}), done)}
+
+
+def _layers(env: Any):
+    while True:
+        yield env
+        if env is env.unwrapped:
+            return
+        env = env.env
+
+
+def _lift(observation: Any) -> Any:
+    """An observation as a batch of one."""
+    if isinstance(observation, Mapping):
+        return {name: _lift(part) for name, part in observation.items()}
+    if isinstance(observation, tuple):
+        return tuple(_lift(part) for part in observation)
+    return np.asarray(observation)[None]
+
+
+def _last(observation: Any, infos: dict[str, Any], done: np.ndarray, info_keys: tuple[str, ...]) -> tuple[Any, dict]:
+    """Observations and infos of the step itself: those from before the reset where an episode ended."""
+    merged, final = {}, infos.get("final_info", {})
+    for name in info_keys:
+        if name in final:
+            merged[name] = np.array(infos.get(name, final[name]))
+            merged[name][done] = final[name][done]
+            mask = infos.get("_" + name, done)
+            merged["_" + name] = np.where(done, final.get("_" + name, done), mask)
+    return _replace(observation, list(infos["final_obs"][done]), done), merged
+
+
+def _replace(observation: Any, rows: list, where: np.ndarray) -> Any:
+    if isinstance(observation, Mapping):
+        return {name: _replace(part, [row[name] for row in rows], where) for name, part in observation.items()}
+    if isinstance(observation, tuple):
+        return tuple(_replace(part, [row[k] for row in rows], where) for k, part in enumerate(observation))
+    replaced = np.array(observation)
+    replaced[where] = np.stack(rows)
+    return replaced
