@@ -28,10 +28,14 @@ TABLE = {
     "SACDiscrete": (*GRID, {**NETWORK, "batch_size": 4, "learning_starts": 4}, 12),
     "SubPO": (*GRID, {"num_envs": 3}, 15),
     "ModPO": (*GRID, {"num_envs": 3}, 15),
+    "SubPOActorCritic": (*GRID, {"num_envs": 3}, 15),
+    "ModPOActorCritic": (*GRID, {"num_envs": 3}, 15),
+    "SubPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
+    "ModPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
     "GreedyMarginal": (*GRID, {}, 5),
     "BC": (DATASET, {}, {"hidden": (8,), "batch_size": 8}, 12),
 }
-LEARNERS = ("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "BC")
+LEARNERS = ("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "SubPOActorCritic", "ModPOActorCritic", "BC")
 each_agent = pytest.mark.parametrize("name", agents.specs())
 
 
