@@ -57,6 +57,14 @@ def _kernel(environment_id: str, path: str, family: str, summary: str, **rest: A
 
 _GRID = "envzoo.coverage.grid_coverage:GridCoverage"
 _GRID_PAPER = {"rows": 30, "columns": 30, "horizon": 79, "start": 34}
+_BIMODAL = "envzoo.coverage.bimodal_coverage:BimodalCoverage"
+_ROOMS = "envzoo.coverage.two_rooms_coverage:TwoRoomsCoverage"
+_PLANNING = "envzoo.coverage.informative_path_planning:InformativePathPlanning"
+_BIODIVERSITY = "envzoo.coverage.biodiversity:Biodiversity"
+_ITEMS = "envzoo.coverage.item_collection:ItemCollection"
+_DESIGN = "envzoo.coverage.bayesian_experiment_design:BayesianExperimentDesign"
+_WEIGHTED_PAPER = {**_GRID_PAPER, "horizon": 39, "disc": "paper"}
+_FIELD_PAPER = {**_WEIGHTED_PAPER, "spacing": 0.1, "field_seed": 0}
 _GOALS = "envzoo.control.point_multi_goal:PointMultiGoal"
 _BANDIT = "envzoo.control.entropy_bandit:EntropyBandit"
 
@@ -68,6 +76,31 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
             "the paper's 30x30 coverage task, small disc", paper="09", kwargs={**_GRID_PAPER, "disc": "paper"}),
     _kernel("envzoo/GridCoverage-PaperLarge-v0", _GRID, "coverage",
             "the paper's 30x30 coverage task, large disc", paper="09", kwargs={**_GRID_PAPER, "disc": "paper_large"}),
+    _kernel("envzoo/BimodalCoverage-v0", _BIMODAL, "coverage",
+            "cover a grid with two rich corners", paper="09"),
+    _kernel("envzoo/BimodalCoverage-Paper-v0", _BIMODAL, "coverage",
+            "the paper's 30x30 bimodal coverage task", paper="09", kwargs=_WEIGHTED_PAPER),
+    _kernel("envzoo/TwoRoomsCoverage-v0", _ROOMS, "coverage",
+            "cover two rooms that a corridor joins", paper="09"),
+    _kernel("envzoo/TwoRoomsCoverage-Paper-v0", _ROOMS, "coverage",
+            "the two rooms with the paper's small disc", paper="09", kwargs={"disc": "paper"}),
+    _kernel("envzoo/InformativePathPlanning-v0", _PLANNING, "coverage",
+            "cover the rich parts of a field drawn from a Gaussian process", paper="09"),
+    _kernel("envzoo/InformativePathPlanning-Paper-v0", _PLANNING, "coverage",
+            "the paper's 30x30 Gaussian-process coverage task", paper="09", kwargs=_FIELD_PAPER),
+    _kernel("envzoo/Biodiversity-v0", _BIODIVERSITY, "coverage",
+            "survey a synthetic density of animals that live in patches", paper="09"),
+    _kernel("envzoo/Biodiversity-Paper-v0", _BIODIVERSITY, "coverage",
+            "the paper's 30x30 survey task with a synthetic density", paper="09", kwargs=_FIELD_PAPER),
+    _kernel("envzoo/ItemCollection-v0", _ITEMS, "coverage",
+            "collect some items of each of six types on a grid", paper="09"),
+    _kernel("envzoo/ItemCollection-Paper-v0", _ITEMS, "coverage",
+            "item collection with one placement for all episodes", paper="09", kwargs={"placement_seed": 0}),
+    _kernel("envzoo/BayesianExperimentDesign-v0", _DESIGN, "coverage",
+            "measure a smooth field along a walk; reward is the information gained", paper="09"),
+    _kernel("envzoo/BayesianExperimentDesign-Paper-v0", _DESIGN, "coverage",
+            "the paper's 30x30 experiment design task", paper="09",
+            kwargs={"rows": 30, "columns": 30, "horizon": 39, "start": 34, "spacing": 0.1}),
     _kernel("envzoo/PointMultiGoal-v0", _GOALS, "control",
             "a point in the plane with four equally good goals", paper="19", max_episode_steps=30),
     _kernel("envzoo/PointMultiGoal-Paper-v0", _GOALS, "control",

@@ -110,5 +110,5 @@ def move_table(rows: int, columns: int, discs: np.ndarray, walls: np.ndarray | N
 def covered_cells(table: np.ndarray, visited: Iterable[int]) -> np.ndarray:
     """Which cells the discs of the `visited` cells cover, bool (cells,), for the table of `disc_table`."""
     covered = np.zeros(len(table), np.bool_)
-    covered[table[list(visited)].ravel()] = True
+    covered[table[np.asarray(list(visited), np.int64)].ravel()] = True
     return covered

@@ -14,10 +14,10 @@ from envzoo.coverage.grid_world import (
     RANDOM_START,
     GridWorld,
     MaskObservation,
+    Walk,
     arrive,
     begin,
     carried_out,
-    check_number,
     observe_position,
     observe_with_mask,
 )
@@ -28,10 +28,7 @@ from envzoo.kernel import drawing as art
 class Parameters(NamedTuple):
     """What all episodes share."""
 
-    start: int  # a cell, or RANDOM_START
-    starts: np.ndarray  # int64 (cells,)
-    horizon: int
-    stochasticity: float
+    walk: Walk
     disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
     disc_size: np.ndarray  # int64 (cells,)
     moves: np.ndarray  # uint32 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
@@ -51,7 +48,7 @@ def reset(parameters, state, streams, where, options, infos):
     """Reset kernel; see `envzoo.kernel.Kernels`."""
     for i in range(where.size):
         if where[i]:
-            start = begin(parameters, state, streams, options, i)
+            start = begin(parameters.walk, state, streams, options, i)
             state.covered[i] = False
             for k in range(parameters.disc_size[start]):
                 state.covered[i, parameters.disc[start, k]] = True
@@ -63,7 +60,7 @@ def reset(parameters, state, streams, where, options, infos):
 @njit(cache=True)
 def step(parameters, state, streams, where, actions, rewards, terminated, infos):
     """Step kernel; see `envzoo.kernel.Kernels`."""
-    actions = carried_out(parameters, streams, where, actions)
+    actions = carried_out(parameters.walk, streams, where, actions)
     for i in range(where.size):
         if where[i]:
             row = parameters.moves[state.position[i, 0], actions[i]]
@@ -77,7 +74,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
             coverage = state.coverage[i] + gain
             state.coverage[i] = coverage
             rewards[i] = gain
-            terminated[i] = arrive(parameters, state, i, cell)
+            terminated[i] = arrive(parameters.walk, state, i, cell)
             infos.modular_reward[i] = parameters.disc_size[cell]
             infos.coverage[i] = coverage
 
@@ -163,9 +160,7 @@ class GridCoverage(GridWorld):
         self._lay_out(rows, columns, horizon)
         table, sizes = disc_table(self.rows, self.columns, disc, radius)
         moves, self._most_fresh = move_table(self.rows, self.columns, table)
-        slips = check_number("stochasticity", stochasticity, 0, 1)
-        start = self._start_cell(start)
-        self.parameters = Parameters(start, self._starts(), self.horizon, slips, table, sizes, moves)
+        self.parameters = Parameters(self._walk(start, stochasticity), table, sizes, moves)
         self.state = State(
             position=(np.int64, (2,)),
             coverage=np.int64,
@@ -194,7 +189,7 @@ class GridCoverage(GridWorld):
         at most the part of the new disc that lies outside the old one, since the old one is covered already.
         """
         sizes = self.parameters.disc_size
-        start = self.parameters.start
+        start = self.parameters.walk.start
         first = int(sizes.max() if start == RANDOM_START else sizes[start])
         return min(first + self.horizon * self._most_fresh, sizes.size)
 

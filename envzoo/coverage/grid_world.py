@@ -20,6 +20,15 @@ RANDOM_START = -1
 NO_OPTION = -2
 
 
+class Walk(NamedTuple):
+    """What all episodes know of the walk, as `parameters.walk`."""
+
+    start: int  # a cell, or RANDOM_START
+    starts: np.ndarray  # int64 (n,), the cells that a random start chooses from
+    horizon: int
+    stochasticity: float
+
+
 class Infos(NamedTuple):
     """What `info` holds."""
 
@@ -41,14 +50,11 @@ class MaskObservation(NamedTuple):
 
 
 @njit(cache=True)
-def begin(parameters, state, streams, options, i):
-    """Put episode i on its start cell, which is returned.
-
-    `parameters` has `start` (a cell, or RANDOM_START) and `starts`, int64 (cells that a random start chooses from,).
-    """
-    start = parameters.start if options.start[i] == NO_OPTION else options.start[i]
+def begin(walk, state, streams, options, i):
+    """Put episode i on its start cell, which is returned."""
+    start = walk.start if options.start[i] == NO_OPTION else options.start[i]
     if start == RANDOM_START:
-        start = parameters.starts[integer(streams, i, parameters.starts.size)]
+        start = walk.starts[integer(streams, i, walk.starts.size)]
     state.path[i] = -1
     state.path[i, 0] = start
     state.position[i, 0] = start
@@ -57,29 +63,29 @@ def begin(parameters, state, streams, options, i):
 
 
 @njit(cache=True)
-def carried_out(parameters, streams, where, actions):
-    """The actions that are carried out: each with probability `parameters.stochasticity` a uniformly random one.
+def carried_out(walk, streams, where, actions):
+    """The actions that are carried out: each with probability `walk.stochasticity` a uniformly random one.
 
     Called before the loop over the episodes, since the mere possibility of a draw within it makes it three times as
     slow. A deterministic world draws nothing and gets its own array back.
     """
-    if parameters.stochasticity == 0.0:
+    if walk.stochasticity == 0.0:
         return actions
     actions = actions.copy()
     for i in range(where.size):
-        if where[i] and uniform(streams, i) < parameters.stochasticity:
+        if where[i] and uniform(streams, i) < walk.stochasticity:
             actions[i] = integer(streams, i, len(MOVES))
     return actions
 
 
 @njit(cache=True)
-def arrive(parameters, state, i, cell):
+def arrive(walk, state, i, cell):
     """Write that episode i has moved to `cell`; returns whether that was its last move."""
     move = state.position[i, 1] + 1
     state.position[i, 0] = cell
     state.position[i, 1] = move
     state.path[i, move] = cell
-    return move == parameters.horizon
+    return move == walk.horizon
 
 
 @njit(cache=True)
@@ -155,6 +161,11 @@ class GridWorld(Definition):
         self.action_space = spaces.Discrete(len(MOVES))
         self.infos = Infos(modular_reward=np.float64, coverage=np.float64)
 
+    def _walk(self, start: str | int | tuple[int, int], stochasticity: float) -> Walk:
+        """The parameters of the walk."""
+        slips = check_number("stochasticity", stochasticity, 0, 1)
+        return Walk(self._start_cell(start), self._starts(), self.horizon, slips)
+
     def _starts(self) -> np.ndarray:
         """The cells that a random start chooses from, int64, ascending."""
         return np.arange(self.cells) if self.walls is None else np.flatnonzero(~self.walls)
@@ -228,12 +239,12 @@ class GridWorld(Definition):
             canvas.rectangle(x + 1, y + 1, x + size, y + size, tuple(colour))
         return canvas
 
-    def _draw_path(self, canvas: art.Canvas, state: Any) -> None:
+    def _draw_path(self, canvas: art.Canvas, state: Any, colour: tuple[int, int, int] = art.BLUE) -> None:
         """The path, a ring around its start, and the agent."""
         size = self._cell_size()
         path = [self._centre(cell) for cell in state.path[: state.position[1] + 1].tolist()]
-        canvas.line(path, art.BLUE, max(1.5, size / 10))
-        canvas.circle(*path[0], size * 0.3, art.BLUE, max(1.0, size / 14))
+        canvas.line(path, colour, max(1.5, size / 10))
+        canvas.circle(*path[0], size * 0.3, colour, max(1.0, size / 14))
         canvas.disc(*path[-1], size * 0.28, art.ORANGE)
 
     def _centre(self, cell: int) -> tuple[float, float]:
