@@ -28,8 +28,6 @@ TABLE = {
     "SACDiscrete": (*GRID, {**NETWORK, "batch_size": 4, "learning_starts": 4}, 12),
     "SubPO": (*GRID, {"num_envs": 3}, 15),
     "ModPO": (*GRID, {"num_envs": 3}, 15),
-    "SubPOActorCritic": (*GRID, {"num_envs": 3}, 15),
-    "ModPOActorCritic": (*GRID, {"num_envs": 3}, 15),
     "SubPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
     "ModPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
     "GreedyMarginal": (*GRID, {}, 5),
