@@ -11,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.wrappers.tracking import capturable
 
 
 class Plan(NamedTuple):
@@ -26,7 +27,12 @@ class Plan(NamedTuple):
 
 
 def beam_search(
-    env: VectorEnv, state: Mapping[str, np.ndarray], *, width: int, horizon: int, signature: Sequence[str] = ()
+    env: VectorEnv | gym.Env,
+    state: Mapping[str, np.ndarray],
+    *,
+    width: int,
+    horizon: int,
+    signature: Sequence[str] = (),
 ) -> Plan:
     """Keep the `width` plans of largest return so far, and lengthen each by every action, until all have ended.
 
@@ -34,9 +40,9 @@ def beam_search(
     their random stream, so the plan knows what will be drawn, and its value is too good.
 
     Args:
-        env: Vector environment with Discrete actions, `get_state` and `set_state`, that was reset once. Its number of
-            episodes bounds the plans lengthened at once; its episodes are overwritten.
-        state: State of one episode, as `get_state([i])` gives it.
+        env: Environment with Discrete actions, `get_state` and `set_state`, that was reset once: a vector one, whose
+            number of episodes bounds the plans lengthened at once, or a single one. Its episodes are overwritten.
+        state: State of one episode, as `get_state([i])` gives it (`get_state()` of a single environment).
         width: Plans kept after each step.
         horizon: Largest number of steps.
         signature: Names of the state fields that decide how an episode goes on. Of plans that agree in them only the
@@ -50,27 +56,16 @@ def beam_search(
             environment that cannot be copied.
         UnsupportedSpaceError: Actions are not Discrete.
     """
-    space = env.single_action_space
-    if not isinstance(space, spaces.Discrete):
-        raise UnsupportedSpaceError(f"beam search takes Discrete actions, but the action space is {space}")
-    base = env.unwrapped
-    if not hasattr(base, "get_state") or not hasattr(base, "set_state"):
-        raise EnvzooError(f"beam search needs an environment with get_state and set_state, which {base} has not")
+    possible = check_start("beam search", env, state, signature)
     if width < 1 or horizon < 1:
         raise EnvzooError(f"beam search needs a width and a horizon of at least 1, got {width} and {horizon}")
-    sizes = {len(array) for array in state.values()}
-    if sizes != {1}:
-        raise EnvzooError(f"beam search starts from the state of one episode, got {' and '.join(map(str, sizes))}")
-    for name in signature:
-        if name not in state:
-            raise EnvzooError(f"the state has no field {name!r} for the signature; expected some of {', '.join(state)}")
     frontier = {name: np.asarray(array) for name, array in state.items()}
     values, plans = np.zeros(1), np.zeros((1, 0), np.int64)
     best = Plan(np.zeros(0, np.int64), -np.inf)
     for step in range(horizon):
-        parent = np.repeat(np.arange(len(values)), int(space.n))
-        actions = np.tile(np.arange(space.start, space.start + space.n), len(values))
-        rewards, done, after = _advance(env, frontier, parent, actions)
+        parent = np.repeat(np.arange(len(values)), len(possible))
+        actions = np.tile(possible, len(values))
+        rewards, done, after = advance(env, frontier, parent, actions)
         values = values[parent] + rewards
         plans = np.concatenate([plans[parent], actions[:, None]], axis=1)
         # The last step ends every plan.
@@ -87,22 +82,46 @@ def beam_search(
     return best
 
 
-def _advance(
-    env: VectorEnv, frontier: dict[str, np.ndarray], parent: np.ndarray, actions: np.ndarray
+def check_start(
+    planner: str, env: VectorEnv | gym.Env, state: Mapping[str, np.ndarray], signature: Sequence[str]
+) -> np.ndarray:
+    """The actions that a planner called `planner` can choose from in `env`, int64 (A,).
+
+    Raises:
+        EnvzooError: `env` cannot be copied, `state` is not that of one episode or lacks a field of `signature`.
+        UnsupportedSpaceError: Actions are not Discrete.
+    """
+    space = env.action_space if isinstance(env, gym.Env) else env.single_action_space
+    if not isinstance(space, spaces.Discrete):
+        raise UnsupportedSpaceError(f"{planner} takes Discrete actions, but the action space is {space}")
+    if capturable(env) is None:
+        raise EnvzooError(f"{planner} needs an environment with get_state and set_state, which {env.unwrapped} has not")
+    sizes = {len(array) for array in state.values()}
+    if sizes != {1}:
+        raise EnvzooError(f"{planner} starts from the state of one episode, got {' and '.join(map(str, sizes))}")
+    for name in signature:
+        if name not in state:
+            raise EnvzooError(f"the state has no field {name!r} for the signature; expected some of {', '.join(state)}")
+    return np.arange(space.start, space.start + space.n)
+
+
+def advance(
+    env: VectorEnv | gym.Env, frontier: Mapping[str, np.ndarray], parent: np.ndarray, actions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Step copy `parent[i]` of the frontier with `actions[i]`: rewards (C,), done (C,) and the states after."""
-    count, slots, base = len(parent), env.num_envs, env.unwrapped
+    single, base = isinstance(env, gym.Env), capturable(env)
+    count, slots = len(parent), 1 if single else env.num_envs
     rewards, done, pieces = np.empty(count), np.empty(count, bool), []
     for first in range(0, count, slots):
         # Slots that are left over in the last round repeat its first plan.
         index = first + np.arange(slots)
         index = np.where(index < count, index, first)
         base.set_state({name: array[parent[index]] for name, array in frontier.items()})
-        _, reward, terminated, truncated, _ = env.step(actions[index])
+        _, reward, terminated, truncated, _ = env.step(actions[first] if single else actions[index])
         used = min(slots, count - first)
-        rewards[first : first + used] = reward[:used]
-        done[first : first + used] = (terminated | truncated)[:used]
-        pieces.append(base.get_state(np.arange(used)))
+        rewards[first : first + used] = np.atleast_1d(reward)[:used]
+        done[first : first + used] = np.atleast_1d(terminated | truncated)[:used]
+        pieces.append(base.get_state() if single else base.get_state(np.arange(used)))
     return rewards, done, {name: np.concatenate([piece[name] for piece in pieces]) for name in frontier}
 
 
