@@ -72,6 +72,7 @@ def test_vector_face_equals_single_face_and_goes_on_from_a_captured_state(name, 
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")
 def test_gymnasium_accepts_them(name):
     check_env(getattr(wrappers, name)(gym.make(GRID, **KWARGS).unwrapped, **CASES[name]), skip_render_check=True)
 

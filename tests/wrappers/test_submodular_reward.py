@@ -6,8 +6,9 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-import envzoo  # noqa: F401
-from envzoo.coverage.set_functions import Coverage, CustomSetFunction, LogDeterminant
+from envzoo import agents
+from envzoo.agents.evaluation import evaluate
+from envzoo.coverage.set_functions import Coverage, CustomSetFunction, LogDeterminant, WeightedCoverage
 from envzoo.errors import EnvzooError, UnknownNameError, UnsupportedSpaceError
 from envzoo.wrappers import GridDiscretiser, SubmodularReward, TimeInObservation, VectorSubmodularReward, capturable
 
@@ -234,3 +235,17 @@ def test_refusals():
         env.set_state(state)
     with pytest.raises(EnvzooError, match="expected bool of shape"):
         env.set_state(state | {"SubmodularReward/covered": np.zeros((1, 3), bool)})
+
+
+def test_agents_learn_behind_the_wrappers():
+    function = WeightedCoverage.on_grid(4, 4, np.eye(4), radius=0)
+    inner = gym.make_vec(GRID, num_envs=32, autoreset_mode="SameStep", rows=4, columns=4, horizon=6)
+    env = VectorSubmodularReward(inner, function, 0)
+    agent = agents.make("SubPO", env, seed=0)
+    before = evaluate(agent, env, episodes=64, deterministic=False).returns
+    agent.learn(32 * 6 * 60)
+    after = evaluate(agent, env, episodes=64, deterministic=False).returns
+    assert after.max() <= 3  # the diagonal less the start
+    assert after.mean() >= before.mean() + 0.5
+    modular = agents.make("ModPO", env, seed=0)
+    assert set(np.unique(modular.collect().reward)) <= {0.0, 1.0}
