@@ -90,7 +90,7 @@ _TABLE = (
         "GreedyMarginal",
         "envzoo.agents.coverage.greedy_marginal:GreedyMarginal",
         "coverage",
-        "Planner that looks one step ahead in copies of the environment and takes the largest reward.",
+        "Planner that tries every action, takes it back, and keeps the one with the largest reward.",
         actions=("discrete",),
         paper=SUBMODULAR_RL,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from envzoo.agents.agent import Agent
@@ -13,6 +14,7 @@ from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.wrappers.tracking import capturable
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class GreedyMarginalConfig:
 
 
 class GreedyMarginal(Agent):
-    """Takes the action whose next reward is the largest, found by trying every action in copies of the environment.
+    """Takes the action whose next reward is the largest, found by trying every action and taking it back.
 
     In a submodular environment the next reward is the marginal gain, so this is the greedy rule whose one-step choices
     are near-optimal for set selection, but which a path can trap (the guarantee does not carry over to paths). There is
     nothing to learn. The environment it acts in is the one given to `set_env` (evaluation does that), and must be able
-    to capture its state.
+    to capture its state; between calls of `predict` it is as if it had not been touched.
     """
 
     Config = GreedyMarginalConfig
@@ -43,24 +45,21 @@ class GreedyMarginal(Agent):
         self.codec = ObservationCodec(source.observation_space)
         self.actions = ActionCodec(source.action_space, self.spec.name, self.spec.actions)
         self._env: Any = None
-        self._copies: Any = None
         if source.given is not None:
             self.set_env(source.given)
 
     def set_env(self, env: Any) -> None:
-        """Look ahead in this environment (single or vector) from now on.
+        """Look ahead in this environment (single or vector, also behind the wrappers of envzoo) from now on.
 
         Raises:
             UnsupportedSpaceError: It cannot capture its state.
         """
-        inner = env.unwrapped
-        if not hasattr(inner, "get_state") or not hasattr(inner, "set_state"):
+        self._env = capturable(env)
+        if self._env is None:
             raise UnsupportedSpaceError(
-                f"{self.spec.name} looks ahead in copies of the environment, but {inner} cannot capture its state; "
+                f"{self.spec.name} tries actions and takes them back, but {env.unwrapped} cannot capture its state; "
                 "it works on environments that have get_state and set_state, as all of envzoo's do"
             )
-        self._env = inner
-        self._copies = None
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
@@ -74,13 +73,13 @@ class GreedyMarginal(Agent):
             raise EnvzooError(f"{self.spec.name} needs to see the environment it acts in; call set_env(env) first")
         batched = self.codec.is_batched(observation)
         count = len(self.codec.pack(observation)) if batched else 1
-        captured = self._env.get_state()
-        if len(next(iter(captured.values()))) != count:
+        running = getattr(self._env, "num_envs", 1)
+        if running != count:
             raise EnvzooError(
-                f"{self.spec.name} was given {count} observations, but its environment runs "
-                f"{len(next(iter(captured.values())))} episodes; call set_env with the environment acted in"
+                f"{self.spec.name} was given {count} observations, but its environment runs {running} episodes; "
+                "call set_env with the environment acted in"
             )
-        rewards = self._look_ahead(captured, count)
+        rewards = self._look_ahead(count)
         if self.config.ties == "random":
             noise = self.streams.numpy("predict").random(rewards.shape)
             best = np.isclose(rewards, rewards.max(axis=0))
@@ -90,14 +89,13 @@ class GreedyMarginal(Agent):
         action = self.actions.to_environment(action)
         return (action if batched else action[0]), state
 
-    def _look_ahead(self, captured: dict[str, np.ndarray], count: int) -> np.ndarray:
+    def _look_ahead(self, count: int) -> np.ndarray:
         """Reward of each action in each episode, (A, count)."""
-        if self._copies is None or self._copies.num_envs != count:
-            self._copies = self.source.evaluation_env(count)
-            self._copies.reset(seed=0)
+        env, captured = self._env, self._env.get_state()
+        single = isinstance(env, gym.Env)
         rewards = np.empty((self.actions.n, count))
         for action in range(self.actions.n):
-            self._copies.unwrapped.set_state(captured)
-            actions = self.actions.to_environment(np.full(count, action))
-            rewards[action] = self._copies.step(actions)[1]
+            chosen = self.actions.to_environment(np.full(count, action))
+            rewards[action] = env.step(chosen[0] if single else chosen)[1]
+            env.set_state(captured)
         return rewards

@@ -44,6 +44,17 @@ def step_info(infos: dict[str, Any], key: str, done: np.ndarray) -> np.ndarray |
     return np.where(mask, final[key], value)
 
 
+def captures_all(env: VectorEnv) -> bool:
+    """Whether `get_state` of an environment holds all that decides how it goes on: every wrapper must take part."""
+    while True:
+        # The class is asked, because Gymnasium's wrappers pass attribute look-ups on to what they wrap.
+        if not (hasattr(type(env), "get_state") and hasattr(type(env), "set_state")):
+            return False
+        if env is env.unwrapped:
+            return True
+        env = env.env
+
+
 class Experience:
     """Steps a vector environment for a loop, whichever way it resets finished episodes.
 
@@ -74,7 +85,7 @@ class Experience:
         self.mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if self.mode == AutoresetMode.DISABLED:
             raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
-        self.capturable = hasattr(env.unwrapped, "get_state") and hasattr(env.unwrapped, "set_state")
+        self.capturable = captures_all(env)
         self.seed = seed
         self.resets = 0  # resumes that had to start new episodes
         self.notices = notices if notices is not None else []
@@ -156,7 +167,7 @@ class Experience:
     def state_dict(self) -> dict[str, Any]:
         """Positions of the running episodes, with the environment's own state where it can be captured."""
         return {
-            "env": self.env.unwrapped.get_state() if self.capturable else None,
+            "env": self.env.get_state() if self.capturable else None,
             "observation": self.observation,
             "start": self.start,
             "resetting": self._resetting,
@@ -170,7 +181,7 @@ class Experience:
         """Go on where `state_dict` stood; from an episode boundary, with a notice, where that is not possible."""
         self.resets = state["resets"]
         if state["env"] is not None and self.capturable and len(state["start"]) == self.num_envs:
-            self.env.unwrapped.set_state(state["env"])
+            self.env.set_state(state["env"])
             names = ("observation", "start", "resetting", "returns", "lengths")
             mine = (self.observation, self.start, self._resetting, self._returns, self._lengths)
             for name, array in zip(names, mine, strict=True):

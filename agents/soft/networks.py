@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,19 +88,40 @@ class CategoricalActor(nn.Module):
 
 
 class ScalarEnsemble(EnsembleMLP):
-    """An `EnsembleMLP` with one output per member, whose narrow last layer is a product and a sum.
+    """An `EnsembleMLP` with one output per member, laid out for speed.
 
-    A matrix product with a single column costs the CPU about as much as a whole hidden layer.
+    The narrow last layer is a product and a sum, since a matrix product with a single column costs the CPU about as
+    much as a whole hidden layer. On the CPU wide members run one after the other, because the activations of one fit
+    into its cache and those of all do not; elsewhere one batched product is faster than several.
     """
+
+    WIDE = 128
+
+    def __init__(self, *arguments: Any, **settings: Any):
+        super().__init__(*arguments, **settings)
+        if self.activation is torch.relu:
+            self.activation = torch.relu_  # in place: its input is a fresh product that no gradient needs
 
     def forward(self, x: Tensor) -> Tensor:
         """Evaluate every member: (N, inputs) -> (members, N)."""
+        if x.is_cuda or max(weight.shape[-1] for weight in self.weights) < self.WIDE:
+            return self._batched(x)
+        layers = [zip(w.unbind(0), b.unbind(0), strict=True) for w, b in zip(self.weights, self.biases, strict=True)]
+        return torch.stack([self._member(x, parameters) for parameters in zip(*layers, strict=True)])
+
+    def _batched(self, x: Tensor) -> Tensor:
         x = x.expand(self.members, *x.shape)
         *hidden, head = zip(self.weights, self.biases, strict=True)
         for weight, bias in hidden:
             x = self.activation(torch.bmm(x, weight).add_(bias))
         weight, bias = head
         return (x * weight.mT).sum(dim=-1).add_(bias[..., 0])
+
+    def _member(self, x: Tensor, parameters: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        *hidden, (weight, bias) = parameters
+        for w, b in hidden:
+            x = self.activation(torch.addmm(b, x, w))
+        return torch.addmm(bias, x, weight)[:, 0]
 
 
 class TwinQ(nn.Module):

@@ -114,6 +114,7 @@ class EntropyBandit(Definition):
             raise EnvzooError(f"rewards are {rewards!r}; expected a sequence of at least one finite number")
         self.parameters = ArmParameters(values)
         self.state = ArmState(arm=np.int64)
+        self.limits = {"arm": (-1, values.size - 1)}
         self.observation_space = spaces.Discrete(1)
         self.action_space = spaces.Discrete(values.size)
         self.kernels = Kernels(reset, step, observe)

@@ -165,6 +165,7 @@ class PointMultiGoal(Definition):
                 raise EnvzooError(f"{name} is {value!r}; expected a number of at least 0")
         self.parameters = Parameters(float(actuation_cost), float(goal_reward), float(goal_radius), GOALS.copy())
         self.state = State(position=(np.float64, (2,)), moves=np.int64, trace=(np.float32, (TRACE, 2)))
+        self.limits = {"moves": (0, np.iinfo(np.int64).max // 2)}
         self.infos = Infos(goal=np.int64, distance=np.float64)
         self.observation_space = spaces.Box(-EDGE, EDGE, (2,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)

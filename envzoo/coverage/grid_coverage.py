@@ -161,6 +161,7 @@ class GridCoverage(GridWorld):
         table, sizes = disc_table(self.rows, self.columns, disc, radius)
         moves, self._most_fresh = move_table(self.rows, self.columns, table)
         self.parameters = Parameters(self._walk(start, stochasticity), table, sizes, moves)
+        self.limits = {**self.limits, "coverage": (0, self.cells)}
         self.state = State(
             position=(np.int64, (2,)),
             coverage=np.int64,

@@ -160,6 +160,9 @@ class GridWorld(Definition):
         self.walls = walls
         self.action_space = spaces.Discrete(len(MOVES))
         self.infos = Infos(modular_reward=np.float64, coverage=np.float64)
+        last = self.cells - 1
+        self.limits = {"position": ((0, 0), (last, self.horizon)), "path": (-1, last)}
+        self.running_limits = {"position": ((0, 0), (last, self.horizon - 1))}
 
     def _walk(self, start: str | int | tuple[int, int], stochasticity: float) -> Walk:
         """The parameters of the walk."""

@@ -253,6 +253,7 @@ class ItemCollection(GridWorld):
             items=(np.int8, (self.cells,)),
             needed=(np.int64, (len(caps),)),
         )
+        self.limits = {**self.limits, "items": (NO_ITEM, len(caps) - 1), "needed": (0, caps)}
         self.observation_type, observe = _OBSERVATIONS[bool(coverage_mask), bool(items_visible)]
         self.observation_space = self._spaces(
             covered=spaces.MultiBinary([self.rows, self.columns]) if coverage_mask else None,

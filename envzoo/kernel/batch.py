@@ -222,10 +222,27 @@ class Batch:
                 f"the state holds {' and '.join(map(str, sorted(lengths)))} episodes; expected {len(rows)}, or 1 to be "
                 "copied into all"
             )
+        self._check_limits(state)
         for name, array in fields.items():
             array[rows] = state[name]
         # Restoring every episode is as good as a reset; restoring some leaves the others as they were.
         self.started = self.started or len(np.unique(rows)) == self.num_envs
+
+    def _check_limits(self, state: Mapping[str, np.ndarray]) -> None:
+        """Refuse values that would lead a kernel outside its arrays."""
+        definition = self.definition
+        running = ~np.asarray(state["needs_reset"])
+        for limits, where in ((definition.limits, slice(None)), (definition.running_limits, running)):
+            for name, (low, high) in limits.items():
+                # A state of one episode may stand beside flags of several, and the other way round.
+                values, _ = np.broadcast_arrays(state[name], running.reshape(-1, *[1] * (np.ndim(state[name]) - 1)))
+                if not ((values[where] >= low) & (values[where] <= high)).all():
+                    raise EnvzooError(
+                        f"field {name!r} of the state has values outside the environment; expected "
+                        f"{_short(low)} to {_short(high)}"
+                    )
+        if (np.asarray(state["elapsed"]) < 0).any():
+            raise EnvzooError("field 'elapsed' of the state is negative; expected a number of steps")
 
     def _fields(self) -> dict[str, np.ndarray]:
         own = {} if not self.state else self.state._asdict()
@@ -246,6 +263,10 @@ class Batch:
                 f"indices {indices!r} are not usable; expected episode numbers from 0 to {self.num_envs - 1}"
             )
         return rows
+
+
+def _short(limit: Any) -> str:
+    return " ".join(str(np.asarray(limit)).split())
 
 
 def _dict_layout(definition: Definition) -> tuple:

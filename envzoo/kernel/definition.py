@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -51,6 +52,10 @@ class Definition:
         infos: Layout of what `info` holds after every reset and step; scalars must be float64, int64 or bool, so that
             the single face can give them as plain Python numbers. `()` when there are none.
         observation_type: For a Dict space, the NamedTuple class whose fields are the Dict's keys.
+        limits: For state fields, the least and the largest value (numbers, or arrays of the field's shape). A restored
+            state outside them is refused: the kernels index arrays without checks, and a state may come out of a
+            stranger's file, so every field that reaches an index needs its limits.
+        running_limits: Narrower limits for episodes that have not ended, which the step kernel will touch.
         option_names: Names that `reset(options=...)` understands.
         render_fps: Frames per second at which an episode looks right.
     """
@@ -62,6 +67,8 @@ class Definition:
     state: tuple
     infos: tuple = ()
     observation_type: type | None = None
+    limits: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
+    running_limits: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
     option_names: tuple[str, ...] = ()
     render_fps: int = 5
 

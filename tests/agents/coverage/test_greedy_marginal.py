@@ -52,3 +52,15 @@ def test_clear_refusals():
         agents.make("GreedyMarginal", gym.make("CartPole-v1"))
     with pytest.raises(EnvzooError, match="'random' or 'first'"):
         agents.make("GreedyMarginal", "envzoo/GridCoverage-v0", ties="frist")
+
+
+def test_looks_through_a_wrapper_that_pays_other_rewards():
+    from envzoo.coverage.set_functions import WeightedCoverage
+    from envzoo.wrappers import SubmodularReward
+
+    weights = np.array([0.0, 0.0, 5.0, 1.0])
+    inner = gym.make("envzoo/GridCoverage-v0", rows=2, columns=2, radius=0, horizon=2)
+    env = SubmodularReward(inner, WeightedCoverage.on_grid(2, 2, weights, radius=0), key=0)
+    observation, _ = env.reset(seed=0)
+    action, _ = agents.make("GreedyMarginal", env).predict(observation)
+    assert action == 2  # down, to the cell of weight 5
