@@ -63,6 +63,8 @@ _PLANNING = "envzoo.coverage.informative_path_planning:InformativePathPlanning"
 _BIODIVERSITY = "envzoo.coverage.biodiversity:Biodiversity"
 _ITEMS = "envzoo.coverage.item_collection:ItemCollection"
 _DESIGN = "envzoo.coverage.bayesian_experiment_design:BayesianExperimentDesign"
+_POINT = "envzoo.coverage.point_coverage:PointCoverage"
+_RACETRACK = "envzoo.coverage.racetrack_coverage:RacetrackCoverage"
 _WEIGHTED_PAPER = {**_GRID_PAPER, "horizon": 39, "disc": "paper"}
 _FIELD_PAPER = {**_WEIGHTED_PAPER, "spacing": 0.1, "field_seed": 0}
 _GOALS = "envzoo.control.point_multi_goal:PointMultiGoal"
@@ -101,6 +103,10 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
     _kernel("envzoo/BayesianExperimentDesign-Paper-v0", _DESIGN, "coverage",
             "the paper's 30x30 experiment design task", paper="09",
             kwargs={"rows": 30, "columns": 30, "horizon": 39, "start": 34, "spacing": 0.1}),
+    _kernel("envzoo/PointCoverage-v0", _POINT, "coverage",
+            "a point with inertia covers the plane with a disc", paper="09"),
+    _kernel("envzoo/RacetrackCoverage-v0", _RACETRACK, "coverage",
+            "a small car is rewarded for track that it has not passed before", paper="09"),
     _kernel("envzoo/PointMultiGoal-v0", _GOALS, "control",
             "a point in the plane with four equally good goals", paper="19", max_episode_steps=30),
     _kernel("envzoo/PointMultiGoal-Paper-v0", _GOALS, "control",

@@ -25,7 +25,13 @@ GRIDS = {
     "items-fixed": ("ItemCollection", {"start": "random", "placement_seed": 1, "coverage_mask": True}),
     "design": ("BayesianExperimentDesign", {**_SMALL, "coverage_mask": True}),
 }
-CASES = {**GRIDS}
+CASES = {
+    **GRIDS,
+    "point": ("PointCoverage", {"horizon": 8, "cells": 20, "noise": 0.2, "start": "random"}),
+    "point-mask": ("PointCoverage", {"horizon": 8, "cells": 20, "radius": 2.0, "coverage_mask": True}),
+    "track": ("RacetrackCoverage", {"horizon": 8, "noise": 0.2, "start": "random"}),
+    "track-mask": ("RacetrackCoverage", {"horizon": 8, "coverage_mask": True}),
+}
 
 each_case = pytest.mark.parametrize("case", CASES)
 each_grid = pytest.mark.parametrize("case", GRIDS)
