@@ -51,7 +51,7 @@ class State(NamedTuple):
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,), the cells visited
     path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
-    factor: Any  # float64 (horizon + 1, horizon + 1), the Cholesky factor of the path's covariance
+    factor: Any  # float64 (horizon + 1, horizon + 1), the path's Cholesky factor, transposed
 
 
 @njit(cache=True)
@@ -62,14 +62,19 @@ def measure(parameters, state, i, cell, known):
     cell with the path, by forward substitution: known^2 / 2 multiplications. What is left of the cell's variance,
     k(cell, cell) + JITTER - |w|^2, is the square of the new diagonal element, and half its logarithm the gain.
     """
+    # L is kept transposed, so that the inner loop runs along a row of memory; what is left of k stands in the part
+    # below the diagonal, which is free.
     factor, covariance = state.factor[i], parameters.covariance[cell]
+    rest = factor[known]
     left = covariance[cell] + JITTER
     for j in range(known):
-        entry = covariance[state.path[i, j]]
-        for k in range(j):
-            entry -= factor[j, k] * factor[known, k]
-        entry /= factor[j, j]
-        factor[known, j] = entry
+        rest[j] = covariance[state.path[i, j]]
+    for j in range(known):
+        row = factor[j]
+        entry = rest[j] / row[j]
+        for k in range(j + 1, known):
+            rest[k] -= entry * row[k]
+        row[known] = entry
         left -= entry * entry
     left = max(left, JITTER)  # the exact value is never below it
     factor[known, known] = math.sqrt(left)
