@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from envzoo.agents.losses.distributions import sample_categorical, sample_squash
 from envzoo.agents.networks.encoders import make_encoder
 from envzoo.agents.networks.layers import EnsembleMLP, linear
 from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 
 LOG_STD_RANGE = (-20.0, 2.0)
 
@@ -87,43 +87,6 @@ class CategoricalActor(nn.Module):
         return log_probs.argmax(dim=-1) if deterministic else sample_categorical(log_probs, generator)
 
 
-class ScalarEnsemble(EnsembleMLP):
-    """An `EnsembleMLP` with one output per member, laid out for speed.
-
-    The narrow last layer is a product and a sum, since a matrix product with a single column costs the CPU about as
-    much as a whole hidden layer. On the CPU wide members run one after the other, because the activations of one fit
-    into its cache and those of all do not; elsewhere one batched product is faster than several.
-    """
-
-    WIDE = 128
-
-    def __init__(self, *arguments: Any, **settings: Any):
-        super().__init__(*arguments, **settings)
-        if self.activation is torch.relu:
-            self.activation = torch.relu_  # in place: its input is a fresh product that no gradient needs
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Evaluate every member: (N, inputs) -> (members, N)."""
-        if x.is_cuda or max(weight.shape[-1] for weight in self.weights) < self.WIDE:
-            return self._batched(x)
-        layers = [zip(w.unbind(0), b.unbind(0), strict=True) for w, b in zip(self.weights, self.biases, strict=True)]
-        return torch.stack([self._member(x, parameters) for parameters in zip(*layers, strict=True)])
-
-    def _batched(self, x: Tensor) -> Tensor:
-        x = x.expand(self.members, *x.shape)
-        *hidden, head = zip(self.weights, self.biases, strict=True)
-        for weight, bias in hidden:
-            x = self.activation(torch.bmm(x, weight).add_(bias))
-        weight, bias = head
-        return (x * weight.mT).sum(dim=-1).add_(bias[..., 0])
-
-    def _member(self, x: Tensor, parameters: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        *hidden, (weight, bias) = parameters
-        for w, b in hidden:
-            x = self.activation(torch.addmm(b, x, w))
-        return torch.addmm(bias, x, weight)[:, 0]
-
-
 class TwinQ(nn.Module):
     """Two independent critics evaluated as one batched network, Q(s, a) or all of Q(s, .).
 
@@ -159,7 +122,7 @@ class TwinQ(nn.Module):
         self.encoder = make_encoder(encoder, codec, hidden[:1], activation, generator) if images else None
         inputs = (self.encoder.out_dim if images else codec.vector_dim) + action_dim
         if action_dim:
-            self.net: nn.Module = ScalarEnsemble(self.MEMBERS, inputs, hidden, 1, activation, generator)
+            self.net: nn.Module = ScalarEnsemble(self.MEMBERS, inputs, hidden, activation, generator)
         else:
             self.net = EnsembleMLP(self.MEMBERS, inputs, hidden, outputs, activation, generator)
 
@@ -173,6 +136,4 @@ class TwinQ(nn.Module):
 
     def evaluate(self, features: Tensor, action: Tensor | None = None) -> Tensor:
         """Like `forward`, from what `encode` gave."""
-        if action is None:
-            return self.net(features)
-        return self.net(torch.cat([features, action], dim=-1))
+        return self.net(features if action is None else torch.cat([features, action], dim=-1))

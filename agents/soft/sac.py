@@ -125,7 +125,8 @@ class SAC(OffPolicyAgent):
         action, log_prob = self.actor.sample(batch.observation, noise)
         with torch.no_grad():  # the actor shapes no part of the critics, their encoder included
             features = self.critics.encode(batch.observation)
-        actor_loss = soft.actor_loss(self.critics.evaluate(features, action), log_prob, alpha, c.actor_q)  # equation 9
+        q_of_actor = self.critics.evaluate(features, action)
+        actor_loss = soft.actor_loss(q_of_actor, log_prob, alpha, c.actor_q)  # equation 9
         self.actor_optimizer.step(actor_loss)
 
         entropy = -log_prob.detach().mean()

@@ -8,6 +8,8 @@ import torch
 import envzoo.agents
 from envzoo.agents.evaluation import evaluate
 from envzoo.agents.loops.replay import Batch
+from envzoo.agents.networks.layers import EnsembleMLP
+from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 SMALL = {"hidden": (16, 16), "batch_size": 32, "learning_starts": 50, "device": "cpu"}
@@ -85,11 +87,18 @@ def test_the_twins_are_two_networks():
     assert not torch.allclose(q[0], q[1])
 
 
-def test_scalar_ensemble_agrees_with_the_general_one():
-    agent = make()
-    x = torch.randn(5, 4)
-    general = type(agent.critics.net).__mro__[1].forward(agent.critics.net, x)
-    torch.testing.assert_close(agent.critics.net(x), general.squeeze(-1), rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("width", [8, ScalarEnsemble.WIDE])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_scalar_ensemble_agrees_with_the_general_one(width, depth, activation):
+    net = ScalarEnsemble(3, 4, (width,) * depth, activation, torch.Generator().manual_seed(0)).double()
+    x = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
+    variables = [x, *net.parameters()]
+    results = []
+    for forward in (net.forward, lambda x: EnsembleMLP.forward(net, x).squeeze(-1)):
+        q = forward(x)
+        results.append([q, *torch.autograd.grad(q.sin().sum(), variables)])
+    torch.testing.assert_close(*results)
 
 
 @pytest.mark.parametrize("terminated", [0.0, 1.0])
