@@ -29,6 +29,7 @@ class EnvironmentSpec:
         paper: Number of the paper it comes from ("09"), or None.
         kwargs: Arguments that this id fixes.
         max_episode_steps: Time limit in steps, or None.
+        extra: The extra that it needs (`pip install 'envzoo[extra]'`), or None.
     """
 
     id: str
@@ -39,6 +40,7 @@ class EnvironmentSpec:
     paper: str | None = None
     kwargs: Mapping[str, Any] = field(default_factory=lambda: NO_KWARGS)
     max_episode_steps: int | None = None
+    extra: str | None = None
 
     def manual(self) -> str:
         """The environment's manual, Markdown: the docstring of its definition, or else of its class.
@@ -107,6 +109,8 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
             "a point with inertia covers the plane with a disc", paper="09"),
     _kernel("envzoo/RacetrackCoverage-v0", _RACETRACK, "coverage",
             "a small car is rewarded for track that it has not passed before", paper="09"),
+    EnvironmentSpec("envzoo/AntCoverage-v0", "envzoo.coverage.ant_coverage:AntCoverage", None, "coverage",
+                    "MuJoCo's ant covers the plane", paper="09", max_episode_steps=400, extra="mujoco"),
     _kernel("envzoo/PointMultiGoal-v0", _GOALS, "control",
             "a point in the plane with four equally good goals", paper="19", max_episode_steps=30),
     _kernel("envzoo/PointMultiGoal-Paper-v0", _GOALS, "control",

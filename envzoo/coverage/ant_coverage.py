@@ -1,0 +1,178 @@
+"""AntCoverage: MuJoCo's ant covers the plane (submodular reinforcement learning, paper 09)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from envzoo.errors import EnvzooError, MissingExtraError, ResetNeededError, unknown
+from envzoo.kernel import drawing as art
+
+EDGE = 20.0  # the plane reaches from -EDGE to EDGE
+CELLS = 100  # along each side
+BLOCK = 5  # cells marked along each side, from the ant's own onwards
+SCALE = 0.1  # reward of a cell
+STATES = 29  # x, y and the 27 numbers of Ant-v5 without contact forces
+
+
+def make_body(**arguments: Any) -> gym.Env:
+    """Gymnasium's Ant-v5 with x and y in the observation.
+
+    Raises:
+        MissingExtraError: When MuJoCo is not installed.
+    """
+    try:
+        import mujoco  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("AntCoverage needs MuJoCo; install it with `pip install 'envzoo[mujoco]'`") from error
+    return gym.make(
+        "Ant-v5",
+        max_episode_steps=-1,
+        exclude_current_positions_from_observation=False,
+        include_cfrc_ext_in_observation=False,
+        **arguments,
+    )
+
+
+class AntCoverage(gym.Env):
+    """MuJoCo's ant walks a plane and is rewarded for the ground that it covers for the first time.
+
+    ## Description
+    The plane from -20 to 20 in both directions is cut into 100x100 cells of 0.4. At every step the ant marks the block
+    of 5x5 cells that begins with its own cell (cut off at the border). The value of a path is a tenth of the number of
+    marked cells, F(path): a monotone submodular set function, so that walking to and fro earns nothing. Ant-v5's own
+    rewards are left out. The ant task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement
+    Learning", ICLR 2024, arXiv 2307.13372), which stood on Ant-v4. It needs the extra `mujoco`.
+
+    ## Action space
+    `Box(-1, 1, (8,), float32)`: the torques of Ant-v5's eight joints.
+
+    ## Observation space
+    `Box` (29,) float64: position x, y and the other 27 numbers that Ant-v5 shows without contact forces. With
+    `coverage_mask=True` a `Dict` of `motion` (that vector) and `covered`, `MultiBinary([100, 100])`, rows along y:
+    without the mask, or a memory, the future gains are hidden from the agent.
+
+    ## Reward
+    A tenth of the number of newly marked cells. The block of the start is not part of the return.
+
+    ## Info
+    After every reset and step: `coverage`, F of the path so far; `modular_reward`, a tenth of the number of cells of
+    the new block, marked before or not (0 after a reset), the additive reward of the ModPO baseline.
+
+    ## Start of an episode
+    As in Ant-v5, close to the centre, with its random positions of the joints.
+
+    ## End of an episode
+    Terminates when |x| or |y| exceeds 20, and if `terminate_when_unhealthy` also as Ant-v5 does. The registered id
+    truncates after 400 steps.
+
+    ## Arguments
+    - `coverage_mask` (False): whether the observation shows what has been marked.
+    - `terminate_when_unhealthy` (False): whether an ant that jumps too high or lies too low ends the episode.
+    - `render_mode` (None): "rgb_array" (the plane from above) or "ansi".
+
+    ## Registered ids
+    - `envzoo/AntCoverage-v0`: the defaults above.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 20}
+
+    def __init__(
+        self,
+        *,
+        coverage_mask: bool = False,
+        terminate_when_unhealthy: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self._body = make_body(terminate_when_unhealthy=terminate_when_unhealthy)
+        motion = self._body.observation_space
+        if motion.shape != (STATES,):
+            raise EnvzooError(
+                f"the installed Ant-v5 shows {motion.shape} numbers; expected {STATES}, x and y the first of them"
+            )
+        self._masked = bool(coverage_mask)
+        self.action_space = self._body.action_space
+        self.observation_space = motion
+        if coverage_mask:
+            mask = spaces.MultiBinary([CELLS, CELLS])
+            self.observation_space = spaces.Dict({"motion": motion, "covered": mask})
+        self._covered = np.zeros((CELLS, CELLS), np.bool_)
+        self._path: list[tuple[float, float]] = []
+
+    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; `options` are Ant-v5's."""
+        super().reset(seed=seed)
+        motion, _ = self._body.reset(seed=seed, options=dict(options) if options else None)
+        self._covered[:] = False
+        self._path = []
+        self._mark(motion)
+        return self._observation(motion), self._info(0)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One step.
+
+        Raises:
+            ResetNeededError: Before the first reset.
+        """
+        if not self._path:
+            raise ResetNeededError("step was called before the first reset; call reset first")
+        motion, _, fallen, _, _ = self._body.step(action)
+        fresh, block = self._mark(motion)
+        outside = bool(np.abs(motion[:2]).max() > EDGE)
+        return self._observation(motion), SCALE * fresh, bool(fallen) or outside, False, self._info(block)
+
+    def render(self) -> np.ndarray | str | None:
+        """The plane from above with marked cells, path and ant, uint8 (320, 320, 3), or one line of text.
+
+        Raises:
+            ResetNeededError: Before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make")
+            return None
+        if not self._path:
+            raise ResetNeededError("render was called before the first reset; call reset first")
+        marked = int(self._covered.sum())
+        if self.render_mode == "ansi":
+            x, y = self._path[-1]
+            return f"move {len(self._path) - 1}, position ({x:+.2f}, {y:+.2f}), covered {marked} of {CELLS**2} cells"
+        pixels = 320
+        scale, size = pixels / (2 * EDGE), pixels / CELLS
+        canvas = art.Canvas(pixels, pixels)
+        for row, column in np.argwhere(self._covered).tolist():
+            x, y = column * size, pixels - (row + 1) * size
+            canvas.rectangle(x, y, x + size, y + size, art.PALE_BLUE)
+        path = [((x + EDGE) * scale, (EDGE - y) * scale) for x, y in self._path]
+        canvas.line(path, art.BLUE, 2)
+        canvas.circle(*path[0], 5, art.BLUE, 1.5)
+        canvas.disc(*path[-1], 6, art.ORANGE)
+        return canvas.image()
+
+    def close(self) -> None:
+        """Free the simulator."""
+        self._body.close()
+
+    # ------------------------------------------------------------- internals
+
+    def _mark(self, motion: np.ndarray) -> tuple[int, int]:
+        """Mark the block of the ant's place; returns the number of cells newly marked, and of all in the block."""
+        x, y = float(motion[0]), float(motion[1])
+        self._path.append((x, y))
+        column, row = (int(np.floor((value + EDGE) / (2 * EDGE / CELLS))) for value in (x, y))
+        block = self._covered[max(row, 0) : max(row + BLOCK, 0), max(column, 0) : max(column + BLOCK, 0)]
+        fresh = int(block.size - block.sum())
+        block[:] = True
+        return fresh, block.size
+
+    def _observation(self, motion: np.ndarray) -> Any:
+        return {"motion": motion, "covered": self._covered.astype(np.int8)} if self._masked else motion
+
+    def _info(self, block: int) -> dict[str, Any]:
+        return {"coverage": SCALE * float(self._covered.sum()), "modular_reward": SCALE * block}
