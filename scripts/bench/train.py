@@ -1,0 +1,187 @@
+"""Training speed of PPO and SAC against Stable-Baselines3, with the same hyperparameters on one thread."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+import envzoo.agents
+from envzoo.scripts.bench.report import Row, measure
+
+DESCRIPTION = "training speed of PPO and SAC on one thread against Stable-Baselines3, identical hyperparameters"
+
+EVALUATION_EPISODES = 20
+PPO_ENVS, PPO_STEPS = 8, 128
+SAC_WARM_UP = 500
+
+
+@dataclass(frozen=True)
+class _Peers:
+    """One comparison.
+
+    Attributes:
+        title: What is compared.
+        env_id: The environment.
+        ours: Our agent.
+        theirs: The agent of Stable-Baselines3.
+        unit: Unit of the speed.
+        target: The least ratio that counts as a pass.
+    """
+
+    title: str
+    env_id: str
+    ours: Any
+    theirs: Any
+    unit: str
+    target: float
+
+
+def run(quick: bool = False) -> list[Row]:
+    """Measure, and return a row each for ours and for Stable-Baselines3's, with what either had learned by then.
+
+    Args:
+        quick: Fewer and shorter rounds, for a first impression; too few steps to learn the task.
+
+    Returns:
+        Rows in environment steps per second (PPO) and updates per second (SAC); `ratio` is ours over the peer's, from
+        the medians of interleaved rounds.
+    """
+    if not find_spec("stable_baselines3"):
+        note = "stable_baselines3 is not installed; install the extra `bench` (pip install 'envzoo[bench]') to compare"
+        return [Row("Stable-Baselines3", math.nan, "steps/s", note=note)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows = _compare(_ppo(), *((4, 2 * PPO_ENVS * PPO_STEPS) if quick else (12, 8 * PPO_ENVS * PPO_STEPS)))
+        for width in (64, 256):
+            # The wider network only measures speed: its rounds are a fraction of what learning takes.
+            repeats, steps = (4, 100) if quick else (20, 500) if width == 64 else (12, 150)
+            rows += _compare(_sac(width), repeats, steps)
+        return rows
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compare(peers: _Peers, repeats: int, steps: int) -> list[Row]:
+    taken: dict[str, list[int]] = {"ours": [], "theirs": []}
+
+    def ours() -> None:
+        before = peers.ours.num_timesteps
+        peers.ours.learn(steps)
+        taken["ours"].append(peers.ours.num_timesteps - before)  # whole rollouts, so it may be more than asked for
+
+    def theirs() -> None:
+        before = peers.theirs.num_timesteps
+        _learn_theirs(peers.theirs, steps)
+        taken["theirs"].append(peers.theirs.num_timesteps - before)
+
+    timings = measure({"ours": ours, "theirs": theirs}, repeats)
+    # `measure` does not time its first round.
+    speed = {name: np.array(taken[name][1:]) / np.array(timing.seconds) for name, timing in timings.items()}
+
+    def row(name: str, key: str, agent: Any, **extra: Any) -> Row:
+        result = _mean_return(peers.env_id, agent)
+        note = (
+            f"mean return {result:.0f} of {EVALUATION_EPISODES} deterministic episodes, {agent.num_timesteps:,} steps"
+        )
+        return Row(f"{peers.title}, {name}", float(np.median(speed[key])), peers.unit, note=note, **extra)
+
+    # Each round is a pair measured back to back, so a slow spell of the machine leaves its ratio as it is.
+    ratio = float(np.median(speed["ours"] / speed["theirs"]))
+    return [
+        row("envzoo", "ours", peers.ours),
+        row("Stable-Baselines3", "theirs", peers.theirs, ratio=ratio, target=peers.target),
+    ]
+
+
+def _learn_theirs(agent: Any, steps: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        agent.learn(steps, reset_num_timesteps=False)
+
+
+def _ppo() -> _Peers:
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+
+    env_id, lr, batch, epochs = "CartPole-v1", 3e-4, 256, 10
+    ours = envzoo.agents.make(
+        "PPO",
+        env_id,
+        device="cpu",
+        num_envs=PPO_ENVS,
+        num_steps=PPO_STEPS,
+        minibatch_size=batch,
+        num_epochs=epochs,
+        learning_rate=lr,
+        anneal="none",
+        hidden=(64, 64),
+        activation="tanh",
+    )
+    theirs = PPO(
+        "MlpPolicy",
+        make_vec_env(env_id, PPO_ENVS, seed=0),
+        n_steps=PPO_STEPS,
+        batch_size=batch,
+        n_epochs=epochs,
+        learning_rate=lr,
+        gae_lambda=0.95,
+        ent_coef=0.0,
+        policy_kwargs={"net_arch": [64, 64]},
+        seed=0,
+        device="cpu",
+    )
+    return _Peers(f"PPO on {env_id}, {PPO_ENVS} environments, 64-64", env_id, ours, theirs, "steps/s", 3.0)
+
+
+def _sac(width: int) -> _Peers:
+    from stable_baselines3 import SAC
+
+    env_id, lr, batch, capacity = "Pendulum-v1", 1e-3, 256, 100_000
+    ours = envzoo.agents.make(
+        "SAC",
+        env_id,
+        device="cpu",
+        hidden=(width, width),
+        learning_rate=lr,
+        batch_size=batch,
+        buffer_size=capacity,
+        learning_starts=SAC_WARM_UP,
+    )
+    theirs = SAC(
+        "MlpPolicy",
+        env_id,
+        learning_rate=lr,
+        batch_size=batch,
+        buffer_size=capacity,
+        learning_starts=SAC_WARM_UP,
+        policy_kwargs={"net_arch": [width, width]},
+        seed=0,
+        device="cpu",
+    )
+    for learn in (ours.learn, lambda steps: _learn_theirs(theirs, steps)):
+        learn(SAC_WARM_UP)  # no updates yet, so that afterwards one step is one update
+    return _Peers(f"SAC on {env_id}, {width}-{width}", env_id, ours, theirs, "updates/s", 1.5)
+
+
+def _mean_return(env_id: str, agent: Any) -> float:
+    """Mean return of deterministic episodes; both libraries' agents have the same `predict`."""
+    env = gym.make(env_id)
+    total = 0.0
+    for episode in range(EVALUATION_EPISODES):
+        observation, _ = env.reset(seed=10_000 + episode)
+        done = False
+        while not done:
+            action, _ = agent.predict(observation, deterministic=True)
+            observation, reward, terminated, truncated, _ = env.step(action)
+            total += float(reward)
+            done = terminated or truncated
+    env.close()
+    return total / EVALUATION_EPISODES
