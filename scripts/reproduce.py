@@ -82,6 +82,8 @@ def reproduce_experiment(
 
         def on_done(finished: int, total: int, name: str) -> None:
             progress.update(task, completed=finished, total=total, description=f"finished {name}")
+            if not console.is_terminal:  # a log file shows no bar
+                console.print(f"finished {finished} of {total}: {name}", soft_wrap=True, highlight=False)
 
         results = run_experiment(
             experiment, quick=quick, seeds=seeds, launcher=launcher, processes=processes, on_done=on_done
@@ -143,9 +145,7 @@ def command(argv: list[str]) -> int:
     options, _ = parse(ReproduceOptions, flags, prog="envzoo reproduce PAPER")
     if len(positional) != 1:
         raise EnvzooError("envzoo reproduce takes the number of one paper; `envzoo list papers` shows them")
-    return reproduce(
-        positional[0], options.quick, options.out, options.launcher, options.processes, options.seeds
-    )
+    return reproduce(positional[0], options.quick, options.out, options.launcher, options.processes, options.seeds)
 
 
 if __name__ == "__main__":
