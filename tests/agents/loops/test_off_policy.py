@@ -153,7 +153,7 @@ def test_the_end_of_an_episode_is_stored_as_what_it_was(mode, truncate):
     torch.testing.assert_close(batch.next_observation, batch.observation + 1)
     last = batch.next_observation[:, 0] == 3
     assert sorted(set(batch.observation[:, 0].tolist())) == [0, 1, 2]
-    assert batch.terminated.tolist() == ((last & (not truncate)).float().tolist())
+    assert torch.equal(batch.terminated, (last & (not truncate)).float())
     assert agent.num_timesteps == len(agent.buffer) >= 60
 
 
