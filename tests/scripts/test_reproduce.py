@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 
+import gymnasium as gym
+import numpy as np
 import pytest
 from rich.console import Console
 
+from envzoo.agents.evaluation import EvaluationResult
+from envzoo.coverage.bayesian_experiment_design import JITTER, BayesianExperimentDesign
 from envzoo.errors import UnknownNameError
 from envzoo.papers import papers
+from envzoo.scripts.bench.coverage import EPOCH, PlainPython
 from envzoo.scripts.cli import main
 from envzoo.scripts.experiments import experiments, find_experiment, numbers
+from envzoo.scripts.experiments.submodular_worlds import (
+    TINY_WORLDS,
+    best_of_tiny,
+    information,
+    measure_rooms,
+    measure_tiny,
+)
 from envzoo.scripts.reproduce import reproduce
 
 
@@ -42,6 +55,42 @@ def test_paper_09_holds_with_one_seed_in_two_processes(tmp_path):
     assert reproduce("9", quick=True, seeds=1, processes=2, out=tmp_path, console=console) == 0
     data = json.loads((tmp_path / "results.json").read_text())
     assert data["paper"]["arxiv"] == "2307.13372"
-    assert [check["holds"] for check in data["checks"]] == [True, True, True]
+    assert [check["holds"] for check in data["checks"]] == [True] * 7
     figure = (tmp_path / "figure.png").read_bytes()
     assert figure.startswith(b"\x89PNG")
+
+
+def test_information_is_the_mutual_information_of_noisy_measurements():
+    world, cells = BayesianExperimentDesign(), [0, 1, 11, 11]
+    noisy = np.eye(4) + world.parameters.covariance[np.ix_(cells, cells)] / JITTER
+    assert information(world.value(cells), 4) == pytest.approx(0.5 * np.linalg.slogdet(noisy)[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("world", TINY_WORLDS)
+def test_best_plans_of_tiny_worlds(world):
+    env_id, kwargs = TINY_WORLDS[world]
+    plans = np.array(list(itertools.product(range(5), repeat=4))).T
+    env = gym.make_vec(env_id, num_envs=plans.shape[1], autoreset_mode="SameStep", **kwargs)
+    env.reset(seed=0)
+    for actions in plans:
+        infos = env.step(actions)[4]
+    values = infos["final_info"]["coverage"]
+    found = measure_tiny(EvaluationResult(values, np.full(len(values), 4), {"coverage": values}), world)
+    best = information(values.max(), 5) if world == "design" else values.max()
+    assert best_of_tiny(world) == pytest.approx(best)
+    assert found["share of best"] == pytest.approx(found["value"] / best)
+
+
+def test_both_rooms_are_counted_by_what_no_single_room_can_give():
+    covered = np.array([40.0, 44.0, 45.0, 54.0])
+    shares = measure_rooms(EvaluationResult(covered, covered, {"coverage": covered}))
+    assert shares == {"enters both": 0.5, "both rooms": 0.25}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_plain_rollout_of_the_benchmark_is_the_same_world(keep):
+    plain = PlainPython(3, keep=keep)
+    paths, gains = plain.rollout()
+    definition = gym.make(EPOCH).unwrapped.definition
+    for path, path_gains in zip(paths.tolist(), gains, strict=True):
+        assert path_gains.sum() == definition.value(path) - definition.value(path[:1])
