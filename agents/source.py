@@ -81,7 +81,7 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
         if spec.vector_entry_point is not None and num_envs > 1:
             return gym.make_vec(env_id, num_envs=num_envs, **env_kwargs)
         make_one = partial(gym.make, env_id, disable_env_checker=True, **env_kwargs)
-        return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+        return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
     except TypeError as error:
         raise EnvzooError(f"{env_id} does not take the keywords {sorted(env_kwargs)} ({error})") from error
 

@@ -112,13 +112,15 @@ class OnPolicyAgent(Agent):
         for _ in range(limit):
             observation, start = experience.observation, experience.start
             x = torch.from_numpy(observation).to(self.device)
-            start_tensor = torch.from_numpy(start).to(self.device) if policy.recurrent else None
-            acting = policy.act(x, state, start_tensor, generator)
-            state = acting.state
-            step = experience.step(acting.action.cpu().numpy())
+            if policy.recurrent:
+                acting = policy.act(x, state, torch.from_numpy(start).to(self.device), generator)
+                action, state = acting.action, acting.state
+            else:  # without memory, log-probabilities and values can wait, and be one batch
+                acting, action = None, policy.choose(x, generator)
+            step = experience.step(action.cpu().numpy())
             valid = step.valid & running if whole_episodes else step.valid
             final_value = self._final_value(step, state)
-            rows.append((x, start, acting, step, valid, final_value))
+            rows.append((x, start, action, acting, step, valid, final_value))
             if whole_episodes:
                 running &= ~step.done
                 if not running.any():
@@ -130,7 +132,7 @@ class OnPolicyAgent(Agent):
                     f"within {limit} steps; give the environment a time limit"
                 )
         self.memory.tensor = state
-        return self._stack(rows, first_state)
+        return self._stack(rows, first_state, state)
 
     def _final_value(self, step: Any, state: Tensor) -> np.ndarray | None:
         """V of the final observation of truncated episodes, which the next rollout row does not show."""
@@ -140,23 +142,29 @@ class OnPolicyAgent(Agent):
         final = torch.from_numpy(step.next_observation).to(self.device)
         return np.where(truncated, self.policy.value(final, state).cpu().numpy(), np.float32(0))
 
-    def _stack(self, rows: list[tuple], first_state: Tensor) -> Rollout:
-        xs, starts, actings, steps, valids, finals = zip(*rows, strict=True)
+    def _stack(self, rows: list[tuple], first_state: Tensor, last_state: Tensor) -> Rollout:
+        xs, starts, actions, actings, steps, valids, finals = zip(*rows, strict=True)
+        observation, action = torch.stack(xs), torch.stack(actions)
         value = next_value = None
+        if self.policy.recurrent:
+            log_prob = torch.stack([acting.log_prob for acting in actings])
+            values = torch.stack([acting.value for acting in actings]) if self.policy.has_critic else None
+        else:
+            log_prob, _, values = self.policy.evaluate(observation, action)
         if self.policy.has_critic:
-            value = torch.stack([a.value for a in actings]).cpu().numpy()
+            value = values.cpu().numpy()
             next_value = np.empty_like(value)
             next_value[:-1] = value[1:]
             x = torch.from_numpy(self.experience.observation).to(self.device)
             start = torch.from_numpy(self.experience.start).to(self.device) if self.policy.recurrent else None
-            next_value[-1] = self.policy.value(x, actings[-1].state, start).cpu().numpy()
+            next_value[-1] = self.policy.value(x, last_state, start).cpu().numpy()
             for t, final in enumerate(finals):
                 if final is not None:
                     next_value[t] = np.where(steps[t].done & ~steps[t].terminated, final, next_value[t])
         return Rollout(
-            observation=torch.stack(xs),
-            action=torch.stack([a.action for a in actings]),
-            log_prob=torch.stack([a.log_prob for a in actings]),
+            observation=observation,
+            action=action,
+            log_prob=log_prob,
             value=value,
             next_value=next_value,
             reward=np.stack([s.reward for s in steps]),

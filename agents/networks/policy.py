@@ -113,17 +113,24 @@ class Policy(nn.Module):
         features, critic_features, state = self._encode_step(x, state, start)
         parameters = self.actor_head(features)
         value = self.critic_head(critic_features).squeeze(-1) if critic_features is not None else None
+        action = self._choose(parameters, generator, deterministic)
         if self.discrete:
-            action = parameters.argmax(-1) if deterministic else dist.sample_categorical(parameters, generator)
             return Acting(action, dist.categorical_log_prob(parameters, action), value, state)
-        action = parameters
-        if not deterministic:
-            noise = torch.empty_like(parameters).normal_(generator=generator)
-            action = parameters + self.log_std.exp() * noise
         return Acting(action, dist.gaussian_log_prob(parameters, self.log_std, action), value, state)
 
+    def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Sampled actions alone, for a memoryless policy: what `act` gives, without its other results."""
+        return self._choose(self.actor_head(self.actor_encoder.features(x)), generator, False)
+
+    def _choose(self, parameters: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
+        if self.discrete:
+            return parameters.argmax(-1) if deterministic else dist.sample_categorical(parameters, generator)
+        if deterministic:
+            return parameters
+        return parameters + self.log_std.exp() * torch.empty_like(parameters).normal_(generator=generator)
+
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:
-        """Values of packed observations x (B, P), (B,)."""
+        """Values of packed observations x (B, P), (B,); without memory any leading dimensions will do."""
         if not self.recurrent:
             features = (self.actor_encoder if self.shared else self.critic_encoder).features(x)
         else:
@@ -212,6 +219,10 @@ class TabularPolicy(nn.Module):
         action = logits.argmax(-1) if deterministic else dist.sample_categorical(logits, generator)
         value = self.values[index] if self.has_critic else None
         return Acting(action, dist.categorical_log_prob(logits, action), value, state)
+
+    def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Sampled actions alone: what `act` gives, without its other results."""
+        return dist.sample_categorical(self.logits[self.codec.index(x)], generator)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:
         """Values of packed observations x (B, P), (B,)."""

@@ -6,7 +6,7 @@ in memory turns clipping and the fused Adam step into a handful of operations, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -87,11 +87,16 @@ class FlatOptimizer:
         for group in self.optimizer.param_groups:
             group["lr"] = value
 
-    def step(self, loss: Tensor) -> None:
-        """Differentiate `loss`, clip, and step. Gradients of other parameters in its graph accumulate untouched."""
+    def step(self, *outputs: Tensor, gradients: Sequence[Tensor] | None = None) -> None:
+        """Differentiate, clip, and step. Other parameters in the graph are left as they are.
+
+        Args:
+            *outputs: The loss, a scalar; or several tensors that it is computed from, with
+            gradients: the derivative of the loss with respect to each of them, of their shapes.
+        """
         grad = self.flat.grad
         grad.zero_()
-        torch.autograd.backward(loss, inputs=self.parameters)
+        torch.autograd.backward(outputs, gradients, inputs=self.parameters)
         if self.max_grad_norm is not None:
             norm = torch.linalg.vector_norm(grad)
             grad.mul_((self.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))

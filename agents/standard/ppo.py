@@ -10,7 +10,7 @@ import torch
 
 from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import generalized_advantages
-from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate
+from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, clipped_surrogate_gradient
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
@@ -104,7 +104,10 @@ class PPO(OnPolicyAgent):
         )
 
     def update(self, rollout: Rollout) -> dict[str, float]:
-        """Epochs of minibatch steps on L = L_clip + c1 L_value - c2 entropy (equation 9)."""
+        """Epochs of minibatch steps on L = L_clip + c1 L_value - c2 entropy (equation 9).
+
+        The loss is differentiated by hand as far as the network's outputs. What is logged describes the last epoch.
+        """
         c = self.config
         advantage = generalized_advantages(
             rollout.reward, rollout.value, rollout.next_value, rollout.terminated, rollout.done, c.gamma, c.gae_lambda
@@ -117,24 +120,27 @@ class PPO(OnPolicyAgent):
         metrics: dict[str, float] = {}
         self.observe_batch(rollout, metrics)
         make = self._sequences if self.policy.recurrent else self._transitions
-        sums, steps, stop = torch.zeros(5, device=self.device), 0, False
-        for _ in range(c.num_epochs):
+        for epoch in range(c.num_epochs):
+            last, sums, steps, stop = epoch == c.num_epochs - 1, 0.0, 0, False
             for log_prob, entropy, value, old_log_prob, a, target in make(rollout, advantages, returns):
-                if c.normalize_advantage and len(a) > 1:
-                    a = (a - a.mean()) / (a.std() + 1e-8)
-                policy_loss, ratio = clipped_surrogate(log_prob, old_log_prob, a, clip_range)
-                value_loss = (value - target).square().mean()
-                mean_entropy = entropy.mean()
-                loss = policy_loss + c.value_coefficient * value_loss - c.entropy_coefficient * mean_entropy
                 with torch.no_grad():
-                    kl = approximate_kl(log_prob, old_log_prob)
-                    clipped = ((ratio - 1).abs() > clip_range).float().mean()
-                    sums += torch.stack([policy_loss, value_loss, mean_entropy, kl, clipped])
-                steps += 1
-                if c.target_kl is not None and kl > 1.5 * c.target_kl:
-                    stop = True
+                    if c.normalize_advantage and len(a) > 1:
+                        a = (a - a.mean()) / (a.std() + 1e-8)
+                    policy_gradient, ratio = clipped_surrogate_gradient(log_prob, old_log_prob, a, clip_range)
+                    error = value - target
+                    if last or c.target_kl is not None:
+                        found = self._diagnose(log_prob, old_log_prob, ratio, error, entropy, a, clip_range)
+                        sums, steps = sums + found, steps + 1
+                        stop = c.target_kl is not None and float(found[3]) > 1.5 * c.target_kl
+                if stop:
                     break
-                self.optimizer.step(loss)
+                # dL/d(log pi), dL/dV = 2 c1 (V - target) / N, dL/d(entropy) = -c2 / N
+                outputs = [log_prob, value]
+                gradients = [policy_gradient, error * (2 * c.value_coefficient / len(error))]
+                if c.entropy_coefficient:
+                    outputs.append(entropy)
+                    gradients.append(torch.full_like(entropy, -c.entropy_coefficient / len(entropy)))
+                self.optimizer.step(*outputs, gradients=gradients)
             if stop:
                 break
         names = ("loss/policy", "loss/value", "policy/entropy", "policy/approximate_kl", "policy/clip_fraction")
@@ -143,6 +149,14 @@ class PPO(OnPolicyAgent):
             np.var((advantage + rollout.value)[rollout.valid]), 1e-12
         )
         return metrics | {"value/explained_variance": float(explained), "policy/learning_rate": self.optimizer.lr}
+
+    @staticmethod
+    def _diagnose(log_prob, old_log_prob, ratio, error, entropy, advantage, clip_range) -> torch.Tensor:
+        """Policy loss, value loss, entropy, KL divergence and share of clipped ratios of a minibatch, (5,)."""
+        policy_loss, _ = clipped_surrogate(log_prob, old_log_prob, advantage, clip_range)
+        clipped = ((ratio - 1).abs() > clip_range).float().mean()
+        kl = approximate_kl(log_prob, old_log_prob)
+        return torch.stack([policy_loss, error.square().mean(), entropy.mean(), kl, clipped])
 
     def _transitions(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
         """Minibatches of single transitions, for a memoryless policy."""

@@ -54,9 +54,9 @@ def known_critic(monkeypatch):
 
     def apply(agent):
         policy = agent.policy
-        act = policy.act
+        evaluate = policy.evaluate
         monkeypatch.setattr(policy, "value", lambda x, state, start=None: x[:, 0] + 1000)
-        monkeypatch.setattr(policy, "act", lambda x, *rest: act(x, *rest)._replace(value=x[:, 0] + 1000))
+        monkeypatch.setattr(policy, "evaluate", lambda x, *rest: evaluate(x, *rest)._replace(value=x[..., 0] + 1000))
         return agent
 
     return apply
@@ -127,7 +127,8 @@ def test_invalid_steps_are_neither_counted_nor_learned_from(mode, monkeypatch):
     agent = ppo(lines(mode), num_epochs=1, minibatch_size=5)
     seen = []
     evaluate = agent.policy.evaluate
-    monkeypatch.setattr(agent.policy, "evaluate", lambda x, a: seen.append(x) or evaluate(x, a))
+    # The rollout itself is evaluated with two leading dimensions, minibatches with one.
+    monkeypatch.setattr(agent.policy, "evaluate", lambda x, a: (seen.append(x) if x.ndim == 2 else 0) or evaluate(x, a))
     agent.learn(1)
     rows = torch.cat(seen)[:, 0]
     assert len(rows) == agent.num_timesteps

@@ -7,7 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, score_function_loss
+from envzoo.agents.losses.policy import (
+    approximate_kl,
+    clipped_surrogate,
+    clipped_surrogate_gradient,
+    score_function_loss,
+)
 
 # Ratio, advantage, the surrogate min(rho A, clip(rho, 0.8, 1.2) A), and its derivative by log pi (rho A, 0 if clipped).
 CASES = [
@@ -78,3 +83,14 @@ def test_the_estimate_of_kl_is_unbiased():
     counts = torch.tensor([5, 3, 2])
     estimate = approximate_kl(new.log().repeat_interleave(counts), old.log().repeat_interleave(counts))
     assert float(estimate) == pytest.approx(float((old * (old / new).log()).sum()))
+
+
+def test_closed_form_gradient_is_that_of_the_clipped_surrogate():
+    generator = torch.Generator().manual_seed(0)
+    log_prob = torch.randn(1000, generator=generator).double().requires_grad_()
+    old, advantage = torch.randn(2, 1000, generator=generator).double()
+    loss, ratio = clipped_surrogate(log_prob, old, advantage, 0.2)
+    found, found_ratio = clipped_surrogate_gradient(log_prob.detach(), old, advantage, 0.2)
+    torch.testing.assert_close(found, torch.autograd.grad(loss, log_prob)[0])
+    torch.testing.assert_close(found_ratio, ratio.detach())
+    assert 0 < (found == 0).sum() < 1000
