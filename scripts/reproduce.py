@@ -115,8 +115,8 @@ def _report(console: Console, results: Results, paths: dict[str, Path]) -> None:
         table.add_row(check["sentence"], format_number(check["value"]), bound, verdict)
     console.print(table)
     runs = len(data["arms"]) * len(data["seeds"])
-    verdict = "[bold green]The claim holds.[/]" if data["holds"] else "[bold red]The claim does not hold in full.[/]"
-    console.print(f"{verdict} {runs} runs in {data['seconds']:.0f} s.")
+    colour = "green" if data["holds"] else "red"
+    console.print(f"[bold {colour}]{results.verdict}[/] {runs} runs in {data['seconds']:.0f} s.")
     for kind, path in paths.items():
         console.print(f"[dim]{kind:>8}[/] {path}", soft_wrap=True, highlight=False)
 

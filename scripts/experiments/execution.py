@@ -208,6 +208,7 @@ def run_experiment(
         data["arms"][arm.name] = _arm_entry(arm, jobs[i * count]["timesteps"], runs[i * count : (i + 1) * count])
     results = Results(data)
     data["checks"] = [check.verdict(results) for check in experiment.checks if not (quick and check.full_only)]
+    data["unchecked"] = len(experiment.checks) - len(data["checks"])
     data["holds"] = all(check["holds"] for check in data["checks"])
     data["seconds"] = round(time.perf_counter() - began, 1)
     return results
@@ -282,6 +283,7 @@ def draw(experiment: Experiment, results: Results) -> bytes:
     # No pyplot: it keeps global state and looks for a display.
     with rc_context(STYLE):
         figure = Figure(layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
         FigureCanvasAgg(figure)
         experiment.figure(results, figure)
         buffer = io.BytesIO()
@@ -327,7 +329,7 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
         "",
         f"**Claim.** {experiment.claim}",
         "",
-        f"**Verdict.** {'The claim holds.' if data['holds'] else 'The claim does not hold in full.'}",
+        f"**Verdict.** {results.verdict}",
         "",
         "| check | measured | bound | holds |",
         "|---|---:|---:|:---:|",

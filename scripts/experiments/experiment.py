@@ -181,6 +181,16 @@ class Results:
         """Names of the arms that ran."""
         return tuple(self.data["arms"])
 
+    @property
+    def verdict(self) -> str:
+        """Whether the claim holds, one sentence."""
+        if not self.data["holds"]:
+            return "The claim does not hold in full."
+        left_out = self.data.get("unchecked", 0)
+        return (
+            f"The claim holds{f', as far as a quick run goes ({left_out} of the checks left out)' if left_out else ''}."
+        )
+
     def group(self, group: str) -> tuple[str, ...]:
         """Names of the arms of a group that ran."""
         return tuple(name for name, arm in self.data["arms"].items() if arm["group"] == group)

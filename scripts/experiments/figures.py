@@ -61,12 +61,11 @@ STYLE = {
 
 def title(figure, results: Results, text: str) -> None:
     """The line above all panels: what was asked, and whether the answer is as claimed."""
-    verdict = "claim holds" if results.data["holds"] else "claim does not hold in full"
     seeds = len(results.data["seeds"])
     figure.suptitle(text, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
     figure.supxlabel(
         f"Interquartile mean over {seeds} seed{'s' if seeds > 1 else ''}, bands and whiskers are 95% bootstrap "
-        f"intervals.  Paper {results.data['paper']['number']}, {verdict}.",
+        f"intervals.  Paper {results.data['paper']['number']}.  {results.verdict}",
         x=0.01,
         ha="left",
         fontsize=8,

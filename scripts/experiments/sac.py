@@ -227,8 +227,8 @@ def _draw_scales(returns: Axes, temperatures: Axes, entropies: Axes, results: Re
     temperatures.plot(range(3), [middle * s for s in SCALES], color=MUTED, linestyle=(0, (4, 3)), linewidth=1.1)
     temperatures.annotate(
         "proportional",
-        (0, middle / 10),
-        xytext=(8, -4),
+        (1.5, middle * math.sqrt(10)),
+        xytext=(8, -6),
         textcoords="offset points",
         va="top",
         color=MUTED,
@@ -331,6 +331,10 @@ EXPERIMENT = Experiment(
         "has a larger one (0.01 in PointMultiGoal, 0.1 in the bandit): starting at 10 its first gradients are large, "
         "Adam remembers them for about a thousand steps, and meanwhile the temperature falls only like one over the "
         "steps.",
+        "With rewards ten times as large the learned temperature ends above proportion and the return is a little "
+        "lower. The critics are the reason: at the same learning rate they are slower to fit values ten times the size. "
+        "With a three times larger learning rate of the critics, seeds 0 and 1 ended at temperatures 4.6 and 4.0 with "
+        "returns of -33.3 and -33.7.",
         "The fixed temperature of 0.5 suits the rewards as they are, being about what is learned there; 10/3 is the "
         "temperature of the authors' published multi-goal example in units of the rewards here.",
     ),
