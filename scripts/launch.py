@@ -233,6 +233,7 @@ def _stop(pool: ProcessPoolExecutor, futures: Mapping[Future, int]) -> list[Futu
 def _run_ray(function, jobs, names, processes, on_done) -> list[Any]:
     try:
         import ray
+        from ray import init  # noqa: F401  (any folder called ray, such as Ray's own in /tmp, imports as a package)
     except ImportError as error:
         raise MissingExtraError("the launcher 'ray' needs Ray; install it with `pip install 'envzoo[ray]'`") from error
     started = not ray.is_initialized()
