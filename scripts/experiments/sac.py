@@ -333,8 +333,8 @@ EXPERIMENT = Experiment(
         "steps.",
         "With rewards ten times as large the learned temperature ends above proportion and the return is a little "
         "lower. The critics are the reason: at the same learning rate they are slower to fit values ten times the "
-        "size. With a three times larger learning rate of the critics, seeds 0 and 1 ended at temperatures 4.6 and 4.0 with "
-        "returns of -33.3 and -33.7.",
+        "size. With a three times larger learning rate of the critics, seeds 0 and 1 ended at temperatures 4.6 and 4.0 "
+        "with returns of -33.3 and -33.7.",
         "The fixed temperature of 0.5 suits the rewards as they are, being about what is learned there; 10/3 is the "
         "temperature of the authors' published multi-goal example in units of the rewards here.",
     ),
