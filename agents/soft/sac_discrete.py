@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from envzoo.agents.loops.off_policy import OffPolicyAgent, OffPolicyConfig
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses import soft
-from envzoo.agents.networks.dual import DualVariable, PolyakTarget
-from envzoo.agents.optim import make_optimizer
+from envzoo.agents.soft.base import SoftActorCritic, SoftConfig
 from envzoo.agents.soft.networks import CategoricalActor, TwinQ
 from envzoo.agents.spec import require
 from envzoo.errors import UnsupportedSpaceError
 
 
 @dataclass(frozen=True)
-class SACDiscreteConfig(OffPolicyConfig):
+class SACDiscreteConfig(SoftConfig):
     """Hyperparameters of SACDiscrete."""
 
-    learning_rate: float = 3e-4
-    """Adam's learning rate of the actor, and of the others where they have none of their own."""
-    critic_learning_rate: float | None = None
-    """Adam's learning rate of the critics; None for `learning_rate`."""
-    temperature_learning_rate: float | None = None
-    """Adam's learning rate of log alpha; None for `learning_rate`."""
-    gamma: float = 0.99
-    """Discount factor."""
-    tau: float = 0.005
-    """Share of the critics that moves over into their targets after every update."""
-    temperature: float | None = None
-    """A fixed temperature alpha; None learns it."""
-    initial_temperature: float = 1.0
-    """First value of a learned temperature."""
     target_entropy_ratio: float = 0.5
     """The entropy that a learned temperature keeps the policy at, as a share f of the largest, ln A: as if it chose
     evenly among A^f actions. The paper's 0.98 leaves a policy little better than random, and makes the temperature
@@ -45,76 +29,42 @@ class SACDiscreteConfig(OffPolicyConfig):
     serves every A."""
     max_temperature: float = 10.0
     """Largest value of a learned temperature."""
-    reward_scale: float = 1.0
-    """Rewards are multiplied by this before learning."""
-    actor_q: Literal["min", "mean"] = "min"
-    """Value the actor climbs: the smaller of the two critics (the paper) or their mean."""
-    encoder: Literal["auto", "mlp", "cnn"] = "auto"
-    """Encoder of the observation; auto is cnn where there are images. Actor and critics never share one."""
-    hidden: tuple[int, ...] = (256, 256)
-    """Widths of the hidden layers of actor and critics."""
-    activation: str = "relu"
-    """Activation of the hidden layers: tanh, relu, gelu or silu."""
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("learning_rate", "critic_learning_rate", "temperature_learning_rate", "temperature"):
-            value = getattr(self, name)
-            require(value is None or value > 0, f"{name} of SACDiscrete is positive, got {value}")
         require(
             0 < self.target_entropy_ratio < 1,
             f"target_entropy_ratio of SACDiscrete lies between 0 and 1, got {self.target_entropy_ratio}",
         )
         require(
-            0 < self.initial_temperature <= self.max_temperature,
+            self.initial_temperature <= self.max_temperature,
             f"initial_temperature of SACDiscrete is positive and at most max_temperature {self.max_temperature}, "
             f"got {self.initial_temperature}",
         )
-        require(self.reward_scale > 0, f"reward_scale of SACDiscrete is positive, got {self.reward_scale}")
-        require(0 <= self.gamma <= 1, f"gamma of SACDiscrete lies in [0, 1], got {self.gamma}")
-        require(0 < self.tau <= 1, f"tau of SACDiscrete lies in (0, 1], got {self.tau}")
 
 
-class SACDiscrete(OffPolicyAgent):
+class SACDiscrete(SoftActorCritic):
     """Soft actor-critic whose critics give Q of every action, so that expectations over actions are exact sums."""
 
     Config = SACDiscreteConfig
     config: SACDiscreteConfig
 
-    def build(self) -> None:
-        """Actor, twin critics with slowly following targets, temperature, and an optimizer for each."""
-        c, n = self.config, self.actions.n
+    def build_networks(self, **shape: Any) -> tuple[CategoricalActor, TwinQ]:
+        """A categorical over A actions, and critics with an output for each."""
+        n = self.actions.n
         if n < 2:
             raise UnsupportedSpaceError(
                 f"{self.spec.name} needs at least 2 actions, but the action space is {self.actions.space}"
             )
-        shape = {
-            "encoder": c.encoder,
-            "hidden": c.hidden,
-            "activation": c.activation,
-            "generator": self.streams.torch("weights", "cpu"),
-        }
-        self.actor = self.register("actor", CategoricalActor(self.codec, n, **shape).to(self.device))
-        self.critics = self.register("critics", TwinQ(self.codec, 0, n, **shape).to(self.device))
-        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.learning_rate))
-        self.critic_optimizer = self.register(
-            "critic_optimizer", make_optimizer(self.critics, lr=c.critic_learning_rate or c.learning_rate)
-        )
-        self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
-        self.temperature = self.register(
-            "temperature",
-            DualVariable(
-                c.temperature or c.initial_temperature,
-                target=c.target_entropy_ratio * math.log(n),
-                lr=None if c.temperature else c.temperature_learning_rate or c.learning_rate,
-                high=math.inf if c.temperature else c.max_temperature,
-                device=self.device,
-            ),
-        )
+        return CategoricalActor(self.codec, n, **shape), TwinQ(self.codec, 0, n, **shape)
 
-    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool = False) -> Tensor:
-        """Actions (B,): the most probable, or samples."""
-        return self.actor.act(x, generator, deterministic)
+    def entropy_target(self) -> float:
+        """f ln A."""
+        return self.config.target_entropy_ratio * math.log(self.actions.n)
+
+    def largest_temperature(self) -> float:
+        """The configured cap."""
+        return self.config.max_temperature
 
     def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Uniform actions (count,)."""
@@ -124,12 +74,11 @@ class SACDiscrete(OffPolicyAgent):
         """One step of the critics, the actor, the temperature and the target networks (algorithm 1)."""
         c = self.config
         alpha = self.temperature.value
-        reward = batch.reward if c.reward_scale == 1 else batch.reward * c.reward_scale
 
         with torch.no_grad():  # y = r + gamma V'(s'), V' exact (equation 10)
             next_log_probs = self.actor(batch.next_observation)
             next_value = soft.discrete_soft_value(self.target(batch.next_observation), next_log_probs, alpha)
-            y = soft.td_target(reward, batch.terminated, next_value, c.gamma)
+            y = soft.td_target(self.scaled(batch.reward), batch.terminated, next_value, c.gamma)
         q = self.critics(batch.observation)
         chosen = batch.action.expand(q.shape[0], -1)[..., None]
         critic_loss = soft.critic_loss(q.gather(-1, chosen).squeeze(-1), y)
