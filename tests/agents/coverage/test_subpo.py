@@ -1,4 +1,4 @@
-"""SubPO and ModPO against enumeration, brute force and hand-worked numbers (sheet of arXiv 2307.13372)."""
+"""SubPO and ModPO against enumeration, brute force and hand-worked numbers (arXiv 2307.13372)."""
 
 import itertools
 
