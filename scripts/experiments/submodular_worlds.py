@@ -163,8 +163,8 @@ def _items_of_subpo(results: Results) -> float:
     return results.iqm("SubPO (items)", COVERAGE)
 
 
-def _items_over_random(results: Results) -> float:
-    return results.iqm("ModPO (items)", COVERAGE) - results.iqm("random (items)", COVERAGE)
+def _items_over_random(results: Results, label: str = "ModPO") -> float:
+    return results.iqm(f"{label} (items)", COVERAGE) - results.iqm("random (items)", COVERAGE)
 
 
 def runs_in_both_rooms(results: Results, label: str, group: str = "rooms") -> float:
@@ -191,7 +191,14 @@ def _least_share(results: Results) -> float:
 
 CHECKS = (
     Check("Items: SubPO collects at least 15 of the 21 that count", _items_of_subpo, ">=", 15.0),
-    Check("Items: ModPO collects less than the random policy (difference)", _items_over_random, "<", 0.0),
+    Check("Items: ModPO, a network, collects less than the random policy (difference)", _items_over_random, "<", 0.0),
+    Check(
+        "Items: ModPO, a table, collects less than the random policy (difference)",
+        partial(_items_over_random, label="ModPO, table"),
+        "<",
+        0.0,
+        full_only=True,
+    ),
     Check(
         "Two rooms: share of the runs that cover at least half of each, GRU minus the better Markovian policy",
         _memory_over_markov,
@@ -244,7 +251,8 @@ TABLES = (
 NOTES = (
     "Scale: batches are 128 trajectories (the paper's are 500 to 3,000) for 150 updates on the items, 200 on the grids "
     "and 100 on the 3x3 grids; the plane has 15 environments, 400 steps and 40 updates with the paper's constants.",
-    "Items: SubPO and ModPO are judged with the paper's kind of policy, a network on cell and step. All runs share one "
+    "Items: SubPO and ModPO are judged with the paper's kind of policy, a network on cell and step, which was chosen "
+    "after a pilot with tables had not shown ModPO below random; ModPO is judged with tables too. All runs share one "
     "placement. 93 of the 105 cells hold an item, so additive rewards hardly tell one path from another: a network "
     "drifts towards standing still, while a table, whose entries learn separately, stays about as random as it was. "
     "With tables ModPO is therefore not below the random policy; nor was it, sampled, in a trial of a network with "
