@@ -1,4 +1,4 @@
-"""Write the documentation that is made from the code: a page per environment, agent and paper, and the tables.
+"""Write the documentation that is made from the code: a page per environment, agent, paper and library, and tables.
 
     python -P -m envzoo.scripts.build_docs            # in the root of the repository
     python -P -m envzoo.scripts.build_docs --check    # exits 1 when a page is not what the code says
@@ -29,6 +29,7 @@ from envzoo.papers import Paper
 from envzoo.registration import EnvironmentSpec
 from envzoo.scripts import experiments
 from envzoo.scripts.experiments.execution import format_number
+from envzoo.scripts.library_pages import LIBRARIES, library_page, library_table
 from envzoo.scripts.markdown import blocks, code, field_docstrings, manual, slug, table
 
 GENERATED = "<!-- Made by `make docs` from the code; change the code, not this page. -->"
@@ -285,6 +286,9 @@ def index_page() -> str:
         "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
         " [CONTRIBUTING](../CONTRIBUTING.md).",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
+        "## Library",
+        "What is useful without an agent of ours: functions and wrappers for any code.",
+        library_table(""),
     )
 
 
@@ -314,6 +318,7 @@ def pages(root: Path) -> dict[str, str]:
     found = {"README.md": with_tables(readme.read_text(encoding="utf-8")), "docs/README.md": index_page()}
     found |= {f"docs/{environment.page}": environment_page(environment) for environment in environments()}
     found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.specs().items()}
+    found |= {f"docs/{library.page}": library_page(library, GENERATED) for library in LIBRARIES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
     return found
 

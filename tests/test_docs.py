@@ -13,7 +13,7 @@ import envzoo  # noqa: F401  (registers the environments)
 from envzoo import papers
 from envzoo.agents import registry
 from envzoo.datasets import is_dataset_id
-from envzoo.scripts import build_docs, experiments
+from envzoo.scripts import build_docs, experiments, library_pages
 from envzoo.scripts.cli import COMMANDS
 from envzoo.scripts.markdown import field_docstrings, manual, table
 
@@ -76,6 +76,19 @@ def test_every_hyperparameter_has_a_docstring():
         config = registry.agent_class(name).Config
         missing = set(getattr(config, "__dataclass_fields__", {})) - set(field_docstrings(config))
         assert not missing, f"{name}: {missing}"
+
+
+def test_library_pages_show_every_public_function_with_its_call():
+    shown = {}
+    for library in library_pages.LIBRARIES:
+        text = library_pages.library_page(library, "")
+        names = re.findall(r"^### (\w+)$", text, re.M)
+        assert len(set(names)) == len(names), f"{library.title} shows a name twice"
+        shown |= dict.fromkeys(names, text)
+    assert {"VisitationMask", "soft_value_iteration", "generalized_advantages", "FacilityLocation"} <= set(shown)
+    assert "soft_policy(q: np.ndarray, alpha: float) -> np.ndarray" in shown["soft_policy"]
+    assert "    generator: torch.Generator | None = None,\n" in shown["sample_squashed_gaussian"]
+    assert not [name for name in shown if name.startswith("_")]
 
 
 def test_docstrings_become_markdown():

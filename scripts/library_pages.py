@@ -1,0 +1,144 @@
+"""Pages of the parts that are used without an agent: wrappers, planners, losses, set functions.
+
+`envzoo.scripts.build_docs` writes them, one page per package, from the docstrings of the public names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from envzoo.scripts.markdown import blocks, code, manual, slug, table
+
+
+@dataclass(frozen=True)
+class Library:
+    """One page.
+
+    Attributes:
+        title: Heading.
+        package: Package whose modules are shown.
+    """
+
+    title: str
+    package: str
+
+    @property
+    def page(self) -> str:
+        """Path of its page below docs/."""
+        return f"library/{slug(self.title)}.md"
+
+
+LIBRARIES = (
+    Library("Wrappers", "envzoo.wrappers"),
+    Library("Planners", "envzoo.agents.planners"),
+    Library("Losses and distributions", "envzoo.agents.losses"),
+    Library("Set functions", "envzoo.coverage.set_functions"),
+)
+
+
+def modules(package: str) -> list[ModuleType]:
+    """The package itself and the modules in it, in the order of their names."""
+    found = importlib.import_module(package)
+    inside = sorted(module.name for module in pkgutil.iter_modules(found.__path__) if not module.name.startswith("_"))
+    return [found, *(importlib.import_module(f"{package}.{name}") for name in inside)]
+
+
+def public(library: Library, module: ModuleType) -> dict[str, Any]:
+    """Functions and classes that a module defines for others.
+
+    A package that lists its names in `__all__` shows those; in one that lists none, every name without an underscore
+    that has a docstring is public.
+    """
+    package = importlib.import_module(library.package)
+    listed = getattr(package, "__all__", None)
+    found = {}
+    for name, value in vars(module).items():
+        value = getattr(value, "py_func", value)  # what Numba compiled
+        if not (inspect.isfunction(value) or inspect.isclass(value)) or not value.__doc__:
+            continue
+        shown = name in listed if listed is not None else not name.startswith("_")
+        if shown and value.__module__ == module.__name__:
+            found[name] = value
+    return found
+
+
+def first_sentence(value: Any) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join((inspect.getdoc(value) or "").split("\n\n")[0].split())
+
+
+def _annotation(value: Any) -> str:
+    if value is inspect.Signature.empty or value is None:
+        return ""
+    text = getattr(value, "__forward_arg__", value)
+    return text if isinstance(text, str) else getattr(text, "__name__", str(text))
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    star = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    kind, text = _annotation(parameter.annotation), f"{star}{parameter.name}"
+    text += f": {kind}" if kind else ""
+    if parameter.default is inspect.Parameter.empty:
+        return text
+    return f"{text} = {parameter.default!r}" if kind else f"{text}={parameter.default!r}"
+
+
+def signature(name: str, value: Any) -> str:
+    """A call as one writes it, with annotations and defaults."""
+    try:
+        found = inspect.signature(value)
+    except (TypeError, ValueError):  # a class without an `__init__` of its own
+        return name
+    rows: list[str] = []
+    for parameter in found.parameters.values():
+        keyword_only = parameter.kind is parameter.KEYWORD_ONLY
+        if keyword_only and "*" not in rows and not any(row.startswith("*") for row in rows):
+            rows.append("*")
+        rows.append(_parameter(parameter))
+    result = "" if inspect.isclass(value) else _annotation(found.return_annotation)
+    result = f" -> {result}" if result not in ("", "None") else ""
+    line = f"{name}({', '.join(rows)}){result}"
+    return line if len(line) <= 100 else "\n".join([f"{name}(", *(f"    {row}," for row in rows), f"){result}"])
+
+
+def entry(name: str, value: Any) -> str:
+    """Signature and docstring of one function or class, and of the methods of a class."""
+    text = re.sub(r"^## ", "#### ", manual(vars(value).get("__doc__") or inspect.getdoc(value) or ""), flags=re.M)
+    parts = [f"### {name}", code("python", signature(name, value)), text]
+    if inspect.isclass(value):
+        methods = [
+            (f"`{method}`", first_sentence(function))
+            for method, function in vars(value).items()
+            if not method.startswith("_") and (inspect.isfunction(function) or isinstance(function, property))
+        ]
+        parts.append(table(("member", "what it does"), methods) if methods else "")
+    return blocks(*parts)
+
+
+def library_page(library: Library, generated: str) -> str:
+    """The page of a package."""
+    parts = [f"# {library.title}", generated, manual(importlib.import_module(library.package).__doc__ or "")]
+    for module in modules(library.package):
+        names = public(library, module)
+        if not names:
+            continue
+        short = module.__name__.removeprefix(f"{library.package}.")
+        parts += [f"## {short}", code("python", f"from {module.__name__} import {', '.join(names)}")]
+        parts += [manual(module.__doc__ or "")] if short != library.package else []
+        parts += [entry(name, value) for name, value in names.items()]
+    return blocks(*parts)
+
+
+def library_table(prefix: str) -> str:
+    """One row per page."""
+    rows = []
+    for library in LIBRARIES:
+        names = [name for module in modules(library.package) for name in public(library, module)]
+        rows.append((f"[{library.title}]({prefix}{library.page})", ", ".join(f"`{name}`" for name in names)))
+    return table(("", "what it holds"), rows)
