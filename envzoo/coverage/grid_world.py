@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from envzoo.coverage.grid import MOVES
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition
 from envzoo.kernel import drawing as art
+from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, uniform
 
 RANDOM_START = -1
@@ -104,31 +104,6 @@ def observe_with_mask(parameters, state, observation):
     for i in range(state.covered.shape[0]):
         for cell in range(state.covered.shape[1]):
             observation.covered[i, cell // columns, cell % columns] = state.covered[i, cell]
-
-
-def check_whole(name: str, value: Any, least: int) -> int:
-    """`value` as an int.
-
-    Raises:
-        EnvzooError: When it is not a whole number of at least `least`.
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
-    return int(value)
-
-
-def check_number(name: str, value: Any, least: float, most: float = math.inf, *, above: bool = False) -> float:
-    """`value` as a float.
-
-    Raises:
-        EnvzooError: When it is not a finite number from `least` (not above it, if `above`) to `most`.
-    """
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or value < least or value > most or (above and value == least):
-        first = f"above {least:g}" if above else f"of at least {least:g}"
-        last = f" and at most {most:g}" if most < math.inf else ""
-        raise EnvzooError(f"{name} is {value!r}; expected a number {first}{last}")
-    return float(value)
 
 
 def mixed(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from envzoo.coverage.fields import process_source
-from envzoo.coverage.grid_world import check_number
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
+from envzoo.kernel.arguments import check_number
 
 
 class InformativePathPlanning(WeightedCoverage):

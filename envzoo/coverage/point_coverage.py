@@ -9,10 +9,11 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
-from envzoo.coverage.grid_world import Infos, Options, check_number, check_whole
+from envzoo.coverage.grid_world import Infos, Options
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
+from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import normal, uniform
 
 START_DEVIATION = 0.1

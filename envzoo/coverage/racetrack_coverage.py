@@ -10,11 +10,12 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
-from envzoo.coverage.grid_world import NO_OPTION, RANDOM_START, Infos, Options, check_number, check_whole
+from envzoo.coverage.grid_world import NO_OPTION, RANDOM_START, Infos, Options
 from envzoo.coverage.racetrack import FASTEST, SUBSTEP, Track, drive, locate, make_track
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
+from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, normal
 
 SEGMENTS = 200
