@@ -1,0 +1,372 @@
+"""Kernels for minimum entropy couplings with a bottleneck, shared by the games and by the agents that play them.
+
+Sender and receiver each recompute the coupling of a step from public information, so these kernels are deterministic:
+where masses tie, the lower index counts as the larger one. Entropies are in bits.
+
+The pieces, for one step of one episode:
+
+- `encode` turns the belief over n messages into codes of bounded entropy (greedy deterministic EBIM, a uniform
+  quantiser, or the messages themselves);
+- `greedy_cells` couples two marginals with little entropy (at most n + k - 1 cells);
+- `message_policy` joins both: the code of every message and the distribution over actions of every code;
+- `update_belief` is Bayes' rule for an observed action.
+
+Sources: Minimum Entropy Coupling with Bottleneck (arXiv 2410.21666), Algorithms 1 and 5; the greedy coupling is that of
+Kocaoglu et al., Entropic Causal Inference (arXiv 1611.04035).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+NONE, EBIM, QUANTIZER = 0, 1, 2  # the encoders
+ENCODERS = {"none": NONE, "ebim": EBIM, "quantizer": QUANTIZER}
+NO_CODE = -1  # label of a message without mass
+
+RATE_TOLERANCE = 1e-12  # bits by which an entropy may seem to exceed a rate that it equals
+# What subtracting leaves of a mass below this share of it is rounding, not mass.
+ROUNDING = 8 * 2.0**-52
+
+
+# ---------------------------------------------------------------------------- entropies
+
+
+@njit(cache=True)
+def entropy(masses: np.ndarray) -> float:
+    """Entropy in bits of masses (n,) that sum to one; zeros add nothing."""
+    total = 0.0
+    for mass in masses:
+        if mass > 0.0:
+            total -= mass * math.log2(mass)
+    return total
+
+
+@njit(cache=True)
+def merging_loss(p: float, q: float) -> float:
+    """Bits of entropy lost by merging two symbols of masses p and q into one."""
+    if p <= 0.0 or q <= 0.0:
+        return 0.0
+    # log2(1 + q/p) for a tiny p overflows only when q/p does.
+    return (p * math.log1p(q / p) + q * math.log1p(p / q)) / math.log(2.0) if q / p < 1e300 and p / q < 1e300 else 0.0
+
+
+# ---------------------------------------------------------------------------- the greedy coupling
+
+
+@njit(cache=True)
+def _below(mass: float, index: int, other_mass: float, other_index: int) -> bool:
+    """Whether the first entry comes after the second: by mass, and of equal ones by index."""
+    return mass < other_mass or (mass == other_mass and index > other_index)
+
+
+@njit(cache=True)
+def _sink(masses: np.ndarray, indices: np.ndarray, size: int, at: int) -> None:
+    """Restore the heap (largest on top) below position `at`."""
+    mass, index = masses[at], indices[at]
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and _below(masses[child], indices[child], masses[child + 1], indices[child + 1]):
+            child += 1
+        if not _below(mass, index, masses[child], indices[child]):
+            break
+        masses[at], indices[at] = masses[child], indices[child]
+        at = child
+    masses[at], indices[at] = mass, index
+
+
+@njit(cache=True)
+def _heap(p: np.ndarray):
+    """A heap of the entries of p (n,) with mass: masses, indices and their number."""
+    masses, indices = np.empty(len(p)), np.empty(len(p), np.int64)
+    size = 0
+    for i in range(len(p)):
+        if p[i] > 0.0:
+            masses[size], indices[size] = p[i], i
+            size += 1
+    for at in range(size // 2 - 1, -1, -1):
+        _sink(masses, indices, size, at)
+    return masses, indices, size
+
+
+@njit(cache=True)
+def _pop(masses: np.ndarray, indices: np.ndarray, size: int) -> int:
+    """Take the top off a heap; returns the number of entries left."""
+    size -= 1
+    masses[0], indices[0] = masses[size], indices[size]
+    if size > 1:
+        _sink(masses, indices, size, 0)
+    return size
+
+
+@njit(cache=True)
+def greedy_cells(p: np.ndarray, q: np.ndarray):
+    """Greedy minimum entropy coupling: again and again pair the largest remaining masses of the two marginals.
+
+    O((n + k) log(n + k)). Entries with mass, however little, get a cell; what rounding leaves over is added to the last
+    cell of its row or column.
+
+    Args:
+        p: (n,) masses of the rows, not negative.
+        q: (k,) masses of the columns, not negative, with the same sum as p up to rounding.
+
+    Returns:
+        rows (c,) int64, columns (c,) int64 and masses (c,) of the cells with mass, in the order in which they were made
+        (no cell occurs twice); c is at most n + k - 1.
+    """
+    a, ia, size_a = _heap(p)
+    b, ib, size_b = _heap(q)
+    largest_row, largest_column = ia[0] if size_a else 0, ib[0] if size_b else 0
+    rows = np.empty(size_a + size_b, np.int64)
+    columns = np.empty(size_a + size_b, np.int64)
+    masses = np.empty(size_a + size_b)
+    last_of_row, last_of_column = np.full(len(p), -1), np.full(len(q), -1)
+    count = 0
+    while size_a > 0 and size_b > 0:
+        i, j = ia[0], ib[0]
+        difference = a[0] - b[0]
+        rows[count], columns[count], masses[count] = i, j, min(a[0], b[0])
+        last_of_row[i] = last_of_column[j] = count
+        count += 1
+        if difference > ROUNDING * p[i]:
+            a[0] = difference
+            _sink(a, ia, size_a, 0)
+            size_b = _pop(b, ib, size_b)
+        elif -difference > ROUNDING * q[j]:
+            b[0] = -difference
+            _sink(b, ib, size_b, 0)
+            size_a = _pop(a, ia, size_a)
+        else:
+            size_a = _pop(a, ia, size_a)
+            size_b = _pop(b, ib, size_b)
+    for at in range(size_a):
+        cell = last_of_row[ia[at]]
+        if cell >= 0:
+            masses[cell] += a[at]
+        else:
+            rows[count], columns[count], masses[count] = ia[at], largest_column, a[at]
+            count += 1
+    for at in range(size_b):
+        cell = last_of_column[ib[at]]
+        if cell >= 0:
+            masses[cell] += b[at]
+        else:
+            rows[count], columns[count], masses[count] = largest_row, ib[at], b[at]
+            count += 1
+    return rows[:count], columns[:count], masses[:count]
+
+
+@njit(cache=True)
+def greedy_joint(p: np.ndarray, q: np.ndarray, joint: np.ndarray) -> None:
+    """Write the greedy coupling of p (n,) and q (k,) into joint (n, k); see `greedy_cells`."""
+    rows, columns, masses = greedy_cells(p, q)
+    joint[:] = 0.0
+    for cell in range(len(masses)):
+        joint[rows[cell], columns[cell]] += masses[cell]
+
+
+# ---------------------------------------------------------------------------- encoders
+
+
+@njit(cache=True)
+def _relabel(group: np.ndarray, labels: np.ndarray) -> int:
+    """Number groups (n,), of which NO_CODE is none, in the order of their first symbols; returns how many there are."""
+    numbers = np.full(len(group), NO_CODE)
+    count = 0
+    for i in range(len(group)):
+        if group[i] == NO_CODE:
+            labels[i] = NO_CODE
+            continue
+        if numbers[group[i]] == NO_CODE:
+            numbers[group[i]] = count
+            count += 1
+        labels[i] = numbers[group[i]]
+    return count
+
+
+@njit(cache=True)
+def descending(p: np.ndarray) -> np.ndarray:
+    """Indices of the entries of p (n,) with mass, the largest first, of equal ones the lower index first."""
+    order = np.argsort(-p, kind="mergesort")
+    count = 0
+    while count < len(p) and p[order[count]] > 0.0:
+        count += 1
+    return order[:count]
+
+
+@njit(cache=True)
+def ebim_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
+    """Greedy deterministic entropy-bounded information maximisation (Algorithm 1 of arXiv 2410.21666), O(n log n).
+
+    Every symbol starts as a group of its own. If merging the two smallest groups brings the entropy down to the rate,
+    that is the answer; otherwise the two largest are merged, until the entropy is at most the rate.
+
+    Args:
+        p: (n,) masses that sum to one.
+        rate: Largest entropy of the code in bits.
+        labels: (n,) integers, overwritten with the code of each symbol; codes count from 0 in the order of their first
+            symbols, and symbols without mass get NO_CODE.
+
+    Returns:
+        Number of codes.
+    """
+    order = descending(p)
+    n = len(order)
+    group = np.full(len(p), NO_CODE)
+    for rank in range(n):
+        group[order[rank]] = rank
+    h = entropy(p)
+    if h <= rate + RATE_TOLERANCE or n <= 1:
+        return _relabel(group, labels)
+    # The largest group is order[: merged], of mass `top`; all others are single symbols, so that the two smallest are
+    # the last two as long as there are more than two groups.
+    top, merged = p[order[0]], 1
+    smallest_loss = merging_loss(p[order[n - 2]], p[order[n - 1]])
+    while True:
+        groups = n - merged + 1
+        if groups == 2 or h - smallest_loss <= rate + RATE_TOLERANCE:
+            group[order[n - 1]] = group[order[n - 2]]
+            break
+        mass = p[order[merged]]
+        h -= merging_loss(top, mass)
+        top += mass
+        merged += 1
+        if h <= rate + RATE_TOLERANCE:
+            break
+    # After the merging of the smallest of two groups, group[order[n - 1]] is the rank of a symbol of the largest one.
+    for rank in range(merged):
+        group[order[rank]] = 0
+    if groups == 2:
+        group[order[n - 1]] = 0
+    return _relabel(group, labels)
+
+
+@njit(cache=True)
+def quantizer_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
+    """Uniform scalar quantiser (Algorithm 5 of arXiv 2410.21666): blocks of neighbouring symbols share a code.
+
+    There are at most floor(2^rate) blocks of ceil(n / floor(2^rate)) symbols; which they are does not depend on the
+    masses. Arguments and result as in `ebim_labels`.
+    """
+    n = len(p)
+    # A rate beyond log2(n) gives every symbol its own code; the small number undoes rounding in the rate.
+    most = n if rate >= math.log2(n) else max(1, int(math.floor(2.0**rate + 1e-9)))
+    block = (n + most - 1) // most
+    group = np.empty(n, np.int64)
+    for i in range(n):
+        group[i] = i // block if p[i] > 0.0 else NO_CODE
+    return _relabel(group, labels)
+
+
+@njit(cache=True)
+def encode(p: np.ndarray, rate: float, encoder: int, labels: np.ndarray) -> int:
+    """Codes of the symbols by one of the encoders (NONE gives each its own, whatever the rate); see `ebim_labels`."""
+    if encoder == EBIM:
+        return ebim_labels(p, rate, labels)
+    if encoder == QUANTIZER:
+        return quantizer_labels(p, rate, labels)
+    count = 0
+    for i in range(len(p)):
+        labels[i] = NO_CODE
+        if p[i] > 0.0:
+            labels[i] = count
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def code_masses(p: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """Masses of the codes, (count,)."""
+    masses = np.zeros(count)
+    for i in range(len(p)):
+        if labels[i] >= 0:
+            masses[labels[i]] += p[i]
+    return masses
+
+
+# ---------------------------------------------------------------------------- one step of a coding game
+
+
+@njit(cache=True)
+def message_policy(belief: np.ndarray, policy: np.ndarray, rate: float, encoder: int):
+    """How each message would act: MEC-B of the belief and the policy (arXiv 2410.21666).
+
+    Averaged over the belief, the distributions over actions are the policy.
+
+    Args:
+        belief: (n,) masses of the messages, not all zero; they need not sum to one.
+        policy: (k,) masses of the actions, likewise.
+        rate: Largest entropy of the code in bits.
+        encoder: NONE, EBIM or QUANTIZER.
+
+    Returns:
+        labels (n,) int64, the code of each message (NO_CODE without mass), and channel (codes, k), the distribution
+        over actions of each code.
+    """
+    p, q = belief / belief.sum(), policy / policy.sum()
+    labels = np.empty(len(p), np.int64)
+    count = encode(p, rate, encoder, labels)
+    channel = np.zeros((count, len(q)))
+    rows, columns, masses = greedy_cells(code_masses(p, labels, count), q)
+    for cell in range(len(masses)):
+        channel[rows[cell], columns[cell]] += masses[cell]
+    for code in range(count):
+        # Divided by the largest first: the sum of a row of tiny masses must not be lost.
+        channel[code] /= channel[code].max()
+        channel[code] /= channel[code].sum()
+    return labels, channel
+
+
+@njit(cache=True)
+def action_distribution(
+    labels: np.ndarray, channel: np.ndarray, policy: np.ndarray, message: int, out: np.ndarray
+) -> None:
+    """Write the distribution over actions (k,) for a message: its code's, or the policy itself if it has no code."""
+    if labels[message] >= 0:
+        out[:] = channel[labels[message]]
+    else:
+        out[:] = policy / policy.sum()
+
+
+@njit(cache=True)
+def update_belief(belief: np.ndarray, labels: np.ndarray, channel: np.ndarray, action: int) -> bool:
+    """Condition the belief (n,) on an action, in place.
+
+    An action that no message would have taken says nothing of the message: the belief stays, and the result is False.
+    """
+    largest = 0.0
+    for x in range(len(belief)):
+        if labels[x] >= 0:
+            largest = max(largest, belief[x] * channel[labels[x], action])
+    if largest <= 0.0:
+        return False
+    total = 0.0
+    for x in range(len(belief)):
+        belief[x] = belief[x] * channel[labels[x], action] / largest if labels[x] >= 0 else 0.0
+        total += belief[x]
+    for x in range(len(belief)):
+        belief[x] /= total
+    return True
+
+
+@njit(cache=True)
+def choose(distribution: np.ndarray, uniform: float) -> int:
+    """The action that a uniform number in [0, 1) picks from a distribution (k,); never one of probability zero."""
+    total, last = 0.0, -1
+    for action in range(len(distribution)):
+        if distribution[action] > 0.0:
+            total += distribution[action]
+            last = action
+            if uniform < total:
+                return action
+    return last
+
+
+@njit(cache=True)
+def guess(belief: np.ndarray) -> int:
+    """The most likely message, of equally likely ones the first."""
+    return int(np.argmax(belief))
