@@ -23,6 +23,9 @@ class Paper:
 
 SUBMODULAR_RL = Paper("Submodular Reinforcement Learning", "Prajapat et al.", 2024, "2307.13372", "09")
 SAC = Paper("Soft Actor-Critic Algorithms and Applications", "Haarnoja et al.", 2018, "1812.05905", "19")
+ADVERSARIAL_SURPRISE = Paper(
+    "Explore and Control with Adversarial Surprise", "Fickinger et al.", 2021, "2107.07394", "15"
+)
 SAC_DISCRETE = Paper("Soft Actor-Critic for Discrete Action Settings", "Christodoulou", 2019, "1910.07207")
 PPO = Paper("Proximal Policy Optimization Algorithms", "Schulman et al.", 2017, "1707.06347")
 BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Network", "Pomerleau", 1988)

@@ -71,6 +71,7 @@ _WEIGHTED_PAPER = {**_GRID_PAPER, "horizon": 39, "disc": "paper"}
 _FIELD_PAPER = {**_WEIGHTED_PAPER, "spacing": 0.1, "field_seed": 0}
 _GOALS = "envzoo.control.point_multi_goal:PointMultiGoal"
 _BANDIT = "envzoo.control.entropy_bandit:EntropyBandit"
+_CHAIN = "envzoo.surprise.block_chain:BlockChain"
 
 # fmt: off
 _SPECS: tuple[EnvironmentSpec, ...] = (
@@ -120,6 +121,15 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
             "one-step bandit whose maximum-entropy policy is known exactly", paper="19"),
     _kernel("envzoo/EntropyBanditContinuous-v0", f"{_BANDIT}Continuous", "control",
             "one-step reward -a^2 whose maximum-entropy policy is known exactly", paper="19"),
+    _kernel("envzoo/BlockChain-v0", _CHAIN, "surprise",
+            "a line of dark and noisy rooms with exactly known entropies; no reward", paper="15",
+            max_episode_steps=64),
+    _kernel("envzoo/BlockChain-TV-v0", _CHAIN, "surprise",
+            "the line of rooms with one noisy room next to the start", paper="15",
+            kwargs={"layout": "tv"}, max_episode_steps=64),
+    _kernel("envzoo/BlockChain-Goal-v0", _CHAIN, "surprise",
+            "the line of rooms with a rewarded goal at its far end", paper="15",
+            kwargs={"goal": True}, max_episode_steps=64),
 )
 # fmt: on
 
