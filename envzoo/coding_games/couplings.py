@@ -35,12 +35,17 @@ ROUNDING = 8 * 2.0**-52
 
 
 @njit(cache=True)
+def self_information(mass: float) -> float:
+    """-mass log2 mass, 0 for no mass."""
+    return -mass * math.log2(mass) if mass > 0.0 else 0.0
+
+
+@njit(cache=True)
 def entropy(masses: np.ndarray) -> float:
     """Entropy in bits of masses (n,) that sum to one; zeros add nothing."""
     total = 0.0
     for mass in masses:
-        if mass > 0.0:
-            total -= mass * math.log2(mass)
+        total += self_information(mass)
     return total
 
 
@@ -219,29 +224,30 @@ def ebim_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
     group = np.full(len(p), NO_CODE)
     for rank in range(n):
         group[order[rank]] = rank
-    h = entropy(p)
-    if h <= rate + RATE_TOLERANCE or n <= 1:
+    # After m - 1 mergings of the two largest, the largest group is order[:m]; all others are single symbols, so that
+    # the two smallest are the last two. Its mass is top[m], and the others have the entropy rest[m].
+    top, rest = np.zeros(n + 1), np.zeros(n + 1)
+    for rank in range(n):
+        top[rank + 1] = top[rank] + p[order[rank]]
+    for rank in range(n - 1, -1, -1):
+        rest[rank] = rest[rank + 1] + self_information(p[order[rank]])
+    if n <= 1 or rest[0] <= rate + RATE_TOLERANCE:
         return _relabel(group, labels)
-    # The largest group is order[: merged], of mass `top`; all others are single symbols, so that the two smallest are
-    # the last two as long as there are more than two groups.
-    top, merged = p[order[0]], 1
-    smallest_loss = merging_loss(p[order[n - 2]], p[order[n - 1]])
-    while True:
-        groups = n - merged + 1
-        if groups == 2 or h - smallest_loss <= rate + RATE_TOLERANCE:
-            group[order[n - 1]] = group[order[n - 2]]
-            break
-        mass = p[order[merged]]
-        h -= merging_loss(top, mass)
-        top += mass
-        merged += 1
-        if h <= rate + RATE_TOLERANCE:
-            break
-    # After the merging of the smallest of two groups, group[order[n - 1]] is the rank of a symbol of the largest one.
-    for rank in range(merged):
+    loss = merging_loss(p[order[n - 2]], p[order[n - 1]])
+    # The entropy falls with every merging, so the first m at which one more, of the two smallest, is enough can be
+    # found by bisection. At m = n - 1 there are two groups, and merging them always is.
+    low, high = 1, n - 1
+    while low < high:
+        middle = (low + high) // 2
+        if rest[middle] + self_information(top[middle]) - loss <= rate + RATE_TOLERANCE:
+            high = middle
+        else:
+            low = middle + 1
+    for rank in range(low):
         group[order[rank]] = 0
-    if groups == 2:
-        group[order[n - 1]] = 0
+    # Merging the two largest may have brought it down to the rate already.
+    if rest[low] + self_information(top[low]) > rate + RATE_TOLERANCE:
+        group[order[n - 1]] = group[order[n - 2]]
     return _relabel(group, labels)
 
 
@@ -254,7 +260,7 @@ def quantizer_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
     """
     n = len(p)
     # A rate beyond log2(n) gives every symbol its own code; the small number undoes rounding in the rate.
-    most = n if rate >= math.log2(n) else max(1, int(math.floor(2.0**rate + 1e-9)))
+    most = n if rate >= math.log2(n) else max(1, math.floor(2.0**rate + 1e-9))
     block = (n + most - 1) // most
     group = np.empty(n, np.int64)
     for i in range(n):
@@ -315,9 +321,15 @@ def message_policy(belief: np.ndarray, policy: np.ndarray, rate: float, encoder:
     for cell in range(len(masses)):
         channel[rows[cell], columns[cell]] += masses[cell]
     for code in range(count):
-        # Divided by the largest first: the sum of a row of tiny masses must not be lost.
-        channel[code] /= channel[code].max()
-        channel[code] /= channel[code].sum()
+        # Divided by the largest first, because the sum of tiny masses may be too small to divide by.
+        largest, total = 0.0, 0.0
+        for action in range(len(q)):
+            largest = max(largest, channel[code, action])
+        for action in range(len(q)):
+            channel[code, action] /= largest
+            total += channel[code, action]
+        for action in range(len(q)):
+            channel[code, action] /= total
     return labels, channel
 
 
