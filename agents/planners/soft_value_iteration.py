@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from envzoo.coding_games import carrier
+from envzoo.coding_games.carrier import soft_policy
 from envzoo.errors import EnvzooError
+
+__all__ = ["SoftSolution", "soft_backup", "soft_policy", "soft_value_iteration"]
 
 
 @dataclass(frozen=True)
@@ -25,46 +28,6 @@ class SoftSolution:
     v: np.ndarray
     policy: np.ndarray
     iterations: int
-
-
-@numba.njit(cache=True)
-def _soft_maximum(row: np.ndarray, alpha: float) -> float:
-    top = row.max()
-    if alpha == 0.0:
-        return top
-    total = 0.0
-    for value in row:
-        total += np.exp((value - top) / alpha)
-    return top + alpha * np.log(total)
-
-
-@numba.njit(cache=True)
-def _backup(p: np.ndarray, r: np.ndarray, gamma: float, alpha: float, v: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Write r + gamma P v into q, and return its soft maximum over actions."""
-    states, actions = r.shape
-    out = np.empty(states)
-    for s in range(states):
-        for a in range(actions):
-            expected = 0.0
-            for t in range(states):
-                expected += p[s, a, t] * v[t]
-            q[s, a] = r[s, a] + gamma * expected
-        out[s] = _soft_maximum(q[s], alpha)
-    return out
-
-
-@numba.njit(cache=True)
-def _iterate(p: np.ndarray, r: np.ndarray, gamma: float, alpha: float, tolerance: float, limit: int):
-    v, q = np.zeros(r.shape[0]), np.empty(r.shape)
-    for iteration in range(1, limit + 1):
-        new = _backup(p, r, gamma, alpha, v, q)
-        change, size = np.abs(new - v).max(), np.abs(new).max()
-        v = new
-        # The distance to the fixed point is at most gamma / (1 - gamma) times the last change; below a few units in
-        # the last place a smaller change cannot be reached.
-        if gamma * change <= max((1.0 - gamma) * tolerance, 4e-16 * size):
-            return v, q, iteration
-    return v, q, limit + 1
 
 
 def soft_backup(p: np.ndarray, r: np.ndarray, v: np.ndarray, gamma: float, alpha: float) -> np.ndarray:
@@ -89,15 +52,7 @@ def soft_backup(p: np.ndarray, r: np.ndarray, v: np.ndarray, gamma: float, alpha
     v = np.ascontiguousarray(v, np.float64)
     if v.shape != r.shape[:1]:
         raise EnvzooError(f"v has the shape {v.shape}, expected {r.shape[:1]}")
-    return _backup(p, r, float(gamma), float(alpha), v, np.empty(r.shape))
-
-
-def soft_policy(q: np.ndarray, alpha: float) -> np.ndarray:
-    """softmax(q / alpha) along the last axis, (..., A) -> (..., A); with alpha 0 even among the largest."""
-    q = np.asarray(q, np.float64)
-    gap = q - q.max(axis=-1, keepdims=True)
-    weights = (gap == 0).astype(np.float64) if alpha == 0 else np.exp(gap / alpha)
-    return weights / weights.sum(axis=-1, keepdims=True)
+    return carrier.soft_backup(p, r, float(gamma), float(alpha), v, np.empty(r.shape))
 
 
 def soft_value_iteration(
@@ -128,7 +83,7 @@ def soft_value_iteration(
     p, r = _check(p, r, gamma, alpha)
     if not tolerance > 0:
         raise EnvzooError(f"tolerance is positive, got {tolerance}")
-    v, q, iterations = _iterate(p, r, float(gamma), float(alpha), float(tolerance), int(max_iterations))
+    v, q, iterations = carrier.soft_iteration(p, r, float(gamma), float(alpha), float(tolerance), int(max_iterations))
     if iterations > max_iterations:
         raise EnvzooError(
             f"soft value iteration did not reach the tolerance {tolerance} within {max_iterations} backups; "
