@@ -63,7 +63,7 @@ class DualVariable:
             if self.optimizer is not None:
                 # d/d log lambda of lambda (measured - target) is the loss itself: no graph is needed.
                 self.optimizer.flat.grad.fill_(loss)
-                self.optimizer.optimizer.step()
+                self.optimizer.apply()
                 if self.bounded:
                     self.log_value.clamp_(*self.bounds)
         return loss

@@ -66,6 +66,24 @@ def test_many_steps_equal_those_of_torch(name, weight_decay, max_grad_norm):
     assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_a_given_gradient_is_applied_bit_for_bit_as_by_torch(name):
+    net = network()
+    optimizer = make_optimizer(net, name, lr=3e-3, eps=1e-5, weight_decay=0.1)
+    reference = nn.Parameter(optimizer.flat.detach().clone())
+    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+    theirs = make([reference], lr=3e-3, eps=1e-5, weight_decay=0.1, fused=True)
+    generator = torch.Generator().manual_seed(3)
+    for i in range(20):
+        optimizer.lr = theirs.param_groups[0]["lr"] = 3e-3 / (i + 1)
+        reference.grad = torch.randn(reference.shape, generator=generator)
+        optimizer.flat.grad.copy_(reference.grad)
+        optimizer.apply()
+        theirs.step()
+        assert torch.equal(optimizer.flat, reference)
+    assert float(optimizer.state_dict()["state"][0]["step"]) == 20
+
+
 def test_parameters_and_gradients_are_views_of_one_vector():
     net = network()
     before = [parameter.detach().clone() for parameter in net.parameters()]
