@@ -204,6 +204,47 @@ def descending(p: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
+def ebim_path(p: np.ndarray):
+    """The codes that Algorithm 1 of arXiv 2410.21666 looks at, from all symbols apart to all in one, O(n log n).
+
+    Args:
+        p: (n,) masses that sum to one, s of them not zero.
+
+    Returns:
+        order (s,) int64, the symbols with mass, the largest first; kept (s,) and tried (s,), entropies in bits: kept[m]
+        with order[: m + 1] in one group and all others apart, tried[m] when besides the two smallest groups are one.
+    """
+    order = descending(p)
+    n = len(order)
+    kept, tried = np.zeros(n), np.zeros(n)
+    rest = 0.0
+    for m in range(n - 1, -1, -1):
+        kept[m] = rest
+        rest += self_information(p[order[m]])
+    loss = merging_loss(p[order[n - 2]], p[order[n - 1]]) if n > 1 else 0.0
+    top = 0.0
+    for m in range(n):
+        top += p[order[m]]
+        if m < n - 1:  # all in one group have entropy 0, whatever rounding makes of top
+            kept[m] += self_information(top)
+        # From three groups on, the two smallest are single symbols; two groups become one.
+        if m < n - 2:
+            tried[m] = kept[m] - loss
+    return order, kept, tried
+
+
+@njit(cache=True)
+def path_labels(order: np.ndarray, m: int, smallest: bool, labels: np.ndarray) -> int:
+    """Write the code in which order[: m + 1] are one group, and the two smallest groups if asked; see `ebim_path`."""
+    group = np.full(len(labels), NO_CODE)
+    for rank in range(len(order)):
+        group[order[rank]] = max(rank - m, 0)
+    if smallest and len(order) > 1:
+        group[order[-1]] = group[order[-2]]
+    return _relabel(group, labels)
+
+
+@njit(cache=True)
 def ebim_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
     """Greedy deterministic entropy-bounded information maximisation (Algorithm 1 of arXiv 2410.21666), O(n log n).
 
@@ -219,36 +260,17 @@ def ebim_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
     Returns:
         Number of codes.
     """
-    order = descending(p)
-    n = len(order)
-    group = np.full(len(p), NO_CODE)
-    for rank in range(n):
-        group[order[rank]] = rank
-    # After m - 1 mergings of the two largest, the largest group is order[:m]; all others are single symbols, so that
-    # the two smallest are the last two. Its mass is top[m], and the others have the entropy rest[m].
-    top, rest = np.zeros(n + 1), np.zeros(n + 1)
-    for rank in range(n):
-        top[rank + 1] = top[rank] + p[order[rank]]
-    for rank in range(n - 1, -1, -1):
-        rest[rank] = rest[rank + 1] + self_information(p[order[rank]])
-    if n <= 1 or rest[0] <= rate + RATE_TOLERANCE:
-        return _relabel(group, labels)
-    loss = merging_loss(p[order[n - 2]], p[order[n - 1]])
-    # The entropy falls with every merging, so the first m at which one more, of the two smallest, is enough can be
-    # found by bisection. At m = n - 1 there are two groups, and merging them always is.
-    low, high = 1, n - 1
+    order, kept, tried = ebim_path(p)
+    most = rate + RATE_TOLERANCE
+    # Both entropies fall with m, so the first m at which either is small enough can be found by bisection.
+    low, high = 0, len(order) - 1
     while low < high:
         middle = (low + high) // 2
-        if rest[middle] + self_information(top[middle]) - loss <= rate + RATE_TOLERANCE:
+        if tried[middle] <= most:
             high = middle
         else:
             low = middle + 1
-    for rank in range(low):
-        group[order[rank]] = 0
-    # Merging the two largest may have brought it down to the rate already.
-    if rest[low] + self_information(top[low]) > rate + RATE_TOLERANCE:
-        group[order[n - 1]] = group[order[n - 2]]
-    return _relabel(group, labels)
+    return path_labels(order, low, kept[low] > most, labels)
 
 
 @njit(cache=True)
