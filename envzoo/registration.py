@@ -71,6 +71,8 @@ _WEIGHTED_PAPER = {**_GRID_PAPER, "horizon": 39, "disc": "paper"}
 _FIELD_PAPER = {**_WEIGHTED_PAPER, "spacing": 0.1, "field_seed": 0}
 _GOALS = "envzoo.control.point_multi_goal:PointMultiGoal"
 _BANDIT = "envzoo.control.entropy_bandit:EntropyBandit"
+_LSD = "envzoo.bandits.lsd_bandit:LSDBandit"
+_RECHARGING = "envzoo.bandits.recharging_bandit:RechargingBandit"
 _CHAIN = "envzoo.surprise.block_chain:BlockChain"
 
 # fmt: off
@@ -130,6 +132,23 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
     _kernel("envzoo/BlockChain-Goal-v0", _CHAIN, "surprise",
             "the line of rooms with a rewarded goal at its far end", paper="15",
             kwargs={"goal": True}, max_episode_steps=64),
+    _kernel("envzoo/LSDBandit-v0", _LSD, "bandits",
+            "ten arms whose payoffs fall while they are pulled and recover while they rest", paper="30",
+            max_episode_steps=1000),
+    _kernel("envzoo/LSDBandit-Bait-v0", _LSD, "bandits",
+            "arms that lure the greedy into pulling them before they are ripe", paper="30",
+            kwargs={"instance": "bait"}, max_episode_steps=1000),
+    _kernel("envzoo/LSDBandit-Satiation-v0", _LSD, "bandits",
+            "arms whose payoffs decay and recover geometrically", paper="30",
+            kwargs={"instance": "satiation"}, max_episode_steps=1000),
+    _kernel("envzoo/LSDBandit-Laforgue-v0", _LSD, "bandits",
+            "the five arms of Laforgue et al., one of which pays at one delay only", paper="30",
+            kwargs={"instance": "laforgue", "start": -1}, max_episode_steps=3600),
+    _kernel("envzoo/LSDBandit-LaforgueStep-v0", _LSD, "bandits",
+            "the two arms of Laforgue et al. on which greed pulls too early", paper="30",
+            kwargs={"instance": "laforgue", "variant": "step", "start": -1}, max_episode_steps=3300),
+    _kernel("envzoo/RechargingBandit-v0", _RECHARGING, "bandits",
+            "ten arms that pay the more, the longer ago they were pulled", paper="30", max_episode_steps=1000),
 )
 # fmt: on
 

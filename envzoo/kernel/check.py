@@ -9,6 +9,7 @@ from gymnasium import spaces
 from numba import njit
 
 from envzoo.errors import InvalidActionError, UnsupportedSpaceError
+from envzoo.kernel.spaces import LimitedMultiBinary
 
 
 @njit(cache=True)
@@ -23,11 +24,23 @@ def _any_outside(actions, low, high):
     return outside
 
 
+@njit(cache=True)
+def _first_with_more(actions, most):
+    """The first row of zeros and ones (rows, components) with more than `most` ones, or -1."""
+    for i in range(actions.shape[0]):
+        ones = 0
+        for component in range(actions.shape[1]):
+            ones += actions[i, component]
+        if ones > most:
+            return i
+    return -1
+
+
 class ActionCheck:
     """Turns what a caller passes to `step` into the contiguous array that the kernels take, or refuses it.
 
     Args:
-        space: The action space of one episode: Discrete, MultiDiscrete or Box.
+        space: The action space of one episode: Discrete, MultiDiscrete, MultiBinary or Box.
 
     Raises:
         UnsupportedSpaceError: For any other space.
@@ -35,19 +48,25 @@ class ActionCheck:
 
     def __init__(self, space: spaces.Space) -> None:
         self._space = space
-        self._integers = isinstance(space, spaces.Discrete | spaces.MultiDiscrete)
+        self._integers = isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+        self._kinds = "iu" if self._integers else "iuf"  # of the dtypes that callers may pass
+        self._dtype = np.dtype(np.int64) if self._integers else space.dtype  # of the kernels
+        self._most = space.most if isinstance(space, LimitedMultiBinary) else None
         if isinstance(space, spaces.Discrete):
             low, high = np.array([space.start]), np.array([space.start + space.n - 1])
         elif isinstance(space, spaces.MultiDiscrete):
             low, high = space.start, space.start + space.nvec - 1
+        elif isinstance(space, spaces.MultiBinary):
+            low, high = np.zeros(space.shape), np.ones(space.shape)
+            self._kinds, self._dtype = "iub", space.dtype
         elif isinstance(space, spaces.Box):
             low, high = space.low, space.high
         else:
             raise UnsupportedSpaceError(
-                f"action space {space} is not supported by the kernel base; expected Discrete, MultiDiscrete or Box"
+                f"action space {space} is not supported by the kernel base; expected Discrete, MultiDiscrete, "
+                "MultiBinary or Box"
             )
         self.shape: tuple[int, ...] = space.shape
-        self._dtype = np.dtype(np.int64) if self._integers else space.dtype
         self._low = np.array(low, self._dtype).ravel()
         self._high = np.array(high, self._dtype).ravel()
 
@@ -64,15 +83,22 @@ class ActionCheck:
                 f"episode{'s' if num_envs != 1 else ''} of {self._space}"
             )
         if array.dtype != self._dtype:
-            if array.dtype.kind not in ("iu" if self._integers else "iuf"):
+            if array.dtype.kind not in self._kinds:
                 expected = "integers" if self._integers else "numbers"
                 raise InvalidActionError(f"actions have dtype {array.dtype}; expected {expected} in {self._space}")
-            # uint64 above 2**63 would turn negative, and is then refused as well
-            array = array.astype(self._dtype)
+            # Not straight to a narrower dtype, in which 256 would be 0; uint64 above 2**63 turns negative, and is then
+            # refused as well.
+            array = array.astype(np.int64 if self._integers else self._dtype)
         if not (array.flags.c_contiguous and array.flags.writeable):
             array = array.copy(order="C")  # else Numba compiles the kernels once more for this layout
         if _any_outside(array.reshape(num_envs, -1), self._low, self._high):
             self._refuse(array.reshape(num_envs, -1))
+        array = array.astype(self._dtype, copy=False)
+        if self._most is not None and (episode := _first_with_more(array, self._most)) >= 0:
+            raise InvalidActionError(
+                f"the action of episode {episode} has {np.count_nonzero(array[episode])} ones; expected at most "
+                f"{self._most} in {self._space}"
+            )
         return array
 
     def _refuse(self, rows: np.ndarray) -> None:

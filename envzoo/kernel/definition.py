@@ -44,8 +44,9 @@ class Definition:
 
     Attributes:
         observation_space: Space of one episode: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
-        action_space: Space of one action: Discrete, MultiDiscrete or Box. The kernels receive int64 for the discrete
-            ones (a Discrete's `start` is not subtracted) and the Box's dtype otherwise.
+        action_space: Space of one action: Discrete, MultiDiscrete, MultiBinary (also with a limit on the ones, see
+            `envzoo.kernel.spaces`) or Box. The kernels receive int64 for the first two (a Discrete's `start` is not
+            subtracted), int8 for MultiBinary and the Box's dtype otherwise.
         kernels: The three kernels.
         parameters: A NamedTuple of scalars and arrays that all episodes share; the kernels only read it.
         state: Layout of one episode's state.
