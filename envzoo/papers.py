@@ -26,6 +26,8 @@ SAC = Paper("Soft Actor-Critic Algorithms and Applications", "Haarnoja et al.", 
 ADVERSARIAL_SURPRISE = Paper(
     "Explore and Control with Adversarial Surprise", "Fickinger et al.", 2021, "2107.07394", "15"
 )
+MEC_BOTTLENECK = Paper("Minimum Entropy Coupling with Bottleneck", "Ebrahimi et al.", 2024, "2410.21666", "05")
+MEME = Paper("Communicating via Markov Decision Processes", "Sokota et al.", 2022, "2107.08295")
 SAC_DISCRETE = Paper("Soft Actor-Critic for Discrete Action Settings", "Christodoulou", 2019, "1910.07207")
 PPO = Paper("Proximal Policy Optimization Algorithms", "Schulman et al.", 2017, "1707.06347")
 BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Network", "Pomerleau", 1988)

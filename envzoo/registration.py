@@ -70,6 +70,7 @@ _RACETRACK = "envzoo.coverage.racetrack_coverage:RacetrackCoverage"
 _WEIGHTED_PAPER = {**_GRID_PAPER, "horizon": 39, "disc": "paper"}
 _FIELD_PAPER = {**_WEIGHTED_PAPER, "spacing": 0.1, "field_seed": 0}
 _GOALS = "envzoo.control.point_multi_goal:PointMultiGoal"
+_CODING = "envzoo.coding_games.coding_grid:CodingGrid"
 _BANDIT = "envzoo.control.entropy_bandit:EntropyBandit"
 _LSD = "envzoo.bandits.lsd_bandit:LSDBandit"
 _RECHARGING = "envzoo.bandits.recharging_bandit:RechargingBandit"
@@ -114,6 +115,10 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
             "a small car is rewarded for track that it has not passed before", paper="09"),
     EnvironmentSpec("envzoo/AntCoverage-v0", "envzoo.coverage.ant_coverage:AntCoverage", None, "coverage",
                     "MuJoCo's ant covers the plane", paper="09", max_episode_steps=400, extra="mujoco"),
+    _kernel("envzoo/CodingGrid-v0", _CODING, "coding_games",
+            "hide a message in a walk on a slippery 8x8 grid", paper="05"),
+    _kernel("envzoo/CodingGridSmall-v0", f"{_CODING}Small", "coding_games",
+            "hide a message in a walk from corner to corner of a 4x4 grid", paper="05"),
     _kernel("envzoo/PointMultiGoal-v0", _GOALS, "control",
             "a point in the plane with four equally good goals", paper="19", max_episode_steps=30),
     _kernel("envzoo/PointMultiGoal-Paper-v0", _GOALS, "control",
