@@ -29,6 +29,23 @@ ADVERSARIAL_SURPRISE = Paper(
 MEC_BOTTLENECK = Paper("Minimum Entropy Coupling with Bottleneck", "Ebrahimi et al.", 2024, "2410.21666", "05")
 MEME = Paper("Communicating via Markov Decision Processes", "Sokota et al.", 2022, "2107.08295")
 SAC_DISCRETE = Paper("Soft Actor-Critic for Discrete Action Settings", "Christodoulou", 2019, "1910.07207")
+SMIRL = Paper("SMiRL: Surprise Minimizing RL in Unstable Environments", "Berseth et al.", 2019, "1912.05510")
+HASH_COUNTS = Paper("#Exploration: A Study of Count-Based Exploration", "Tang et al.", 2016, "1611.04717")
+RND = Paper("Exploration by Random Network Distillation", "Burda et al.", 2018, "1810.12894")
+ICM = Paper("Curiosity-driven Exploration by Self-supervised Prediction", "Pathak et al.", 2017, "1705.05363")
+APT = Paper("Behavior From the Void: Unsupervised Active Pre-Training", "Liu and Abbeel", 2021, "2103.04551")
+DIAYN = Paper("Diversity is All You Need", "Eysenbach et al.", 2018, "1802.06070")
+AGAC = Paper("Adversarially Guided Actor-Critic", "Flet-Berliac et al.", 2021, "2102.04376")
+DISAGREEMENT = Paper("Self-Supervised Exploration via Disagreement", "Pathak et al.", 2019, "1906.04161")
+LSD_BANDITS = Paper(
+    "Last Switch Dependent Bandits with Monotone Payoff Functions", "Foussoul et al.", 2023, "2306.00338", "30"
+)
+RECHARGING_BANDITS = Paper(
+    "Non-Stationary Bandits under Recharging Payoffs", "Papadigenopoulos et al.", 2022, "2205.14790"
+)
+RECOVERING_REWARDS = Paper(
+    "Dynamic Planning and Learning under Recovering Rewards", "Simchi-Levi et al.", 2021, "2106.13814"
+)
 PPO = Paper("Proximal Policy Optimization Algorithms", "Schulman et al.", 2017, "1707.06347")
 BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Network", "Pomerleau", 1988)
 
