@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from envzoo.agents.spec import AgentSpec, build_config
 from envzoo.errors import CheckpointError, unknown
-from envzoo.papers import BEHAVIOURAL_CLONING, PPO, SAC, SAC_DISCRETE, SUBMODULAR_RL
+from envzoo.papers import (
+    ADVERSARIAL_SURPRISE,
+    BEHAVIOURAL_CLONING,
+    FIMEC,
+    MEC_BOTTLENECK,
+    MEME,
+    PPO,
+    SAC,
+    SAC_DISCRETE,
+    SUBMODULAR_RL,
+)
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -93,6 +103,53 @@ _TABLE = (
         "Planner that tries every action, takes it back, and keeps the one with the largest reward.",
         actions=("discrete",),
         paper=SUBMODULAR_RL,
+    ),
+    AgentSpec(
+        "AdversarialSurprise",
+        "envzoo.agents.surprise.adversarial_surprise:AdversarialSurprise",
+        "surprise",
+        "Explore and Control take turns in one body: one seeks what surprises the other, who avoids it.",
+        paper=ADVERSARIAL_SURPRISE,
+    ),
+    AgentSpec(
+        "MECB",
+        "envzoo.agents.coding_games.mecb:MECB",
+        "coding_games",
+        "Hides a message in a policy's actions by minimum entropy coupling through a bottleneck.",
+        sources=("environment", "game"),
+        actions=("discrete",),
+        observations="those of coding games",
+        paper=MEC_BOTTLENECK,
+    ),
+    AgentSpec(
+        "MEME",
+        "envzoo.agents.coding_games.meme:MEME",
+        "coding_games",
+        "Hides a message in a policy's actions by minimum entropy coupling, without a bottleneck.",
+        sources=("environment", "game"),
+        actions=("discrete",),
+        observations="those of coding games",
+        paper=MEME,
+    ),
+    AgentSpec(
+        "FIMEC",
+        "envzoo.agents.coding_games.fimec:FIMEC",
+        "coding_games",
+        "The same for long messages of independent blocks, one block in each step.",
+        sources=("environment", "game"),
+        actions=("discrete",),
+        observations="those of coding games",
+        paper=FIMEC,
+    ),
+    AgentSpec(
+        "IndependentPPO",
+        "envzoo.agents.coding_games.independent_ppo:IndependentPPO",
+        "coding_games",
+        "Baseline of MECB: a speaker and a listener that learn from reward alone, each by PPO.",
+        sources=("environment", "game"),
+        actions=("discrete",),
+        observations="those of coding games",
+        paper=PPO,
     ),
 )
 

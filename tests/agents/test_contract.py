@@ -18,6 +18,7 @@ from envzoo.agents.seeding import Streams
 from envzoo.errors import EnvzooError, UnknownNameError, UnsupportedSpaceError
 
 GRID = ("envzoo/GridCoverage-v0", {"rows": 3, "columns": 4, "horizon": 5, "start": "random"})
+CHAIN = ("envzoo/BlockChain-v0", {"rooms": 3, "max_episode_steps": 8})
 NETWORK = {"hidden": (8,), "num_envs": 2}
 DATASET = "dataset"  # stands for a small dataset that the fixture `dataset` makes
 # What each agent learns from here: source, environment keywords, hyperparameters, timesteps. A new agent adds its line.
@@ -31,6 +32,16 @@ TABLE = {
     "SubPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
     "ModPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
     "GreedyMarginal": (*GRID, {}, 5),
+    "AdversarialSurprise": (*CHAIN, {**NETWORK, "rounds": 2, "minibatch_size": 8}, 16),
+    "MECB": ("envzoo/CodingGridSmall-v0", {"rate": 0.5}, {}, 5),
+    "MEME": ("envzoo/CodingGridSmall-v0", {"receiver": "player"}, {"temperature": 0.05}, 5),
+    "FIMEC": ("envzoo/CodingGridSmall-v0", {"num_messages": [4, 4]}, {}, 5),
+    "IndependentPPO": (
+        "envzoo/CodingGridSmall-v0",
+        {"receiver": "player"},
+        {**NETWORK, "num_steps": 6, "num_epochs": 2, "minibatch_size": 4, "listener_hidden": (6,)},
+        24,
+    ),
     "BC": (DATASET, {}, {"hidden": (8,), "batch_size": 8}, 12),
 }
 LEARNERS = ("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "SubPOActorCritic", "ModPOActorCritic", "BC")

@@ -1,0 +1,129 @@
+"""Carriers: whoever acts as if there were no message, and in whose actions the message is hidden.
+
+Sender and receiver each ask their copy of the carrier, perhaps for different numbers of episodes at once, and must get
+the same numbers to the last bit, because couplings jump where masses tie. Tables give that. Networks are evaluated in
+double precision and their probabilities rounded to multiples of 2^-32, far above what the order of summation changes.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.networks.observation import ObservationCodec, Part
+from envzoo.agents.networks.policy import Policy, TabularPolicy
+from envzoo.agents.soft.networks import CategoricalActor
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
+
+GRAIN = 2.0**-32
+
+
+class TableCarrier:
+    """A policy of a finite decision process.
+
+    Args:
+        policy: (S, A) probabilities.
+
+    Raises:
+        EnvzooError: A row that is zero everywhere, or entries that are negative or not finite.
+    """
+
+    def __init__(self, policy: np.ndarray):
+        policy = np.ascontiguousarray(policy, np.float64)
+        if policy.ndim != 2 or not np.isfinite(policy).all() or (policy < 0).any():
+            raise EnvzooError(f"a carrier's policy is a table (S, A) of probabilities, got the shape {policy.shape}")
+        empty = np.flatnonzero(policy.sum(axis=1) == 0)
+        if len(empty):
+            raise EnvzooError(f"the carrier's policy is zero everywhere in state {empty[0]}; expected probabilities")
+        self.policy = policy
+
+    def probabilities(self, states: np.ndarray, memory: None, fresh: np.ndarray) -> tuple[np.ndarray, None]:
+        """Distributions over actions (B, A) in states (B,), and no memory."""
+        return self.policy[np.asarray(states)], None
+
+
+class _DoubleCodec(ObservationCodec):
+    """Expands observations in double precision."""
+
+    def vector(self, packed: Tensor) -> Tensor:
+        return super().vector(packed).double()
+
+    def image(self, packed: Tensor, part: Part) -> Tensor:
+        return super().image(packed, part).double()
+
+
+class AgentCarrier:
+    """The stochastic discrete policy of a trained agent.
+
+    Args:
+        agent: An agent whose networks are a `Policy`, `TabularPolicy` or `CategoricalActor` (PPO, SubPO, BC,
+            SACDiscrete, ...); it sees the state of the game, not the message.
+        states: The space of states.
+        actions: Number of actions.
+
+    Raises:
+        UnsupportedSpaceError: The agent has no such policy, or its spaces are others.
+    """
+
+    def __init__(self, agent: Agent, states: spaces.Space, actions: int):
+        name = agent.spec.name
+        source = agent.source
+        network = getattr(agent, "policy", getattr(agent, "actor", None))
+        discrete = isinstance(source.action_space, spaces.Discrete)
+        if not discrete or not isinstance(network, Policy | TabularPolicy | CategoricalActor):
+            raise UnsupportedSpaceError(f"{name} on {source.name} has no stochastic policy over discrete actions")
+        if getattr(agent, "follower", None) is not None and agent.follower.layers:
+            raise UnsupportedSpaceError(f"{name} learned behind wrappers that change what it sees, and cannot carry")
+        if source.action_space.n != actions or not _same_space(source.observation_space, states):
+            raise UnsupportedSpaceError(
+                f"{name} takes {source.observation_space} to {source.action_space}, but the carrier of this game takes "
+                f"{states} to Discrete({actions})"
+            )
+        self.agent, self.network = agent, network
+        self._copied_at, self._copy = -1, None
+
+    def _double(self) -> Any:
+        """The networks in double precision, as they are now."""
+        if self._copied_at != self.agent.num_timesteps or self._copy is None:
+            self._copy = copy.deepcopy(self.network).double().cpu()
+            for module in self._copy.modules():
+                if isinstance(getattr(module, "codec", None), ObservationCodec):
+                    module.codec = _DoubleCodec(module.codec.space)
+            self._copied_at = self.agent.num_timesteps
+        return self._copy
+
+    @torch.no_grad()
+    def probabilities(
+        self, states: np.ndarray, memory: np.ndarray | None, fresh: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Distributions over actions (B, A) in states (B, ...), and the memory of a recurrent policy (B, D)."""
+        network = self._double()
+        x = torch.from_numpy(np.ascontiguousarray(self.agent.codec.pack(np.asarray(states))))
+        if isinstance(network, TabularPolicy):
+            logits = network.logits[network.codec.index(x)]
+        elif isinstance(network, CategoricalActor):
+            logits = network.head(network.encoder.features(x))
+        elif network.recurrent:
+            size = network.actor_state_dim
+            before = torch.zeros(len(x), size, dtype=torch.float64) if memory is None else torch.from_numpy(memory)
+            features, after = network.actor_encoder.step(x, before, torch.from_numpy(np.asarray(fresh, bool)))
+            logits, memory = network.actor_head(features), after.numpy()
+        else:
+            logits = network.actor_head(network.actor_encoder.features(x))
+        logits = logits.numpy()
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = np.round(weights / weights.sum(axis=1, keepdims=True) / GRAIN) * GRAIN
+        return probabilities / probabilities.sum(axis=1, keepdims=True), memory
+
+
+def _same_space(one: spaces.Space, other: spaces.Space) -> bool:
+    """Whether observations of one space can be read as those of the other; bounds of Boxes do not matter."""
+    if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):
+        return one.shape == other.shape
+    return one == other

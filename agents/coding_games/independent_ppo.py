@@ -1,0 +1,120 @@
+"""Speaker and listener that learn to talk from reward alone: a baseline that knows nothing of couplings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.coding_games.views import PlayerView, find_definition
+from envzoo.agents.source import Source, make_vector_env
+from envzoo.agents.standard.ppo import PPO, PPOConfig
+from envzoo.coding_games.players import RECEIVER, SEES, SENDER
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
+
+PLAYERS = (SENDER, RECEIVER)
+
+
+@dataclass(frozen=True)
+class IndependentPPOConfig(PPOConfig):
+    """Hyperparameters of IndependentPPO: those of PPO, which are the speaker's, and what is other in the listener."""
+
+    listener_encoder: str = "gru"
+    """Encoder of the listener, which hears one move at a time and so needs a memory."""
+    listener_hidden: tuple[int, ...] = (64,)
+    """Widths of the listener's hidden layers (the last one is the width of the GRU)."""
+
+
+class IndependentPPO(Agent):
+    """A PPO agent that speaks and one that listens, each of which takes the other for a part of the world.
+
+    In each iteration the speaker learns from one rollout, with the listener's guesses as they are, and then the
+    listener from another one. Both rollouts count as timesteps. Source: a coding game with a single block of messages,
+    by its id or in PettingZoo's form.
+    """
+
+    Config = IndependentPPOConfig
+    config: IndependentPPOConfig
+
+    def __init__(self, source: Source, config: IndependentPPOConfig, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        definition = find_definition(source, self.spec.name)
+        if len(definition.rules.sizes) > 1:
+            raise UnsupportedSpaceError(
+                f"{self.spec.name} names whole messages, but those of {source.name} have {len(definition.rules.sizes)} "
+                "blocks; give one number of messages"
+            )
+        if source.kind == "environment" and not isinstance(source.action_space, spaces.MultiDiscrete):
+            raise EnvzooError(
+                f"{self.spec.name} plays both players, but the receiver of {source.name} is not to be played; give "
+                "env_kwargs={'receiver': 'player'}"
+            )
+        from envzoo.agents.registry import agent_class
+
+        ppo = agent_class("PPO")
+        plain = {field.name: getattr(config, field.name) for field in fields(PPOConfig)}
+        speaker = PPOConfig(**plain)
+        listener = replace(speaker, encoder=config.listener_encoder, hidden=config.listener_hidden)
+        self.players: dict[str, PPO] = {}
+        views = {}
+        for column, (player, settings) in enumerate(zip(PLAYERS, (speaker, listener), strict=True)):
+            view = PlayerView(self._game(config.num_envs), SEES[player], column, SEES[PLAYERS[1 - column]])
+            spaces_of = (view.single_observation_space, view.single_action_space)
+            alone = Source("environment", f"{source.name} ({player})", None, *spaces_of, {}, view)
+            views[player] = view
+            self.players[player] = ppo(alone, settings, seed=self.streams.integer(player), device=device)
+        for player, other in (PLAYERS, PLAYERS[::-1]):
+            views[player].partner = self.players[other]
+        for player, learner in self.players.items():
+            self.register(player, learner)
+
+    def _game(self, num_envs: int) -> Any:
+        """The game's vector face for two players, without a convention."""
+        if self.source.kind == "game":
+            if self.source.id is None:
+                raise EnvzooError(f"{self.spec.name} learns in copies of the game, and {self.source.name} has no id")
+            env_id, given = GYMNASIUM_IDS[self.source.id], self.source.env_kwargs
+        else:
+            env_id, given = self.source.environment()
+        given = {name: value for name, value in given.items() if name != "belief"}
+        return make_vector_env(env_id, num_envs, given | {"receiver": "player", "convention": "none"})
+
+    def iterate(self) -> dict[str, float]:
+        """A rollout and its updates for the speaker, then for the listener; metrics are named by player."""
+        metrics: dict[str, float] = {}
+        for player, learner in self.players.items():
+            learner.schedule_start, learner.target_timesteps = self.schedule_start // 2, self.target_timesteps // 2
+            found = learner.iterate()
+            learner.iteration += 1
+            metrics |= {f"{player}/{name}": value for name, value in found.items()}
+        self.num_timesteps = sum(learner.num_timesteps for learner in self.players.values())
+        # The listener's rollout is the later one, and speaks for both.
+        shared = {name.removeprefix(f"{RECEIVER}/"): value for name, value in metrics.items() if "/rollout/" in name}
+        return metrics | {name: value for name, value in shared.items() if name.startswith("rollout/")}
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Choose actions; see `Agent.predict`. The state is a dict by player."""
+        states = dict(state or {})
+        answers = {}
+        game = self.source.kind == "game"
+        for player, learner in self.players.items():
+            if game and player not in observation:
+                continue
+            seen = observation[player] if game else {key: observation[key] for key in SEES[player]}
+            answers[player], states[player] = learner.predict(seen, states.get(player), episode_start, deterministic)
+        if game:
+            return answers, states
+        return np.stack([answers[player] for player in PLAYERS], axis=-1), states
+
+
+# PettingZoo's names of the games -> those of their vector faces.
+GYMNASIUM_IDS = {
+    "envzoo/coding_grid_v0": "envzoo/CodingGrid-v0",
+    "envzoo/coding_grid_small_v0": "envzoo/CodingGridSmall-v0",
+    "envzoo/coding_cart_v0": "envzoo/CodingCart-v0",
+}

@@ -1,0 +1,97 @@
+"""Kernels of coupling agents: one step of many episodes at once, for the sender and for the receiver."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from envzoo.coding_games.couplings import action_distribution, choose, guess, message_policy, update_belief
+from envzoo.coding_games.messages import largest_entropy_block
+
+
+@njit(cache=True)
+def hide(
+    belief: np.ndarray,
+    policy: np.ndarray,
+    offsets: np.ndarray,
+    limits: np.ndarray,
+    encoder: int,
+    message: np.ndarray,
+    uniform: np.ndarray,
+    deterministic: bool,
+    acting: np.ndarray,
+    actions: np.ndarray,
+) -> float:
+    """The sender's step: couple, act, and update the belief as the receiver will.
+
+    Args:
+        belief: (B, N) beliefs over the blocks of a message, one behind the other; updated in place.
+        policy: (B, A) distributions of the carrier.
+        offsets: (blocks + 1,) where each block begins.
+        limits: (blocks,) bits that a step's code may carry of each block.
+        encoder: One of `couplings.ENCODERS`.
+        message: (B, blocks) what to hide.
+        uniform: (B,) numbers in [0, 1).
+        deterministic: Take the most likely action of the message, of equally likely ones the first.
+        acting: (B,) bool, where there is a step to take; elsewhere the action is 0 and nothing changes.
+        actions: (B,) int64, overwritten.
+
+    Returns:
+        The largest absolute difference, over episodes and actions, between the policy and the distribution of actions
+        averaged over messages.
+    """
+    gap = 0.0
+    distribution = np.empty(policy.shape[1])
+    for i in range(len(belief)):
+        actions[i] = 0
+        if not acting[i]:
+            continue
+        block = largest_entropy_block(belief[i], offsets)
+        part = belief[i, offsets[block] : offsets[block + 1]]
+        labels, channel = message_policy(part, policy[i], limits[block], encoder)
+        gap = max(gap, _gap(part, labels, channel, policy[i], distribution))
+        action_distribution(labels, channel, policy[i], message[i, block], distribution)
+        actions[i] = np.argmax(distribution) if deterministic else choose(distribution, uniform[i])
+        update_belief(part, labels, channel, actions[i])
+    return gap
+
+
+@njit(cache=True)
+def _gap(belief, labels, channel, policy, average):
+    """Largest difference between the policy and its average over messages, which is written into `average`."""
+    average[:] = 0.0
+    for x in range(len(belief)):
+        if labels[x] >= 0:
+            for action in range(len(policy)):
+                average[action] += belief[x] * channel[labels[x], action]
+    total, gap = policy.sum(), 0.0
+    for action in range(len(policy)):
+        gap = max(gap, abs(average[action] - policy[action] / total))
+    return gap
+
+
+@njit(cache=True)
+def listen(
+    belief: np.ndarray,
+    policy: np.ndarray,
+    offsets: np.ndarray,
+    limits: np.ndarray,
+    encoder: int,
+    actions: np.ndarray,
+    acting: np.ndarray,
+) -> None:
+    """The receiver's step: couple as the sender did, and condition the belief on the action; arguments as in `hide`."""
+    for i in range(len(belief)):
+        if acting[i]:
+            block = largest_entropy_block(belief[i], offsets)
+            part = belief[i, offsets[block] : offsets[block + 1]]
+            labels, channel = message_policy(part, policy[i], limits[block], encoder)
+            update_belief(part, labels, channel, actions[i])
+
+
+@njit(cache=True)
+def guesses(belief: np.ndarray, offsets: np.ndarray, out: np.ndarray) -> None:
+    """Write the most likely value of each block into out (B, blocks)."""
+    for i in range(len(belief)):
+        for block in range(len(offsets) - 1):
+            out[i, block] = guess(belief[i, offsets[block] : offsets[block + 1]])

@@ -1,0 +1,157 @@
+"""Coding games as single learners see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.source import Source
+from envzoo.errors import UnsupportedSpaceError
+from envzoo.kernel import Definition
+
+
+def find_definition(source: Source, agent: str) -> Definition:
+    """The definition of a coding game, whatever form the source has.
+
+    Raises:
+        UnsupportedSpaceError: The source is no coding game.
+    """
+    if source.given is not None:
+        env, own = source.given, False
+    else:
+        env, own = (source.evaluation_game() if source.kind == "game" else source.evaluation_env(1)), True
+    definition = _inner(env)
+    if own:
+        env.close()
+    if definition is None or not hasattr(definition, "rules"):
+        raise UnsupportedSpaceError(
+            f"{agent} plays coding games, in which a message is to be told, but {source.name} is none; "
+            "envzoo/CodingGrid-v0 is one"
+        )
+    return definition
+
+
+def _inner(env: Any) -> Definition | None:
+    """The definition of a kernel environment, behind wrappers of Gymnasium and PettingZoo."""
+    while env is not None:
+        if isinstance(getattr(env, "definition", None), Definition):
+            return env.definition
+        envs = getattr(env, "envs", None)
+        env = envs[0] if envs else getattr(env, "env", None)
+    return None
+
+
+class PlayerView(VectorEnv):
+    """The vector face of a game for two players as one of them sees it, the other being part of the world.
+
+    Args:
+        env: A vector environment with Dict observations and MultiDiscrete actions.
+        keys: The observations that the player sees.
+        column: Which action is the player's.
+        others: Likewise what the other one sees.
+
+    Attributes:
+        partner: Who takes the other action; to be set before the first step. Its actions are samples.
+    """
+
+    def __init__(self, env: VectorEnv, keys: tuple[str, ...], column: int, others: tuple[str, ...]):
+        self.env, self.keys, self.column, self.others = env, keys, column, others
+        self.num_envs, self.metadata, self.spec = env.num_envs, env.metadata, env.spec
+        self.single_observation_space = spaces.Dict({key: env.single_observation_space[key] for key in keys})
+        self.single_action_space = spaces.Discrete(int(env.single_action_space.nvec[column]))
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.partner: Agent | None = None
+        self._memory: Any = None
+        self._start = np.ones(self.num_envs, bool)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Start all episodes."""
+        observation, infos = self.env.reset(seed=seed, options=options)
+        self._observation, self._memory, self._start = observation, None, np.ones(self.num_envs, bool)
+        return self._see(observation), infos
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One step of both players."""
+        seen = {key: self._observation[key] for key in self.others}
+        answer, self._memory = self.partner.predict(seen, self._memory, self._start, deterministic=False)
+        pair = np.empty((self.num_envs, 2), np.int64)
+        pair[:, self.column], pair[:, 1 - self.column] = actions, answer
+        observation, reward, terminated, truncated, infos = self.env.step(pair)
+        self._observation, self._start = observation, terminated | truncated
+        return self._see(observation), reward, terminated, truncated, infos
+
+    def _see(self, observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {key: observation[key] for key in self.keys}
+
+    @property
+    def final_observation(self) -> dict[str, np.ndarray]:
+        """What the player saw last in episodes that the latest step ended, elsewhere the current observations."""
+        return self._see(self.env.final_observation)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Copies of all that decides how the episodes go on."""
+        state = {f"env/{name}": array for name, array in self.env.get_state().items()}
+        if self._memory is not None:
+            state["memory"] = self._memory.cpu().numpy().copy()
+        return state | {"start": self._start.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Restore what `get_state` gave."""
+        inner = {name.removeprefix("env/"): array for name, array in state.items() if name.startswith("env/")}
+        self.env.set_state(inner)
+        self._observation = self.env.observation()
+        self._memory = torch.from_numpy(np.array(state["memory"])) if "memory" in state else None
+        self._start = np.array(state["start"], bool)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the game."""
+        self.env.close()
+
+
+class MessageBlind(VectorEnv):
+    """The vector face of a game as an agent sees it that neither knows the message nor has to tell it.
+
+    Args:
+        env: The face of a lone sender.
+    """
+
+    def __init__(self, env: VectorEnv):
+        self.env = env
+        self.num_envs, self.metadata, self.spec = env.num_envs, env.metadata, env.spec
+        self.single_observation_space = env.single_observation_space["state"]
+        self.single_action_space, self.action_space = env.single_action_space, env.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start all episodes."""
+        observation, infos = self.env.reset(seed=seed, options=options)
+        return observation["state"], infos
+
+    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One step of every episode."""
+        observation, *rest = self.env.step(actions)
+        return observation["state"], *rest
+
+    @property
+    def final_observation(self) -> np.ndarray:
+        """The last states of episodes that the latest step ended, elsewhere the current ones."""
+        return self.env.final_observation["state"]
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """As the game's."""
+        return self.env.get_state()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """As the game's."""
+        self.env.set_state(state)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the game."""
+        self.env.close()
