@@ -47,6 +47,14 @@ class Infos(NamedTuple):
     expected_return: Any
 
 
+class SeveralInfos(NamedTuple):
+    """What `info` holds when several arms may be pulled in a round."""
+
+    expected_reward: Any
+    expected_return: Any
+    arm_rewards: Any  # (arms,)
+
+
 class Start(NamedTuple):
     """Reset options."""
 
@@ -62,6 +70,15 @@ def reset(parameters, state, streams, where, options, infos):
             state.expected_return[i] = 0.0
             infos.expected_reward[i] = 0.0
             infos.expected_return[i] = 0.0
+
+
+@njit(cache=True)
+def reset_several(parameters, state, streams, where, options, infos):
+    """Reset kernel when several arms may be pulled in a round; see `envzoo.kernel.Kernels`."""
+    reset(parameters, state, streams, where, options, infos)
+    for i in range(where.size):
+        if where[i]:
+            infos.arm_rewards[i] = 0.0
 
 
 @njit(cache=True)
@@ -96,17 +113,17 @@ def step_several(parameters, state, streams, where, actions, rewards, terminated
         if where[i]:
             total = 0.0
             for j in range(payoffs.shape[0]):
-                column = columns[i, j]
+                column, reward = columns[i, j], 0.0
                 if actions[i, j]:
-                    mean = payoffs[j, column]
-                    total += mean
+                    reward = payoffs[j, column]
+                    total += reward
                     if parameters.bernoulli:
-                        rewards[i] += 1.0 if uniform(streams, i) < mean else 0.0
+                        reward = 1.0 if uniform(streams, i) < reward else 0.0
                     columns[i, j] = parameters.after_pull[column]
                 else:
                     columns[i, j] = parameters.after_rest[column]
-            if not parameters.bernoulli:
-                rewards[i] = total
+                infos.arm_rewards[i, j] = reward
+                rewards[i] += reward
             state.expected_return[i] += total
             infos.expected_reward[i] = total
             infos.expected_return[i] = state.expected_return[i]
@@ -144,17 +161,21 @@ class ArmsWithMemory(Definition):
         rest, pull = model.transitions().astype(np.int16)
         self.parameters = Parameters(model.payoffs, rest, pull, rewards == "bernoulli")
         self.state = State(columns=(np.int16, (model.arms,)), expected_return=np.float64)
-        self.infos = Infos(expected_reward=np.float64, expected_return=np.float64)
         self.limits = {"columns": (0, model.num_states - 1)}
         self.observation_space = spaces.MultiDiscrete([model.num_states] * model.arms, dtype=np.int32)
-        several = model.pulls_per_round > 1
-        if not several:
+        expected = {"expected_reward": np.float64, "expected_return": np.float64}
+        if model.pulls_per_round == 1:
             self.action_space = spaces.Discrete(model.arms + 1)
-        elif model.pulls_per_round == model.arms:
-            self.action_space = spaces.MultiBinary(model.arms)
+            self.infos = Infos(**expected)
+            self.kernels = Kernels(reset, step_one, observe)
         else:
-            self.action_space = LimitedMultiBinary(model.arms, model.pulls_per_round)
-        self.kernels = Kernels(reset, step_several if several else step_one, observe)
+            self.action_space = (
+                spaces.MultiBinary(model.arms)
+                if model.pulls_per_round == model.arms
+                else LimitedMultiBinary(model.arms, model.pulls_per_round)
+            )
+            self.infos = SeveralInfos(**expected, arm_rewards=(np.float64, (model.arms,)))
+            self.kernels = Kernels(reset_several, step_several, observe)
         self._start = self._read_start(start)
 
     def _read_start(self, start: Any) -> np.ndarray:

@@ -82,7 +82,8 @@ class LSDBandit(ArmsWithMemory):
     ## Info
     After every reset and step: `expected_reward`, the sum of the table's entries for the arms just pulled in the states
     they were in, which is the reward without its noise and what regret is measured with; `expected_return`, its sum
-    over the episode. After a reset both are 0. `env.unwrapped.model` is the instance with its table, for planners.
+    over the episode. With `pulls_per_round` above 1 also `arm_rewards`, float64 (arms,): what each arm paid (0 where it
+    rested). After a reset all are 0. `env.unwrapped.model` is the instance with its table, for planners.
 
     ## Start of an episode
     By `start`, or `reset(options={"start": ...})`: "fresh" puts every arm into the state `deprivation`; a state puts

@@ -34,8 +34,8 @@ class RechargingBandit(ArmsWithMemory):
     (`rewards="deterministic"`). Rest pays nothing.
 
     ## Info
-    After every reset and step `expected_reward` and `expected_return`, and `env.unwrapped.model`, as in
-    `envzoo/LSDBandit-v0`. The model's states are -1 for delay 1 and d - 1 for the delay d > 1.
+    After every reset and step `expected_reward`, `expected_return` (and `arm_rewards`), and `env.unwrapped.model`, as
+    in `envzoo/LSDBandit-v0`. The model's states are -1 for delay 1 and d - 1 for the delay d > 1.
 
     ## Start of an episode
     By `start`, or `reset(options={"start": ...})`: "fresh" starts every arm at delay D; otherwise states of the model,
