@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BENCHMARKS = {
     "env": ("envzoo.scripts.bench.environment", "Steps per second of the vector face."),
     "coverage": ("envzoo.scripts.bench.coverage", "Speed of the coverage worlds and of an epoch of SubPO."),
+    "coupling": ("envzoo.scripts.bench.coupling", "Speed of minimum entropy couplings and of a coding game."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Number of the paper -> module that defines EXPERIMENT; imported on use.
 _MODULES = {
+    "05": "envzoo.scripts.experiments.coding_games",
     "09": "envzoo.scripts.experiments.submodular_rl",
     "19": "envzoo.scripts.experiments.sac",
 }

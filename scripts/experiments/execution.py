@@ -144,6 +144,8 @@ def _evaluate(agent: Agent, evaluation: Evaluation) -> dict[str, float]:
     scores |= {key: values.mean() for key, values in result.infos.items()}
     if evaluation.measure is not None:
         scores |= evaluation.measure(result)
+    if evaluation.inspect is not None:
+        scores |= evaluation.inspect(agent)
     return {f"{evaluation.prefix}{name}": float(value) for name, value in scores.items()}
 
 

@@ -17,6 +17,7 @@ from envzoo.scripts.experiments.statistics import Estimate, bootstrap_iqm, boots
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from envzoo.agents.agent import Agent
     from envzoo.agents.evaluation import EvaluationResult
 
 COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
@@ -33,6 +34,7 @@ class Evaluation:
         env_kwargs: Keywords of `env`.
         prefix: Goes before the names of the scores, to tell several evaluations apart ("mode/").
         measure: More scores from the episodes; a function of a module.
+        inspect: More scores read off the agent after the episodes; a function of a module.
     """
 
     episodes: int = 100
@@ -41,6 +43,7 @@ class Evaluation:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     prefix: str = ""
     measure: Callable[[EvaluationResult], dict[str, float]] | None = None
+    inspect: Callable[[Agent], dict[str, float]] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,22 @@
+"""Names shared by the experiment on coding games and its figure."""
+
+from __future__ import annotations
+
+MESSAGES = 64
+TEMPERATURES = (-7, -6, -5, -4)  # natural logarithms
+RATES = (1.0, 0.75, 0.5, 0.25)  # shares of the prior's entropy
+BLIND = "blind"
+# Code -> encoder and rate.
+CODES = {
+    "rate 1": ("none", 1.0),
+    **{f"EBIM {rate:g}": ("ebim", rate) for rate in RATES[1:]},
+    **{f"quantiser {rate:g}": ("quantizer", rate) for rate in RATES[1:]},
+    BLIND: ("ebim", 0.0),
+}
+LONG, SMALL = "FIMEC, 2^40 messages", "MEME, 4x4 grid"
+LEARNED, LEARNED_SMALL = "learned, 8x8 grid", "learned, 4x4 grid"
+
+
+def arm_name(code: str, log_temperature: int) -> str:
+    """Name of an arm on the 8x8 grid."""
+    return f"{log_temperature}, {code}"
