@@ -8,12 +8,20 @@ import importlib
 from typing import Any
 
 _MODULES = {
+    "AdversarialRounds": "envzoo.wrappers.adversarial_rounds",
     "GridDiscretiser": "envzoo.wrappers.grid_discretiser",
     "HistoryObservation": "envzoo.wrappers.history_observation",
+    "ReturnNormalizer": "envzoo.wrappers.return_normalizer",
+    "RoundSwitcher": "envzoo.wrappers.round_switcher",
     "SubmodularReward": "envzoo.wrappers.submodular_reward",
+    "SurpriseReward": "envzoo.wrappers.surprise_reward",
     "TimeInObservation": "envzoo.wrappers.time_in_observation",
+    "VectorAdversarialRounds": "envzoo.wrappers.adversarial_rounds",
     "VectorHistoryObservation": "envzoo.wrappers.history_observation",
+    "VectorReturnNormalizer": "envzoo.wrappers.return_normalizer",
+    "VectorRoundSwitcher": "envzoo.wrappers.round_switcher",
     "VectorSubmodularReward": "envzoo.wrappers.submodular_reward",
+    "VectorSurpriseReward": "envzoo.wrappers.surprise_reward",
     "VectorTimeInObservation": "envzoo.wrappers.time_in_observation",
     "VectorVisitationMask": "envzoo.wrappers.visitation_mask",
     "VisitationMask": "envzoo.wrappers.visitation_mask",

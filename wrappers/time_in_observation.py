@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
 from envzoo.wrappers.joining import Joiner
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper, time_limit
 
 
 class TimeTracker(Tracker):
@@ -38,7 +38,7 @@ class TimeTracker(Tracker):
     @classmethod
     def defaults(cls, env: Any) -> dict[str, Any]:
         """The environment's own time limit."""
-        return {} if env.spec is None else {"horizon": env.spec.max_episode_steps}
+        return {"horizon": time_limit(env)}
 
     def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
         """Set the clocks to 0."""
@@ -66,7 +66,7 @@ class TimeInObservation(TrackingWrapper):
 
     Args:
         env: The environment.
-        horizon: Largest number of steps, None for the environment's `spec.max_episode_steps`.
+        horizon: Largest number of steps, None for the environment's time limit.
         entry: Name of the time in the Dict.
 
     Raises:

@@ -48,6 +48,10 @@ class Tracker:
         """Episodes marked in `where` have just been stepped; returns the rewards (B,) that replace theirs, or None."""
         raise NotImplementedError
 
+    def reward(self, where: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+        """What becomes of the rewards (B,) of the episodes just stepped; runs after `advance`."""
+        return rewards
+
     def extend(self, observation: Any, rows: Any) -> Any:
         """An observation with what the tracker adds, of the whole batch (rows a slice) or of one episode (an int)."""
         return observation
@@ -73,11 +77,22 @@ def capturable(env: Any) -> Any:
     return env
 
 
+def time_limit(env: Any) -> int | None:
+    """The time limit of a single or vector environment in steps, None when it states none."""
+    spec = env.spec
+    if spec is not None:
+        # gymnasium.make_vec leaves a limit that was asked for among the keywords.
+        return spec.kwargs.get("max_episode_steps", spec.max_episode_steps)
+    copies = getattr(env.unwrapped, "envs", None)  # Gymnasium's vector environments, made from a list
+    return time_limit(copies[0]) if copies else None
+
+
 class _Memory:
     """What both faces share: the tracker, and its part of the captured state."""
 
     tracker_class: ClassVar[type[Tracker]]
     tracker: Tracker
+    arguments: dict[str, Any]  # the tracker's, by name, with those that the environment knew
 
     def _remember(self, env: Any, space: spaces.Space, num_envs: int, args: tuple, kwargs: dict) -> dict[str, Any]:
         """Build the tracker; returns its arguments by name."""
@@ -88,6 +103,7 @@ class _Memory:
                 raise unknown(f"argument of {type(self).__name__}", name, names)
         bound = signature.bind(space, num_envs, *args, **kwargs).arguments
         given = self.tracker_class.defaults(env) | {name: bound[name] for name in names if name in bound}
+        self.arguments = given
         self.tracker = self.tracker_class(space, num_envs, **given)
         self._ended = np.zeros(num_envs, np.bool_)
         below = [layer for layer in _layers(env) if getattr(layer, "tracker_class", None) is self.tracker_class]
@@ -152,7 +168,8 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
         observation, reward, terminated, truncated, info = self.env.step(action)
         rewards = self.tracker.advance(_ONE, _lift(observation), self._read(info))
         self._ended[0] = terminated or truncated
-        reward = reward if rewards is None else rewards.item()
+        rewards = self.tracker.reward(_ONE, np.array([reward], np.float64) if rewards is None else rewards)
+        reward = rewards.item()
         return self.tracker.extend(observation, 0), reward, terminated, truncated, self._with_own(info)
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -212,15 +229,16 @@ class VectorTrackingWrapper(VectorWrapper, _Memory):
         everyone = np.ones(self.num_envs, np.bool_)
         if self._mode is AutoresetMode.SAME_STEP and done.any():
             replaced = self.tracker.advance(everyone, *_last(observation, infos, done, self.tracker.info_keys))
+            rewards = self.tracker.reward(everyone, rewards if replaced is None else replaced)
             infos = self._with_final(infos, done)
             self.tracker.start(done, observation, infos)
         else:
             fresh = self._ended.copy() if self._mode is AutoresetMode.NEXT_STEP else ~everyone
             replaced = self.tracker.advance(~fresh, observation, infos)
+            rewards = self.tracker.reward(~fresh, rewards if replaced is None else replaced)
             if fresh.any():
                 self.tracker.start(fresh, observation, infos)
             self._ended[:] = done
-        rewards = rewards if replaced is None else replaced
         observation = self.tracker.extend(observation, slice(None))
         return observation, rewards, terminated, truncated, self._with_own(infos, everyone)
 

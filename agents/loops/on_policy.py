@@ -12,11 +12,13 @@ from torch import Tensor
 
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.experience import Experience
+from envzoo.agents.loops.following import Follower, predict_with_policy
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError
+from envzoo.wrappers.tracking import VectorTrackingWrapper
 
 
 @dataclass
@@ -63,8 +65,12 @@ class OnPolicyAgent(Agent):
         super().__init__(source, config, seed=seed, device=device)
         self.codec = ObservationCodec(source.observation_space)
         self.actions = ActionCodec(source.action_space, self.spec.name, self.spec.actions)
-        self.policy = self.register("policy", self.build_policy().to(self.device))
+        self.follower = Follower(self.codec)
         env = source.training_env(config.num_envs)
+        for wrapper, arguments in self.wrappers():
+            env = self.follower.wrap(env, wrapper, arguments)
+            self.codec = ObservationCodec(env.single_observation_space)
+        self.policy = self.register("policy", self.build_policy().to(self.device))
         self.experience = Experience(
             env, self.codec, self.actions, self.streams.integer("environment"), self.reward_key, self.notices
         )
@@ -75,6 +81,14 @@ class OnPolicyAgent(Agent):
     @abstractmethod
     def build_policy(self) -> Policy | TabularPolicy:
         """Make the policy network."""
+
+    def wrappers(self) -> list[tuple[type[VectorTrackingWrapper], dict[str, Any]]]:
+        """Wrappers with their arguments, innermost first, to be put around the environment learned in.
+
+        What they add to observations is added to those that `predict` is given, too, so that the finished agent acts
+        in the bare environment. There they see observations and starts of episodes, but neither rewards nor infos.
+        """
+        return []
 
     def build(self) -> None:
         """Make optimizers and other parts; runs once the policy exists."""
@@ -180,7 +194,9 @@ class OnPolicyAgent(Agent):
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
     ) -> tuple[Any, Any]:
         """Choose actions; see `Agent.predict`."""
-        return predict_with_policy(self, self.policy, observation, state, episode_start, deterministic)
+        if not self.follower.layers:
+            return predict_with_policy(self, self.policy, observation, state, episode_start, deterministic)
+        return self.follower.predict(self, self.policy, observation, state, episode_start, deterministic)
 
 
 class Memory:
@@ -197,26 +213,3 @@ class Memory:
         """Take over a memory; one for another number of environments is left, because episodes start anew then."""
         if state["tensor"].shape == self.tensor.shape:
             self.tensor = state["tensor"].to(self.tensor.device)
-
-
-def predict_with_policy(
-    agent: Any,
-    policy: Policy | TabularPolicy,
-    observation: Any,
-    state: Tensor | None,
-    episode_start: np.ndarray | None,
-    deterministic: bool,
-) -> tuple[Any, Tensor]:
-    """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
-    batched = agent.codec.is_batched(observation)
-    rows = agent.codec.pack(observation) if batched else agent.codec.pack_one(observation)[None]
-    x = torch.from_numpy(np.ascontiguousarray(rows)).to(agent.device)
-    if state is None:
-        state = policy.initial_state(len(rows))
-    start = None
-    if episode_start is not None and policy.recurrent:
-        start = torch.from_numpy(np.array(episode_start, dtype=bool).reshape(len(rows))).to(agent.device)
-    generator = agent.streams.torch("predict")
-    acting = policy.act(x, state, start, generator, deterministic)
-    action = agent.actions.to_environment(acting.action.cpu().numpy())
-    return (action if batched else action[0]), acting.state

@@ -1,0 +1,43 @@
+"""Density models by name."""
+
+from __future__ import annotations
+
+from gymnasium import spaces
+
+from envzoo.errors import UnsupportedSpaceError, unknown
+from envzoo.surprise.density.base import Density, leaves, whole_range
+from envzoo.surprise.density.bernoulli import BernoulliDensity
+from envzoo.surprise.density.categorical import CategoricalDensity
+from envzoo.surprise.density.gaussian import GaussianDensity
+
+DENSITIES: dict[str, type[Density]] = {cls.name: cls for cls in (CategoricalDensity, BernoulliDensity, GaussianDensity)}
+FEW = 64  # a component with at most this many values is a symbol, one with more a magnitude
+
+
+def make_density(name: str, space: spaces.Space, num_envs: int) -> Density:
+    """The density model called `name` for B episodes of an observation space.
+
+    Args:
+        name: "categorical", "bernoulli", "gaussian", or "auto": categorical where every component has at most 64
+            values, else Gaussian.
+        space: Observation space of one episode.
+        num_envs: B.
+
+    Raises:
+        UnknownNameError: No such model.
+        UnsupportedSpaceError: The model, or with "auto" every model, does not fit the space.
+    """
+    if name == "auto":
+        parts = leaves(space)
+        for path, part in parts:
+            if whole_range(part) is None and not isinstance(part, spaces.Box):
+                raise UnsupportedSpaceError(
+                    f"no density model fits {'.'.join(path) or 'the observation'}, which is a {type(part).__name__} "
+                    "space; expected Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these"
+                )
+        ranges = [whole_range(part) for _, part in parts]
+        few = all(found is not None and (found[1] <= FEW).all() for found in ranges)
+        name = "categorical" if few else "gaussian"
+    if name not in DENSITIES:
+        raise unknown("density", name, [*DENSITIES, "auto"])
+    return DENSITIES[name](space, num_envs)

@@ -1,0 +1,105 @@
+"""ReturnNormalizer: divide rewards by the standard deviation of discounted returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from envzoo.errors import EnvzooError
+from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+
+
+class ReturnTracker(Tracker):
+    """Running returns of B episodes and their variance; see `ReturnNormalizer` for the arguments and errors."""
+
+    name = "ReturnNormalizer"
+
+    def __init__(
+        self,
+        space: spaces.Space,
+        num_envs: int,
+        gamma: float = 0.99,
+        epsilon: float = 1e-8,
+        clip: float | None = None,
+        frozen: bool = False,
+    ) -> None:
+        if not 0 <= gamma <= 1:
+            raise EnvzooError(f"gamma is {gamma!r}; expected a discount factor in [0, 1]")
+        if not epsilon > 0:
+            raise EnvzooError(f"epsilon is {epsilon!r}; expected a positive number")
+        if clip is not None and not clip > 0:
+            raise EnvzooError(f"clip is {clip!r}; expected a positive number or None")
+        self.space = space
+        self._gamma, self._epsilon, self._clip, self._frozen = gamma, epsilon, clip, frozen
+        # The statistics are those of all episodes together. Every row keeps a copy, so that a captured state has them
+        # whichever episodes were chosen; the rows only differ after states of different times were restored.
+        self.arrays = {
+            "returns": np.zeros(num_envs),
+            "count": np.full(num_envs, 1e-4),
+            "mean": np.zeros(num_envs),
+            "variance": np.ones(num_envs),
+        }
+
+    def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
+        """Begin a return of 0."""
+        self.arrays["returns"][where] = 0.0
+
+    def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
+        """Nothing to read in the observation."""
+
+    def reward(self, where: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+        """Take the rewards into the statistics and divide them by the standard deviation."""
+        arrays = self.arrays
+        returns = arrays["returns"]
+        returns[where] = self._gamma * returns[where] + rewards[where]
+        batch = returns[where]
+        if len(batch) and not self._frozen:
+            self._merge(batch)
+        scaled = rewards / np.sqrt(arrays["variance"] + self._epsilon)
+        return scaled if self._clip is None else np.clip(scaled, -self._clip, self._clip)
+
+    def _merge(self, batch: np.ndarray) -> None:
+        """Join a batch to the running mean and variance (Chan et al., 1979), in every row."""
+        count, mean, variance = (self.arrays[name] for name in ("count", "mean", "variance"))
+        total = count + len(batch)
+        change = batch.mean() - mean
+        squares = variance * count + batch.var() * len(batch) + change**2 * count * len(batch) / total
+        mean += change * len(batch) / total
+        variance[:] = squares / total
+        count[:] = total
+
+    def infos(self) -> dict[str, np.ndarray]:
+        """What rewards are divided by at present."""
+        return {"return_std": np.sqrt(self.arrays["variance"] + self._epsilon)}
+
+
+class ReturnNormalizer(TrackingWrapper):
+    """Divides rewards by the running standard deviation of the discounted return, without shifting them.
+
+    ret <- gamma ret + r in every step, 0 at a reset; r <- r / sqrt(Var(ret) + epsilon), the variance taken over all
+    steps and episodes so far, the present ones included. Rewards keep their sign, and the sum of two opposite rewards
+    stays zero. `info["return_std"]` is the divisor. `VectorReturnNormalizer` does the same to a vector environment,
+    with one variance for all episodes. Where the environment has `get_state` and `set_state`, the wrapper has them
+    too, with the statistics (Gymnasium's NormalizeReward has not).
+
+    Args:
+        env: The environment.
+        gamma: Discount factor.
+        epsilon: Added to the variance.
+        clip: Rewards are clipped to plus and minus this afterwards; None for no clipping.
+        frozen: Leave the statistics as they are, to evaluate.
+
+    Raises:
+        EnvzooError: A number out of range.
+    """
+
+    tracker_class = ReturnTracker
+
+
+class VectorReturnNormalizer(VectorTrackingWrapper):
+    """The vector face of `ReturnNormalizer`, with the same arguments."""
+
+    tracker_class = ReturnTracker
