@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.experience import step_info
+from envzoo.agents.source import is_game
 from envzoo.errors import EnvzooError
+
+if TYPE_CHECKING:
+    from pettingzoo import ParallelEnv
 
 EVALUATION_SEED = 10_000_019  # far from the training seeds, which are hashed
 MAX_PARALLEL = 128
@@ -21,9 +25,10 @@ class EvaluationResult:
     """Outcomes of E episodes.
 
     Attributes:
-        returns: (E,) undiscounted returns.
+        returns: (E,) undiscounted returns; in games the mean over the players.
         lengths: (E,) steps.
-        infos: Last value of each numeric info key, (E,) each.
+        infos: Last value of each numeric info key, (E,) each; in games of the first player whose infos have the key,
+            and beside them `return_<player>`.
     """
 
     returns: np.ndarray
@@ -49,7 +54,7 @@ class EvaluationResult:
 
 def evaluate(
     agent: Agent,
-    env: VectorEnv | None = None,
+    env: VectorEnv | ParallelEnv | None = None,
     *,
     episodes: int = 100,
     seed: int = EVALUATION_SEED,
@@ -58,13 +63,13 @@ def evaluate(
     """Play `episodes` episodes and return what came out.
 
     Every parallel slot plays the same number of episodes (one more for the first few), so short episodes are not
-    counted more often than long ones.
+    counted more often than long ones. A game is played one episode after the other, all players by the agent.
 
     Args:
-        agent: Any agent for environments.
-        env: Vector environment to play in, left open; None makes fresh copies of the agent's source.
+        agent: Any agent for environments or games.
+        env: Vector environment or game to play in, left open; None makes fresh copies of the agent's source.
         episodes: Number of episodes.
-        seed: Seed of the first reset.
+        seed: Seed of the first reset; in games episode e has the seed `seed + e`.
         deterministic: Passed to `predict`.
 
     Raises:
@@ -73,6 +78,13 @@ def evaluate(
     if episodes < 1:
         raise EnvzooError(f"an evaluation needs at least 1 episode, got {episodes}")
     own = env is None
+    if is_game(env) or (own and agent.source.kind == "game"):
+        game = agent.source.evaluation_game() if own else env
+        try:
+            return _play_game(agent, game, episodes, seed, deterministic)
+        finally:
+            if own:
+                game.close()
     env = agent.source.evaluation_env(min(episodes, MAX_PARALLEL)) if own else env
     try:
         return _play(agent, env, episodes, seed, deterministic)
@@ -118,3 +130,32 @@ def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic:
         np.array(finished_lengths),
         {key: np.array(values) for key, values in finished_infos.items()},
     )
+
+
+def _play_game(agent: Agent, game: ParallelEnv, episodes: int, seed: int, deterministic: bool) -> EvaluationResult:
+    agent.set_env(game)
+    returns = {player: np.zeros(episodes) for player in game.possible_agents}
+    lengths = np.zeros(episodes, np.int64)
+    infos: dict[str, list[float]] = {}
+    for episode in range(episodes):
+        observations, _ = game.reset(seed=seed + episode)
+        state, start, last = None, np.ones(1, bool), {}
+        while game.agents:
+            seen = {player: observations[player] for player in game.agents}
+            actions, state = agent.predict(seen, state, start, deterministic)
+            observations, rewards, _, _, latest = game.step(actions)
+            for player, reward in rewards.items():
+                returns[player][episode] += reward
+            last.update(latest)
+            lengths[episode] += 1
+            start = np.zeros(1, bool)
+        values: dict[str, float] = {}
+        for player in game.possible_agents:
+            for key, value in last.get(player, {}).items():
+                if isinstance(value, bool | int | float | np.number | np.bool_):
+                    values.setdefault(key, float(value))
+        for key, value in values.items():
+            infos.setdefault(key, []).append(value)
+    each = {f"return_{player}": values for player, values in returns.items()}
+    mean = np.mean(list(returns.values()), axis=0)
+    return EvaluationResult(mean, lengths, {key: np.array(values) for key, values in infos.items()} | each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 import envzoo  # noqa: F401  (registers our environments)
 from envzoo.agents.spec import AgentSpec
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
+from envzoo.games import games, make_game
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Source:
     Attributes:
         kind: "environment", "game" or "dataset".
         name: Id, or the class name of an object; for people.
-        id: Id from which an equal source can be made again, else None.
+        id: Id from which an equal source can be made again, else None. Games have ids too (see `envzoo.games`).
         observation_space: Space of one environment (games: dict by player).
         action_space: Likewise.
         env_kwargs: Keywords of the environment when it is made from `id`.
@@ -58,6 +59,16 @@ class Source:
         if self.kind != "environment" or self.id is None:
             raise EnvzooError(f"{self.name} has no registered id to make copies from; give an evaluation environment")
         return self.id, self.env_kwargs
+
+    def evaluation_game(self) -> Any:
+        """A fresh copy of the game, a `pettingzoo.ParallelEnv`.
+
+        Raises:
+            EnvzooError: The source is no game with a registered id.
+        """
+        if self.kind != "game" or self.id is None:
+            raise EnvzooError(f"{self.name} is no registered game to make a copy of; give a game to evaluate in")
+        return make_game(self.id, **self.env_kwargs)
 
     def evaluation_env(self, num_envs: int) -> VectorEnv:
         """Fresh copies for evaluation; raises EnvzooError as `environment` does."""
@@ -113,7 +124,8 @@ def _is_kernel(spec: gym.envs.registration.EnvSpec) -> bool:
     return isinstance(entry, str) and entry.startswith("envzoo.")
 
 
-def _is_game(source: Any) -> bool:
+def is_game(source: Any) -> bool:
+    """Whether an object is a PettingZoo game."""
     return hasattr(source, "possible_agents") and hasattr(source, "observation_space") and hasattr(source, "reset")
 
 
@@ -125,7 +137,7 @@ def resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any] | None = No
     """Find out what a source is and whether the agent can take it.
 
     Raises:
-        UnknownNameError: A name that is neither an environment nor a dataset; the sentence names the nearest.
+        UnknownNameError: A name that is no environment, game or dataset; the sentence names the nearest.
         UnsupportedSpaceError: The agent does not take this kind of source.
         DatasetError: A known dataset that has not been made; the sentence says how to make it.
     """
@@ -158,11 +170,13 @@ def _resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source
         kwargs = _keywords(source.spec) if bare else {}
         name = source.spec.id if source.spec is not None else type(source.unwrapped).__name__
         return Source("environment", name, env_id, source.observation_space, source.action_space, kwargs, source)
-    if _is_game(source):
+    if is_game(source):
         players = list(source.possible_agents)
         observation_spaces = {player: source.observation_space(player) for player in players}
         action_spaces = {player: source.action_space(player) for player in players}
-        return Source("game", str(source), None, observation_spaces, action_spaces, {}, source)
+        game_id = getattr(source, "game_id", None)
+        kwargs = dict(source.parameters) if game_id else {}
+        return Source("game", str(source), game_id, observation_spaces, action_spaces, kwargs, source)
     if _is_dataset(source):
         name = source.spec.dataset_id
         return Source("dataset", name, name, source.observation_space, source.action_space, {}, source)
@@ -191,12 +205,17 @@ def _resolve_id(name: str, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Sourc
         found = Source("environment", name, name, env.observation_space, env.action_space, env_kwargs)
         env.close()
         return found
+    if name in games():
+        found = _resolve(make_game(name, **env_kwargs), spec, {})
+        return replace(found, name=name, id=name, env_kwargs=env_kwargs, given=None)
     if is_dataset_id(name):
         dataset = load_minari(name)
         return Source("dataset", name, name, dataset.observation_space, dataset.action_space, {}, dataset)
     choices: list[str] = []
     if "environment" in spec.sources:
         choices += list(environments)
+    if "game" in spec.sources:
+        choices += list(games())
     if "dataset" in spec.sources:
         choices += known_dataset_ids()
     raise unknown("source", name, choices, where="`envzoo list envs` and `envzoo list datasets` show ours")

@@ -249,10 +249,9 @@ def _run(
         }
         if result["finished"]:
             learner.save(directory.agent)
-            if learner.source.kind != "game":
-                final = evaluate(learner, episodes=facts["eval_episodes"], deterministic=not facts["eval_stochastic"])
-                result["metrics"] = final.metrics("")
-                write_text(directory.results, json.dumps(result["metrics"], indent=2) + "\n")
+            final = evaluate(learner, episodes=facts["eval_episodes"], deterministic=not facts["eval_stochastic"])
+            result["metrics"] = final.metrics("")
+            write_text(directory.results, json.dumps(result["metrics"], indent=2) + "\n")
     return result
 
 

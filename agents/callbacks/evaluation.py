@@ -10,6 +10,7 @@ from envzoo.errors import EnvzooError
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
+    from pettingzoo import ParallelEnv
 
     from envzoo.agents.agent import Agent
 
@@ -20,13 +21,15 @@ class PeriodicEvaluation(Callback):
     Args:
         every: Timesteps between evaluations.
         episodes: Episodes of each.
-        env: Vector environment to play in; None makes copies of the agent's source.
+        env: Vector environment or game to play in; None makes copies of the agent's source.
         deterministic: Play the mode of the policy.
     """
 
     name = "evaluation"
 
-    def __init__(self, every: int, episodes: int = 100, env: VectorEnv | None = None, deterministic: bool = True):
+    def __init__(
+        self, every: int, episodes: int = 100, env: VectorEnv | ParallelEnv | None = None, deterministic: bool = True
+    ):
         if every < 1 or episodes < 1:
             raise EnvzooError(f"evaluation needs every >= 1 and episodes >= 1, got every={every}, episodes={episodes}")
         self.every, self.episodes, self.env, self.deterministic = every, episodes, env, deterministic
@@ -35,7 +38,8 @@ class PeriodicEvaluation(Callback):
     def on_start(self, agent: Agent) -> None:
         """Refuse at once what could not be evaluated later."""
         if self.env is None and agent.num_timesteps < agent.target_timesteps:
-            agent.source.evaluation_env(1).close()
+            source = agent.source
+            (source.evaluation_game() if source.kind == "game" else source.evaluation_env(1)).close()
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
         """Evaluate when it is time."""

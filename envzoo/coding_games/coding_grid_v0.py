@@ -14,7 +14,7 @@ __all__ = ["env", "parallel_env", "raw_env"]
 
 def parallel_env(**kwargs: Any) -> CodingPlayers:
     """The game in which both players act at once; keywords of `CodingGrid`, and `render_mode`."""
-    return CodingPlayers(CodingGrid, "coding_grid_v0", **kwargs)
+    return CodingPlayers(CodingGrid, "coding_grid_v0", "envzoo/coding_grid_v0", **kwargs)
 
 
 def raw_env(**kwargs: Any) -> AECEnv:

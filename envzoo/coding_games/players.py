@@ -42,6 +42,7 @@ class CodingPlayers(ParallelEnv):
     Args:
         definition_class: The game's definition.
         name: Name of the game in PettingZoo's metadata.
+        game_id: Id of the game, if it is a registered one (see `envzoo.games`).
         render_mode: None, "rgb_array" or "ansi".
         **parameters: The game's own arguments (see the manual of its definition), but `receiver` and `belief`.
 
@@ -61,6 +62,7 @@ class CodingPlayers(ParallelEnv):
         self,
         definition_class: type[Definition],
         name: str = "coding_game",
+        game_id: str | None = None,
         *,
         render_mode: str | None = None,
         **parameters: Any,
@@ -72,6 +74,7 @@ class CodingPlayers(ParallelEnv):
                 raise EnvzooError(f"{fixed} is no argument of a game of two players; leave it out")
         self.metadata = {**self.metadata, "name": name}
         self.render_mode = render_mode
+        self.game_id, self.parameters = game_id, parameters
         self.definition = build(definition_class, {**parameters, "receiver": "player"})
         self._batch = Batch(self.definition, 1, None)
         self.possible_agents = [SENDER, RECEIVER]
