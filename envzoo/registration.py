@@ -75,6 +75,12 @@ _BANDIT = "envzoo.control.entropy_bandit:EntropyBandit"
 _LSD = "envzoo.bandits.lsd_bandit:LSDBandit"
 _RECHARGING = "envzoo.bandits.recharging_bandit:RechargingBandit"
 _CHAIN = "envzoo.surprise.block_chain:BlockChain"
+_SURPRISE_ROOMS = "envzoo.surprise.surprise_rooms:SurpriseRooms"
+_SURPRISE_PAPER = {"size": 25, "most_side": 8, "view": 7, "actions": "minigrid", "paper_layout": True}
+_SURPRISE_BALLS = {"p_floor": 0.25, "p_ball": 0.25, "density": 0.5}
+_DARK_ROOMS = {"p_dark": 1.0, "p_floor": 0.0}
+_TELEVISION = {"size": 25, "rooms": 7, "most_side": 4, "view": 7, "actions": "minigrid", "television": True}
+_TV_ROOMS = {**_DARK_ROOMS, **_TELEVISION}
 
 # fmt: off
 _SPECS: tuple[EnvironmentSpec, ...] = (
@@ -119,6 +125,8 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
             "hide a message in a walk on a slippery 8x8 grid", paper="05"),
     _kernel("envzoo/CodingGridSmall-v0", f"{_CODING}Small", "coding_games",
             "hide a message in a walk from corner to corner of a 4x4 grid", paper="05"),
+    _kernel("envzoo/CodingCart-v0", "envzoo.coding_games.coding_cart:CodingCart", "coding_games",
+            "hide a message in the pushes that balance a pole", paper="05"),
     _kernel("envzoo/PointMultiGoal-v0", _GOALS, "control",
             "a point in the plane with four equally good goals", paper="19", max_episode_steps=30),
     _kernel("envzoo/PointMultiGoal-Paper-v0", _GOALS, "control",
@@ -137,6 +145,36 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
     _kernel("envzoo/BlockChain-Goal-v0", _CHAIN, "surprise",
             "the line of rooms with a rewarded goal at its far end", paper="15",
             kwargs={"goal": True}, max_episode_steps=64),
+    _kernel("envzoo/SurpriseRooms-v0", _SURPRISE_ROOMS, "surprise",
+            "a chain of dark rooms and flickering ones that can be stopped; no reward", paper="15",
+            max_episode_steps=64),
+    _kernel("envzoo/SurpriseRooms-Paper-v0", _SURPRISE_ROOMS, "surprise",
+            "the paper's chain of dark and flickering rooms", paper="15",
+            kwargs=_SURPRISE_PAPER, max_episode_steps=128),
+    _kernel("envzoo/SurpriseRooms-Balls-v0", _SURPRISE_ROOMS, "surprise",
+            "the chain of rooms with flickering tiles and wandering balls", paper="15",
+            kwargs=_SURPRISE_BALLS, max_episode_steps=64),
+    _kernel("envzoo/NoisyTVRooms-v0", _SURPRISE_ROOMS, "surprise",
+            "dark rooms with a television that changes at the agent's command", paper="15",
+            kwargs=_TV_ROOMS, max_episode_steps=140),
+    _kernel("envzoo/DarkRooms-v0", _SURPRISE_ROOMS, "surprise",
+            "the chain of rooms without any noise", paper="15",
+            kwargs=_DARK_ROOMS, max_episode_steps=64),
+    _kernel("envzoo/SurpriseRooms-Goal-v0", _SURPRISE_ROOMS, "surprise",
+            "the dark and flickering rooms with a rewarded goal in the last", paper="15",
+            kwargs={"goal": True}, max_episode_steps=64),
+    _kernel("envzoo/SurpriseRooms-Paper-Goal-v0", _SURPRISE_ROOMS, "surprise",
+            "the paper's rooms with a rewarded goal in the last", paper="15",
+            kwargs={**_SURPRISE_PAPER, "goal": True, "goal_time": 128}, max_episode_steps=128),
+    _kernel("envzoo/SurpriseRooms-Balls-Goal-v0", _SURPRISE_ROOMS, "surprise",
+            "the rooms of tiles and balls with a rewarded goal in the last", paper="15",
+            kwargs={**_SURPRISE_BALLS, "goal": True}, max_episode_steps=64),
+    _kernel("envzoo/NoisyTVRooms-Goal-v0", _SURPRISE_ROOMS, "surprise",
+            "the rooms with a television and a rewarded goal in the last", paper="15",
+            kwargs={**_TV_ROOMS, "goal": True, "goal_time": 140}, max_episode_steps=140),
+    _kernel("envzoo/DarkRooms-Goal-v0", _SURPRISE_ROOMS, "surprise",
+            "the rooms without noise and a rewarded goal in the last", paper="15",
+            kwargs={**_DARK_ROOMS, "goal": True}, max_episode_steps=64),
     _kernel("envzoo/LSDBandit-v0", _LSD, "bandits",
             "ten arms whose payoffs fall while they are pulled and recover while they rest", paper="30",
             max_episode_steps=1000),
