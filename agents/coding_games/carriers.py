@@ -8,6 +8,7 @@ double precision and their probabilities rounded to multiples of 2^-32, far abov
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,21 @@ class TableCarrier:
     def probabilities(self, states: np.ndarray, memory: None, fresh: np.ndarray) -> tuple[np.ndarray, None]:
         """Distributions over actions (B, A) in states (B,), and no memory."""
         return self.policy[np.asarray(states)], None
+
+
+class FormulaCarrier:
+    """The public carrier of a game whose states cannot be counted.
+
+    Args:
+        formula: From states (B, ...) to distributions over actions (B, A), row by row.
+    """
+
+    def __init__(self, formula: Callable[[np.ndarray], np.ndarray]):
+        self.formula = formula
+
+    def probabilities(self, states: np.ndarray, memory: None, fresh: np.ndarray) -> tuple[np.ndarray, None]:
+        """Distributions over actions (B, A) in states (B, ...), and no memory."""
+        return self.formula(np.asarray(states)), None
 
 
 class _DoubleCodec(ObservationCodec):

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.coding_games.carriers import AgentCarrier, TableCarrier
+from envzoo.agents.coding_games.carriers import AgentCarrier, FormulaCarrier, TableCarrier
 from envzoo.agents.coding_games.play import guesses, hide, listen
 from envzoo.agents.coding_games.views import MessageBlind, find_definition
 from envzoo.agents.networks.observation import ObservationCodec
@@ -130,10 +130,10 @@ class CouplingAgent(Agent):
 
     # ------------------------------------------------------------------ the carrier
 
-    def _build_carrier(self) -> TableCarrier | AgentCarrier:
+    def _build_carrier(self) -> TableCarrier | FormulaCarrier | AgentCarrier:
         c = self.config
         if c.carrier == "planner":
-            return TableCarrier(self._table())
+            return self._own_carrier()
         from envzoo.agents.registry import agent_class, load, make, specs
 
         if c.carrier in specs():
@@ -155,14 +155,17 @@ class CouplingAgent(Agent):
                 ) from error
         return AgentCarrier(learner, self.states, self.num_actions)
 
-    def _table(self) -> np.ndarray:
-        mdp, own = getattr(self.definition, "mdp", None), getattr(self.definition.parameters, "policy", None)
-        if mdp is None or own is None:
+    def _own_carrier(self) -> TableCarrier | FormulaCarrier:
+        """The public carrier of the game, or the maximum-entropy policy of another temperature."""
+        mdp, temperature = getattr(self.definition, "mdp", None), self.config.temperature
+        if mdp is not None:
+            own = self.definition.parameters.policy
+            return TableCarrier(own if temperature is None else carrier_policy(mdp, temperature))
+        if temperature is not None:
             raise EnvzooError(
-                f"{self.source.name} is no finite game with a policy of its own to hide messages in; name a carrier, "
-                "such as carrier='PPO', which `learn` then trains"
+                f"a temperature makes a carrier for finite games, and {self.source.name} has states without number"
             )
-        return own if self.config.temperature is None else carrier_policy(mdp, self.config.temperature)
+        return FormulaCarrier(self.definition.carrier)
 
     def _blind_env(self, num_envs: int) -> MessageBlind:
         if self.source.kind != "environment":
@@ -192,8 +195,7 @@ class CouplingAgent(Agent):
             and np.array_equal(game.offsets, self.offsets)
             and game.encoder == self.encoder
             and np.allclose(game.limits, self.limits, rtol=0, atol=1e-12)
-            and isinstance(self.carrier, TableCarrier)
-            and np.array_equal(self.carrier.policy, getattr(self.definition.parameters, "policy", None))
+            and self._carrier_is_own()
         )
         if not same:
             raise EnvzooError(
@@ -201,6 +203,12 @@ class CouplingAgent(Agent):
                 f"not those of this {self.spec.name}; leave them to the game, or make it with "
                 "receiver='player', so that the agent plays the receiver too"
             )
+
+    def _carrier_is_own(self) -> bool:
+        """Whether the carrier is the game's own."""
+        if isinstance(self.carrier, TableCarrier):
+            return np.array_equal(self.carrier.policy, self.definition.parameters.policy)
+        return isinstance(self.carrier, FormulaCarrier)
 
     # ------------------------------------------------------------------ learning
 

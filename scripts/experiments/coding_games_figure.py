@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envzoo.agents.planners.coupling import ebim, ebim_gap_fill, entropy, mutual_information
-from envzoo.scripts.experiments.coding_games_names import BLIND, CODES, RATES, TEMPERATURES, arm_name
+from envzoo.scripts.experiments.coding_games_names import (
+    BLIND,
+    CART,
+    CART_CODES,
+    CODES,
+    LEARNED,
+    LEARNED_SMALL,
+    LONG,
+    RATES,
+    SMALL,
+    TEMPERATURES,
+    arm_name,
+)
 from envzoo.scripts.experiments.experiment import Results
-from envzoo.scripts.experiments.figures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, title
+from envzoo.scripts.experiments.figures import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PURPLE, final_bars, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,14 +53,26 @@ def partitions(n: int) -> Iterator[list[int]]:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Return against accuracy, accuracy over temperatures, and codes of two small sources."""
-    figure.set_size_inches(13, 8.2)
+    """Return against accuracy, accuracy over temperatures, other games, and codes of two small sources."""
+    others = results.has(LONG, ACCURACY)
+    figure.set_size_inches(17 if others else 13, 8.2)
     title(figure, results, "Messages hidden in a policy's actions: the return stays, and the code decides what is told")
-    (trade, accuracy), small = figure.subplots(2, 2)
+    (trade, accuracy, *games), (first, second, *poles) = figure.subplots(2, 3 if others else 2)
     _draw_trade(trade, results)
     _draw_accuracy(accuracy, results)
-    for axes, (name, source) in zip(small, SOURCES.items(), strict=True):
+    for axes, (name, source) in zip((first, second), SOURCES.items(), strict=True):
         _draw_source(axes, name, source)
+    if others:
+        _draw_others(games[0], poles[0], results)
+
+
+def _draw_others(games: Axes, poles: Axes, results: Results) -> None:
+    pole = {f"{CART}{code}": GREY if code == BLIND else BLUE for code in CART_CODES}
+    bars = {SMALL: BLUE, LEARNED_SMALL: ORANGE, LEARNED: ORANGE, LONG: BLUE, **pole}
+    final_bars(games, results, bars, ACCURACY, number="{:.2f}")
+    games.set(title="Other games", xlabel="accuracy of the guess", xlim=(0, 1))
+    final_bars(poles, results, pole, RETURN)
+    poles.set(title="A pole balanced by PPO", xlabel="discounted return")
 
 
 def _line(results: Results, code: str, score: str) -> list[float]:
@@ -71,21 +95,26 @@ def _draw_trade(axes: Axes, results: Results) -> None:
         )
     for temperature, value in zip(TEMPERATURES, _line(results, BLIND, RETURN), strict=True):
         axes.axhline(value, color=MUTED, linewidth=0.7, zorder=0)
-        near = temperature == -6  # the lines of -7 and -6 all but coincide
+        if temperature == -7:  # the line of -6 all but coincides with it
+            words, below = "-7 and -6", False
+        elif temperature == -6:
+            continue
+        else:
+            words, below = str(temperature), temperature == -5
         axes.annotate(
-            f"blind play, log temperature {temperature}" if not near else "-6",
+            f"blind play, log temperature {words}",
             (1.0, value),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2) if not near else (-2, -2),
+            xytext=(-2, -2 if below else 2),
             textcoords="offset points",
             ha="right",
-            va="top" if near else "bottom",
+            va="top" if below else "bottom",
             fontsize=7,
             color=MUTED,
         )
     axes.set(title="Trade-off over temperatures, a line per code", xlabel="accuracy of the guess", ylabel="return")
     axes.set_xlim(-0.02, 1.04)
-    axes.legend(loc="lower left", ncols=2)
+    axes.legend(loc="center", bbox_to_anchor=(0.52, 0.38))
 
 
 def _draw_accuracy(axes: Axes, results: Results) -> None:
@@ -110,7 +139,13 @@ def _draw_accuracy(axes: Axes, results: Results) -> None:
             most = int(np.floor(2 ** (rate * 6) + 1e-9))
             blocks = int(np.ceil(64 / np.ceil(64 / most)))
             axes.annotate(
-                f"{blocks} blocks", (-7, middle[0]), xytext=(2, 4), textcoords="offset points", fontsize=7, color=MUTED
+                f"{blocks} blocks",
+                (-4, middle[-1]),
+                xytext=(0, 5),
+                textcoords="offset points",
+                ha="right",
+                fontsize=7,
+                color=MUTED,
             )
     axes.set_xticks(TEMPERATURES)
     axes.set(title="Accuracy (colours as on the left)", xlabel="log temperature of the policy", ylabel="accuracy")

@@ -15,6 +15,14 @@ CODES = {
 }
 LONG, SMALL = "FIMEC, 2^40 messages", "MEME, 4x4 grid"
 LEARNED, LEARNED_SMALL = "learned, 8x8 grid", "learned, 4x4 grid"
+# A pole balanced by PPO: code -> agent and hyperparameters beside the carrier.
+CART = "pole, "
+CART_CODES = {
+    "EBIM 0.5": ("MECB", {"encoder": "ebim", "rate": 0.5}),
+    "quantiser 0.5": ("MECB", {"encoder": "quantizer", "rate": 0.5}),
+    "FIMEC": ("FIMEC", {"blocks": (32, 32)}),
+    BLIND: ("MECB", {"encoder": "ebim", "rate": 0.0}),
+}
 
 
 def arm_name(code: str, log_temperature: int) -> str:
