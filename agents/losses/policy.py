@@ -32,13 +32,14 @@ def clipped_surrogate_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Derivative of `clipped_surrogate` with respect to `log_prob`, in closed form: (N,), and the ratios (N,).
 
-    d rho / d log pi = rho, and the minimum of equation 7 follows rho only while clipping would not make it smaller:
-    rho < 1 + eps where A > 0, rho > 1 - eps where A < 0. There the derivative is -rho A / N, elsewhere 0. It spares a
-    small network the graph of the loss, which costs as much as its own layers.
+    d rho / d log pi = rho, and the minimum of equation 7 follows rho only while clipping would not make it smaller.
+    There the derivative is -rho A / N, elsewhere 0. It spares a small network the graph of the loss, which costs as
+    much as its own layers.
     """
     ratio = torch.exp(log_prob - old_log_prob)
-    follows = torch.where(advantage > 0, ratio < 1 + clip_range, ratio > 1 - clip_range)
-    return ratio * advantage * follows * (-1 / len(advantage)), ratio
+    slope = ratio * advantage
+    follows = slope <= ratio.clamp(1 - clip_range, 1 + clip_range) * advantage
+    return torch.where(follows, slope, 0.0).mul_(-1 / len(advantage)), ratio
 
 
 def score_function_loss(log_prob: Tensor, advantage: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -6,12 +6,21 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from envzoo.errors import unknown
 
-ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent; without a gradient on the CPU it is NumPy's, which takes a quarter of the time."""
+    if x.requires_grad or x.device.type != "cpu":
+        return torch.tanh(x)
+    return torch.from_numpy(np.tanh(x.numpy()))
+
+
+ACTIVATIONS = {"tanh": tanh, "relu": torch.relu, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
 GAINS = {"tanh": 5 / 3, "relu": math.sqrt(2), "gelu": math.sqrt(2), "silu": math.sqrt(2)}
 
 
@@ -78,7 +87,7 @@ class MLP(nn.Module):
         gain: float | None = math.sqrt(2),
     ):
         super().__init__()
-        self.activation = activation(activation_name)
+        self.activation_name, self.activation = activation_name, activation(activation_name)
         widths = [inputs, *hidden]
         self.layers = nn.ModuleList(linear(a, b, generator, gain) for a, b in pairwise(widths))
         self.out_dim = widths[-1]

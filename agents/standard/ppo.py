@@ -11,6 +11,7 @@ import torch
 from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import generalized_advantages
 from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, clipped_surrogate_gradient
+from envzoo.agents.networks.closed_form import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
@@ -96,17 +97,19 @@ class PPO(OnPolicyAgent):
         )
 
     def build(self) -> None:
-        """The optimizer, with the epsilon that PPO implementations use."""
+        """The optimizer, with the epsilon that PPO implementations use; and a faster way to the gradient, if any."""
         c = self.config
         self.optimizer = self.register(
             "optimizer",
             make_optimizer(self.policy, c.optimizer, lr=c.learning_rate, eps=1e-5, max_grad_norm=c.max_grad_norm),
         )
+        self.closed_form = ClosedFormPolicy(self.policy) if ClosedFormPolicy.fits(self.policy) else None
 
     def update(self, rollout: Rollout) -> dict[str, float]:
         """Epochs of minibatch steps on L = L_clip + c1 L_value - c2 entropy (equation 9).
 
-        The loss is differentiated by hand as far as the network's outputs. What is logged describes the last epoch.
+        The loss is differentiated by hand as far as the network's outputs, and a plain network altogether. What is
+        logged describes the last epoch.
         """
         c = self.config
         advantage = generalized_advantages(
@@ -125,7 +128,8 @@ class PPO(OnPolicyAgent):
             for log_prob, entropy, value, old_log_prob, a, target in make(rollout, advantages, returns):
                 with torch.no_grad():
                     if c.normalize_advantage and len(a) > 1:
-                        a = (a - a.mean()) / (a.std() + 1e-8)
+                        std, mean = torch.std_mean(a)
+                        a = (a - mean) / (std + 1e-8)
                     policy_gradient, ratio = clipped_surrogate_gradient(log_prob, old_log_prob, a, clip_range)
                     error = value - target
                     if last or c.target_kl is not None:
@@ -140,7 +144,11 @@ class PPO(OnPolicyAgent):
                 if c.entropy_coefficient:
                     outputs.append(entropy)
                     gradients.append(torch.full_like(entropy, -c.entropy_coefficient / len(entropy)))
-                self.optimizer.step(*outputs, gradients=gradients)
+                if self.closed_form is None:
+                    self.optimizer.step(*outputs, gradients=gradients)
+                else:
+                    self.closed_form.backward(*gradients)
+                    self.optimizer.apply()
             if stop:
                 break
         names = ("loss/policy", "loss/value", "policy/entropy", "policy/approximate_kl", "policy/clip_fraction")
@@ -167,9 +175,10 @@ class PPO(OnPolicyAgent):
         ]
         order = chosen[torch.randperm(len(chosen), generator=self.streams.torch("minibatches"), device=self.device)]
         shuffled = [field[order] for field in fields]
+        evaluate = (self.closed_form or self.policy).evaluate
         for minibatch in zip(*(field.split(self.config.minibatch_size) for field in shuffled), strict=True):
             observation, action, old_log_prob, advantage, target = minibatch
-            yield *self.policy.evaluate(observation, action), old_log_prob, advantage, target
+            yield *evaluate(observation, action), old_log_prob, advantage, target
 
     def _sequences(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
         """Minibatches of whole environments, for a recurrent policy."""
