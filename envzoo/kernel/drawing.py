@@ -61,6 +61,10 @@ class Canvas:
         box = [(x - radius) * k, (y - radius) * k, (x + radius) * k, (y + radius) * k]
         self._draw.ellipse(box, outline=colour, width=max(1, round(width * k)))
 
+    def polygon(self, points: Sequence[tuple[float, float]], colour: tuple[int, int, int]) -> None:
+        """Fill the polygon with these corners."""
+        self._draw.polygon([(x * SMOOTHING, y * SMOOTHING) for x, y in points], fill=colour)
+
     def line(self, points: Sequence[tuple[float, float]], colour: tuple[int, int, int], width: float = 1) -> None:
         """Draw a line through the points, with round corners and ends."""
         k = SMOOTHING
@@ -83,6 +87,26 @@ class Canvas:
         from PIL import Image
 
         return np.array(self._image.resize(self._size, Image.Resampling.BOX))
+
+
+def captioned(
+    image: np.ndarray, text: str, colour: tuple[int, int, int] = INK, *, below: bool = False, height: int = 24
+) -> np.ndarray:
+    """An image with a strip of text above or below it, such as whose turn it is in a game.
+
+    Args:
+        image: uint8 (height, width, 3).
+        text: One short line, written in white from the left.
+        colour: RGB colour of the strip.
+        below: Below in place of above.
+        height: Pixels of the strip.
+
+    Returns:
+        uint8 (image height + height, width, 3).
+    """
+    strip = Canvas(image.shape[1], height, colour)
+    strip.text(8, height / 2, text, PAPER, height // 2, anchor="lm")
+    return np.concatenate([image, strip.image()] if below else [strip.image(), image])
 
 
 def tile(images: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:

@@ -1,0 +1,414 @@
+"""SurpriseRooms: a chain of dark and noisy rooms on a grid, seen and coded as in Minigrid (paper 15)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+
+from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
+from envzoo.kernel.arguments import check_number, check_whole
+from envzoo.kernel.stream import bits, integer
+from envzoo.surprise import room_picture
+from envzoo.surprise.codes import (
+    BALL,
+    BOX,
+    CLOSED,
+    COLOURS,
+    DARK,
+    DONE,
+    DOOR,
+    DROP,
+    EMPTY,
+    FLICKERING,
+    FLOOR,
+    FORWARD,
+    GOAL,
+    LOCKED,
+    OPEN,
+    SWITCH,
+    TELEVISION,
+    TOGGLE,
+    TURN_LEFT,
+    TURN_RIGHT,
+)
+from envzoo.surprise.coverage import noise_layout
+from envzoo.surprise.room_generator import NO_ROOM, Layout, build, chain_found
+from envzoo.surprise.view import AHEAD_X, AHEAD_Y, LARGEST_VIEW, look
+
+# Minigrid's numbers of the actions of each set.
+ACTION_SETS = {"five": (TURN_LEFT, TURN_RIGHT, FORWARD, TOGGLE, DROP), "minigrid": tuple(range(DONE + 1))}
+ATTEMPTS = 20_000
+_32 = np.uint64(32)
+_LOW = np.uint64(2**32 - 1)
+_BASE = np.uint64(COLOURS)
+
+
+class Parameters(NamedTuple):
+    """What all episodes share."""
+
+    layout: Layout
+    meaning: np.ndarray  # int64, Minigrid's number of each action
+    goal_time: int
+
+
+class State(NamedTuple):
+    """One episode."""
+
+    grid: Any  # uint8 (size, size, 3), [column, row]: type, colour, state
+    rooms: Any  # int64 (rooms, 4): first column and row, last column and row, walls included
+    kind: Any  # int64 (rooms,): dark, flickering, balls or television
+    stopped: Any  # bool (rooms,), whose noise was switched off
+    visited: Any  # bool (rooms,)
+    balls: Any  # int64 (most balls, 3): column, row and room of each ball of the rooms of balls; room -1: no ball
+    pose: Any  # int64 (3,): column, row and heading of the agent
+    room: Any  # the room it is in
+    time: Any  # steps taken, goal_time at most
+
+
+@njit(cache=True)
+def _room_of(state, i, x, y):
+    """The first room of the chain that a cell belongs to, walls and doors included; the present one for none."""
+    for number in range(state.rooms.shape[1]):
+        x0, y0, x1, y1 = state.rooms[i, number]
+        if x0 <= x <= x1 and y0 <= y <= y1:
+            return number
+    return state.room[i]
+
+
+@njit(cache=True)
+def _move_balls(state, streams, i):
+    """Every ball of a room whose switch was not stepped on tries to move to a random neighbour."""
+    grid = state.grid[i]
+    for ball in range(state.balls.shape[1]):
+        x, y, number = state.balls[i, ball]
+        if number == NO_ROOM:
+            return
+        if state.stopped[i, number]:
+            continue
+        heading = integer(streams, i, 4)
+        next_x, next_y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
+        if not (0 <= next_x < grid.shape[0] and 0 <= next_y < grid.shape[1]) or grid[next_x, next_y, 0] != EMPTY:
+            continue
+        if next_x == state.pose[i, 0] and next_y == state.pose[i, 1]:
+            continue
+        for k in range(3):
+            grid[next_x, next_y, k] = grid[x, y, k]
+            grid[x, y, k] = EMPTY if k == 0 else 0
+        state.balls[i, ball, 0], state.balls[i, ball, 1] = next_x, next_y
+
+
+@njit(cache=True)
+def _recolour(state, streams, i):
+    """Every tile of the flickering rooms whose box is shut gets a new colour."""
+    for number in range(state.rooms.shape[1]):
+        if state.kind[i, number] != FLICKERING or state.stopped[i, number]:
+            continue
+        x0, y0, x1, y1 = state.rooms[i, number]
+        left, fraction = 0, np.uint64(0)
+        for x in range(x0 + 1, x1):
+            for y in range(y0 + 1, y1):
+                if state.grid[i, x, y, 0] != FLOOR:
+                    continue
+                if left == 0:  # six digits to the base 6 of one random fraction of 32 bits, uniform to 2e-5
+                    left, fraction = 6, bits(streams, i) >> _32
+                product = fraction * _BASE
+                state.grid[i, x, y, 1] = product >> _32
+                fraction = product & _LOW
+                left -= 1
+
+
+@njit(cache=True)
+def _toggle(state, i, x, y):
+    """Open or shut a door, or open a box, which stops the noise of its room."""
+    grid = state.grid[i]
+    if grid[x, y, 0] == DOOR and grid[x, y, 2] != LOCKED:
+        grid[x, y, 2] = CLOSED if grid[x, y, 2] == OPEN else OPEN
+    elif grid[x, y, 0] == BOX:
+        grid[x, y, 0] = EMPTY
+        grid[x, y, 1] = 0
+        grid[x, y, 2] = 0
+        state.stopped[i, _room_of(state, i, x, y)] = True
+
+
+@njit(cache=True)
+def _change_channel(state, streams, i):
+    """The ball in the first room gets a new colour."""
+    x0, y0, x1, y1 = state.rooms[i, 0]
+    for x in range(x0 + 1, x1):
+        for y in range(y0 + 1, y1):
+            if state.grid[i, x, y, 0] == BALL:
+                state.grid[i, x, y, 1] = integer(streams, i, COLOURS)
+
+
+@njit(cache=True)
+def _report(state, infos, i):
+    """Write the infos of episode i."""
+    visited, noisy, stopped = 0, 0, 0
+    for number in range(state.kind.shape[1]):
+        visited += state.visited[i, number]
+        noisy += state.kind[i, number] != DARK
+        stopped += state.stopped[i, number]
+    room = state.room[i]
+    infos.room[i] = room
+    infos.rooms_visited[i] = visited
+    infos.noisy_rooms[i] = noisy
+    infos.noisy_stopped[i] = stopped
+    infos.noisy_stopped_fraction[i] = stopped / max(noisy, 1)
+    infos.room_state[i] = 0 if state.kind[i, room] == DARK else 1 if state.stopped[i, room] else -1
+    infos.in_active_noise[i] = infos.room_state[i] == -1
+
+
+@njit(cache=True)
+def reset(parameters, state, streams, where, options, infos):
+    """Reset kernel; see `envzoo.kernel.Kernels`."""
+    for i in range(where.size):
+        if where[i]:
+            state.stopped[i] = False
+            state.visited[i] = False
+            state.visited[i, 0] = True
+            state.room[i] = 0
+            state.time[i] = 0
+            build(parameters.layout, state, streams, i)
+            _report(state, infos, i)
+
+
+@njit(cache=True)
+def step(parameters, state, streams, where, actions, rewards, terminated, infos):
+    """Step kernel; see `envzoo.kernel.Kernels`. The noise comes first, then the action."""
+    for i in range(where.size):
+        if not where[i]:
+            continue
+        state.time[i] = min(state.time[i] + 1, parameters.goal_time)
+        _move_balls(state, streams, i)
+        _recolour(state, streams, i)
+        action = parameters.meaning[actions[i]]
+        x, y, heading = state.pose[i]
+        x, y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
+        inside = 0 <= x < state.grid.shape[1] and 0 <= y < state.grid.shape[2]
+        if action == TURN_LEFT:
+            state.pose[i, 2] = (heading + 3) % 4
+        elif action == TURN_RIGHT:
+            state.pose[i, 2] = (heading + 1) % 4
+        elif action == TOGGLE and inside:
+            _toggle(state, i, x, y)
+        elif action == DROP and parameters.layout.television:
+            _change_channel(state, streams, i)
+        elif action == FORWARD and inside:
+            kind = state.grid[i, x, y, 0]
+            door = kind == DOOR and state.grid[i, x, y, 2] == OPEN
+            if door or kind in (EMPTY, FLOOR, GOAL, SWITCH):
+                state.pose[i, 0], state.pose[i, 1] = x, y
+                room = _room_of(state, i, x, y)
+                state.room[i] = room
+                state.visited[i, room] = True
+                if kind == SWITCH:
+                    state.stopped[i, room] = True
+                elif kind == GOAL:
+                    rewards[i] = 1.0 - 0.9 * state.time[i] / parameters.goal_time
+                    terminated[i] = True
+        _report(state, infos, i)
+
+
+@njit(cache=True)
+def observe(parameters, state, observation):
+    """Observation kernel: the agent's view."""
+    for i in range(state.room.size):
+        look(state.grid[i], state.pose[i, 0], state.pose[i, 1], state.pose[i, 2], observation[i])
+
+
+class SurpriseRooms(Definition):
+    """A chain of rooms on a grid, some dark, some noisy until a box is opened or a switch stepped on, and no reward.
+
+    ## Description
+    Every episode has a new chain of rooms, laid out as in Minigrid's MultiRoom and joined by closed doors. Each room is
+    dark (empty) or noisy. The floor of a flickering room is laid with tiles that all change colour at random in every
+    step; opening the box that stands in it stops that until the end of the episode. In a room of balls these wander
+    about, until the agent steps on the room's switch. The agent sees a small square in front of it, in which walls and
+    closed doors hide what is behind them. Who seeks unforeseen observations is caught by the noise, who avoids them by
+    the dark; only who masters the noise can go on. These are the rooms of adversarial surprise (Fickinger et al.,
+    "Explore and Control with Adversarial Surprise", arXiv 2107.07394). A television, after Raileanu and
+    Rocktäschel ("RIDE: Rewarding Impact-Driven Exploration for Procedurally-Generated Environments", arXiv 2002.12292),
+    is noise at the agent's command that cannot be stopped: a ball in the first room that changes colour whenever the
+    agent uses the action `drop`.
+
+    ## Action space
+    `Discrete(5)`, or with `actions="minigrid"` Minigrid's `Discrete(7)`.
+
+    | action | of 7 | effect |
+    |---|---|---|
+    | 0 | 0 | turn left |
+    | 1 | 1 | turn right |
+    | 2 | 2 | forward, onto empty cells, tiles, open doors, switches and the goal |
+    | 3 | 5 | toggle: open or shut the door ahead, or open the box ahead |
+    | 4 | 4 | stay; changes the television's colour where there is one (`drop`) |
+    | | 3, 6 | stay |
+
+    In a step the noise comes first and the action second.
+
+    ## Observation space
+    `Box(0, 11, (view, view, 3), uint8)`, Minigrid's image: type, colour and state of each cell, indexed from the left
+    to the right and from far to near, the agent in the middle of the nearest row, its own cell shown empty. Cells out
+    of sight are 0. The codes are Minigrid's, `Grid.decode` reads them; the one addition is type 11, the switch of a
+    room of balls.
+
+    | code | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 11 |
+    |---|---|---|---|---|---|---|---|---|---|---|
+    | type | unseen | empty | wall | floor tile | door | | ball | box | goal | switch |
+    | colour | red | green | blue | purple | yellow | grey | | | | |
+    | state of a door | open | closed | | | | | | | | |
+
+    ## Reward
+    Always 0. With `goal=True`, 1 - 0.9 * t / goal_time for entering the goal in step t (not below 0.1).
+
+    ## Info
+    After every reset and step, numbers of the episode so far: `room`, the room the agent is in, counted along the
+    chain (a door belongs to the room before it); `rooms_visited`, the start among them; `noisy_rooms`, how many rooms
+    are noisy, a television's among them; `noisy_stopped`, how many of them were stopped; `noisy_stopped_fraction`,
+    their share (0 where there are none); `room_state`, the room's state at present: -1 noisy, 0 dark, 1 stopped;
+    `in_active_noise`, whether that is -1.
+
+    ## Start of an episode
+    On a random cell of the first room, in a random direction, all doors closed and all noise on.
+
+    ## End of an episode
+    Truncated by the time limit of the registered id: the world itself has no end and the observation no clock, so a
+    value may be bootstrapped at the limit. (A game of rounds played in these rooms is another matter: there the number
+    of steps is part of the rules.) With `goal=True` it also terminates at the goal.
+
+    ## Arguments
+    - `size` (17): cells along each side of the grid.
+    - `rooms` (4): length of the chain, at least 2.
+    - `least_side`, `most_side` (4, 6): sides of a room, walls included, drawn uniformly; at least 4.
+    - `view` (5): cells along each side of the view, odd.
+    - `p_dark`, `p_floor`, `p_ball` (0.5, 0.5, 0): probabilities of a dark room, one with flickering tiles, and one with
+      balls; they sum to 1.
+    - `density` (1): share of a noisy room's floor that is covered with tiles or balls; never all of it.
+    - `actions` ("five"): "five" or "minigrid".
+    - `television` (False): whether the first room has a television in place of what it would have had.
+    - `goal` (False): whether the last room has a goal that ends the episode and pays.
+    - `goal_time` (64): steps over which the goal's reward falls from 1 to 0.1.
+    - `paper_layout` (False): whether boxes may stand in front of doors and so block the way, as in the paper's code.
+
+    ## Registered ids
+    - `envzoo/SurpriseRooms-v0`: the defaults above, 64 steps.
+    - `envzoo/SurpriseRooms-Paper-v0`: the paper's rooms as its code sets them: grid of 25, sides of 4 to 8, view of 7,
+      Minigrid's actions, `paper_layout=True`, 128 steps.
+    - `envzoo/SurpriseRooms-Balls-v0`: half of the rooms dark, a quarter with tiles and a quarter with balls, `density`
+      0.5.
+    - `envzoo/NoisyTVRooms-v0`: seven small rooms in a grid of 25, all dark but for a television in the first, view of
+      7, Minigrid's actions, 140 steps.
+    - `envzoo/DarkRooms-v0`: all rooms dark.
+    - `envzoo/SurpriseRooms-Goal-v0`, `envzoo/SurpriseRooms-Paper-Goal-v0`, `envzoo/SurpriseRooms-Balls-Goal-v0`,
+      `envzoo/NoisyTVRooms-Goal-v0` and `envzoo/DarkRooms-Goal-v0`: the same with `goal=True` and the time limit as
+      `goal_time`, to try what was learned without reward on a task.
+    """
+
+    def __init__(
+        self,
+        size: int = 17,
+        rooms: int = 4,
+        least_side: int = 4,
+        most_side: int = 6,
+        view: int = 5,
+        p_dark: float = 0.5,
+        p_floor: float = 0.5,
+        p_ball: float = 0.0,
+        density: float = 1.0,
+        actions: str = "five",
+        television: bool = False,
+        goal: bool = False,
+        goal_time: int = 64,
+        paper_layout: bool = False,
+    ) -> None:
+        self.view = check_whole("view", view, 3)
+        if view % 2 == 0 or view > LARGEST_VIEW:
+            raise EnvzooError(f"view is {view}; expected an odd number from 3 to {LARGEST_VIEW}")
+        shares = [
+            check_number(*named, 0, 1) for named in (("p_dark", p_dark), ("p_floor", p_floor), ("p_ball", p_ball))
+        ]
+        if not np.isclose(sum(shares), 1.0):
+            raise EnvzooError(f"p_dark + p_floor + p_ball is {sum(shares):g}; expected probabilities that sum to 1")
+        dark, floor, _ = (share / sum(shares) for share in shares)
+        if actions not in ACTION_SETS:
+            raise unknown("actions", actions, ACTION_SETS)
+        time = check_whole("goal_time", goal_time, 1)
+        least = check_whole("least_side", least_side, 4)
+        layout = Layout(
+            size=check_whole("size", size, 5),
+            rooms=check_whole("rooms", rooms, 2),
+            least_side=least,
+            most_side=check_whole("most_side", most_side, least),
+            p_dark=dark,
+            p_floor=floor if p_ball else 1.0,  # rounding must not let in what has probability 0
+            density=check_number("density", density, 0, 1, above=True),
+            anywhere=bool(paper_layout),
+            television=bool(television),
+            goal=bool(goal),
+        )
+        self._require_room(layout)
+        self.size, self.rooms, self.goal = layout.size, layout.rooms, layout.goal
+        meaning = np.array(ACTION_SETS[actions])
+        self.parameters = Parameters(layout, meaning, time)
+        self.observation_space = spaces.Box(0, SWITCH, (self.view, self.view, 3), np.uint8)
+        self.action_space = spaces.Discrete(meaning.size)
+        self.kernels = Kernels(reset, step, observe)
+        cells = (layout.most_side - 2) ** 2
+        # One ball at least, as an array cannot be without rows.
+        balls = max(1, layout.rooms * min(int(layout.density * cells), cells - 2)) if p_ball else 1
+        last = layout.size - 1
+        self.state = State(
+            grid=(np.uint8, (layout.size, layout.size, 3)),
+            rooms=(np.int64, (layout.rooms, 4)),
+            kind=(np.int64, (layout.rooms,)),
+            stopped=(np.bool_, (layout.rooms,)),
+            visited=(np.bool_, (layout.rooms,)),
+            balls=(np.int64, (balls, 3)),
+            pose=(np.int64, (3,)),
+            room=np.int64,
+            time=np.int64,
+        )
+        self.infos = noise_layout()
+        self.limits = {
+            "grid": ((0, 0, 0), (SWITCH, COLOURS - 1, LOCKED)),
+            "rooms": (0, last),
+            "kind": (DARK, TELEVISION),
+            "balls": ((0, 0, NO_ROOM), (last, last, layout.rooms - 1)),
+            "pose": ((0, 0, 0), (last, last, 3)),
+            "room": (0, layout.rooms - 1),
+            "time": (0, time),
+        }
+
+    @staticmethod
+    def _require_room(layout: Layout) -> None:
+        """Refuse a grid in which next to no chain of rooms fits: the generator would look for one for ever."""
+        streams = np.array([[0, 0]], np.uint64)
+        if not chain_found(layout, ATTEMPTS, streams):
+            raise EnvzooError(
+                f"a chain of {layout.rooms} rooms with sides of {layout.least_side} to {layout.most_side} does not fit "
+                f"into a grid of {layout.size} ({ATTEMPTS:,} were tried); expected a larger size, or fewer or smaller "
+                "rooms"
+            )
+
+    def draw(self, state: State) -> np.ndarray:
+        """The grid in the look of Minigrid, the agent's view highlighted, active and stopped noise framed."""
+        return room_picture.draw(state, self.view)
+
+    def describe(self, state: State) -> str:
+        """The grid as text: agent > v < ^, # wall, D and / closed and open door, and what is in the rooms."""
+        return room_picture.describe(state)
+
+
+class SurpriseRoomsEnv(KernelEnv):
+    """The single face of `SurpriseRooms`."""
+
+    definition_class = SurpriseRooms
+
+
+class SurpriseRoomsVectorEnv(KernelVectorEnv):
+    """The vector face of `SurpriseRooms`."""
+
+    definition_class = SurpriseRooms
