@@ -249,6 +249,35 @@ def test_agents_of_other_kinds_carry(name):
         observations, *_ = game.step({**said, **guessed})
 
 
+def test_the_public_carrier_of_a_pole():
+    # The game's receiver goes by exact numbers of its own, the agent by the observation: they agree all the same.
+    env = gym.make_vec("envzoo/CodingCart-v0", num_envs=8, belief=True)
+    agent = make("MEME", env)
+    for (_, _, state, _), (observation, _, _, start) in pairwise(play(agent, env, 25)):
+        np.testing.assert_array_equal(observation["belief"][~start], state.belief[~start])
+    with pytest.raises(EnvzooError, match="a temperature makes a carrier for finite games"):
+        make("MEME", env, temperature=1.0)
+
+
+def test_messages_hidden_in_an_agent_that_balances_a_pole():
+    trained = agents.make("PPO", "CartPole-v1", device="cpu").learn(2000)
+    sender, listener = (make("MEME", "envzoo/coding_cart_v0").hide_in(trained) for _ in range(2))
+    from envzoo.coding_games import coding_cart_v0
+
+    game = coding_cart_v0.parallel_env()
+    observations, _ = game.reset(seed=0)
+    mine = heard = None
+    while game.agents:
+        before = None if mine is None else mine["sender"].belief
+        said, mine = sender.predict({"sender": observations["sender"]}, mine, deterministic=False)
+        guessed, heard = listener.predict({"receiver": observations["receiver"]}, heard)
+        if before is not None:
+            np.testing.assert_array_equal(heard["receiver"].belief, before)
+        observations, _, _, _, infos = game.step({**said, **guessed})
+    assert infos["receiver"]["correct"]
+    assert sender.largest_gap < 1e-9
+
+
 def test_a_carrier_from_a_file(tmp_path):
     trained = agents.make("PPO", "FrozenLake-v1", device="cpu", hidden=(8,)).learn(100)
     trained.save(tmp_path / "carrier.zip")
