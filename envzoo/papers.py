@@ -40,6 +40,9 @@ DISAGREEMENT = Paper("Self-Supervised Exploration via Disagreement", "Pathak et 
 LSD_BANDITS = Paper(
     "Last Switch Dependent Bandits with Monotone Payoff Functions", "Foussoul et al.", 2023, "2306.00338", "30"
 )
+LSD_ANALYSIS = Paper(
+    "A Last Switch Dependent Analysis of Satiation and Seasonality in Bandits", "Laforgue et al.", 2022, "2110.11819"
+)
 RECHARGING_BANDITS = Paper(
     "Non-Stationary Bandits under Recharging Payoffs", "Papadigenopoulos et al.", 2022, "2205.14790"
 )

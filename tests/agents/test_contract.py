@@ -19,7 +19,10 @@ from envzoo.errors import EnvzooError, UnknownNameError, UnsupportedSpaceError
 
 GRID = ("envzoo/GridCoverage-v0", {"rows": 3, "columns": 4, "horizon": 5, "start": "random"})
 CHAIN = ("envzoo/BlockChain-v0", {"rooms": 3, "max_episode_steps": 8})
+BANDIT = ("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 4})
 NETWORK = {"hidden": (8,), "num_envs": 2}
+ARMS = ("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 3, "max_episode_steps": 7})
+RUNS = {"num_envs": 3, "rounds_per_iteration": 10}
 DATASET = "dataset"  # stands for a small dataset that the fixture `dataset` makes
 # What each agent learns from here: source, environment keywords, hyperparameters, timesteps. A new agent adds its line.
 TABLE = {
@@ -42,9 +45,21 @@ TABLE = {
         {**NETWORK, "num_steps": 6, "num_epochs": 2, "minibatch_size": 4, "listener_hidden": (6,)},
         24,
     ),
+    "MirroredLP": (*BANDIT, {}, 5),
+    "LagrangianIndex": ("envzoo/LSDBandit-Laforgue-v0", {}, {"planning_rounds": 50}, 5),
+    "OracleGreedy": ("envzoo/LSDBandit-Laforgue-v0", {}, {}, 5),
+    "RechargingLP": ("envzoo/RechargingBandit-v0", {}, {}, 5),
+    "PeriodicPlanner": (*BANDIT, {}, 5),
+    "LSDExploreCommit": (*ARMS, {**RUNS, "visits": 1}, 90),
+    "LSDUCB": (*ARMS, RUNS, 90),
+    "CombUCB1": (*ARMS, RUNS, 90),
+    "ISICombUCB1": (*ARMS, RUNS, 90),
     "BC": (DATASET, {}, {"hidden": (8,), "batch_size": 8}, 12),
 }
-LEARNERS = ("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "SubPOActorCritic", "ModPOActorCritic", "BC")
+LEARNERS = (
+    *("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "SubPOActorCritic", "ModPOActorCritic", "BC"),
+    *("LSDExploreCommit", "LSDUCB", "CombUCB1", "ISICombUCB1"),
+)
 each_agent = pytest.mark.parametrize("name", agents.specs())
 
 

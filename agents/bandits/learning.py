@@ -1,0 +1,287 @@
+"""What the learners of bandits share: many independent runs side by side, each with statistics of its own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from envzoo.agents.bandits.estimates import record
+from envzoo.agents.bandits.planning import BanditPlanner, model_of
+from envzoo.agents.loops.experience import captures_all, step_info
+from envzoo.agents.planners.lsd_lp import cycle_order
+from envzoo.agents.planners.lsd_rounding import draw_virtual, mirrored_round, new_streams
+from envzoo.agents.source import Source
+from envzoo.agents.spec import require
+from envzoo.bandits.model import BanditModel
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
+
+
+@dataclass(frozen=True)
+class BanditLearnerConfig:
+    """Hyperparameters of all learners of bandits."""
+
+    num_envs: int = 64
+    """Independent runs side by side: each environment has a learner of its own."""
+    rounds_per_iteration: int = 500
+    """Rounds of every run between two rows of metrics."""
+
+    def __post_init__(self):
+        require(self.num_envs >= 1, f"num_envs is at least 1, got {self.num_envs}")
+        require(self.rounds_per_iteration >= 1, f"rounds_per_iteration is at least 1, got {self.rounds_per_iteration}")
+
+
+@dataclass(frozen=True)
+class RoundingLearnerConfig(BanditLearnerConfig):
+    """Hyperparameters of learners that play a relaxation by mirrored rounding."""
+
+    select: Literal["virtual", "real"] = "real"
+    """Which active arms are pulled: those of the largest payoff in their virtual or in their real state."""
+    fill: Literal["none", "resync"] = "resync"
+    """Pulls for which no arm is active: "none" leaves them, "resync" gives them to the arm that pays most now and lets
+    its virtual state follow."""
+
+
+class Arrays:
+    """Named arrays that are saved and restored together."""
+
+    def __init__(self, **arrays: np.ndarray):
+        self.__dict__.update(arrays)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all arrays."""
+        return {name: array.copy() for name, array in vars(self).items()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take over the arrays; raises ValueError for another shape or dtype."""
+        for name, array in vars(self).items():
+            given = np.asarray(state[name])
+            if (given.shape, given.dtype) != (array.shape, array.dtype):
+                raise ValueError(f"{name} is {given.dtype} of shape {given.shape}")
+            array[...] = given
+
+
+class Runs:
+    """The environments of all runs, and what was earned in them.
+
+    Attributes:
+        columns: (R, K) int64, the columns of the arms' states.
+        start: (R,) bool, the runs in which an episode has just begun.
+        expected: (R,) sum of the expected rewards since the first round.
+        rounds: (R,) int64 rounds played.
+    """
+
+    def __init__(self, env: VectorEnv, model: BanditModel, seed: int, notices: list[str]):
+        self.env, self.seed, self.notices = env, seed, notices
+        self.mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        if self.mode == AutoresetMode.DISABLED:
+            raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
+        self.several = model.pulls_per_round > 1
+        self.resets = 0
+        self.expected, self.rounds = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
+        self._reset(seed)
+
+    def _reset(self, seed: int) -> None:
+        observation, _ = self.env.reset(seed=seed)
+        self.columns = np.array(observation, np.int64)
+        self.start = np.ones(self.env.num_envs, bool)
+        self._resetting = np.zeros(self.env.num_envs, bool)
+
+    def step(self, pulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One round: pulls (R, K) bool -> what every arm paid (R, K), and which runs played it (R,) bool.
+
+        Raises:
+            EnvzooError: A payoff outside [0, 1].
+        """
+        arms = pulls.shape[1]
+        action = pulls.astype(np.int8) if self.several else np.where(pulls.any(axis=1), pulls.argmax(axis=1), arms)
+        observation, reward, terminated, truncated, infos = self.env.step(action)
+        done = terminated | truncated
+        valid = ~self._resetting
+        if self.several:
+            paid = step_info(infos, "arm_rewards", done)
+        else:
+            paid = np.where(pulls, np.asarray(reward, float)[:, None], 0.0)
+        if paid.max() > 1.0 or paid.min() < 0.0:
+            raise EnvzooError(f"a pull paid {paid.flat[np.abs(paid - 0.5).argmax()]:g}; the learner expects 0 to 1")
+        self.expected += np.where(valid, step_info(infos, "expected_reward", done), 0.0)
+        self.rounds += valid
+        self.columns = np.array(observation, np.int64)
+        if self.mode == AutoresetMode.SAME_STEP:
+            self.start = done
+        else:
+            self.start, self._resetting = self._resetting, done
+        return paid, valid
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the runs stand, with the environment's own state where it can be captured."""
+        return {
+            "env": self.env.get_state() if captures_all(self.env) else None,
+            **{name: getattr(self, name).copy() for name in ("columns", "start", "expected", "rounds")},
+            "resetting": self._resetting.copy(),
+            "resets": self.resets,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` stood; from new episodes, with a notice, where that is not possible."""
+        for name in ("expected", "rounds"):
+            if state[name].shape != getattr(self, name).shape:
+                raise ValueError(f"{name} has the shape {state[name].shape}")
+            setattr(self, name, state[name].copy())
+        self.resets = state["resets"]
+        if state["env"] is not None and captures_all(self.env):
+            self.env.set_state(state["env"])
+            self.columns, self.start = state["columns"].copy(), state["start"].copy()
+            self._resetting = state["resetting"].copy()
+            return
+        self.resets += 1
+        self.notices.append(
+            "the training environment cannot capture its state: learning goes on from the start of new episodes, "
+            "so the numbers will differ from an uninterrupted run"
+        )
+        self._reset(int(np.random.SeedSequence([self.seed, self.resets]).generate_state(1)[0] >> 1))
+
+
+class BanditLearner(BanditPlanner):
+    """Base of the learners: of the instance it reads the sizes, never the payoffs, which are expected in [0, 1].
+
+    A subclass makes its arrays in `arrays`, and implements `act`, `choose` and, where need be, `learned`. In `predict`,
+    row b of a batch is played by the learner of run b modulo their number. The metrics are means over the runs:
+    `learner/expected_return` is the sum of the expected rewards since the first round, from which regret is had.
+    """
+
+    config: BanditLearnerConfig
+    policy: Arrays
+
+    def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        env = source.training_env(config.num_envs)
+        self.num_runs = env.num_envs
+        self.runs = self.register("runs", Runs(env, self.model, self.streams.integer("environment"), self.notices))
+        m, sizes = self.model, (self.num_runs, self.model.arms, self.model.num_states)
+        self._cycles = cycle_order(m.deprivation, m.satiation)
+        self._pulls = np.zeros(sizes[:2], bool)
+        common = {"counts": np.zeros(sizes, np.int64), "sums": np.zeros(sizes)}
+        self.policy = self.register("policy", Arrays(**common, **self.arrays(sizes)))
+
+    def set_env(self, env: Any) -> None:
+        """Check that this environment is a bandit of the sizes that are learned.
+
+        Raises:
+            UnsupportedSpaceError: It is not.
+        """
+        model = model_of(env)
+        if model is None:
+            raise UnsupportedSpaceError(
+                f"{self.spec.name} learns bandits whose states it can read, and {env.unwrapped} is none; expected "
+                "envzoo/LSDBandit-v0, envzoo/RechargingBandit-v0, or another environment with their model"
+            )
+        if self.model is None:
+            self.plan(model)
+            self.model = model
+        mine, other = (
+            {
+                "arms": m.arms,
+                "satiation": m.satiation,
+                "deprivation": m.deprivation,
+                "pulls per round": m.pulls_per_round,
+            }
+            for m in (self.model, model)
+        )
+        for name in mine:
+            if mine[name] != other[name]:
+                raise UnsupportedSpaceError(
+                    f"{self.spec.name} has learned a bandit with {name} {mine[name]}, but {env.unwrapped} has "
+                    f"{other[name]}"
+                )
+
+    def plan(self, model: BanditModel) -> None:
+        """Refuse sizes that the learner cannot take; there is nothing to plan yet."""
+
+    @abstractmethod
+    def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
+        """The arrays that the algorithm keeps besides `counts` and `sums`; sizes are R, K and S."""
+
+    @abstractmethod
+    def act(self, pulls: np.ndarray) -> None:
+        """Write the pulls (R, K) bool of the next round."""
+
+    def teaches(self, pulls: np.ndarray) -> np.ndarray:
+        """The pulls (R, K) of a round whose payoffs enter the statistics."""
+        return pulls
+
+    def learned(self) -> None:
+        """Called after a round whose payoffs have been added to the statistics."""
+
+    def iterate(self) -> dict[str, float]:
+        """Some rounds of every run."""
+        left = -(-(self.target_timesteps - self.num_timesteps) // self.num_runs)
+        rounds = min(self.config.rounds_per_iteration, max(left, 1))
+        before, p = self.runs.expected.mean(), self.policy
+        for _ in range(rounds):
+            self.act(self._pulls)
+            columns = self.runs.columns
+            paid, valid = self.runs.step(self._pulls)
+            record(p.counts, p.sums, columns, self.teaches(self._pulls), paid, valid)
+            self.learned()
+        self.num_timesteps += rounds * self.num_runs
+        expected = self.runs.expected
+        return {
+            "learner/expected_return": float(expected.mean()),
+            "learner/average_reward": float((expected / np.maximum(self.runs.rounds, 1)).mean()),
+            "learner/recent_reward": float((expected.mean() - before) / rounds),
+        } | self.metrics()
+
+    def metrics(self) -> dict[str, float]:
+        """More metrics of the algorithm."""
+        return {}
+
+
+class RoundingLearner(BanditLearner):
+    """Base of learners that solve the relaxation for a table of their own and play it by mirrored rounding.
+
+    Their arrays `table`, `activation` and `stationary` (R, K, S) hold the plan of every run.
+    """
+
+    config: RoundingLearnerConfig
+
+    def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
+        """Plans, virtual states and streams."""
+        return {
+            "table": np.zeros(sizes),
+            "activation": np.zeros(sizes),
+            "stationary": np.zeros(sizes),
+            "virtual": np.zeros(sizes[:2], np.int64),
+            "streams": new_streams(self.streams.integer("rounding"), sizes[0]),
+        }
+
+    def play(self, where: np.ndarray, new: np.ndarray, pulls: np.ndarray) -> None:
+        """One round of the plans of the runs in `where`; virtual states are drawn anew where `new` is set."""
+        p, real = self.policy, self.runs.columns
+        if new.any():
+            draw_virtual(p.stationary, real, p.streams, new, p.virtual)
+        self._round(p.table, p.activation, real, p.virtual, p.streams, where, pulls)
+
+    def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
+        """One round of mirrored rounding with the plans of the runs."""
+        table, activation, stationary = (a[np.arange(len(columns)) % self.num_runs] for a in self.plans())
+        virtual = memory.setdefault("virtual", np.zeros_like(columns))
+        draw_virtual(stationary, columns, memory["streams"], start, virtual)
+        pulls = np.zeros(columns.shape, bool)
+        where = np.ones(len(columns), bool)
+        self._round(table, activation, columns, virtual, memory["streams"], where, pulls)
+        return pulls
+
+    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Table, activation and stationary law of every run, as `predict` plays them."""
+        return self.policy.table, self.policy.activation, self.policy.stationary
+
+    def _round(self, table, activation, real, virtual, streams, where, pulls) -> None:
+        m, c = self.model, self.config
+        by_real, fill = c.select == "real", c.fill == "resync"
+        mirrored_round(
+            table, activation, m.satiation, m.pulls_per_round, by_real, fill, real, virtual, streams, where, pulls
+        )
