@@ -19,6 +19,7 @@ BENCHMARKS = {
     "env": ("envzoo.scripts.bench.environment", "Steps per second of the vector face."),
     "coverage": ("envzoo.scripts.bench.coverage", "Speed of the coverage worlds and of an epoch of SubPO."),
     "coupling": ("envzoo.scripts.bench.coupling", "Speed of minimum entropy couplings and of a coding game."),
+    "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise worlds."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 
