@@ -129,7 +129,7 @@ def _package() -> Callable[[np.ndarray, np.ndarray], object] | None:
     if importlib.util.find_spec("mec") is None:
         return None
     try:
-        from mec.approximation.algorithms import greedy_mec as peer
+        from mec import greedy_mec as peer
     except ImportError:
         return None
     return peer
