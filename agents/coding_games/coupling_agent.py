@@ -309,9 +309,9 @@ class CouplingAgent(Agent):
         """The receiver's state after the latest move, of which it sees states and action alone."""
         first = batch["action"] >= self.num_actions  # nobody has moved yet: a game begins
         belief = self._beliefs(state, fresh | first)
-        memory = state.memory if state else None
+        memory = None if state is None or (fresh | first).all() else state.memory
         if first.all():
-            return CodingState(belief, memory)
+            return CodingState(belief, None)
         # A carrier with a memory begins with the state of the first move.
         opening = np.array([memory is None])
         policy, memory = self.carrier.probabilities(batch["previous"], memory, opening)

@@ -20,34 +20,48 @@ def ebim_gap_fill(p: np.ndarray, rate: float, maps: np.ndarray | None = None) ->
     symbol moves. Of all codes found, the one with the largest information about the source is returned.
 
     Args:
-        p: (n,) distribution of the source.
-        rate: Largest entropy of the code.
+        p: (..., n) distributions of the source.
+        rate: (...) largest entropy of the code.
         maps: (m, n) deterministic codes to start from; None takes those that `ebim` looks at just below and above the
             rate.
 
     Returns:
-        (n, t) joint distribution of source and code.
+        (..., n, t) joint distribution of source and code, with as many columns as the largest code of the batch needs.
 
     Raises:
-        EnvzooError: As `ebim`, a batch of sources, or maps that are no labels of its symbols.
+        EnvzooError: As `ebim`, or maps that are no labels of the symbols.
     """
     p, rate = check_distribution("p", p), check_rate(rate)
-    if p.ndim != 1 or rate.ndim:
-        raise EnvzooError(f"the gap is filled for one source (n,) and rate, got the shapes {p.shape} and {rate.shape}")
-    rate = float(rate)
-    if maps is None:
-        maps = _neighbours(p, rate)
+    try:
+        rate = np.broadcast_to(rate, p.shape[:-1])
+    except ValueError:
+        raise EnvzooError(f"rates {rate.shape} do not fit a batch of sources {p.shape[:-1]}") from None
+    if maps is not None:
+        maps = _check_maps(p, maps)
+    n = p.shape[-1]
+    joint = np.zeros((*p.shape, n + 1))
+    for index in np.ndindex(p.shape[:-1]):
+        source = np.ascontiguousarray(p[index])
+        codes = _neighbours(source, rate[index]) if maps is None else maps
+        labels, moved, target, mass = _fill(source, rate[index], np.where(source > 0, codes, -1))
+        own = joint[index]
+        own[np.arange(n), labels] = source
+        own[moved, labels[moved]] -= mass
+        own[moved, target] += mass
+        # Codes in use first, in their order.
+        own[:] = own[:, np.argsort(own.sum(axis=0) == 0, kind="stable")]
+    return joint[..., joint.reshape(-1, n + 1).sum(axis=0) > 0]
+
+
+def _check_maps(p: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    n = p.shape[-1]
     maps = np.atleast_2d(np.ascontiguousarray(maps, np.int64))
-    if maps.shape[1:] != p.shape or not len(maps):
-        raise EnvzooError(f"maps have the shape (m, {len(p)}), got {maps.shape}")
-    if maps[:, p > 0].min() < 0 or maps.max() >= len(p):
-        raise EnvzooError(f"maps hold a label from 0 to {len(p) - 1} for every symbol with mass")
-    labels, moved, target, mass = _fill(p, rate, np.where(p > 0, maps, -1))
-    joint = np.zeros((len(p), len(p) + 1))
-    joint[np.arange(len(p)), labels] = np.where(p > 0, p, 0.0)
-    joint[moved, labels[moved]] -= mass
-    joint[moved, target] += mass
-    return joint[:, joint.sum(axis=0) > 0]
+    if maps.shape[1:] != (n,) or not len(maps):
+        raise EnvzooError(f"maps have the shape (m, {n}), got {maps.shape}")
+    with_mass = (p > 0).reshape(-1, n).any(axis=0)
+    if maps[:, with_mass].min() < 0 or maps.max() >= n:
+        raise EnvzooError(f"maps hold a label from 0 to {n - 1} for every symbol with mass")
+    return maps
 
 
 @njit(cache=True)

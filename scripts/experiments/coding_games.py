@@ -312,7 +312,7 @@ EXPERIMENT = Experiment(
         "chosen for speed and not tuned further. It starts from nothing, while couplings are given the policy. The "
         "bound of its check was set when a pilot of 120,000 timesteps was known, which had guessed at chance.",
         "The pole's carrier is a PPO agent with its default settings, trained in each arm on the game without its "
-        "message. Its actions are hidden in by its stochastic policy, in double precision and rounded to 2^-32.",
+        "message. Its probabilities are computed in double precision and rounded to multiples of 2^-32.",
         "The second row of the figure is computed when it is drawn: EBIM against all set partitions of small sources, "
         "and the random codes between deterministic ones (Theorem 3).",
     ),

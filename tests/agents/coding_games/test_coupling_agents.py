@@ -278,6 +278,24 @@ def test_messages_hidden_in_an_agent_that_balances_a_pole():
     assert sender.largest_gap < 1e-9
 
 
+def test_a_carrier_with_a_memory_forgets_between_games():
+    trained = agents.make("PPO", "FrozenLake-v1", device="cpu", encoder="gru", hidden=(8,))
+    agent = make("MEME", "envzoo/coding_grid_small_v0").hide_in(trained)
+    from envzoo.coding_games import coding_grid_small_v0
+
+    game = coding_grid_small_v0.parallel_env()
+    beliefs = []
+    carried = None
+    for _ in range(2):
+        observations, _ = game.reset(seed=0)
+        for move in (1, 2, 1):
+            _, carried = agent.predict({"receiver": observations["receiver"]}, carried)
+            observations, *_ = game.step({"sender": move, "receiver": 0})
+        beliefs.append(agent.predict({"receiver": observations["receiver"]}, carried)[1]["receiver"].belief)
+    np.testing.assert_array_equal(beliefs[0], beliefs[1])
+    assert beliefs[0].max() > 1.01 / 16
+
+
 def test_a_carrier_from_a_file(tmp_path):
     trained = agents.make("PPO", "FrozenLake-v1", device="cpu", hidden=(8,)).learn(100)
     trained.save(tmp_path / "carrier.zip")

@@ -377,7 +377,7 @@ WRONG = {
     "joint": (lambda: mutual_information([0.5, 0.5]), "a joint distribution has the shape"),
     "labels": (lambda: joint_with_code([0.5, 0.5], [0]), "labels are integers of the shape"),
     "no code": (lambda: joint_with_code([0.5, 0.5], [0, -1]), "every symbol with mass needs a label"),
-    "gap batch": (lambda: coupling.ebim_gap_fill(np.ones((2, 1)), 1.0), "the gap is filled for one source"),
+    "gap rates": (lambda: coupling.ebim_gap_fill(np.ones((2, 1)), [1.0] * 3), "rates .* do not fit a batch"),
     "gap maps": (lambda: coupling.ebim_gap_fill([0.5, 0.5], 1.0, [[0, 5]]), "maps hold a label from 0 to 1"),
     "gap shape": (lambda: coupling.ebim_gap_fill([0.5, 0.5], 1.0, [[0]]), r"maps have the shape \(m, 2\)"),
 }

@@ -86,3 +86,14 @@ def test_properties(masses, rate):
     assert mutual_information(joint) >= entropy(np.bincount(ebim(p, rate)[p > 0], p[p > 0])) - 1e-9
     assert (np.count_nonzero(joint, axis=1) <= 2).all()
     assert (np.count_nonzero(joint, axis=1) == 2).sum() <= 1  # at most one symbol is split
+
+
+def test_batches_with_rates_of_their_own():
+    rng = np.random.default_rng(0)
+    p, rates = rng.dirichlet(np.ones(5), (2, 3)), rng.random((2, 3)) * 2
+    joint = ebim_gap_fill(p, rates)
+    assert joint.shape[:3] == (2, 3, 5)
+    for index in np.ndindex(2, 3):
+        alone = ebim_gap_fill(p[index], rates[index])
+        np.testing.assert_array_equal(joint[index][:, : alone.shape[1]], alone)
+        assert (joint[index][:, alone.shape[1] :] == 0).all()
