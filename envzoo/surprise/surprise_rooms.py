@@ -80,43 +80,41 @@ def _room_of(state, i, x, y):
 
 
 @njit(cache=True)
-def _move_balls(state, streams, i):
+def _move_balls(grid, balls, stopped, pose, streams, i):
     """Every ball of a room whose switch was not stepped on tries to move to a random neighbour."""
-    grid = state.grid[i]
-    for ball in range(state.balls.shape[1]):
-        x, y, number = state.balls[i, ball]
+    for ball in range(len(balls)):
+        x, y, number = balls[ball]
         if number == NO_ROOM:
             return
-        if state.stopped[i, number]:
+        if stopped[number]:
             continue
         heading = integer(streams, i, 4)
         next_x, next_y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
         if not (0 <= next_x < grid.shape[0] and 0 <= next_y < grid.shape[1]) or grid[next_x, next_y, 0] != EMPTY:
             continue
-        if next_x == state.pose[i, 0] and next_y == state.pose[i, 1]:
+        if next_x == pose[0] and next_y == pose[1]:
             continue
         for k in range(3):
             grid[next_x, next_y, k] = grid[x, y, k]
             grid[x, y, k] = EMPTY if k == 0 else 0
-        state.balls[i, ball, 0], state.balls[i, ball, 1] = next_x, next_y
+        balls[ball, 0], balls[ball, 1] = next_x, next_y
 
 
 @njit(cache=True)
-def _recolour(state, streams, i):
+def _recolour(grid, rooms, kind, stopped, streams, i):
     """Every tile of the flickering rooms whose box is shut gets a new colour."""
-    for number in range(state.rooms.shape[1]):
-        if state.kind[i, number] != FLICKERING or state.stopped[i, number]:
+    left, fraction = 0, np.uint64(0)
+    for number in range(kind.size):
+        if kind[number] != FLICKERING or stopped[number]:
             continue
-        x0, y0, x1, y1 = state.rooms[i, number]
-        left, fraction = 0, np.uint64(0)
-        for x in range(x0 + 1, x1):
-            for y in range(y0 + 1, y1):
-                if state.grid[i, x, y, 0] != FLOOR:
+        for x in range(rooms[number, 0] + 1, rooms[number, 2]):
+            for y in range(rooms[number, 1] + 1, rooms[number, 3]):
+                if grid[x, y, 0] != FLOOR:
                     continue
                 if left == 0:  # six digits to the base 6 of one random fraction of 32 bits, uniform to 2e-5
                     left, fraction = 6, bits(streams, i) >> _32
                 product = fraction * _BASE
-                state.grid[i, x, y, 1] = product >> _32
+                grid[x, y, 1] = product >> _32
                 fraction = product & _LOW
                 left -= 1
 
@@ -145,20 +143,19 @@ def _change_channel(state, streams, i):
 
 
 @njit(cache=True)
-def _report(state, infos, i):
-    """Write the infos of episode i."""
+def _report(room, kinds, all_visited, all_stopped, infos, i):
+    """Write the infos of episode i, whose fields are given."""
     visited, noisy, stopped = 0, 0, 0
-    for number in range(state.kind.shape[1]):
-        visited += state.visited[i, number]
-        noisy += state.kind[i, number] != DARK
-        stopped += state.stopped[i, number]
-    room = state.room[i]
+    for number in range(kinds.size):
+        visited += all_visited[number]
+        noisy += kinds[number] != DARK
+        stopped += all_stopped[number]
     infos.room[i] = room
     infos.rooms_visited[i] = visited
     infos.noisy_rooms[i] = noisy
     infos.noisy_stopped[i] = stopped
     infos.noisy_stopped_fraction[i] = stopped / max(noisy, 1)
-    infos.room_state[i] = 0 if state.kind[i, room] == DARK else 1 if state.stopped[i, room] else -1
+    infos.room_state[i] = 0 if kinds[room] == DARK else 1 if all_stopped[room] else -1
     infos.in_active_noise[i] = infos.room_state[i] == -1
 
 
@@ -173,7 +170,7 @@ def reset(parameters, state, streams, where, options, infos):
             state.room[i] = 0
             state.time[i] = 0
             build(parameters.layout, state, streams, i)
-            _report(state, infos, i)
+            _report(state.room[i], state.kind[i], state.visited[i], state.stopped[i], infos, i)
 
 
 @njit(cache=True)
@@ -183,8 +180,8 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
         if not where[i]:
             continue
         state.time[i] = min(state.time[i] + 1, parameters.goal_time)
-        _move_balls(state, streams, i)
-        _recolour(state, streams, i)
+        _move_balls(state.grid[i], state.balls[i], state.stopped[i], state.pose[i], streams, i)
+        _recolour(state.grid[i], state.rooms[i], state.kind[i], state.stopped[i], streams, i)
         action = parameters.meaning[actions[i]]
         x, y, heading = state.pose[i]
         x, y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
@@ -210,7 +207,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
                 elif kind == GOAL:
                     rewards[i] = 1.0 - 0.9 * state.time[i] / parameters.goal_time
                     terminated[i] = True
-        _report(state, infos, i)
+        _report(state.room[i], state.kind[i], state.visited[i], state.stopped[i], infos, i)
 
 
 @njit(cache=True)
