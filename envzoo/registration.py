@@ -57,6 +57,15 @@ def _kernel(environment_id: str, path: str, family: str, summary: str, **rest: A
     return EnvironmentSpec(environment_id, f"{path}Env", f"{path}VectorEnv", family, summary, **rest)
 
 
+def _puzzle(name: str, module: str, summary: str) -> tuple[EnvironmentSpec, EnvironmentSpec]:
+    """The rows of a text puzzle: its text face, and its token face on the kernel base."""
+    path = f"envzoo.reasoning.{module}:{name}"
+    return (
+        EnvironmentSpec(f"envzoo/{name}-v0", f"{path}Env", None, "reasoning", summary),
+        _kernel(f"envzoo/{name}-Tokens-v0", f"{path}Tokens", "reasoning", f"{summary}; token by token"),
+    )
+
+
 _GRID = "envzoo.coverage.grid_coverage:GridCoverage"
 _GRID_PAPER = {"rows": 30, "columns": 30, "horizon": 79, "start": 34}
 _BIMODAL = "envzoo.coverage.bimodal_coverage:BimodalCoverage"
@@ -192,6 +201,7 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
             kwargs={"instance": "laforgue", "variant": "step", "start": -1}, max_episode_steps=3300),
     _kernel("envzoo/RechargingBandit-v0", _RECHARGING, "bandits",
             "ten arms that pay the more, the longer ago they were pulled", paper="30", max_episode_steps=1000),
+    *_puzzle("TextSumTo", "sum_to", "find digits with a given sum"),
 )
 # fmt: on
 

@@ -1,0 +1,41 @@
+"""The tasks by name, for trainers: `make_task("TextSumTo", terms=3)`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from envzoo.errors import unknown
+from envzoo.reasoning.task import Task
+
+TASKS: Mapping[str, str] = MappingProxyType(
+    {
+        "TextSumTo": "envzoo.reasoning.sum_to:SumTo",
+    }
+)
+
+
+def make_task(name: str, **arguments: Any) -> Task:
+    """A task by its name.
+
+    Args:
+        name: A key of `TASKS`, or the id of one of its environments ("envzoo/TextSumTo-v0").
+        **arguments: Its difficulty; see the environment's manual.
+
+    Raises:
+        UnknownNameError: For an unknown task or argument.
+        EnvzooError: For a difficulty that has no solution.
+    """
+    short = name.removeprefix("envzoo/").removesuffix("-v0").removesuffix("-Tokens")
+    if short not in TASKS:
+        raise unknown("task", name, TASKS)
+    module, class_name = TASKS[short].split(":")
+    task_class = getattr(import_module(module), class_name)
+    known = [field for field in inspect.signature(task_class.__init__).parameters if field != "self"]
+    for field in arguments:
+        if field not in known:
+            raise unknown(f"argument of {short}", field, known)
+    return task_class(**arguments)

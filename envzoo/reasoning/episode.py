@@ -1,0 +1,257 @@
+"""Gymnasium's faces of a task: token by token on the kernel base, and a text per step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+
+from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
+from envzoo.kernel import Definition, KernelEnv, Kernels
+from envzoo.kernel.stream import integer, keys
+from envzoo.reasoning.task import DONE, EOS, PAD, PAD_SIGN, Task
+from envzoo.reasoning.transcript import MODEL, PROMPT, REPLY, coloured, picture
+
+RUNNING, WRONG, RIGHT = -1, 0, 1
+NO_PROBLEM = -1
+_POSITIONS = 2**53  # problems are drawn from so many positions of the split's order
+_LONGEST = 4096  # characters of a text that the text face's action space contains
+
+
+class State(NamedTuple):
+    """One episode."""
+
+    prompt: Any  # int64 (P,)
+    answer: Any  # int64 (L,), padded
+    length: Any  # tokens of the answer
+    outcome: Any  # -1 running, 0 wrong, 1 right
+
+
+class Infos(NamedTuple):
+    """What every reset and step tells."""
+
+    length: Any
+
+
+class Options(NamedTuple):
+    """What the reset understands."""
+
+    problem: Any  # int64 (num_envs,), -1 for any
+
+
+@njit(cache=True)
+def _draw_positions(streams, rows, asked):
+    """A position in the split's order for each of the episodes `rows`: the one asked for, or a random one."""
+    positions = np.empty(rows.size, np.int64)
+    for k in range(rows.size):
+        positions[k] = asked[rows[k]]
+        if positions[k] < 0:
+            positions[k] = integer(streams, rows[k], _POSITIONS)
+    return positions
+
+
+@njit(cache=True)
+def _begin(state, rows, prompts):
+    for k in range(rows.size):
+        i = rows[k]
+        state.prompt[i] = prompts[k]
+        state.answer[i] = PAD
+        state.length[i] = 0
+        state.outcome[i] = RUNNING
+
+
+@njit(cache=True)
+def _append(state, where, actions):
+    """Write a token of each episode; returns those that may have ended an answer or a turn with it (one-turn tasks)."""
+    closing = np.zeros(where.size, np.bool_)
+    for i in range(where.size):
+        if where[i]:
+            state.answer[i, state.length[i]] = actions[i]
+            state.length[i] += 1
+            closing[i] = actions[i] == EOS or state.length[i] == state.answer.shape[1]
+    return closing
+
+
+@njit(cache=True)
+def observe(parameters, state, observation):
+    """Observation kernel; see `envzoo.kernel.Kernels`."""
+    width = state.prompt.shape[1]
+    for i in range(state.length.size):
+        for k in range(width):
+            observation[i, k] = state.prompt[i, k]
+        for k in range(state.answer.shape[1]):
+            observation[i, width + k] = state.answer[i, k]
+
+
+class TextEpisode(Definition):
+    """Episodes of a task, a token per step. Subclasses carry the manual and the arguments.
+
+    The kernels that draw problems and verify answers are the task's own, so the batch kernels of this class are
+    methods that call them with all the episodes that begin or end.
+
+    Args:
+        task: The puzzles.
+        split: Which of them: "train", "evaluation" or "all".
+
+    Attributes:
+        task: The same.
+        split: The same.
+    """
+
+    option_names = ("problem",)
+
+    def __init__(self, task: Task, split: str) -> None:
+        self.task, self.split = task, split
+        task.num_distinct(split)  # refuses an unknown split
+        most = task.vocab_size - 1
+        self.parameters = ()
+        self.state = State(
+            prompt=(np.int64, (task.prompt_length,)),
+            answer=(np.int64, (task.answer_length,)),
+            length=np.int64,
+            outcome=np.int64,
+        )
+        self.limits = {
+            "prompt": (0, most),
+            "answer": (0, most),
+            "length": (0, task.answer_length),
+            "outcome": (RUNNING, RIGHT),
+        }
+        self.running_limits = {"length": (0, task.answer_length - 1)}
+        self.infos = Infos(length=np.int64)
+        self.observation_space = spaces.MultiDiscrete([most + 1] * (task.prompt_length + task.answer_length))
+        self.action_space = spaces.Discrete(most + 1)
+        self.kernels = Kernels(self._reset, self._step, observe)
+        self._key = keys(np.zeros(1, np.uint64))[0]
+
+    def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
+        """The problems asked for in `reset(options=...)`."""
+        problem = np.asarray(given.get("problem", NO_PROBLEM))
+        if "problem" in given:
+            whole = problem.dtype.kind in "iu" and problem.shape in ((), (num_envs,))
+            if not whole or (problem < 0).any() or (problem >= _POSITIONS).any():
+                raise EnvzooError(
+                    f"reset option problem is {given['problem']!r}; expected a whole number from 0, or {num_envs} of "
+                    "them"
+                )
+        return Options(problem=np.broadcast_to(problem, num_envs).astype(np.int64))
+
+    def _reset(self, parameters, state, streams, where, options, infos) -> None:
+        """Reset kernel; see `envzoo.kernel.Kernels`."""
+        rows = np.flatnonzero(where)
+        if rows.size:
+            positions = _draw_positions(streams, rows, options.problem)
+            _begin(state, rows, self.task.at(positions, self.split, self._key))
+            infos.length[rows] = 0
+
+    def _step(self, parameters, state, streams, where, actions, rewards, terminated, infos) -> None:
+        """Step kernel; see `envzoo.kernel.Kernels`."""
+        closing = _append(state, where, actions)
+        rows = np.flatnonzero(where if self.task.multi_turn else closing)
+        if self.task.multi_turn:
+            rows = self._reply(state, rows)
+        if rows.size:
+            reward = self.task.verify(state.prompt[rows], state.answer[rows], state.length[rows])
+            rewards[rows] = reward
+            terminated[rows] = True
+            state.outcome[rows] = reward > 0
+        infos.length[where] = state.length[where]
+
+    def _reply(self, state, rows: np.ndarray) -> np.ndarray:
+        """Let the task write what it has to say in the episodes `rows`; returns those that have ended."""
+        ended = []
+        while rows.size:
+            following = self.task.advance(state.prompt[rows], state.answer[rows], state.length[rows])
+            ended.append(rows[following == DONE])
+            rows, following = rows[following >= 0], following[following >= 0]
+            state.answer[rows, state.length[rows]] = following
+            state.length[rows] += 1
+        return np.sort(np.concatenate(ended)) if ended else rows
+
+    # ---------------------------------------------------------------- drawing
+
+    def transcript(self, state: State) -> tuple[str, np.ndarray]:
+        """The characters of an episode, one per token, and who wrote each (0 prompt, 1 player, 2 reply), int (n,)."""
+        task, length = self.task, int(state.length)
+        prompt = task.text(state.prompt)
+        mask = task.model_mask(state.prompt[None], state.answer[None, :length])[0] if length else np.ones(0, bool)
+        writers = np.concatenate([np.full(len(prompt), PROMPT), np.where(mask, MODEL, REPLY)])
+        return prompt + task.signs(state.answer[:length]), writers
+
+    def draw(self, state: State) -> np.ndarray:
+        """The transcript as an image: prompt grey, replies orange, the answer blue, then green or red."""
+        places = self.task.prompt_length + self.task.answer_length
+        return picture(*self.transcript(state), int(state.outcome), places)
+
+    def describe(self, state: State) -> str:
+        """The task in a sentence, and the coloured transcript."""
+        return f"{self.task.instruction}\n{coloured(*self.transcript(state), int(state.outcome))}"
+
+
+class FreeText(spaces.Text):
+    """`Text` that contains every string of at most `max_length` characters, whatever their script.
+
+    It samples from its `charset`.
+    """
+
+    def contains(self, x: Any) -> bool:
+        """Whether x is such a string."""
+        return isinstance(x, str) and self.min_length <= len(x) <= self.max_length
+
+    def __repr__(self) -> str:
+        return f"FreeText({self.min_length}, {self.max_length})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FreeText) and super().__eq__(other)
+
+    __hash__ = None
+
+
+class TextEnv(KernelEnv):
+    """The text face: the prompt as a string, an answer (or one turn of it) as a string per step.
+
+    The same episodes as the single token face, with the same seeds, states and rewards. An action may be any string,
+    since a person or a language model may say anything; what is no right answer earns nothing. What a player wrote is
+    shown in the next observation, "_" standing for a character that the task lacks, "$" for the end of a turn.
+    """
+
+    definition_class: type[TextEpisode]
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        task = self.definition.task
+        signs = task.alphabet + PAD_SIGN + "$"
+        self.observation_space = spaces.Text(task.prompt_length + task.answer_length, charset=signs)
+        self.action_space = FreeText(_LONGEST, min_length=0, charset=task.alphabet + task.ignored)
+
+    def observation(self) -> str:
+        """The transcript so far, without the end of a finished answer."""
+        return self.definition.transcript(self._batch.episode(0))[0].rstrip("$")
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Give an answer, or take a turn.
+
+        Raises:
+            InvalidActionError: When the action is not a string.
+            ResetNeededError: Before the first reset, or after the end of the episode.
+        """
+        batch = self._batch
+        batch.require_started()
+        if batch.needs_reset[0]:
+            raise ResetNeededError("step was called after the end of the episode; call reset first")
+        if not isinstance(action, str):
+            raise InvalidActionError(f"action {action!r} is no text; expected a string, the answer")
+        for token in self.definition.task.answer_ids(action):
+            before = int(batch.state.length[0])
+            infos = batch.new_infos()
+            rewards, terminated, truncated, _ = batch.step(np.array([token]), batch.everyone, infos)
+            # The task ends a turn that is too long by itself, and what is left of the text belongs to no other turn.
+            if batch.needs_reset[0] or token == EOS or batch.state.length[0] > before + 1:
+                break
+        return self.observation(), rewards.item(), terminated.item(), truncated.item(), self._info(infos)
+
+    def _info(self, infos: tuple) -> dict[str, Any]:
+        return {**super()._info(infos), "instruction": self.definition.task.instruction}

@@ -1,0 +1,219 @@
+"""TextSumTo: find digits with a given sum; many answers are right."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from envzoo.errors import EnvzooError
+from envzoo.kernel import KernelEnv, KernelVectorEnv
+from envzoo.kernel.arguments import check_whole
+from envzoo.kernel.stream import integer, uniform
+from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+
+PLUS, EQUALS, COLON = DIGIT + 10, DIGIT + 11, DIGIT + 12
+MOST_TERMS = 12
+SPREAD = 6  # a flawed demonstration misses the total by up to this much
+
+
+class Parameters(NamedTuple):
+    """What all problems share."""
+
+    terms: int
+    low: int
+    high: int
+    width: int  # digits of the total in the prompt
+    counts: np.ndarray  # int64 (terms + 1, 9 * terms + 1): how many tuples of so many digits have that sum
+
+
+@njit(cache=True)
+def _total(parameters, prompts, i):
+    """The total that row i asks for, -1 when the row is no prompt."""
+    if prompts[i, 0] != EQUALS or prompts[i, parameters.width + 1] != COLON:
+        return -1
+    total = number_at(prompts, i, 1, parameters.width + 1)
+    return total if parameters.low <= total <= parameters.high else -1
+
+
+@njit(cache=True)
+def _write(parameters, numbers, prompts):
+    for i in range(numbers.size):
+        prompts[i, 0] = EQUALS
+        write_number(prompts, i, 1, parameters.width, parameters.low + numbers[i])
+        prompts[i, parameters.width + 1] = COLON
+
+
+@njit(cache=True)
+def _recognise(parameters, prompts):
+    result = np.empty(prompts.shape[0], np.bool_)
+    for i in range(result.size):
+        result[i] = _total(parameters, prompts, i) >= 0
+    return result
+
+
+@njit(cache=True)
+def _verify(parameters, prompts, answers, ends):
+    rewards = np.zeros(prompts.shape[0], np.float32)
+    for i in range(rewards.size):
+        total = _total(parameters, prompts, i)
+        if total < 0 or ends[i] != 2 * parameters.terms - 1:
+            continue
+        right = True
+        for k in range(ends[i]):
+            if k % 2:
+                right &= answers[i, k] == PLUS
+            else:
+                digit = answers[i, k] - DIGIT
+                right &= 0 <= digit <= 9
+                total -= digit if 0 <= digit <= 9 else 0
+        rewards[i] = right and total == 0
+    return rewards
+
+
+@njit(cache=True)
+def _demonstrate(parameters, prompts, noise, streams, answers):
+    for i in range(prompts.shape[0]):
+        total = _total(parameters, prompts, i)
+        if uniform(streams, i) < noise:
+            low, high = max(total - SPREAD, 0), min(total + SPREAD, 9 * parameters.terms)
+            total = low + integer(streams, i, high - low + 1)
+        for k in range(parameters.terms):
+            # Digit by digit, each with the share of the remaining tuples that begin with it: uniform on all of them.
+            left = parameters.terms - k - 1
+            rank = integer(streams, i, parameters.counts[left + 1, total])
+            digit = 0
+            while True:
+                ways = parameters.counts[left, total - digit] if total >= digit else 0
+                if rank < ways:
+                    break
+                rank -= ways
+                digit += 1
+            total -= digit
+            answers[i, 2 * k] = DIGIT + digit
+            answers[i, 2 * k + 1] = PLUS if left else EOS
+
+
+class SumTo(Task):
+    """Problems of TextSumTo; see `TextSumTo` for the manual and the arguments.
+
+    Raises:
+        EnvzooError: For a range of totals that so many digits cannot reach, or with fewer than two totals.
+    """
+
+    name = "TextSumTo"
+    alphabet = "0123456789+=:"
+    warm_up_noise = 1.0
+
+    def __init__(self, terms: int = 4, low: int | None = None, high: int | None = None) -> None:
+        terms = check_whole("terms", terms, 1)
+        if terms > MOST_TERMS:
+            raise EnvzooError(f"terms is {terms}; expected at most {MOST_TERMS}")
+        low = check_whole("low", terms if low is None else low, 0)
+        high = check_whole("high", 8 * terms if high is None else high, 0)
+        if high > 9 * terms:
+            raise EnvzooError(f"high is {high}, which {terms} digits cannot add up to; expected at most {9 * terms}")
+        if low >= high:
+            raise EnvzooError(f"low is {low} and high is {high}; expected low below high")
+        counts = np.zeros((terms + 1, 9 * terms + 1), np.int64)
+        counts[0, 0] = 1
+        for k in range(terms):
+            for digit in range(10):
+                counts[k + 1, digit:] += counts[k, : counts.shape[1] - digit]
+        self.parameters = Parameters(terms, low, high, len(str(high)), counts)
+        self.prompt_length = self.parameters.width + 2
+        self.answer_length = 2 * terms
+        self.instruction = (
+            f"Write {terms} digits joined by + signs that add up to the number between = and :, as in "
+            f"{'+'.join('1' * terms)} for the number {terms}."
+        )
+        self._number([high - low + 1])
+
+    def guess_probability(self, total: int) -> float:
+        """The chance that digits drawn uniformly add up to `total`: right answers over 10**terms."""
+        counts = self.parameters.counts[-1]
+        return float(counts[total] / 10**self.parameters.terms) if 0 <= total < counts.size else 0.0
+
+    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
+        _write(self.parameters, numbers, prompts)
+        return prompts, np.ones(numbers.size, np.bool_)
+
+    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
+        return _recognise(self.parameters, prompts)
+
+    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        return _verify(self.parameters, prompts, answers, ends)
+
+    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
+        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
+        _demonstrate(self.parameters, prompts, noise, streams, answers)
+        return answers
+
+
+class TextSumTo(TextEpisode):
+    """Find digits that add up to a given number.
+
+    ## Description
+    The prompt "=17:" is answered by "2+9+0+6": any four digits with that sum. Many answers are right (670 of the
+    10,000 for the sum 18), so a policy need not become certain to be right, and one that does has lost diversity for
+    nothing. Which prompts train and which evaluate is fixed; the two share no sum.
+
+    ## Action space
+    Text face: `Text`, the whole answer. Token face: `Discrete(15)`, the next token: 0 padding (never right), 1 the
+    end, then "0123456789+=:".
+
+    ## Observation space
+    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
+    of the prompt, then of the answer so far, padded with 0.
+
+    ## Reward
+    1 for a right answer, else 0, when the answer ends. The digits may come in any order, each with no leading zero;
+    in the text face spaces do not count.
+
+    ## Info
+    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+
+    ## Start of an episode
+    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
+    an integer array gives each episode its own.
+
+    ## End of an episode
+    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
+    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+
+    ## Arguments
+    - `terms` (4): how many digits, at most 12.
+    - `low`, `high` (None: `terms` and 8 * `terms`): least and greatest sum.
+    - `split` ("train"): "train", "evaluation" or "all".
+
+    ## Demonstrations
+    Uniform on the right answers. A flawed one has a sum uniform on those within 6 of the right one.
+
+    ## Registered ids
+    - `envzoo/TextSumTo-v0`: the text face, one answer per step.
+    - `envzoo/TextSumTo-Tokens-v0`: the token face, one token per step.
+    """
+
+    def __init__(self, terms: int = 4, low: int | None = None, high: int | None = None, split: str = "train") -> None:
+        super().__init__(SumTo(terms, low, high), split)
+
+
+class TextSumToEnv(TextEnv):
+    """The text face of `TextSumTo`."""
+
+    definition_class = TextSumTo
+
+
+class TextSumToTokensEnv(KernelEnv):
+    """The token face of `TextSumTo`."""
+
+    definition_class = TextSumTo
+
+
+class TextSumToTokensVectorEnv(KernelVectorEnv):
+    """The token face of `TextSumTo`, many episodes."""
+
+    definition_class = TextSumTo

@@ -1,0 +1,52 @@
+"""Transcripts of text episodes: coloured text for a terminal, and an image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envzoo.kernel import drawing as art
+
+PROMPT, MODEL, REPLY = 0, 1, 2  # who wrote a character
+COLUMNS, CELL_WIDTH, CELL_HEIGHT = 32, 14, 26
+# ANSI's basic colours, which every terminal has.
+_DIM, _BLUE, _GREEN, _RED, _YELLOW, _PLAIN = "\033[2m", "\033[34m", "\033[32m", "\033[31m", "\033[33m", "\033[0m"
+
+
+def coloured(signs: str, writers: np.ndarray, outcome: int) -> str:
+    """A transcript with ANSI colours: the prompt dim, replies yellow, answers blue, then green (right) or red (wrong).
+
+    Args:
+        signs: One character per token.
+        writers: int (len(signs),): 0 prompt, 1 the player, 2 a reply of the task.
+        outcome: -1 while the episode runs, then 0 or 1.
+    """
+    colours = {PROMPT: _DIM, MODEL: (_RED, _GREEN, _BLUE)[outcome], REPLY: _YELLOW}
+    result, before = "", None
+    for sign, writer in zip(signs, writers.tolist(), strict=True):
+        if writer != before:
+            result += ("" if before is None else _PLAIN) + colours[writer]
+            before = writer
+        result += sign
+    return f"{result}{_PLAIN}  {('wrong', 'right', 'running')[outcome]}"
+
+
+def picture(signs: str, writers: np.ndarray, outcome: int, places: int) -> np.ndarray:
+    """A transcript as an image, uint8 (height, width, 3), a cell per token; the size depends on `places` alone.
+
+    Args:
+        signs: One character per token.
+        writers: As in `coloured`.
+        outcome: As in `coloured`.
+        places: The most tokens that a transcript can have.
+    """
+    columns = min(places, COLUMNS)
+    rows = -(-places // columns)
+    canvas = art.Canvas(columns * CELL_WIDTH + 16, rows * CELL_HEIGHT + 16)
+    answer = (art.RED, art.GREEN, art.BLUE)[outcome]
+    colours = {PROMPT: art.MUTED, MODEL: answer, REPLY: art.ORANGE}
+    for k, (sign, writer) in enumerate(zip(signs, writers.tolist(), strict=True)):
+        x, y = 8 + k % columns * CELL_WIDTH, 8 + k // columns * CELL_HEIGHT
+        if writer != PROMPT:
+            canvas.rectangle(x + 1, y + CELL_HEIGHT - 4, x + CELL_WIDTH - 1, y + CELL_HEIGHT - 2, colours[writer])
+        canvas.text(x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2 - 2, sign, colours[writer], 15)
+    return canvas.image()
