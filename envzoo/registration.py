@@ -202,6 +202,9 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
     _kernel("envzoo/RechargingBandit-v0", _RECHARGING, "bandits",
             "ten arms that pay the more, the longer ago they were pulled", paper="30", max_episode_steps=1000),
     *_puzzle("TextSumTo", "sum_to", "find digits with a given sum"),
+    *_puzzle("TextCountdown", "countdown", "reach a target with given numbers, each used once"),
+    *_puzzle("TextSort", "sort", "write digits in ascending order"),
+    *_puzzle("TextParity", "parity", "work out the parity of a string of bits"),
 )
 # fmt: on
 

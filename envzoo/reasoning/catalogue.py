@@ -14,6 +14,9 @@ from envzoo.reasoning.task import Task
 TASKS: Mapping[str, str] = MappingProxyType(
     {
         "TextSumTo": "envzoo.reasoning.sum_to:SumTo",
+        "TextCountdown": "envzoo.reasoning.countdown:Countdown",
+        "TextSort": "envzoo.reasoning.sort:Sort",
+        "TextParity": "envzoo.reasoning.parity:Parity",
     }
 )
 

@@ -1,0 +1,174 @@
+"""TextSort: write digits in ascending order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from envzoo.errors import EnvzooError
+from envzoo.kernel import KernelEnv, KernelVectorEnv
+from envzoo.kernel.arguments import check_whole
+from envzoo.kernel.stream import integer, uniform
+from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, write_number
+
+ARROW = DIGIT + 10
+MOST_DIGITS = 16
+
+
+@njit(cache=True)
+def _write(numbers, prompts):
+    length = prompts.shape[1] - 1
+    for i in range(numbers.size):
+        write_number(prompts, i, 0, length, numbers[i])
+        prompts[i, length] = ARROW
+
+
+@njit(cache=True)
+def _count(prompts, i, counts):
+    """How often each digit stands in row i, into counts (10,); False when the row is no prompt."""
+    length = prompts.shape[1] - 1
+    counts[:] = 0
+    for k in range(length):
+        digit = prompts[i, k] - DIGIT
+        if not 0 <= digit <= 9:
+            return False
+        counts[digit] += 1
+    return prompts[i, length] == ARROW
+
+
+@njit(cache=True)
+def _recognise(prompts):
+    result, counts = np.empty(prompts.shape[0], np.bool_), np.zeros(10, np.int64)
+    for i in range(result.size):
+        result[i] = _count(prompts, i, counts)
+    return result
+
+
+@njit(cache=True)
+def _verify(prompts, answers, ends):
+    rewards, counts = np.zeros(prompts.shape[0], np.float32), np.zeros(10, np.int64)
+    for i in range(rewards.size):
+        if not _count(prompts, i, counts) or ends[i] != prompts.shape[1] - 1:
+            continue
+        right, before = True, 0
+        for k in range(ends[i]):
+            digit = answers[i, k] - DIGIT
+            if not before <= digit <= 9 or counts[digit] == 0:
+                right = False
+                break
+            counts[digit] -= 1
+            before = digit
+        rewards[i] = right
+    return rewards
+
+
+@njit(cache=True)
+def _demonstrate(prompts, noise, streams, answers):
+    counts = np.zeros(10, np.int64)
+    length = prompts.shape[1] - 1
+    for i in range(prompts.shape[0]):
+        _count(prompts, i, counts)
+        k = 0
+        for digit in range(10):
+            for _ in range(counts[digit]):
+                answers[i, k] = DIGIT + digit
+                k += 1
+        answers[i, length] = EOS
+        if uniform(streams, i) < noise:
+            k = integer(streams, i, length - 1)
+            answers[i, k], answers[i, k + 1] = answers[i, k + 1], answers[i, k]
+
+
+class Sort(Task):
+    """Problems of TextSort; see `TextSort` for the manual and the arguments."""
+
+    name = "TextSort"
+    alphabet = "0123456789>"
+    ignored = " ,"
+
+    def __init__(self, length: int = 6) -> None:
+        length = check_whole("length", length, 2)
+        if length > MOST_DIGITS:
+            raise EnvzooError(f"length is {length}; expected at most {MOST_DIGITS}")
+        self.prompt_length = self.answer_length = length + 1
+        self.instruction = "Write the digits before > in ascending order, as in 013 for 301."
+        self._number([10**length])
+
+    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
+        _write(numbers, prompts)
+        return prompts, np.ones(numbers.size, np.bool_)
+
+    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
+        return _recognise(prompts)
+
+    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        return _verify(prompts, answers, ends)
+
+    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
+        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
+        _demonstrate(prompts, noise, streams, answers)
+        return answers
+
+
+class TextSort(TextEpisode):
+    """Write the given digits in ascending order.
+
+    ## Description
+    The prompt "301>" is answered by "013". One answer is right.
+
+    ## Action space
+    Text face: `Text`, the whole answer. Token face: `Discrete(13)`, the next token: 0 padding (never right), 1 the
+    end, then "0123456789>".
+
+    ## Observation space
+    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
+    of the prompt, then of the answer so far, padded with 0.
+
+    ## Reward
+    1 for the right answer, else 0, when the answer ends. In the text face spaces and commas do not count.
+
+    ## Info
+    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+
+    ## Start of an episode
+    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
+    an integer array gives each episode its own.
+
+    ## End of an episode
+    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
+    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+
+    ## Arguments
+    - `length` (6): how many digits, 2 to 16.
+    - `split` ("train"): "train", "evaluation" or "all"; they share no sequence of digits.
+
+    ## Demonstrations
+    The right answer. In a flawed one two neighbours have changed places.
+
+    ## Registered ids
+    - `envzoo/TextSort-v0`: the text face, one answer per step.
+    - `envzoo/TextSort-Tokens-v0`: the token face, one token per step.
+    """
+
+    def __init__(self, length: int = 6, split: str = "train") -> None:
+        super().__init__(Sort(length), split)
+
+
+class TextSortEnv(TextEnv):
+    """The text face of `TextSort`."""
+
+    definition_class = TextSort
+
+
+class TextSortTokensEnv(KernelEnv):
+    """The token face of `TextSort`."""
+
+    definition_class = TextSort
+
+
+class TextSortTokensVectorEnv(KernelVectorEnv):
+    """The token face of `TextSort`, many episodes."""
+
+    definition_class = TextSort
