@@ -205,6 +205,10 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
     *_puzzle("TextCountdown", "countdown", "reach a target with given numbers, each used once"),
     *_puzzle("TextSort", "sort", "write digits in ascending order"),
     *_puzzle("TextParity", "parity", "work out the parity of a string of bits"),
+    *_puzzle("TextChainArith", "chain_arith", "work out a chain of sums and products step by step"),
+    *_puzzle("TextMaze", "maze", "find a way through a small maze"),
+    *_puzzle("TextSpark", "spark", "two routes to an answer, of which the rare one is better in the long run"),
+    *_puzzle("TextToolPuzzle", "tool_puzzle", "find a hidden code by asking a tool, turn by turn"),
 )
 # fmt: on
 

@@ -15,8 +15,12 @@ TASKS: Mapping[str, str] = MappingProxyType(
     {
         "TextSumTo": "envzoo.reasoning.sum_to:SumTo",
         "TextCountdown": "envzoo.reasoning.countdown:Countdown",
+        "TextChainArith": "envzoo.reasoning.chain_arith:ChainArith",
         "TextSort": "envzoo.reasoning.sort:Sort",
         "TextParity": "envzoo.reasoning.parity:Parity",
+        "TextMaze": "envzoo.reasoning.maze:Maze",
+        "TextSpark": "envzoo.reasoning.spark:Spark",
+        "TextToolPuzzle": "envzoo.reasoning.tool_puzzle:ToolPuzzle",
     }
 )
 

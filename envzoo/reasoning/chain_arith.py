@@ -1,0 +1,258 @@
+"""TextChainArith: a chain of additions, subtractions and multiplications, worked out step by step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel import KernelEnv, KernelVectorEnv
+from envzoo.kernel.arguments import check_whole
+from envzoo.kernel.stream import integer, uniform
+from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+
+PLUS, MINUS, TIMES, COMMA, EQUALS = (DIGIT + 10 + k for k in range(5))
+MOST_STEPS = 8
+SCRATCHPADS = ("required", "free")
+
+
+class Parameters(NamedTuple):
+    """What all problems share."""
+
+    low: int  # fewest steps
+    high: int  # most steps
+    modulus: int
+    width: int  # digits of a value
+    free: bool
+    sizes: np.ndarray  # int64 (high - low + 1,): problems of each number of steps
+
+
+@njit(cache=True)
+def _values(parameters, prompts, i, values):
+    """The values after each step of row i, into `values`; the number of steps, 0 when the row is no prompt."""
+    last = prompts.shape[1] - 1
+    first = 0
+    while first < last and prompts[i, first] == PAD:
+        first += 1
+    steps = (last - first - 1) // 2
+    if prompts[i, last] != EQUALS or (last - first) % 2 == 0 or not parameters.low <= steps <= parameters.high:
+        return 0
+    value = 0
+    for k in range(steps + 1):
+        digit = prompts[i, first + 2 * k] - DIGIT
+        sign = PLUS if k == 0 else prompts[i, first + 2 * k - 1]
+        if not 0 <= digit <= 9 or not PLUS <= sign <= TIMES:
+            return 0
+        if sign == PLUS:
+            value += digit
+        elif sign == MINUS:
+            value -= digit
+        else:
+            value *= digit
+        value %= parameters.modulus
+        if k:
+            values[k - 1] = value
+    return steps
+
+
+@njit(cache=True)
+def _write(parameters, numbers, prompts):
+    last = prompts.shape[1] - 1
+    for i in range(numbers.size):
+        number, kind = numbers[i], 0
+        while number >= parameters.sizes[kind]:
+            number -= parameters.sizes[kind]
+            kind += 1
+        steps = parameters.low + kind
+        first = last - 2 * steps - 1
+        prompts[i, :first] = PAD
+        for k in range(steps + 1):
+            prompts[i, first + 2 * k] = DIGIT + number % 10
+            number //= 10
+            if k < steps:
+                prompts[i, first + 2 * k + 1] = PLUS + number % 3
+                number //= 3
+        prompts[i, last] = EQUALS
+
+
+@njit(cache=True)
+def _recognise(parameters, prompts):
+    result, values = np.empty(prompts.shape[0], np.bool_), np.zeros(MOST_STEPS, np.int64)
+    for i in range(result.size):
+        result[i] = _values(parameters, prompts, i, values) > 0
+    return result
+
+
+@njit(cache=True)
+def _verify(parameters, prompts, answers, ends):
+    rewards, values = np.zeros(prompts.shape[0], np.float32), np.zeros(MOST_STEPS, np.int64)
+    for i in range(rewards.size):
+        steps = _values(parameters, prompts, i, values)
+        if steps == 0 or ends[i] < 1:
+            continue
+        right, count, first, value = True, 0, 0, -1
+        for k in range(ends[i] + 1):
+            if k == ends[i] or answers[i, k] == COMMA:
+                value = number_at(answers, i, first, k)
+                if not 0 <= value < parameters.modulus:
+                    right = False
+                    break
+                if not parameters.free and (count >= steps or value != values[count]):
+                    right = False
+                    break
+                count += 1
+                first = k + 1
+        if right:
+            rewards[i] = value == values[steps - 1] and (parameters.free or count == steps)
+    return rewards
+
+
+@njit(cache=True)
+def _put(parameters, answers, i, at, value):
+    write_number(answers, i, at, parameters.width, value)
+    answers[i, at + parameters.width] = COMMA
+    return at + parameters.width + 1
+
+
+@njit(cache=True)
+def _demonstrate(parameters, prompts, noise, streams, answers):
+    values = np.zeros(MOST_STEPS, np.int64)
+    for i in range(prompts.shape[0]):
+        steps = _values(parameters, prompts, i, values)
+        slip, shift = steps, 0
+        if uniform(streams, i) < noise:
+            slip = integer(streams, i, steps)
+            shift = 1 + integer(streams, i, parameters.modulus - 1)
+        at = 0
+        for k in range(steps):
+            value = values[k] if k < slip else (values[k] + shift) % parameters.modulus
+            at = _put(parameters, answers, i, at, value)
+        if parameters.free and slip < steps:
+            # Lost its way, and goes on trying: wrong answers come out longer than right ones.
+            for _ in range(1 + integer(streams, i, steps)):
+                at = _put(parameters, answers, i, at, integer(streams, i, parameters.modulus))
+        answers[i, at - 1] = EOS
+
+
+class ChainArith(Task):
+    """Problems of TextChainArith; see `TextChainArith` for the manual and the arguments."""
+
+    name = "TextChainArith"
+    alphabet = "0123456789+-*,="
+
+    def __init__(self, steps: int | tuple[int, int] = 4, modulus: int = 10, scratchpad: str = "required") -> None:
+        pair = steps if isinstance(steps, tuple | list) else (steps, steps)
+        if len(pair) != 2:
+            raise EnvzooError(f"steps is {steps!r}; expected a whole number or a pair (fewest, most)")
+        low, high = (check_whole("steps", value, 1) for value in pair)
+        if not low <= high <= MOST_STEPS:
+            raise EnvzooError(f"steps is {steps!r}; expected at most {MOST_STEPS}, and the fewest first in a pair")
+        if modulus not in (10, 100):
+            raise EnvzooError(f"modulus is {modulus!r}; expected 10 or 100")
+        if scratchpad not in SCRATCHPADS:
+            raise unknown("scratchpad", scratchpad, SCRATCHPADS)
+        sizes = np.array([10 ** (k + 1) * 3**k for k in range(low, high + 1)], np.int64)
+        width, free = len(str(modulus)) - 1, scratchpad == "free"
+        self.parameters = Parameters(low, high, int(modulus), width, free, sizes)
+        self.prompt_length = 2 * high + 2
+        self.answer_length = high * (width + 1) * (2 if free else 1)
+        last = "Only the last value counts." if free else "Write exactly one value per step."
+        self.instruction = (
+            "Work from left to right, without precedence, and write the value after every step, joined by commas; of "
+            f"each value take the remainder modulo {modulus} (-1 becomes {modulus - 1}). {last}"
+        )
+        self._number(sizes)
+
+    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
+        _write(self.parameters, numbers, prompts)
+        return prompts, np.ones(numbers.size, np.bool_)
+
+    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
+        return _recognise(self.parameters, prompts)
+
+    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        return _verify(self.parameters, prompts, answers, ends)
+
+    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
+        answers = np.full((prompts.shape[0], self.answer_length + 1), PAD, np.int64)
+        _demonstrate(self.parameters, prompts, noise, streams, answers)
+        return np.ascontiguousarray(answers[:, : self.answer_length])
+
+
+class TextChainArith(TextEpisode):
+    """Work out a chain of sums and products from left to right, with its intermediate values.
+
+    ## Description
+    The prompt "3+5*2-4=" is answered by "8,6,2": the value after every step, modulo 10, without precedence. Most
+    tokens of an answer follow from the format or from one small sum, a few are decisive. With the scratchpad
+    "required" one answer is right. With "free" only the last value counts and twice the room is left, so that a wrong
+    answer may ramble on.
+
+    ## Action space
+    Text face: `Text`, the whole answer. Token face: `Discrete(17)`, the next token: 0 padding (never right), 1 the
+    end, then "0123456789+-*,=".
+
+    ## Observation space
+    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
+    of the prompt (shorter ones padded with 0 on the left), then of the answer so far, padded with 0.
+
+    ## Reward
+    1 for a right answer, else 0, when the answer ends. Leading zeros do not matter where there is room for them (7 is
+    07 modulo 100); in the text face spaces do not count.
+
+    ## Info
+    `length`, the number of tokens written; in the text face also `instruction`, the task in two sentences.
+
+    ## Start of an episode
+    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
+    an integer array gives each episode its own.
+
+    ## End of an episode
+    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
+    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+
+    ## Arguments
+    - `steps` (4): operations, 1 to 8; or a pair (fewest, most) of which every number is equally frequent.
+    - `modulus` (10): 10 or 100.
+    - `scratchpad` ("required"): "required" or "free".
+    - `split` ("train"): "train", "evaluation" or "all".
+
+    ## Demonstrations
+    The right values. A flawed one slips at one step, by an amount that all later values keep; with the scratchpad
+    "free" it then goes on for some random values.
+
+    ## Registered ids
+    - `envzoo/TextChainArith-v0`: the text face, one answer per step.
+    - `envzoo/TextChainArith-Tokens-v0`: the token face, one token per step.
+    """
+
+    def __init__(
+        self,
+        steps: int | tuple[int, int] = 4,
+        modulus: int = 10,
+        scratchpad: str = "required",
+        split: str = "train",
+    ) -> None:
+        super().__init__(ChainArith(steps, modulus, scratchpad), split)
+
+
+class TextChainArithEnv(TextEnv):
+    """The text face of `TextChainArith`."""
+
+    definition_class = TextChainArith
+
+
+class TextChainArithTokensEnv(KernelEnv):
+    """The token face of `TextChainArith`."""
+
+    definition_class = TextChainArith
+
+
+class TextChainArithTokensVectorEnv(KernelVectorEnv):
+    """The token face of `TextChainArith`, many episodes."""
+
+    definition_class = TextChainArith

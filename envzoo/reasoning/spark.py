@@ -1,0 +1,224 @@
+"""TextSpark: a rare way to begin an answer is the better one in the long run, and looks worse at first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from envzoo.errors import EnvzooError
+from envzoo.kernel import KernelEnv, KernelVectorEnv
+from envzoo.kernel.arguments import check_number, check_whole
+from envzoo.kernel.stream import integer, uniform
+from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, write_number
+
+COLON, ROUTE_A, ROUTE_B = DIGIT + 10, DIGIT + 11, DIGIT + 12
+JUNK = 10  # letters that begin no right answer, after the two that do
+USUAL, SPARK, NONSENSE, OTHER = 0, 1, 2, 3  # what `routes` returns
+MOST_DIGITS = 12
+
+
+class Parameters(NamedTuple):
+    """The mixture of the flawed demonstrations."""
+
+    spark_share: float
+    junk_share: float
+    spark_noise: float
+
+
+@njit(cache=True)
+def _sum(prompts, i):
+    """The sum of the digits of row i, -1 when it is no prompt."""
+    length, total = prompts.shape[1] - 1, 0
+    for k in range(length):
+        digit = prompts[i, k] - DIGIT
+        if not 0 <= digit <= 9:
+            return -1
+        total += digit
+    return total if prompts[i, length] == COLON else -1
+
+
+@njit(cache=True)
+def _write(numbers, prompts):
+    length = prompts.shape[1] - 1
+    for i in range(numbers.size):
+        write_number(prompts, i, 0, length, numbers[i])
+        prompts[i, length] = COLON
+
+
+@njit(cache=True)
+def _sums(prompts):
+    result = np.empty(prompts.shape[0], np.int64)
+    for i in range(result.size):
+        result[i] = _sum(prompts, i)
+    return result
+
+
+@njit(cache=True)
+def _verify(prompts, answers, ends):
+    rewards = np.zeros(prompts.shape[0], np.float32)
+    length = prompts.shape[1] - 1
+    for i in range(rewards.size):
+        total = _sum(prompts, i)
+        if total < 0 or ends[i] != length + 1:
+            continue
+        usual = answers[i, 0] == ROUTE_A and total % 2 == 0
+        spark = answers[i, 0] == ROUTE_B
+        for k in range(length):
+            usual &= answers[i, k + 1] == prompts[i, k]
+            spark &= answers[i, k + 1] == prompts[i, length - 1 - k]
+        rewards[i] = usual or spark
+    return rewards
+
+
+@njit(cache=True)
+def _demonstrate(parameters, prompts, noise, streams, answers):
+    length = prompts.shape[1] - 1
+    for i in range(prompts.shape[0]):
+        first, slips = ROUTE_B, 0.0
+        if uniform(streams, i) < noise:
+            share = uniform(streams, i)
+            if share < parameters.junk_share:
+                first, slips = ROUTE_B + 1 + integer(streams, i, JUNK), 1.0
+            elif share < parameters.junk_share + parameters.spark_share:
+                slips = parameters.spark_noise
+            else:
+                first = ROUTE_A
+        answers[i, 0] = first
+        for k in range(length):
+            answers[i, k + 1] = prompts[i, k if first == ROUTE_A else length - 1 - k]
+            if uniform(streams, i) < slips:
+                answers[i, k + 1] = DIGIT + integer(streams, i, 10)
+        answers[i, length + 1] = EOS
+
+
+class Spark(Task):
+    """Problems of TextSpark; see `TextSpark` for the manual and the arguments."""
+
+    name = "TextSpark"
+    alphabet = "0123456789:ABCDEFGHIJKL"
+    warm_up_noise = 1.0
+
+    def __init__(
+        self, length: int = 5, spark_share: float = 0.04, junk_share: float = 0.01, spark_noise: float = 0.5
+    ) -> None:
+        length = check_whole("length", length, 2)
+        if length > MOST_DIGITS:
+            raise EnvzooError(f"length is {length}; expected at most {MOST_DIGITS}")
+        shares = {"spark_share": spark_share, "junk_share": junk_share, "spark_noise": spark_noise}
+        self.parameters = Parameters(*(check_number(name, value, 0, 1) for name, value in shares.items()))
+        if self.parameters.spark_share + self.parameters.junk_share > 1:
+            raise EnvzooError(f"spark_share {spark_share} and junk_share {junk_share} add up to more than 1")
+        self.prompt_length, self.answer_length = length + 1, length + 2
+        self.instruction = (
+            "Write B and then the digits in reverse order; or, but only when their sum is even, A and then the digits "
+            "as they are."
+        )
+        self._number([10**length])
+
+    def is_easy(self, prompts: np.ndarray) -> np.ndarray:
+        """Which prompts (n, P) the usual route solves as well: those with an even sum of digits, bool (n,)."""
+        sums = _sums(self._rows("prompts", prompts, self.prompt_length))
+        return (sums >= 0) & (sums % 2 == 0)
+
+    def routes(self, answers: np.ndarray) -> np.ndarray:
+        """How answers (n, width) begin, int64 (n,): 0 the usual route A, 1 the spark B, 2 junk letters, 3 others."""
+        first = self._rows("answers", answers, None)[:, 0]
+        junk = (first > ROUTE_B) & (first <= ROUTE_B + JUNK)
+        return np.select([first == ROUTE_A, first == ROUTE_B, junk], [USUAL, SPARK, NONSENSE], OTHER)
+
+    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
+        _write(numbers, prompts)
+        return prompts, np.ones(numbers.size, np.bool_)
+
+    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
+        return _sums(prompts) >= 0
+
+    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        return _verify(prompts, answers, ends)
+
+    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
+        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
+        _demonstrate(self.parameters, prompts, noise, streams, answers)
+        return answers
+
+
+class TextSpark(TextEpisode):
+    """Two routes to an answer: the usual one solves half of the problems, a rare one solves all but is badly known.
+
+    ## Description
+    The first token chooses the route. After "A" the digits of the prompt are copied, which is right for the easy half
+    of the prompts only, those whose sum of digits is even. After "B" they are reversed, which is right for all. Ten
+    further letters lead nowhere. In the demonstrations A is nearly always taken, B rarely and with many slips, and the
+    other letters more rarely still: early in training B therefore earns less than A and is punished for it, and a
+    policy that lets go of it never gets beyond the easy half. It was made for methods that keep rare but sensible
+    tokens alive (Lp-Reg, arXiv 2510.03222).
+
+    ## Action space
+    Text face: `Text`, the whole answer. Token face: `Discrete(25)`, the next token: 0 padding (never right), 1 the
+    end, then "0123456789:ABCDEFGHIJKL".
+
+    ## Observation space
+    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
+    of the prompt, then of the answer so far, padded with 0.
+
+    ## Reward
+    1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
+
+    ## Info
+    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+
+    ## Start of an episode
+    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
+    an integer array gives each episode its own.
+
+    ## End of an episode
+    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
+    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+
+    ## Arguments
+    - `length` (5): digits, 2 to 12.
+    - `spark_share` (0.04): share of B among the flawed demonstrations.
+    - `junk_share` (0.01): share of the ten letters among them, all together.
+    - `spark_noise` (0.5): chance that a digit after B is replaced by a random one in them.
+    - `split` ("train"): "train", "evaluation" or "all".
+
+    ## Demonstrations
+    Without noise B and the reversed digits. The flawed ones are the mixture above, with A for the rest; `noise=1` is
+    the warm-up that the task is made for.
+
+    ## Registered ids
+    - `envzoo/TextSpark-v0`: the text face, one answer per step.
+    - `envzoo/TextSpark-Tokens-v0`: the token face, one token per step.
+    """
+
+    def __init__(
+        self,
+        length: int = 5,
+        spark_share: float = 0.04,
+        junk_share: float = 0.01,
+        spark_noise: float = 0.5,
+        split: str = "train",
+    ) -> None:
+        super().__init__(Spark(length, spark_share, junk_share, spark_noise), split)
+
+
+class TextSparkEnv(TextEnv):
+    """The text face of `TextSpark`."""
+
+    definition_class = TextSpark
+
+
+class TextSparkTokensEnv(KernelEnv):
+    """The token face of `TextSpark`."""
+
+    definition_class = TextSpark
+
+
+class TextSparkTokensVectorEnv(KernelVectorEnv):
+    """The token face of `TextSpark`, many episodes."""
+
+    definition_class = TextSpark
