@@ -75,6 +75,8 @@ class Recipe:
 NAMESPACES: Mapping[str, str] = MappingProxyType(
     {
         "envzoo": "Datasets on the environments of envzoo, made on this machine from its recipes.",
+        "envzoo/block-chain-goal": "A line of dark and noisy rooms with a rewarded goal at its far end "
+        "(envzoo/BlockChain-Goal-v0).",
         "envzoo/grid-coverage": "Walks that cover a grid, for a reward of one per newly covered cell "
         "(envzoo/GridCoverage-v0).",
     }
@@ -83,6 +85,8 @@ NAMESPACES: Mapping[str, str] = MappingProxyType(
 _GRID = "envzoo/GridCoverage-v0"
 # What was covered and where one stands decide the rest of a walk; the order of the visits does not.
 _GRID_PLAN = BeamReference(width=1000, horizon=20, signature=("position", "covered"))
+# Rewards depend on where one stands when, and never on the noise.
+_CHAIN_PLAN = BeamReference(width=12, horizon=64, signature=("room",))
 
 _RECIPES: tuple[Recipe, ...] = (
     Recipe(
@@ -107,6 +111,14 @@ _RECIPES: tuple[Recipe, ...] = (
         _GRID_PLAN,
         "Walks on the 10x10 grid sampled from a tabular SubPO policy that learned for long: about nine tenths of the "
         "way from random to planned.",
+    ),
+    Recipe(
+        "envzoo/block-chain-goal/random-v0",
+        "envzoo/BlockChain-Goal-v0",
+        BehaviourPolicy("Random"),
+        _CHAIN_PLAN,
+        "Uniformly random walks along a line of twelve rooms, every second of which shows random colours until its "
+        "button is pressed; the goal in the last room is found by few.",
     ),
 )
 
