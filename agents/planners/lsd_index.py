@@ -22,51 +22,56 @@ from envzoo.bandits.model import check_count
 # Pulls that are neither better nor worse than a rest are made: at the price of the relaxation an arm that is played
 # now and then is indifferent, and rounding errors must not keep it from being played.
 LEAST_INDEX = -1e-9
+TIE = 1e-12  # gains closer than this are equal
 
 
 @njit(cache=True)
-def _advantages(table, satiation, price, anchors, index):
-    """Write the indices (arms, states); `anchors` (arms,) are columns on a best cycle of each arm."""
+def _advantages(table, satiation, price, index):
+    """Write the indices (arms, states)."""
     arms, states = table.shape
     deprivation = states - satiation
     h = np.empty(states)
     for i in range(arms):
         mu = table[i]
-        gain = max(0.0, mu[0] - price)
+        # The best cycle at this price, and a state on it: 1 for all that rest and pull. Those come first, so that an
+        # arm that may as well rest for ever is looked at from a cycle in which it is pulled.
+        gain, anchor = -np.inf, satiation
         for n in range(1, deprivation + 1):
             total = mu[satiation + n - 1] - price
             for m in range(1, satiation + 1):
                 gain = max(gain, total / (n + m))
                 total += mu[satiation - m] - price
-        # Longest paths to the anchor, with the gain taken off every step: no cycle is positive.
+        if mu[0] - price > gain + TIE:
+            gain, anchor = mu[0] - price, 0
+        if gain + TIE < 0.0:
+            gain, anchor = 0.0, states - 1
+        # Longest paths to that state, with the gain taken off every step: no cycle is positive.
         h[:] = -np.inf
-        h[anchors[i]] = 0.0
-        changed = True
+        h[anchor] = 0.0
         for _ in range(2 * states):
-            if not changed:
-                break
             changed = False
             for s in range(states):
-                if s != anchors[i]:
-                    value = max(mu[s] - price + h[after_pull(s, satiation)], h[after_rest(s, satiation, states)])
-                    if value - gain > h[s] + 1e-15:
-                        h[s] = value - gain
+                if s != anchor:
+                    value = max(mu[s] - price + h[after_pull(s, satiation)], h[after_rest(s, satiation, states)]) - gain
+                    if value > h[s] + 1e-14:
+                        h[s] = value
                         changed = True
+            if not changed:
+                break
         for s in range(states):
             index[i, s] = mu[s] - price + h[after_pull(s, satiation)] - h[after_rest(s, satiation, states)]
 
 
 def lagrangian_index(plan: LSDPlan, price: float | None = None) -> np.ndarray:
-    """The index of every arm in every state, (arms, states).
+    """The index of every arm in every state, (arms, states), to 12 decimals, so that equal arms have equal indices.
 
     Args:
         plan: From `lsd_lp`.
         price: What a pull costs; None takes the plan's.
     """
     index = np.empty_like(plan.payoffs)
-    anchors = plan.stationary.argmax(axis=1)
-    _advantages(plan.payoffs, plan.satiation, plan.price if price is None else float(price), anchors, index)
-    return index
+    _advantages(plan.payoffs, plan.satiation, plan.price if price is None else float(price), index)
+    return np.round(index, 12)
 
 
 def index_policy(plan: LSDPlan, rounds: int, *, prices: int = 13) -> tuple[Rollout, np.ndarray]:

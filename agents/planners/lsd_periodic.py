@@ -121,7 +121,7 @@ def purely_periodic(payoffs: Any, satiation: int, pulls_per_round: int = 1, *, p
     """A purely periodic policy of large value, see the module.
 
     Args:
-        payoffs: (arms, satiation + deprivation), monotone.
+        payoffs: (arms, satiation + deprivation), monotone or not.
         satiation: Number of negative states.
         pulls_per_round: k.
         prices: Prices of a pull that are tried, between 0 and 1.2 times that of the relaxation.
@@ -129,7 +129,7 @@ def purely_periodic(payoffs: Any, satiation: int, pulls_per_round: int = 1, *, p
     Raises:
         EnvzooError: As `lsd_lp`.
     """
-    plan = lsd_lp(payoffs, satiation, pulls_per_round)
+    plan = lsd_lp(payoffs, satiation, pulls_per_round, allow_nonmonotone=True)
     table = plan.payoffs
     # By period d = 1, 2, ...: the payoff of each pull. Always pulled is state -satiation, every d rounds state d - 1.
     paid = np.concatenate([table[:, :1], table[:, satiation:]], axis=1)

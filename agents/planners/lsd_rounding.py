@@ -260,25 +260,38 @@ def mirrored_rounding(
     truth = plan.payoffs if payoffs is None else check_payoffs(payoffs, plan.satiation, allow_nonmonotone=True)
     if truth.shape != plan.payoffs.shape:
         raise EnvzooError(f"payoffs have the shape {truth.shape}; the plan is for {plan.payoffs.shape}")
-    streams = new_streams(seed, runs)
-    real = np.full((runs, len(truth)), truth.shape[1] - 1)
+    return play_mirrored(plan, rounds, new_streams(seed, runs), select=select, fill=fill, payoffs=truth)[0]
+
+
+def play_mirrored(
+    plan: LSDPlan,
+    rounds: int,
+    streams: np.ndarray,
+    *,
+    select: str = "virtual",
+    fill: str = "none",
+    payoffs: np.ndarray | None = None,
+) -> tuple[Rollout, np.ndarray]:
+    """As `mirrored_rounding`, unchecked, with streams (runs, 2); also returns the first virtual states (runs, arms)."""
+    truth = plan.payoffs if payoffs is None else payoffs
+    real = np.full((len(streams), len(truth)), truth.shape[1] - 1)
     virtual = np.empty_like(real)
-    draw_virtual(plan.stationary[None], real, streams, np.ones(runs, bool), virtual)
-    return Rollout(
-        *_play_mirrored(
-            truth,
-            plan.payoffs[None],
-            plan.activation[None],
-            plan.satiation,
-            plan.pulls_per_round,
-            select == "real",
-            fill == "resync",
-            int(rounds),
-            real,
-            virtual,
-            streams,
-        )
+    draw_virtual(plan.stationary[None], real, streams, np.ones(len(streams), bool), virtual)
+    first = virtual.copy()
+    played = _play_mirrored(
+        truth,
+        plan.payoffs[None],
+        plan.activation[None],
+        plan.satiation,
+        plan.pulls_per_round,
+        select == "real",
+        fill == "resync",
+        int(rounds),
+        real,
+        virtual,
+        streams,
     )
+    return Rollout(*played), first
 
 
 def oracle_greedy(payoffs: Any, satiation: int, rounds: int, *, pulls_per_round: int = 1) -> Rollout:

@@ -1,0 +1,155 @@
+"""What the planners of bandits share: they read the instance from the environment, and turn arms into actions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from envzoo.agents.agent import Agent
+from envzoo.agents.source import Source
+from envzoo.bandits.model import BanditModel
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.kernel.stream import keys
+
+
+def model_of(env: Any) -> BanditModel | None:
+    """The instance that an environment (single or vector, wrapped or not) plays, or None when it is no bandit.
+
+    Raises:
+        EnvzooError: The copies of a vector environment play different instances.
+    """
+    base = env.unwrapped
+    if isinstance(getattr(base, "model", None), BanditModel):
+        return base.model
+    models = [model_of(copy) for copy in getattr(base, "envs", ())]
+    if not models or models[0] is None:
+        return None
+    if any(not same_model(models[0], other) for other in models[1:]):
+        raise EnvzooError("the copies of the environment play different bandits; expected one instance for all")
+    return models[0]
+
+
+def same_model(one: BanditModel | None, other: BanditModel | None) -> bool:
+    """Whether two instances are the same problem."""
+    if one is None or other is None:
+        return one is other
+    numbers = (one.satiation, one.pulls_per_round) == (other.satiation, other.pulls_per_round)
+    return numbers and np.array_equal(one.payoffs, other.payoffs)
+
+
+class BanditPlanner(Agent):
+    """Base of agents that know the instance: a subclass sets `plan` and `choose`.
+
+    The plan is made for the source, and again whenever `set_env` brings another instance (evaluation does that). What
+    an episode needs to remember (virtual states, phases) travels in the `state` of `predict`.
+
+    Attributes:
+        model: The instance planned for.
+    """
+
+    def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
+        super().__init__(source, config, seed=seed, device=device)
+        self.model: BanditModel | None = None
+        if source.given is not None:
+            self.set_env(source.given)
+        else:
+            env = gym.make(source.id, disable_env_checker=True, **source.env_kwargs)
+            self.set_env(env)
+            env.close()
+        if not isinstance(source.observation_space, spaces.MultiDiscrete):
+            raise UnsupportedSpaceError(
+                f"{self.spec.name} reads the states of the arms, but the observation space is "
+                f"{source.observation_space}; expected the bandit without wrappers that change what is seen"
+            )
+
+    def set_env(self, env: Any) -> None:
+        """Plan for the instance of this environment, unless the present plan is for it.
+
+        Raises:
+            UnsupportedSpaceError: It is no bandit with a model.
+        """
+        model = model_of(env)
+        if model is None:
+            raise UnsupportedSpaceError(
+                f"{self.spec.name} plans with the model of a bandit, which {env.unwrapped} does not have; expected "
+                "envzoo/LSDBandit-v0, envzoo/RechargingBandit-v0, or another environment with one"
+            )
+        if not same_model(model, self.model):
+            self.plan(model)
+            self.model = model
+
+    @abstractmethod
+    def plan(self, model: BanditModel) -> None:
+        """Make the plan for an instance."""
+
+    @abstractmethod
+    def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
+        """The arms to pull.
+
+        Args:
+            columns: (B, arms) int64, the columns of the arms' states.
+            memory: Arrays (B, ...) to be changed in place; empty at first, except for "streams", random streams
+                (B, 2) uint64 of which each episode has its own, and which are the same in every deterministic play.
+            start: (B,) bool, which rows open an episode.
+
+        Returns:
+            (B, arms) bool.
+        """
+
+    def planned(self) -> dict[str, float]:
+        """Metrics of the plan."""
+        return {}
+
+    def iterate(self) -> dict[str, float]:
+        """The plan is made already; what it promises are the metrics."""
+        self.num_timesteps = self.target_timesteps
+        return self.planned()
+
+    def predict(
+        self,
+        observation: Any,
+        state: dict[str, np.ndarray] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Any, dict[str, np.ndarray]]:
+        """The planned actions; see `Agent.predict`. With `deterministic` all that is random descends from the seed.
+
+        Raises:
+            EnvzooError: Observations of another number of arms than the plan is for, or a state of another batch.
+        """
+        given = np.asarray(observation)
+        columns = np.ascontiguousarray(np.atleast_2d(given), np.int64)
+        count, arms = len(columns), self.model.arms
+        if given.ndim not in (1, 2) or columns.shape[1] != arms:
+            raise EnvzooError(f"the observation has the shape {given.shape}; expected {arms} arms, or a batch of them")
+        if columns.size and not (0 <= columns.min() <= columns.max() < self.model.num_states):
+            raise EnvzooError(f"observations are columns from 0 to {self.model.num_states - 1}, got others")
+        if state is None:
+            memory, start = {"streams": self._streams(count, deterministic)}, np.ones(count, bool)
+        else:
+            memory = {name: array.copy() for name, array in state.items()}
+            start = np.zeros(count, bool) if episode_start is None else np.array(episode_start, bool).reshape(-1)
+            if any(len(array) != count for array in (*memory.values(), start)):
+                raise EnvzooError(f"{count} observations came with the state of another number of episodes")
+        pulls = self.choose(columns, memory, start)
+        action = self._to_actions(pulls)
+        return (action if given.ndim == 2 else action[0]), memory
+
+    def _streams(self, count: int, deterministic: bool) -> np.ndarray:
+        streams = np.zeros((count, 2), np.uint64)
+        if deterministic:
+            seeds = self.streams.sequence("episodes").generate_state(count, np.uint64)
+        else:
+            seeds = self.streams.numpy("predict").integers(2**64, size=count, dtype=np.uint64)
+        streams[:, 0] = keys(seeds)
+        return streams
+
+    def _to_actions(self, pulls: np.ndarray) -> np.ndarray:
+        space = self.source.action_space
+        if isinstance(space, spaces.Discrete):
+            return np.where(pulls.any(axis=1), pulls.argmax(axis=1), pulls.shape[1])
+        return pulls.astype(space.dtype)
