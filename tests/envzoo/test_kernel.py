@@ -34,6 +34,8 @@ CASES = {
     "goals": ("envzoo/PointMultiGoal-v0", {"goal_radius": 4.4}, 4),
     "bandit": ("envzoo/EntropyBandit-v0", {}, None),
     "continuous": ("envzoo/EntropyBanditContinuous-v0", {}, None),
+    "chain": ("envzoo/BlockChain-Goal-v0", {"rooms": 3, "layout": [0, 1]}, 6),
+    "rooms": ("envzoo/SurpriseRooms-Balls-Goal-v0", {"size": 12, "rooms": 2, "p_dark": 0.2, "p_floor": 0.55}, 5),
 }
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
 

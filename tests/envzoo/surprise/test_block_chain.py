@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import envzoo  # noqa: F401
 from envzoo.errors import EnvzooError, UnknownNameError
+from envzoo.kernel.drawing import captioned
 from envzoo.surprise.block_chain import BlockChain
 
 LEFT, RIGHT, PRESS, STAY = range(4)
@@ -191,6 +192,16 @@ def test_bad_distributions_and_policies():
 @pytest.mark.parametrize("name", ["BlockChain", "BlockChain-TV", "BlockChain-Goal"])
 def test_check_env(name):
     check_env(make(name).unwrapped, skip_render_check=True)
+
+
+def test_caption_is_a_strip_above_or_below():
+    image = np.full((10, 60, 3), 7, np.uint8)
+    above, below = captioned(image, "control", (1, 2, 3)), captioned(image, "explore", (1, 2, 3), below=True, height=12)
+    assert (above.shape, below.shape) == ((34, 60, 3), (22, 60, 3))
+    np.testing.assert_array_equal(above[24:], image)
+    np.testing.assert_array_equal(below[:10], image)
+    assert above[0, 0].tolist() == below[-1, -1].tolist() == [1, 2, 3]
+    assert above[:24].max() > 200  # the letters
 
 
 @pytest.mark.parametrize("tiles", [1, 4, 5, 9])
