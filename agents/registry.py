@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from envzoo import papers
 from envzoo.agents.spec import AgentSpec, build_config
 from envzoo.errors import CheckpointError, unknown
 from envzoo.papers import (
@@ -159,6 +160,62 @@ _TABLE = (
         "surprise",
         "Explore and Control take turns in one body: one seeks what surprises the other, who avoids it.",
         paper=ADVERSARIAL_SURPRISE,
+    ),
+    AgentSpec(
+        "SMiRL",
+        "envzoo.agents.surprise.smirl:SMiRL",
+        "surprise",
+        "Paid for observations that are likely under the episode so far.",
+        paper=papers.SMIRL,
+    ),
+    AgentSpec(
+        "CountBased",
+        "envzoo.agents.surprise.explorers:CountBased",
+        "surprise",
+        "Paid for observations met seldom, in training or in the episode.",
+        paper=papers.HASH_COUNTS,
+    ),
+    AgentSpec(
+        "RND",
+        "envzoo.agents.surprise.explorers:RND",
+        "surprise",
+        "Paid for the errors of a network that learns to imitate a random one.",
+        paper=papers.RND,
+    ),
+    AgentSpec(
+        "ICM",
+        "envzoo.agents.surprise.explorers:ICM",
+        "surprise",
+        "Paid for the errors of a forward model of learned features.",
+        paper=papers.ICM,
+    ),
+    AgentSpec(
+        "APT",
+        "envzoo.agents.surprise.explorers:APT",
+        "surprise",
+        "Paid for distance from the nearest neighbours in learned features.",
+        paper=papers.APT,
+    ),
+    AgentSpec(
+        "DIAYN",
+        "envzoo.agents.surprise.explorers:DIAYN",
+        "surprise",
+        "Skills that a discriminator can tell apart.",
+        paper=papers.DIAYN,
+    ),
+    AgentSpec(
+        "Disagreement",
+        "envzoo.agents.surprise.explorers:Disagreement",
+        "surprise",
+        "Paid where an ensemble of forward models differs.",
+        paper=papers.DISAGREEMENT,
+    ),
+    AgentSpec(
+        "AGAC",
+        "envzoo.agents.surprise.explorers:AGAC",
+        "surprise",
+        "Paid for actions that an imitating adversary does not foresee.",
+        paper=papers.AGAC,
     ),
     AgentSpec(
         "MECB",

@@ -69,6 +69,8 @@ class Follower:
             The observations, and copies of the trackers' arrays.
         """
         infos: dict[str, np.ndarray] = {}
+        if memory is None:
+            self._cache = (0, [])  # nothing that was drawn before may show
         trackers = self.trackers(len(fresh))
         for k, tracker in enumerate(trackers):
             if memory is not None:

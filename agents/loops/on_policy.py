@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.agent import Agent
+from envzoo.agents.intrinsic.base import Intrinsic, intrinsic_class, settings_of
 from envzoo.agents.loops.experience import Experience
 from envzoo.agents.loops.following import Follower, predict_with_policy
 from envzoo.agents.networks.action import ActionCodec
@@ -37,6 +38,8 @@ class Rollout:
         start: (T, B) bool, the observation opens an episode.
         valid: (T, B) bool, the step counts.
         state: (B, state_dim), memory of the policy before the first step.
+        next_observation: (T, B, P) packed, what each step led to, also where an episode ended; only gathered for an
+            intrinsic reward.
     """
 
     observation: Tensor
@@ -50,6 +53,7 @@ class Rollout:
     start: np.ndarray
     valid: np.ndarray
     state: Tensor
+    next_observation: Tensor | None = None
 
 
 class OnPolicyAgent(Agent):
@@ -66,8 +70,14 @@ class OnPolicyAgent(Agent):
         self.codec = ObservationCodec(source.observation_space)
         self.actions = ActionCodec(source.action_space, self.spec.name, self.spec.actions)
         self.follower = Follower(self.codec)
+        self.intrinsic: Intrinsic | None = None
+        kind = intrinsic_class(config.intrinsic) if getattr(config, "intrinsic", None) is not None else None
+        settings = None if kind is None else settings_of(kind, config)
+        layers = self.wrappers()
+        if kind is not None:
+            layers = [*layers, *kind.wrappers(settings, self.streams.integer("intrinsic"))]
         env = source.training_env(config.num_envs)
-        for wrapper, arguments in self.wrappers():
+        for wrapper, arguments in layers:
             env = self.follower.wrap(env, wrapper, arguments)
             self.codec = ObservationCodec(env.single_observation_space)
         self.policy = self.register("policy", self.build_policy().to(self.device))
@@ -76,6 +86,8 @@ class OnPolicyAgent(Agent):
         )
         self.register("experience", self.experience)
         self.memory = self.register("memory", Memory(self.policy.initial_state(env.num_envs)))
+        if kind is not None:
+            self.intrinsic = self.register("intrinsic", kind(self, settings))
         self.build()
 
     @abstractmethod
@@ -105,9 +117,18 @@ class OnPolicyAgent(Agent):
     def iterate(self) -> dict[str, float]:
         """Collect one rollout and learn from it."""
         rollout = self.collect()
-        metrics = self.update(rollout)
+        metrics = {} if self.intrinsic is None else self._add_intrinsic(rollout)
+        metrics |= self.update(rollout)
         self.num_timesteps += int(rollout.valid.sum())
         return {**self.experience.pop_metrics(), **metrics}
+
+    def _add_intrinsic(self, rollout: Rollout) -> dict[str, float]:
+        """Pay the intrinsic reward of a rollout, then let it learn from the same steps."""
+        c = self.config
+        found = self.intrinsic.reward(rollout).cpu().numpy()
+        rollout.reward = (c.extrinsic_coefficient * rollout.reward + c.intrinsic_coefficient * found).astype(np.float32)
+        metrics = {"intrinsic/reward": float(found[rollout.valid].mean())}
+        return metrics | self.intrinsic.update(rollout)
 
     @torch.no_grad()
     def collect(self) -> Rollout:
@@ -187,7 +208,11 @@ class OnPolicyAgent(Agent):
             start=np.stack(starts),
             valid=np.stack(valids),
             state=first_state,
+            next_observation=None if self.intrinsic is None else self._next_observations(steps),
         )
+
+    def _next_observations(self, steps: tuple) -> Tensor:
+        return torch.from_numpy(np.stack([step.next_observation for step in steps])).to(self.device)
 
     @torch.no_grad()
     def predict(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.layers import MLP, convolution, gru
-from envzoo.agents.networks.observation import ObservationCodec, Part
+from envzoo.agents.networks.layers import MLP, convolution, gru, linear
+from envzoo.agents.networks.observation import MOST_SYMBOLS, ObservationCodec, Part, leaves
 from envzoo.errors import UnsupportedSpaceError, unknown
 
 ONE_HOT_LIMIT = 64  # above this many one-hot columns a row lookup is faster than a matrix product
@@ -161,7 +162,65 @@ class GRUEncoder(Encoder):
         return torch.cat(outputs), state
 
 
-ENCODERS: dict[str, Callable[..., Encoder]] = {"mlp": MLPEncoder, "cnn": CNNEncoder, "gru": GRUEncoder}
+class SymbolEncoder(Encoder):
+    """Multi-layer perceptron that reads Boxes of few integers as symbols, one-hot, and all else as `mlp` does.
+
+    The first layer adds up one row of weights for each symbol, which spares it the product with mostly zeros.
+    """
+
+    def __init__(self, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator):
+        super().__init__()
+        if codec.images:
+            raise UnsupportedSpaceError("the symbols encoder takes no images; use encoder='cnn' for this observation")
+        if not codec.has_symbols:
+            raise UnsupportedSpaceError(
+                f"the symbols encoder needs a Box of integers with at most {MOST_SYMBOLS} values each in the "
+                "observation; use encoder='mlp' instead"
+            )
+        self.codec = codec
+        shifts, columns, total = [], [], 0
+        for part, (_, space) in zip(codec.symbols, leaves(codec.space), strict=True):
+            if part is not None:
+                low, high = space.low.ravel().astype(int), space.high.ravel().astype(int)
+                first = total + np.concatenate([[0], np.cumsum(high - low + 1)])
+                shifts.append(first[:-1] - low)
+                columns.append(np.arange(part.start, part.stop))
+                total = int(first[-1])
+        self.register_buffer("shift", torch.from_numpy(np.concatenate(shifts)), persistent=False)
+        self.register_buffer("columns", torch.from_numpy(np.concatenate(columns)), persistent=False)
+        # The vector of the other parts: `codec.vector` without the columns of symbols.
+        kept, position = [], 0
+        for part, symbol in zip(codec.parts, codec.symbols, strict=True):
+            width = sum(part.sizes) if part.kind == "discrete" else part.stop - part.start
+            if symbol is None:
+                kept += range(position, position + width)
+            position += width
+        self.register_buffer("others", torch.tensor(kept, dtype=torch.int64), persistent=False)
+        width, *rest = hidden or (64,)
+        self.symbols = nn.EmbeddingBag.from_pretrained(
+            linear(total, width, generator).weight.detach().t().contiguous(), freeze=False, mode="sum"
+        )
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.numbers = linear(len(kept), width, generator) if kept else None
+        self.net = MLP(width, rest, activation, generator)
+        self.activation = self.net.activation
+        self.out_dim = self.net.out_dim
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features of packed observations, (..., packed_dim) -> (..., out_dim)."""
+        flat = x.reshape(-1, x.shape[-1])
+        y = self.symbols(flat[:, self.columns].long() + self.shift) + self.bias
+        if self.numbers is not None:
+            y = y + self.numbers(self.codec.vector(flat)[:, self.others])
+        return self.net(self.activation(y)).reshape(*x.shape[:-1], -1)
+
+
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "mlp": MLPEncoder,
+    "cnn": CNNEncoder,
+    "gru": GRUEncoder,
+    "symbols": SymbolEncoder,
+}
 
 
 def make_encoder(

@@ -35,9 +35,10 @@ class Part:
     channels_last: bool = True
 
 
-def _leaves(space: spaces.Space, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], spaces.Space]]:
+def leaves(space: spaces.Space, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], spaces.Space]]:
+    """The parts of a space that hold no further parts, each with the keys that lead there."""
     if isinstance(space, spaces.Dict):
-        return [leaf for key, child in space.spaces.items() for leaf in _leaves(child, (*path, key))]
+        return [leaf for key, child in space.spaces.items() for leaf in leaves(child, (*path, key))]
     return [(path, space)]
 
 
@@ -46,6 +47,16 @@ def is_image(space: spaces.Space) -> bool:
     if not isinstance(space, spaces.Box) or len(space.shape) != 3 or space.dtype != np.uint8:
         return False
     return bool((space.low == 0).all() and (space.high == 255).all() and sorted(space.shape)[1] >= 8)
+
+
+MOST_SYMBOLS = 32
+
+
+def _is_symbolic(space: spaces.Space) -> bool:
+    """Whether a space is a Box of integers with few values each."""
+    if not isinstance(space, spaces.Box) or space.dtype.kind not in "iu" or is_image(space):
+        return False
+    return bool((space.high.astype(np.float64) - space.low < MOST_SYMBOLS).all())
 
 
 def _part(space: spaces.Space, start: int, path: tuple[str, ...]) -> tuple[Part, np.dtype]:
@@ -86,7 +97,7 @@ class ObservationCodec:
         self.parts: list[Part] = []
         dtypes: list[np.dtype] = []
         position = 0
-        for path, leaf in _leaves(space):
+        for path, leaf in leaves(space):
             part, dtype = _part(leaf, position, path)
             position = part.stop
             self.paths.append(path)
@@ -105,6 +116,11 @@ class ObservationCodec:
             for part in self.parts
             if part.kind != "image"
         )
+        # Few integers in a Box (Minigrid's planes of codes) are symbols; only the encoder "symbols" reads them so.
+        self.symbols = [
+            part if _is_symbolic(leaf) else None for part, (_, leaf) in zip(self.parts, leaves(space), strict=True)
+        ]
+        self.has_symbols = any(part is not None for part in self.symbols)
         self._plain = len(self.parts) == 1 and self.parts[0].kind in ("vector", "binary")
 
     @property
@@ -120,7 +136,7 @@ class ObservationCodec:
         Raises:
             UnsupportedSpaceError: Its shape fits neither one observation of the space nor a batch of them.
         """
-        for path, (_, leaf) in zip(self.paths, _leaves(self.space), strict=True):
+        for path, (_, leaf) in zip(self.paths, leaves(self.space), strict=True):
             value = observation
             for key in path:
                 if not isinstance(value, dict) or key not in value:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from envzoo.agents.intrinsic.config import IntrinsicConfig
 from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import generalized_advantages
 from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, clipped_surrogate_gradient
@@ -18,7 +19,7 @@ from envzoo.agents.spec import require
 
 
 @dataclass(frozen=True)
-class PPOConfig:
+class PPOConfig(IntrinsicConfig):
     """Hyperparameters of PPO."""
 
     num_envs: int = 8
@@ -63,6 +64,7 @@ class PPOConfig:
     """Optimizer: adam, adamw or sgd."""
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("num_envs", "num_steps", "num_epochs", "minibatch_size"):
             require(getattr(self, name) >= 1, f"{name} of PPO is at least 1, got {getattr(self, name)}")
         require(self.learning_rate > 0, f"learning_rate of PPO is positive, got {self.learning_rate}")

@@ -1,0 +1,1 @@
+"""Intrinsic rewards with one interface; any on-policy agent takes one by name (`intrinsic="rnd"`)."""
