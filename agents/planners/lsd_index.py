@@ -26,7 +26,7 @@ TIE = 1e-12  # gains closer than this are equal
 
 
 @njit(cache=True)
-def _advantages(table, satiation, price, index):
+def index_table(table, satiation, price, index):
     """Write the indices (arms, states)."""
     arms, states = table.shape
     deprivation = states - satiation
@@ -70,7 +70,7 @@ def lagrangian_index(plan: LSDPlan, price: float | None = None) -> np.ndarray:
         price: What a pull costs; None takes the plan's.
     """
     index = np.empty_like(plan.payoffs)
-    _advantages(plan.payoffs, plan.satiation, plan.price if price is None else float(price), index)
+    index_table(plan.payoffs, plan.satiation, plan.price if price is None else float(price), index)
     return np.round(index, 12)
 
 
