@@ -54,7 +54,9 @@ MEME = Paper("Communicating via Markov Decision Processes", "Sokota et al.", 202
 FIMEC = Paper("Computing Low-Entropy Couplings for Large-Support Distributions", "Sokota et al.", 2024, "2405.19540")
 BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Network", "Pomerleau", 1988)
 
-PAPERS: dict[str, Paper] = {paper.number: paper for paper in (MEC_BOTTLENECK, SUBMODULAR_RL, SAC) if paper.number}
+PAPERS: dict[str, Paper] = {
+    paper.number: paper for paper in (MEC_BOTTLENECK, SUBMODULAR_RL, ADVERSARIAL_SURPRISE, SAC) if paper.number
+}
 
 
 def papers() -> dict[str, Paper]:

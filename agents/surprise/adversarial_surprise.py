@@ -16,6 +16,7 @@ from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
 from envzoo.agents.standard.ppo import PPO, PPOConfig
 from envzoo.agents.surprise.minds import TwoMinds
+from envzoo.errors import unknown
 from envzoo.wrappers.adversarial_rounds import VectorAdversarialRounds
 from envzoo.wrappers.return_normalizer import VectorReturnNormalizer
 from envzoo.wrappers.round_switcher import CONTROL, EXPLORE, PLAYERS, check_rounds
@@ -108,6 +109,16 @@ class AdversarialSurprise(PPO):
             for player, mind in zip(PLAYERS, self.policy.minds, strict=True)
         ]
 
+    def as_player(self, player: str) -> OnePlayer:
+        """What acts when one player, "explore" or "control", has the body to itself; shares the agent's networks.
+
+        Raises:
+            UnknownNameError: No such player.
+        """
+        if player not in PLAYERS:
+            raise unknown("player", player, PLAYERS)
+        return OnePlayer(self, PLAYERS.index(player))
+
     def update(self, rollout: Rollout) -> dict[str, float]:
         """PPO for Explore, then for Control, each on its own steps."""
         metrics: dict[str, float] = {}
@@ -140,6 +151,26 @@ class AdversarialSurprise(PPO):
         reward = np.where(rollout.valid, rollout.reward, np.float32(0))
         rewards = [explore_rewards(reward, rollout.valid, rounds, player), reward]
         return tuple(own_steps(rollout, rewards[number], player == number) for number in (EXPLORE, CONTROL))
+
+
+class OnePlayer:
+    """One player of the game alone, with what `envzoo.agents.evaluation.evaluate` asks of an agent."""
+
+    def __init__(self, agent: AdversarialSurprise, number: int):
+        self.agent, self.number, self.source, self.spec = agent, number, agent.source, agent.spec
+
+    def set_env(self, env: Any) -> None:
+        """Nothing to look at."""
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """As `Agent.predict`; turns and densities go on as in the game."""
+        self.agent.policy.only = self.number
+        try:
+            return self.agent.predict(observation, state, episode_start, deterministic)
+        finally:
+            self.agent.policy.only = None
 
 
 def explore_rewards(reward: np.ndarray, valid: np.ndarray, rounds: np.ndarray, player: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "05": "envzoo.scripts.experiments.coding_games",
     "09": "envzoo.scripts.experiments.submodular_rl",
+    "15": "envzoo.scripts.experiments.adversarial_surprise",
     "19": "envzoo.scripts.experiments.sac",
 }
 

@@ -132,6 +132,8 @@ def _evaluate(agent: Agent, evaluation: Evaluation) -> dict[str, float]:
     from envzoo.agents.evaluation import MAX_PARALLEL, evaluate
     from envzoo.agents.source import make_vector_env
 
+    if evaluation.prepare is not None:
+        agent = evaluation.prepare(agent)
     env = None
     if evaluation.env is not None:
         env = make_vector_env(evaluation.env, min(evaluation.episodes, MAX_PARALLEL), dict(evaluation.env_kwargs))

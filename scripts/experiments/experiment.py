@@ -34,6 +34,7 @@ class Evaluation:
         env_kwargs: Keywords of `env`.
         prefix: Goes before the names of the scores, to tell several evaluations apart ("mode/").
         measure: More scores from the episodes; a function of a module.
+        prepare: Makes what plays from the finished agent, such as one player of two; None plays the agent itself.
         inspect: More scores read off the agent after the episodes; a function of a module.
     """
 
@@ -43,6 +44,7 @@ class Evaluation:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     prefix: str = ""
     measure: Callable[[EvaluationResult], dict[str, float]] | None = None
+    prepare: Callable[[Any], Any] | None = None
     inspect: Callable[[Agent], dict[str, float]] | None = None
 
 
