@@ -103,6 +103,7 @@ def command(argv: list[str]) -> int:
     from envzoo.agents import load
     from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
     from envzoo.agents.source import make_vector_env, resolve
+    from envzoo.games import games
     from envzoo.scripts.cli import parse, split_positional
     from envzoo.scripts.run_directory import RunDirectory
     from envzoo.scripts.train import parse_keywords
@@ -124,6 +125,8 @@ def command(argv: list[str]) -> int:
     path = Path(positional[0])
     agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
     kwargs = parse_keywords(options.env_kwargs)
+    if options.video is not None and (options.env or agent.source.id) in games():
+        raise EnvzooError(f"films are made of environments, and {options.env or agent.source.id} is a game")
     env = None
     if options.env is not None:
         other = resolve(options.env, agent.spec, kwargs)
@@ -133,7 +136,8 @@ def command(argv: list[str]) -> int:
                     f"the agent was trained with the {what.replace('_', ' ')} {getattr(agent.source, what)}, "
                     f"but {options.env} has {getattr(other, what)}"
                 )
-        env = make_vector_env(options.env, min(options.episodes, 128), kwargs)
+        game = other.kind == "game"
+        env = other.evaluation_game() if game else make_vector_env(options.env, min(options.episodes, 128), kwargs)
     seed = EVALUATION_SEED if options.seed is None else options.seed
     result = evaluate(agent, env, episodes=options.episodes, seed=seed, deterministic=not options.stochastic)
     table = Table(title=f"{agent.spec.name}, {options.episodes} episodes", box=None, header_style="dim")

@@ -7,7 +7,7 @@ import sys
 from envzoo.errors import unknown
 
 KINDS = {
-    "envs": "Registered environments.",
+    "envs": "Registered environments and games.",
     "agents": "Agents of the zoo.",
     "datasets": "Offline datasets that can be built.",
     "papers": "Papers whose claims can be rerun.",
@@ -16,9 +16,11 @@ KINDS = {
 
 def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
     if kind == "envs":
+        from envzoo.games import games
         from envzoo.registration import specs
 
-        rows = [[spec.id, spec.family, spec.paper or "", spec.summary] for spec in specs()]
+        every = [*specs(), *games().values()]
+        rows = [[spec.id, spec.family, spec.paper or "", spec.summary] for spec in every]
         return ["id", "family", "paper", "what it is"], rows
     if kind == "agents":
         from envzoo.agents.registry import specs as agent_specs
