@@ -115,7 +115,7 @@ TABLES = (
     ),
 )
 NOTES = (
-    f"Learning: bait instance with 3 arms, {RUNS} independent runs for each seed and horizon. Regret is measured against "
+    f"Learning: bait instance with 3 arms, {RUNS} runs for each seed and horizon. Regret is measured against "
     "mirrored rounding with the true payoffs and the same rounding (no fill), averaged over 2,000 draws of its phases. "
     "The factor of the exploration (0.3) and the confidence (1, Chernoff, pooled) were set before, and kept after, a "
     "pilot on other instances (seeds 100 and 101) at T = 2,000 and 20,000, in which optimism was not always better; "
