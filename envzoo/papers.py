@@ -55,7 +55,9 @@ FIMEC = Paper("Computing Low-Entropy Couplings for Large-Support Distributions",
 BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Network", "Pomerleau", 1988)
 
 PAPERS: dict[str, Paper] = {
-    paper.number: paper for paper in (MEC_BOTTLENECK, SUBMODULAR_RL, ADVERSARIAL_SURPRISE, SAC) if paper.number
+    paper.number: paper
+    for paper in (MEC_BOTTLENECK, SUBMODULAR_RL, ADVERSARIAL_SURPRISE, SAC, LSD_BANDITS)
+    if paper.number
 }
 
 

@@ -16,6 +16,7 @@ _MODULES = {
     "09": "envzoo.scripts.experiments.submodular_rl",
     "15": "envzoo.scripts.experiments.adversarial_surprise",
     "19": "envzoo.scripts.experiments.sac",
+    "30": "envzoo.scripts.experiments.lsd_bandits",
 }
 
 
