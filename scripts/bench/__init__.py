@@ -20,6 +20,7 @@ BENCHMARKS = {
     "coverage": ("envzoo.scripts.bench.coverage", "Speed of the coverage worlds and of an epoch of SubPO."),
     "coupling": ("envzoo.scripts.bench.coupling", "Speed of minimum entropy couplings and of a coding game."),
     "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise worlds."),
+    "bandits": ("envzoo.scripts.bench.bandits", "Planning and simulating bandits with a memory."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 
