@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from envzoo.scripts.experiments import lsd_learning as learning
 from envzoo.scripts.experiments.experiment import Results
 from envzoo.scripts.experiments.figures import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, level, title
 from envzoo.scripts.experiments.lsd_bandits import (
@@ -28,12 +29,15 @@ COLOURS = dict(zip(METHODS, (ORANGE, BLUE, SKY, PURPLE), strict=True)) | {INTERL
 
 def draw(results: Results, figure: Figure) -> None:
     """Distributions of all families above; bait and recharging below."""
-    figure.set_size_inches(12.5, 8.2)
+    figure.set_size_inches(14, 8.4)
     title(figure, results, "Mirrored rounding keeps 1 - 1/e of the relaxation; greed is better where nothing lures it")
-    grid = figure.add_gridspec(2, 2, height_ratios=(1.25, 1))
+    grid = figure.add_gridspec(2, 3, height_ratios=(1.25, 1))
     draw_families(figure.add_subplot(grid[0, :]), results)
     draw_bait(figure.add_subplot(grid[1, 0]), results)
     draw_recharging(figure.add_subplot(grid[1, 1]), results)
+    axes = figure.add_subplot(grid[1, 2])
+    learning.draw_regret(axes, results)
+    axes.set_title("Learning: regret")
 
 
 def draw_families(axes: Axes, results: Results) -> None:
