@@ -73,9 +73,9 @@ def draw_bait(axes: Axes, results: Results) -> None:
     )
     axes.annotate(
         "greedy + 15%",
-        (len(greedy) - 1, 1.15 * greedy.max()),
-        xytext=(-2, -10),
-        ha="right",
+        (len(greedy) // 2, 1.15 * np.sort(greedy)[len(greedy) // 2]),
+        xytext=(2, -9),
+        ha="left",
         textcoords="offset points",
         fontsize=7.5,
         color=COLOURS["oracle greedy"],
