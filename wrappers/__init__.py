@@ -30,10 +30,12 @@ _MODULES = {
     "capturable": "envzoo.wrappers.tracking",
 }
 
-__all__ = list(_MODULES)
+__all__ = [*_MODULES, "adversarial_surprise_v0"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "adversarial_surprise_v0":
+        return importlib.import_module("envzoo.wrappers.adversarial_surprise_v0")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

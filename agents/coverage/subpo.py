@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from envzoo.agents.intrinsic.config import IntrinsicConfig
 from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import cumulative_rewards, reward_to_go
 from envzoo.agents.losses.policy import score_function_loss
@@ -17,7 +18,7 @@ from envzoo.agents.spec import require
 
 
 @dataclass(frozen=True)
-class SubPOConfig:
+class SubPOConfig(IntrinsicConfig):
     """Hyperparameters of SubPO (and of ModPO, which differs in the reward alone)."""
 
     policy: Literal["tabular", "mlp", "gru"] = "tabular"
@@ -42,6 +43,7 @@ class SubPOConfig:
     """Optimizer: adam, adamw or sgd."""
 
     def __post_init__(self):
+        super().__post_init__()
         require(self.num_envs >= 1, f"num_envs of SubPO is at least 1, got {self.num_envs}")
         require(
             self.learning_rate is None or self.learning_rate > 0,
