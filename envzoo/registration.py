@@ -209,6 +209,8 @@ _SPECS: tuple[EnvironmentSpec, ...] = (
     *_puzzle("TextMaze", "maze", "find a way through a small maze"),
     *_puzzle("TextSpark", "spark", "two routes to an answer, of which the rare one is better in the long run"),
     *_puzzle("TextToolPuzzle", "tool_puzzle", "find a hidden code by asking a tool, turn by turn"),
+    EnvironmentSpec("envzoo/ReasoningGym-v0", "envzoo.reasoning.reasoning_gym:ReasoningGym", None, "reasoning",
+                    "any dataset of the package reasoning-gym, one answer per episode", extra="text"),
 )
 # fmt: on
 

@@ -27,6 +27,7 @@ class Parameters(NamedTuple):
     size: int
     walls: int
     moves: int  # the most an answer may take
+    least: int  # the fewest that the shortest way takes
     binomial: np.ndarray  # int64 (cells, cells)
 
 
@@ -86,7 +87,7 @@ def _recognise(parameters, prompts):
         start, goal = _read(parameters, prompts, i)
         if start >= 0:
             _distances(parameters, prompts, i, goal, distances, queue)
-            result[i] = 0 < distances[start] <= parameters.moves
+            result[i] = parameters.least <= distances[start] <= parameters.moves
     return result
 
 
@@ -173,17 +174,22 @@ class Maze(Task):
     alphabet = ".#SG:UDLR"
     ignored = " ,"
 
-    def __init__(self, size: int = 4, walls: int | None = None, moves: int | None = None) -> None:
+    def __init__(
+        self, size: int = 4, walls: int | None = None, moves: int | None = None, least: int | None = None
+    ) -> None:
         size = check_whole("size", size, 2)
         if size > MOST_SIZE:
             raise EnvzooError(f"size is {size}; expected at most {MOST_SIZE}")
         cells = size * size
         walls = check_whole("walls", cells // 4 if walls is None else walls, 0)
         moves = check_whole("moves", 3 * size if moves is None else moves, 1)
+        least = check_whole("least", min(size, moves) if least is None else least, 1)
+        if least > moves:
+            raise EnvzooError(f"least is {least} and moves is {moves}; expected least of at most {moves}")
         if walls > cells - 2:
             raise EnvzooError(f"walls is {walls}, which leaves no room for a start and a goal; at most {cells - 2}")
         binomial = np.array([[math.comb(n, k) for k in range(cells)] for n in range(cells)], np.int64)
-        self.parameters = Parameters(size, walls, moves, binomial)
+        self.parameters = Parameters(size, walls, moves, least, binomial)
         self.prompt_length, self.answer_length = cells + 1, moves + 1
         self.instruction = (
             f"The first {cells} characters are the rows of a {size}x{size} maze, from the top (# is a wall). Write the "
@@ -194,8 +200,8 @@ class Maze(Task):
         share = float(self._prompts(trial)[1].mean())
         if share == 0:
             raise EnvzooError(
-                f"no {size}x{size} maze with {walls} walls was found that can be crossed in {moves} moves; expected "
-                "fewer walls or more moves"
+                f"no {size}x{size} maze with {walls} walls was found whose shortest way takes {least} to {moves} moves; "
+                "expected other walls, or wider bounds"
             )
         # So many candidates per problem that one in a thousand million has none that can be crossed.
         tries = 1 if share == 1 else math.ceil(math.log(1e-9) / math.log1p(-share))
@@ -255,6 +261,7 @@ class TextMaze(TextEpisode):
     - `size` (4): rows and columns, 2 to 6.
     - `walls` (None: a quarter of the cells): how many walls.
     - `moves` (None: 3 * size): the most moves of an answer. Every maze can be crossed in so many.
+    - `least` (None: size): the fewest moves that the shortest way of a maze takes.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
@@ -266,8 +273,15 @@ class TextMaze(TextEpisode):
     - `envzoo/TextMaze-Tokens-v0`: the token face, one token per step.
     """
 
-    def __init__(self, size: int = 4, walls: int | None = None, moves: int | None = None, split: str = "train") -> None:
-        super().__init__(Maze(size, walls, moves), split)
+    def __init__(
+        self,
+        size: int = 4,
+        walls: int | None = None,
+        moves: int | None = None,
+        least: int | None = None,
+        split: str = "train",
+    ) -> None:
+        super().__init__(Maze(size, walls, moves, least), split)
 
 
 class TextMazeEnv(TextEnv):

@@ -1,0 +1,208 @@
+"""ReasoningGym: every dataset of the package reasoning-gym as an environment of texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from envzoo.errors import EnvzooError, InvalidActionError, MissingExtraError, ResetNeededError, unknown
+from envzoo.kernel.arguments import check_whole
+from envzoo.kernel.stream import integer, keys
+from envzoo.reasoning.episode import RIGHT, RUNNING, WRONG, FreeText
+from envzoo.reasoning.task import SPLITS
+from envzoo.reasoning.transcript import MODEL, PROMPT, coloured
+
+LONGEST = 2**17  # characters
+MOST_STEPS_ASIDE = 1000  # items that are passed over in search of one of the split
+_FIELDS = ("item", "outcome", "streams")
+
+
+def library() -> ModuleType:
+    """The package reasoning-gym.
+
+    Raises:
+        MissingExtraError: When it is not installed.
+    """
+    try:
+        import reasoning_gym
+        import reasoning_gym.factory
+    except ImportError as error:
+        raise MissingExtraError(
+            "ReasoningGym needs reasoning-gym; install it with `pip install 'envzoo[text]'`"
+        ) from error
+    return reasoning_gym
+
+
+def dataset_names() -> list[str]:
+    """The datasets that can be played, by name.
+
+    Raises:
+        MissingExtraError: When reasoning-gym is not installed.
+    """
+    # A composite takes other datasets for its configuration and is no source of problems of its own.
+    return sorted(name for name in library().factory.DATASETS if name != "composite")
+
+
+def in_split(question: str, split: str) -> bool:
+    """Whether a question belongs to a split: a hash of its text gives a fifth of all to "evaluation"."""
+    evaluates = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()[0] % 5 == 0
+    return split == "all" or evaluates == (split == "evaluation")
+
+
+class ReasoningGym(gym.Env):
+    """Any dataset of the package reasoning-gym: a question in text, one answer, the dataset's own score.
+
+    ## Description
+    Reasoning-gym (Stojanovski et al., "Reasoning Gym: Reasoning Environments for Reinforcement Learning with
+    Verifiable Rewards", arXiv 2505.24760) generates problems of about a hundred kinds from algebra to games, each with
+    a verifier. `envzoo.reasoning.reasoning_gym.dataset_names()` lists them. It needs the extra `text`.
+
+    ## Action space
+    `Text`: the answer, any string.
+
+    ## Observation space
+    `Text`: the question.
+
+    ## Reward
+    The dataset's score of the answer, from 0 to 1; some datasets give part of the points for a badly formatted or an
+    incomplete answer.
+
+    ## Info
+    `item`, the number of the item within the dataset.
+
+    ## Start of an episode
+    An item drawn uniformly, and the next ones after it until one belongs to the split;
+    `reset(options={"item": k})` begins at item k.
+
+    ## End of an episode
+    Terminates with the answer.
+
+    ## Arguments
+    - `dataset` ("chain_sum"): name of a dataset.
+    - `split` ("train"): "train", "evaluation" or "all". A hash of the question's text decides, so the two share no
+      question.
+    - `size` (10,000): number of items of the dataset.
+    - `dataset_seed` (0): seed of the dataset's generator.
+    - `config` (None): a mapping with the dataset's own settings.
+    - `render_mode` (None): "ansi".
+
+    ## Registered ids
+    - `envzoo/ReasoningGym-v0`
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+
+    def __init__(
+        self,
+        dataset: str = "chain_sum",
+        split: str = "train",
+        size: int = 10_000,
+        dataset_seed: int = 0,
+        config: Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        names = dataset_names()
+        if dataset not in names:
+            raise unknown("dataset of reasoning-gym", dataset, names)
+        self.render_mode, self.split = render_mode, split
+        self.size = check_whole("size", size, 1)
+        seed = check_whole("dataset_seed", dataset_seed, 0)
+        try:
+            self.dataset = library().create_dataset(dataset, size=self.size, seed=seed, **dict(config or {}))
+        except (TypeError, ValueError, AssertionError, AttributeError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise EnvzooError(f"config {config!r} does not suit the dataset {dataset} ({reason})") from error
+        self.observation_space = FreeText(LONGEST, min_length=0)
+        self.action_space = FreeText(LONGEST, min_length=0)
+        self._streams = np.zeros((1, 2), np.uint64)
+        self._streams[0, 0] = np.random.SeedSequence().generate_state(1, np.uint64)[0]
+        self._entry: dict[str, Any] | None = None
+        self._item, self._outcome, self._answer = -1, RUNNING, ""
+
+    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Start an episode.
+
+        Raises:
+            UnknownNameError: For an unknown option.
+            EnvzooError: For an item outside the dataset, or when no item of the split is found.
+        """
+        super().reset(seed=seed)
+        if seed is not None:
+            self._streams[0] = keys(np.array([seed], np.uint64))[0], 0
+        for name in options or {}:
+            if name != "item":
+                raise unknown("reset option", name, ["item"])
+        if options and not 0 <= check_whole("reset option item", options["item"], 0) < self.size:
+            raise EnvzooError(f"reset option item is {options['item']}; expected at most {self.size - 1}")
+        first = int(options["item"]) if options else int(integer(self._streams, 0, self.size))
+        for step in range(min(self.size, MOST_STEPS_ASIDE)):
+            if self._open((first + step) % self.size):
+                self._outcome, self._answer = RUNNING, ""
+                return self._entry["question"], {"item": self._item}
+        raise EnvzooError(f"no item of the split {self.split!r} was found; expected a dataset with more questions")
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Give the answer.
+
+        Raises:
+            InvalidActionError: When the action is not a string.
+            ResetNeededError: Before the first reset, or after the end of the episode.
+        """
+        if self._entry is None or self._outcome != RUNNING:
+            raise ResetNeededError("step was called on an episode that has not begun or has ended; call reset first")
+        if not isinstance(action, str):
+            raise InvalidActionError(f"action {action!r} is no text; expected a string, the answer")
+        reward = float(self.dataset.score_answer(answer=action, entry=self._entry))
+        self._answer, self._outcome = action, RIGHT if reward >= 1 else WRONG
+        return self._entry["question"], reward, True, False, {"item": self._item}
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Copies of all that decides how the episode goes on, each with a leading dimension of 1."""
+        return {
+            "item": np.array([self._item], np.int64),
+            "outcome": np.array([self._outcome], np.int64),
+            "streams": self._streams.copy(),
+        }
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `get_state` gave.
+
+        Raises:
+            EnvzooError: When the state does not fit; nothing is changed then.
+        """
+        for name in _FIELDS:
+            expected = (np.uint64, (1, 2)) if name == "streams" else (np.int64, (1,))
+            array = np.asarray(state.get(name))
+            if (array.dtype, array.shape) != expected:
+                raise EnvzooError(f"field {name!r} of the state does not fit; expected {expected[0].__name__} values")
+        item, outcome = int(state["item"][0]), int(state["outcome"][0])
+        if not (-1 <= item < self.size and RUNNING <= outcome <= RIGHT):
+            raise EnvzooError(f"item {item} or outcome {outcome} of the state lies outside the environment")
+        if item >= 0:
+            self._open(item)
+        else:
+            self._entry, self._item = None, -1
+        self._outcome, self._answer = outcome, ""
+        self._streams = np.array(state["streams"])
+
+    def render(self) -> str | None:
+        """The question and the answer, coloured."""
+        if self.render_mode is None or self._entry is None:
+            return None
+        question = self._entry["question"] + "\n"
+        writers = np.repeat([PROMPT, MODEL], [len(question), len(self._answer)])
+        return coloured(question + self._answer, writers, self._outcome)
+
+    def _open(self, item: int) -> bool:
+        """Take up an item; whether it belongs to the split."""
+        self._entry, self._item = self.dataset[item], item
+        return in_split(self._entry["question"], self.split)
