@@ -1,0 +1,57 @@
+"""Speed of the text puzzles on one core: answers verified and prompts generated per second."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from envzoo.reasoning.catalogue import TASKS, make_task
+from envzoo.scripts.bench.report import Row, measure
+
+DESCRIPTION = "text puzzles on one core: answers verified and prompts generated per second"
+
+PROMPTS = 10_000
+REQUIRED = 1e6  # answers verified per second that every puzzle must reach
+
+
+def run(quick: bool = False) -> list[Row]:
+    """Measure every puzzle at its default difficulty.
+
+    Args:
+        quick: Fewer rounds and smaller batches, for a first impression.
+
+    Returns:
+        Two rows per puzzle, in million answers and in million prompts per second; the `ratio` of the first is to one
+        million per second.
+    """
+    repeats, copies = (3, 2) if quick else (9, 20)
+    return puzzle_rows(repeats, copies)
+
+
+def puzzle_rows(repeats: int, copies: int) -> list[Row]:
+    """Rows of verification, on demonstrations half of which are flawed, and of generation.
+
+    Args:
+        repeats: Rounds; the best one counts.
+        copies: How often a batch of 10,000 different answers stands in what one call verifies.
+    """
+    subjects, amounts = {}, {}
+    for name in TASKS:
+        task = make_task(name)
+        prompts = task.sample(PROMPTS, "all")
+        answers = np.tile(task.demo(prompts, noise=0.5), (copies, 1))
+        for kind, function, amount in (
+            ("verified", partial(task.verify, np.tile(prompts, (copies, 1)), answers), copies * PROMPTS),
+            ("prompts", partial(task.sample, PROMPTS), PROMPTS),
+        ):
+            subjects[name, kind], amounts[name, kind] = function, amount
+    timings = measure(subjects, repeats)
+    rows = []
+    for name, kind in subjects:
+        rate = amounts[name, kind] / timings[name, kind].best
+        if kind == "verified":
+            rows.append(Row(f"{name}, answers verified", rate / 1e6, "million answers/s", rate / REQUIRED, 1.0))
+        else:
+            rows.append(Row(f"{name}, prompts generated", rate / 1e6, "million prompts/s"))
+    return rows
