@@ -200,8 +200,8 @@ class Maze(Task):
         share = float(self._prompts(trial)[1].mean())
         if share == 0:
             raise EnvzooError(
-                f"no {size}x{size} maze with {walls} walls was found whose shortest way takes {least} to {moves} moves; "
-                "expected other walls, or wider bounds"
+                f"no {size}x{size} maze with {walls} walls was found whose shortest way takes {least} to {moves} "
+                "moves; expected other walls, or wider bounds"
             )
         # So many candidates per problem that one in a thousand million has none that can be crossed.
         tries = 1 if share == 1 else math.ceil(math.log(1e-9) / math.log1p(-share))
