@@ -32,6 +32,21 @@ class BehaviourPolicy:
 
 
 @dataclass(frozen=True)
+class Demonstrations:
+    """Who plays the episodes of a text puzzle: the puzzle's own generator of demonstrations.
+
+    Attributes:
+        noise: Share of flawed demonstrations; see the puzzle's manual.
+        seed: Seed of the demonstrations.
+        agent: How the dataset's metadata name it.
+    """
+
+    noise: float = 0.25
+    seed: int = 0
+    agent: str = "Demonstrations"
+
+
+@dataclass(frozen=True)
 class BeamReference:
     """How the score 100 is planned: `envzoo.agents.planners.beam_search` with these settings.
 
@@ -54,7 +69,7 @@ class Recipe:
         id: Minari id, `envzoo/<environment>/<quality>-vN`.
         env_id: Gymnasium id.
         policy: Who plays.
-        reference: How the near-optimal return is found.
+        reference: How the near-optimal return is found, or that return.
         description: One or two sentences for the dataset's metadata.
         env_kwargs: Keywords of the environment (numbers, strings, lists: they are stored as JSON).
         episodes: Number of episodes.
@@ -63,13 +78,25 @@ class Recipe:
 
     id: str
     env_id: str
-    policy: BehaviourPolicy
-    reference: BeamReference
+    policy: BehaviourPolicy | Demonstrations
+    reference: BeamReference | float
     description: str
     env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     episodes: int = 1000
     seed: int = 0
 
+
+# Folders of the text puzzles' datasets, and their environments.
+_PUZZLES = {
+    "text-sum-to": "envzoo/TextSumTo-Tokens-v0",
+    "text-countdown": "envzoo/TextCountdown-Tokens-v0",
+    "text-chain-arith": "envzoo/TextChainArith-Tokens-v0",
+    "text-sort": "envzoo/TextSort-Tokens-v0",
+    "text-parity": "envzoo/TextParity-Tokens-v0",
+    "text-maze": "envzoo/TextMaze-Tokens-v0",
+    "text-spark": "envzoo/TextSpark-Tokens-v0",
+    "text-tool-puzzle": "envzoo/TextToolPuzzle-Tokens-v0",
+}
 
 # Descriptions of the namespaces, the folders of a Minari root.
 NAMESPACES: Mapping[str, str] = MappingProxyType(
@@ -79,6 +106,10 @@ NAMESPACES: Mapping[str, str] = MappingProxyType(
         "(envzoo/BlockChain-Goal-v0).",
         "envzoo/grid-coverage": "Walks that cover a grid, for a reward of one per newly covered cell "
         "(envzoo/GridCoverage-v0).",
+        **{
+            f"envzoo/{folder}": f"Demonstrations for a text puzzle, token by token ({env_id})."
+            for folder, env_id in _PUZZLES.items()
+        },
     }
 )
 
@@ -119,6 +150,17 @@ _RECIPES: tuple[Recipe, ...] = (
         _CHAIN_PLAN,
         "Uniformly random walks along a line of twelve rooms, every second of which shows random colours until its "
         "button is pressed; the goal in the last room is found by few.",
+    ),
+    *(
+        Recipe(
+            f"envzoo/{folder}/demonstrations-v0",
+            env_id,
+            Demonstrations(),
+            1.0,
+            "Demonstrations of the puzzle's own generator on its training problems, a quarter of them flawed in the "
+            "way that the puzzle's manual describes.",
+        )
+        for folder, env_id in _PUZZLES.items()
     ),
 )
 

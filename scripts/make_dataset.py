@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import torch
 from rich.console import Console
 
@@ -18,7 +20,8 @@ from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
 from envzoo.agents.planners.beam_search import planned_returns
 from envzoo.datasets import recipe as find_recipe
 from envzoo.datasets.collect import check_free, collect, returns, write
-from envzoo.datasets.recipes import Recipe
+from envzoo.datasets.demonstrations import Demonstrator
+from envzoo.datasets.recipes import BeamReference, BehaviourPolicy, Demonstrations, Recipe
 from envzoo.errors import EnvzooError
 from envzoo.version import __version__
 
@@ -50,7 +53,8 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
     say = partial(Console(stderr=True, quiet=quiet).print, soft_wrap=True, highlight=False, markup=False)
     # A sum's rounding depends on the number of threads that share it, which differs between machines.
     with _one_thread():
-        learning = f" after {recipe.policy.timesteps} steps of learning" if recipe.policy.timesteps else ""
+        timesteps = getattr(recipe.policy, "timesteps", 0)
+        learning = f" after {timesteps} steps of learning" if timesteps else ""
         say(f"{count} episodes of {recipe.policy.agent}{learning} in {recipe.env_id}")
         policy = train(recipe)
         buffers = collect(
@@ -59,8 +63,8 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
             episodes=count,
             seed=recipe.seed,
             env_kwargs=recipe.env_kwargs,
-            deterministic=recipe.policy.deterministic,
-            prepare=policy.set_env,
+            deterministic=getattr(recipe.policy, "deterministic", False),
+            prepare=getattr(policy, "set_env", None),
         )
         low, high = reference_scores(recipe)
     mean = float(returns(buffers).mean())
@@ -78,13 +82,7 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
             "mean_return": mean,
             "num_episodes_average_score": REFERENCE_EPISODES,
             "envzoo_version": __version__,
-            "behaviour_policy": {
-                "agent": recipe.policy.agent,
-                "timesteps": recipe.policy.timesteps,
-                "seed": recipe.policy.seed,
-                "deterministic": recipe.policy.deterministic,
-                "hyperparameters": dict(recipe.policy.hyperparameters),
-            },
+            "behaviour_policy": _facts(recipe.policy),
             "collection_seed": recipe.seed,
         },
         overwrite=overwrite,
@@ -93,9 +91,18 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
     return path
 
 
-def train(recipe: Recipe) -> Agent:
+def _facts(policy: BehaviourPolicy | Demonstrations) -> dict[str, Any]:
+    """The fields of a policy as JSON holds them."""
+    values = {field.name: getattr(policy, field.name) for field in fields(policy)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def train(recipe: Recipe) -> Agent | Demonstrator:
     """The behaviour policy of a recipe, after its learning."""
     policy = recipe.policy
+    if isinstance(policy, Demonstrations):
+        task = gym.make(recipe.env_id, **recipe.env_kwargs).unwrapped.definition.task
+        return Demonstrator(task, policy.noise, policy.seed)
     agent = agents.make(
         policy.agent,
         recipe.env_id,
@@ -111,6 +118,8 @@ def reference_scores(recipe: Recipe) -> tuple[float, float]:
     """Mean returns of the uniformly random policy and of planning, over 1000 episodes from one fixed seed."""
     random = agents.make("Random", recipe.env_id, seed=0, device="cpu", env_kwargs=recipe.env_kwargs)
     low = evaluate(random, episodes=REFERENCE_EPISODES).returns.mean()
+    if not isinstance(recipe.reference, BeamReference):
+        return float(low), recipe.reference
     high = planned_returns(
         recipe.env_id, recipe.env_kwargs, episodes=REFERENCE_EPISODES, seed=EVALUATION_SEED, **asdict(recipe.reference)
     ).mean()

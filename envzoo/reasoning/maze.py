@@ -173,6 +173,7 @@ class Maze(Task):
     name = "TextMaze"
     alphabet = ".#SG:UDLR"
     ignored = " ,"
+    warm_up_noise = 1.0
 
     def __init__(
         self, size: int = 4, walls: int | None = None, moves: int | None = None, least: int | None = None

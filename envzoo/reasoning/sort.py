@@ -86,6 +86,7 @@ class Sort(Task):
     name = "TextSort"
     alphabet = "0123456789>"
     ignored = " ,"
+    warm_up_noise = 1.0
 
     def __init__(self, length: int = 6) -> None:
         length = check_whole("length", length, 2)

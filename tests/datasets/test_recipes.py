@@ -13,8 +13,10 @@ from envzoo import agents
 from envzoo.datasets import collect as collecting
 from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari, recipes
 from envzoo.datasets.collect import collect, returns, write
+from envzoo.datasets.recipes import Demonstrations
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import DatasetError, EnvzooError, UnknownNameError
+from envzoo.reasoning.task import Task
 from envzoo.scripts.make_dataset import make_dataset
 
 GRID = "envzoo/GridCoverage-v0"
@@ -38,6 +40,9 @@ def test_recipes_are_data():
         assert dataset_id == recipe.id
         assert is_dataset_id(dataset_id)
         gym.spec(recipe.env_id)
+        if isinstance(recipe.policy, Demonstrations):
+            assert isinstance(gym.make(recipe.env_id).unwrapped.definition.task, Task)
+            continue
         config = agents.registry.agent_class(recipe.policy.agent).Config
         assert set(recipe.policy.hyperparameters) <= {field.name for field in dataclasses.fields(config)}
     assert list(recipes()) == known_dataset_ids()
@@ -81,6 +86,27 @@ def test_make_dataset(minari_root):
     assert np.array_equal(observation, episode.observations[-1])
     score = minari.get_normalized_score(dataset, np.array([59.0]))
     assert score == 1
+
+
+@pytest.mark.parametrize("puzzle", ["text-sum-to", "text-tool-puzzle"])
+def test_demonstrations_of_puzzles(puzzle):
+    dataset_id = f"envzoo/{puzzle}/demonstrations-v0"
+    make_dataset(dataset_id, quiet=True, episodes=40)
+    dataset = minari.load_dataset(dataset_id)
+    task = dataset.recover_environment().unwrapped.definition.task
+    scores = []
+    for episode in dataset.iterate_episodes():
+        prompt, answer = np.split(episode.observations[-1], [task.prompt_length])
+        own = answer[task.model_mask(prompt[None], answer[None])[0]]
+        assert own.tolist() == episode.actions.tolist()
+        assert task.verify(prompt[None], answer[None]) == episode.rewards.sum()
+        assert episode.terminations[-1]
+        scores.append(episode.rewards.sum())
+    assert 0.5 < np.mean(scores) < 1  # three quarters of them are meant to be right
+    assert dataset.storage.metadata["ref_max_score"] == 1
+    first = dataset[0].actions
+    make_dataset(dataset_id, quiet=True, episodes=40, overwrite=True)
+    assert np.array_equal(minari.load_dataset(dataset_id)[0].actions, first)
 
 
 def test_the_same_recipe_gives_the_same_arrays():
