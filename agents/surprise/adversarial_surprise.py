@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from envzoo.agents.loops.on_policy import Rollout
+from envzoo.agents.networks.closed_form import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
@@ -100,7 +101,9 @@ class AdversarialSurprise(PPO):
     def build(self) -> None:
         """An optimizer for each player."""
         c = self.config
-        self.closed_form = None
+        self.closed_forms = [
+            ClosedFormPolicy(mind) if ClosedFormPolicy.fits(mind) else None for mind in self.policy.minds
+        ]
         self.optimizers = [
             self.register(
                 f"optimizer_{player}",
@@ -136,7 +139,7 @@ class AdversarialSurprise(PPO):
     def _as_player(self, number: int) -> Iterator[None]:
         both = self.policy
         self.policy: Policy | TwoMinds = both.minds[number]
-        self.optimizer = self.optimizers[number]
+        self.optimizer, self.closed_form = self.optimizers[number], self.closed_forms[number]
         try:
             yield
         finally:

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 import envzoo  # noqa: F401  (registers the environments)
+from envzoo.scripts.bench import surprise_training
 from envzoo.scripts.bench.report import Row, measure
 
 DESCRIPTION = "steps per second of the surprise worlds on one thread, against Minigrid's MultiRoom of the same size"
@@ -38,9 +39,9 @@ def run(quick: bool = False) -> list[Row]:
 
     Returns:
         Rows in million environment steps per second, resets and views with their shadows included; `ratio` is the
-        compared world over the peer, from the best rounds.
+        compared world over the peer, from the best rounds. Then frames per second of learning, and its parts.
     """
-    return _worlds(3 if quick else 9)
+    return [*_worlds(3 if quick else 9), *surprise_training.rows(quick)]
 
 
 def _worlds(repeats: int) -> list[Row]:
