@@ -1,0 +1,136 @@
+"""Masked statistics of tokens, entropies, and how a loss per token becomes one number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from envzoo.errors import EnvzooError, unknown
+
+LOG_RATIO_BOUND = 20.0  # exp of more than this is no useful weight, and overflows soon
+
+
+def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
+    """Sum of `values` (B, T) where `mask` is not 0; what stands on padding, NaN included, does not count."""
+    return torch.where(mask > 0, values, 0.0).sum()
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `values` (B, T) over the mask; 0, with a zero gradient, when the mask is empty."""
+    return masked_sum(values, mask) / mask.sum().clamp_min(1.0)
+
+
+def masked_whiten(values: Tensor, mask: Tensor, eps: float = 1e-8) -> Tensor:
+    """(x - mean) / sqrt(var + eps) over the mask, with the unbiased variance; 0 off the mask; (B, T).
+
+    Raises:
+        EnvzooError: With fewer than two tokens, which have no variance.
+    """
+    count = mask.sum()
+    if count < 2:
+        raise EnvzooError(f"whitening needs at least 2 tokens, got {int(count)}")
+    mean = masked_mean(values, mask)
+    variance = masked_sum((values - mean) ** 2, mask) / (count - 1)
+    return torch.where(mask > 0, (values - mean) * torch.rsqrt(variance + eps), 0.0)
+
+
+def probability_ratio(logp: Tensor, old_logp: Tensor) -> Tensor:
+    """pi / pi_old per token, with the log-ratio bounded by +-20."""
+    return torch.exp((logp - old_logp).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND))
+
+
+def entropy_of_logits(logits: Tensor) -> Tensor:
+    """Entropy of softmax(logits) in nats, (..., V) -> (...); logits of -inf count as probability 0.
+
+    H = logsumexp z - sum softmax(z) z. Divide the logits by the sampling temperature first.
+    """
+    log_prob = torch.log_softmax(logits.float() if logits.dtype != torch.float64 else logits, -1)
+    prob = log_prob.exp()
+    return -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
+
+
+def _token_mean(loss: Tensor, mask: Tensor, length: int | None) -> Tensor:
+    return masked_mean(loss, mask)
+
+
+def _rows(loss: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    count = mask.sum(1)
+    return torch.where(mask > 0, loss, 0.0).sum(1), count, (count > 0).sum().clamp_min(1)
+
+
+def _seq_mean_token_sum(loss: Tensor, mask: Tensor, length: int | None) -> Tensor:
+    total, _, rows = _rows(loss, mask)
+    return total.sum() / rows
+
+
+def _seq_mean_token_mean(loss: Tensor, mask: Tensor, length: int | None) -> Tensor:
+    total, count, rows = _rows(loss, mask)
+    return (total / count.clamp_min(1.0)).sum() / rows
+
+
+def _seq_mean_token_sum_norm(loss: Tensor, mask: Tensor, length: int | None) -> Tensor:
+    return masked_sum(loss, mask) / (loss.shape[0] * (length or loss.shape[1]))
+
+
+def _token_sum_norm(loss: Tensor, mask: Tensor, length: int | None) -> Tensor:
+    return masked_sum(loss, mask) / (length or loss.shape[1])
+
+
+AGGREGATIONS: dict[str, Callable[[Tensor, Tensor, int | None], Tensor]] = {
+    "token_mean": _token_mean,
+    "seq_mean_token_sum": _seq_mean_token_sum,
+    "seq_mean_token_mean": _seq_mean_token_mean,
+    "seq_mean_token_sum_norm": _seq_mean_token_sum_norm,
+    "token_sum_norm": _token_sum_norm,
+}
+
+
+def aggregate(loss: Tensor, mask: Tensor, how: str = "token_mean", length: int | None = None) -> Tensor:
+    """One number from a loss per token (B, T).
+
+    - token_mean: mean over all tokens of the batch (DAPO).
+    - seq_mean_token_sum: sum over a row's tokens, mean over the rows that have any.
+    - seq_mean_token_mean: mean over a row's tokens, then over rows (GRPO as published; long answers weigh less per
+      token).
+    - seq_mean_token_sum_norm: sum over all tokens / (B * length), the constant of Dr. GRPO as TRL has it.
+    - token_sum_norm: sum over all tokens / length, as verl has it; it grows with the number of rows.
+
+    Args:
+        loss: (B, T).
+        mask: (B, T).
+        how: One of the names above.
+        length: The constant; None for T.
+
+    Raises:
+        UnknownNameError: Another name.
+    """
+    if how not in AGGREGATIONS:
+        raise unknown("aggregation", how, AGGREGATIONS)
+    return AGGREGATIONS[how](loss, mask, length)
+
+
+def top_mask(values: Tensor, mask: Tensor, count: int, largest: bool = True) -> Tensor:
+    """Bool (B, T): the `count` masked tokens of the largest (or smallest) value; ties go to the earlier token."""
+    valid = (mask > 0).flatten().nonzero().squeeze(1)
+    order = torch.argsort(values.detach().flatten()[valid], descending=largest, stable=True)
+    chosen = torch.zeros(mask.numel(), dtype=torch.bool, device=mask.device)
+    chosen[valid[order[: max(0, count)]]] = True
+    return chosen.view_as(mask)
+
+
+def masked_quantile(values: Tensor, mask: Tensor, q: float) -> Tensor:
+    """The q-quantile of `values` over the mask, by the nearest rank: a value that occurs; 0 on an empty mask."""
+    kept = values.detach()[mask > 0]
+    if not kept.numel():
+        return values.new_zeros(())
+    return kept.sort().values[round(q * (kept.numel() - 1))]
+
+
+def fork_token_mask(entropy: Tensor, mask: Tensor, share: float = 0.2) -> Tensor:
+    """Float (B, T): the tokens that carry the gradient in the 80/20 rule (Wang et al. 2025, arXiv 2506.01939).
+
+    Those whose entropy reaches the (1 - share)-quantile of the batch's tokens.
+    """
+    return ((entropy >= masked_quantile(entropy, mask, 1.0 - share)) & (mask > 0)).to(mask.dtype)

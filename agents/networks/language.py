@@ -1,0 +1,154 @@
+"""A small language model: a decoder-only transformer over the characters of a task."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from envzoo.errors import EnvzooError
+
+NEVER = -1e9  # logit of a token that is never written; finite, so that no product with it becomes NaN
+Cache = list[tuple[Tensor, Tensor]]  # keys and values (B, heads, places, dim / heads) of each layer
+
+
+def _linear(inputs: int, outputs: int, std: float, generator: torch.Generator) -> nn.Linear:
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    nn.init.normal_(layer.weight, 0.0, std, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Block(nn.Module):
+    """One layer: attention to the tokens so far, then a feed-forward network, each on a normalised copy."""
+
+    def __init__(self, dim: int, heads: int, std: float, generator: torch.Generator):
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.inputs = _linear(dim, 3 * dim, 0.02, generator)
+        self.mix = _linear(dim, dim, std, generator)
+        self.up = _linear(dim, 4 * dim, 0.02, generator)
+        self.down = _linear(4 * dim, dim, std, generator)
+
+    def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None, position: int) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, S, dim) at places position, ... -> the layer's output, and its keys and values.
+
+        With `past` (B, heads, places, width), one token (S = 1) attends to the places before it, which are then filled
+        in place; without, S tokens attend among themselves.
+        """
+        batch, length, dim = x.shape
+        heads = self.inputs(self.norm_attention(x)).view(batch, length, 3, self.heads, dim // self.heads)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        if past is not None:
+            past[0][:, :, position] = key[:, :, 0]
+            past[1][:, :, position] = value[:, :, 0]
+            seen_keys, seen_values = past[0][:, :, : position + 1], past[1][:, :, : position + 1]
+            mixed = F.scaled_dot_product_attention(query, seen_keys, seen_values)
+        else:
+            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + self.mix(mixed.transpose(1, 2).reshape(batch, length, dim))
+        return x + self.down(F.gelu(self.up(self.norm_feed(x)), approximate="tanh")), key, value
+
+
+class CharacterTransformer(nn.Module):
+    """Decoder-only transformer with learned positions, about 0.1 M parameters at the default size.
+
+    Args:
+        vocab_size: Token ids (V).
+        places: The longest sequence.
+        dim: Width.
+        layers: Layers.
+        heads: Heads of attention; they divide the width.
+        pad: Id that is never written: its logit is -1e9 everywhere.
+        generator: For the first weights, on the CPU.
+
+    Raises:
+        EnvzooError: Heads that do not divide the width.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        places: int,
+        dim: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        pad: int = 0,
+        *,
+        generator: torch.Generator,
+    ):
+        super().__init__()
+        if dim % heads:
+            raise EnvzooError(f"{heads} heads do not divide a width of {dim}")
+        self.places = places
+        self.tokens = nn.utils.skip_init(nn.Embedding, vocab_size, dim)
+        self.positions = nn.utils.skip_init(nn.Embedding, places, dim)
+        for table in (self.tokens, self.positions):
+            nn.init.normal_(table.weight, 0.0, 0.02, generator=generator)
+        std = 0.02 / math.sqrt(2 * layers)  # the sum of all layers keeps its size
+        self.blocks = nn.ModuleList(Block(dim, heads, std, generator) for _ in range(layers))
+        self.norm = nn.LayerNorm(dim)
+        self.head = _linear(dim, vocab_size, 0.02, generator)
+        never = torch.zeros(vocab_size)
+        never[pad] = NEVER
+        self.register_buffer("never", never, persistent=False)
+
+    def forward(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Logits (B, S - start, V) of the tokens that follow the places start, ..., S - 1 of ids (B, S) int64."""
+        x = self._embed(ids, 0)
+        for block in self.blocks:
+            x, _, _ = block(x, None, 0)
+        return self._logits(x[:, start:])
+
+    def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Cache]:
+        """Read prompts (B, P): logits (B * copies, V) of what follows, and the cache for `step`.
+
+        Each prompt is read once, and its row then repeated `copies` times.
+        """
+        x = self._embed(ids, 0)
+        cache = []
+        rows, length = ids.shape[0] * copies, ids.shape[1]
+        for block in self.blocks:
+            x, key, value = block(x, None, 0)
+            pair = []
+            for part in (key, value):
+                room = part.new_zeros(rows, part.shape[1], self.places, part.shape[3])
+                room[:, :, :length] = part.repeat_interleave(copies, 0) if copies > 1 else part
+                pair.append(room)
+            cache.append((pair[0], pair[1]))
+        return self._logits(x[:, -1]).repeat_interleave(copies, 0), cache
+
+    def step(self, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+        """Append tokens (B,) at a place; logits (B, V) of what follows. Changes the cache."""
+        x = self._embed(tokens[:, None], position)
+        for block, past in zip(self.blocks, cache, strict=True):
+            x, _, _ = block(x, past, position)
+        return self._logits(x[:, -1])
+
+    def _embed(self, ids: Tensor, position: int) -> Tensor:
+        return self.tokens(ids) + self.positions.weight[position : position + ids.shape[1]]
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(x)) + self.never
+
+
+def answer_log_probs(
+    model: CharacterTransformer, prompts: Tensor, tokens: Tensor, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of answers under softmax(logits / temperature).
+
+    Args:
+        model: The model.
+        prompts: (B, P) int64.
+        tokens: (B, T) int64, padded.
+        temperature: That of sampling.
+
+    Returns:
+        Log-probabilities of the tokens (B, T), and of all tokens at each place (B, T, V); meaningless on padding.
+    """
+    logits = model(torch.cat([prompts, tokens[:, :-1]], 1), prompts.shape[1] - 1)
+    log_prob = torch.log_softmax(logits / temperature, -1)
+    return log_prob.gather(-1, tokens[..., None]).squeeze(-1), log_prob
