@@ -8,7 +8,7 @@ import numpy as np
 
 from envzoo.scripts.experiments import lsd_learning as learning
 from envzoo.scripts.experiments.experiment import Results
-from envzoo.scripts.experiments.figures import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, level, title
+from envzoo.scripts.experiments.figures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, level, title
 from envzoo.scripts.experiments.lsd_bandits import (
     BAIT,
     FAMILIES,
@@ -38,6 +38,11 @@ def draw(results: Results, figure: Figure) -> None:
     axes = figure.add_subplot(grid[1, 2])
     learning.draw_regret(axes, results)
     axes.set_title("Learning: regret")
+    # Logarithmic axes cannot show a learner that earns more than the planner it is measured against.
+    below = [name for name in learning.LEARNERS if min(map(np.mean, learning.regrets(results, name).values())) <= 0]
+    if below:
+        text = f"not shown, regret below 0: {', '.join(below)}"
+        axes.annotate(text, (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize=7.5, color=MUTED)
 
 
 def draw_families(axes: Axes, results: Results) -> None:
