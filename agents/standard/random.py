@@ -11,6 +11,7 @@ from envzoo.agents.agent import Agent, NoConfig
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.errors import UnsupportedSpaceError
+from envzoo.kernel.spaces import LimitedMultiBinary
 
 
 def sample_uniform(space: spaces.Space, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -23,6 +24,8 @@ def sample_uniform(space: spaces.Space, count: int, generator: np.random.Generat
         return generator.integers(space.start, space.start + space.n, count)
     if isinstance(space, spaces.MultiDiscrete):
         return generator.integers(space.start, space.start + space.nvec, (count, *space.shape))
+    if isinstance(space, LimitedMultiBinary):
+        return space.draw(count, generator)
     if isinstance(space, spaces.MultiBinary):
         return generator.integers(0, 2, (count, *space.shape), dtype=np.int8)
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):

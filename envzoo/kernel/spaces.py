@@ -11,6 +11,13 @@ from gymnasium import spaces
 from envzoo.errors import EnvzooError
 
 
+def _shares_of_sizes(n: int, most: int) -> np.ndarray:
+    """Share of each size 0, ..., most among the subsets of n things that are not larger, (most + 1,)."""
+    logs = [-math.lgamma(size + 1) - math.lgamma(n - size + 1) for size in range(most + 1)]
+    weights = np.exp(np.array(logs) - max(logs))
+    return weights / weights.sum()
+
+
 class LimitedMultiBinary(spaces.MultiBinary):
     """`MultiBinary(n)` of which at most `most` entries may be 1, for choosing up to that many of n things.
 
@@ -50,13 +57,15 @@ class LimitedMultiBinary(spaces.MultiBinary):
             raise EnvzooError(f"mask {mask!r} is not usable; expected {self.n} entries, at most {self.most} of them 1")
         free = np.flatnonzero(mask == 2)
         most = min(self.most - int(forced.sum()), free.size)
-        # Every subset of at most `most` is equally likely: first its size, then which.
-        count = free.size + 1
-        logs = [-math.lgamma(size + 1) - math.lgamma(count - size) for size in range(most + 1)]
-        weights = np.exp(np.array(logs) - max(logs))
-        size = self.np_random.choice(most + 1, p=weights / weights.sum())
+        size = self.np_random.choice(most + 1, p=_shares_of_sizes(free.size, most))
         forced[self.np_random.permutation(free)[:size]] = 1
         return forced
+
+    def draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """`count` elements, independent and uniform on all, int8 (count, n), from a generator of the caller's."""
+        sizes = generator.choice(self.most + 1, size=count, p=_shares_of_sizes(self.n, self.most))
+        ranks = generator.random((count, self.n)).argsort(axis=1).argsort(axis=1)
+        return (ranks < sizes[:, None]).astype(np.int8)
 
     def contains(self, x: Any) -> bool:
         """Whether x is an element."""

@@ -22,6 +22,7 @@ from envzoo.errors import (
 from envzoo.kernel import Definition, KernelEnv, stream
 from envzoo.kernel.check import ActionCheck
 from envzoo.kernel.drawing import tile
+from envzoo.kernel.spaces import LimitedMultiBinary
 
 # Short episodes with a random start, ended by time limits and by the environment itself, with and without infos.
 CASES = {
@@ -34,6 +35,9 @@ CASES = {
     "goals": ("envzoo/PointMultiGoal-v0", {"goal_radius": 4.4}, 4),
     "bandit": ("envzoo/EntropyBandit-v0", {}, None),
     "continuous": ("envzoo/EntropyBanditContinuous-v0", {}, None),
+    "arms": ("envzoo/LSDBandit-v0", {"arms": 3, "rewards": "bernoulli"}, 6),
+    "pulls": ("envzoo/LSDBandit-v0", {"arms": 4, "pulls_per_round": 2}, 5),
+    "recharging": ("envzoo/RechargingBandit-v0", {}, 7),
     "chain": ("envzoo/BlockChain-Goal-v0", {"rooms": 3, "layout": [0, 1]}, 6),
     "rooms": ("envzoo/SurpriseRooms-Balls-Goal-v0", {"size": 12, "rooms": 2, "p_dark": 0.2, "p_floor": 0.55}, 5),
 }
@@ -52,10 +56,24 @@ def make_vec(case, num_envs, **more):
 
 
 def actions_of(space, num_envs, seed):
+    if isinstance(space, LimitedMultiBinary):  # a batch of them does not know the limit
+        generator = np.random.default_rng(seed)
+        while True:
+            yield space.draw(num_envs, generator)
     batched = gym.vector.utils.batch_space(space, num_envs)
     batched.seed(seed)
     while True:
         yield batched.sample()
+
+
+def test_elements_of_a_limited_multi_binary_are_drawn_uniformly():
+    space = LimitedMultiBinary(4, 2)
+    drawn = space.draw(22_000, np.random.default_rng(0))
+    assert drawn.dtype == np.int8
+    found, counts = np.unique(drawn, axis=0, return_counts=True)
+    assert all(space.contains(element) for element in found)
+    assert len(found) == 1 + 4 + 6
+    assert np.abs(counts - 2_000).max() < 5 * np.sqrt(2_000)
 
 
 def same(a, b):
