@@ -52,6 +52,79 @@ RECOVERING_REWARDS = Paper(
 PPO = Paper("Proximal Policy Optimization Algorithms", "Schulman et al.", 2017, "1707.06347")
 MEME = Paper("Communicating via Markov Decision Processes", "Sokota et al.", 2022, "2107.08295")
 FIMEC = Paper("Computing Low-Entropy Couplings for Large-Support Distributions", "Sokota et al.", 2024, "2405.19540")
+ENTROPY_MECHANISM = Paper(
+    "The Entropy Mechanism of Reinforcement Learning for Reasoning Language Models",
+    "Cui et al.",
+    2025,
+    "2505.22617",
+    "03",
+)
+STEER = Paper(
+    "Rethinking Entropy Interventions in RLVR: An Entropy Change Perspective", "Hao et al.", 2025, "2510.10150", "06"
+)
+HAPO = Paper(
+    "From Uniform to Heterogeneous: Tailoring Policy Optimization to Every Token's Nature",
+    "Liu et al.",
+    2025,
+    "2509.16591",
+    "14",
+)
+D3S = Paper(
+    "Learning More with Less: A Dynamic Dual-Level Down-Sampling Framework for Efficient Policy Optimization",
+    "Wang et al.",
+    2025,
+    "2509.22115",
+    "22",
+)
+BAPO = Paper(
+    "BAPO: Stabilizing Off-Policy Reinforcement Learning for LLMs via Balanced Policy Optimization with Adaptive "
+    "Clipping",
+    "Xi et al.",
+    2025,
+    "2510.18927",
+    "23",
+)
+LP_REG = Paper(
+    "Low-probability Tokens Sustain Exploration in Reinforcement Learning with Verifiable Reward",
+    "Huang et al.",
+    2025,
+    "2510.03222",
+    "38",
+)
+AEPO_ARBITRARY = Paper(
+    "Arbitrary Entropy Policy Optimization Breaks The Exploration Bottleneck of Reinforcement Learning",
+    "Wang et al.",
+    2025,
+    "2510.08141",
+    "40",
+)
+GRPO = Paper(
+    "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models",
+    "Shao et al.",
+    2024,
+    "2402.03300",
+)
+DR_GRPO = Paper("Understanding R1-Zero-Like Training: A Critical Perspective", "Liu et al.", 2025, "2503.20783")
+DAPO = Paper("DAPO: An Open-Source LLM Reinforcement Learning System at Scale", "Yu et al.", 2025, "2503.14476")
+RLOO = Paper(
+    "Back to Basics: Revisiting REINFORCE Style Optimization for Learning from Human Feedback in LLMs",
+    "Ahmadian et al.",
+    2024,
+    "2402.14740",
+)
+REINFORCE_PLUS_PLUS = Paper(
+    "REINFORCE++: A Simple and Efficient Approach for Aligning Large Language Models", "Hu", 2025, "2501.03262"
+)
+GSPO = Paper("Group Sequence Policy Optimization", "Zheng et al.", 2025, "2507.18071")
+CISPO = Paper(
+    "MiniMax-M1: Scaling Test-Time Compute Efficiently with Lightning Attention", "Chen et al.", 2025, "2506.13585"
+)
+FORK_TOKENS = Paper(
+    "Beyond the 80/20 Rule: High-Entropy Minority Tokens Drive Effective Reinforcement Learning for LLM Reasoning",
+    "Wang et al.",
+    2025,
+    "2506.01939",
+)
 BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Network", "Pomerleau", 1988)
 
 PAPERS: dict[str, Paper] = {

@@ -23,6 +23,17 @@ BANDIT = ("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 4})
 NETWORK = {"hidden": (8,), "num_envs": 2}
 ARMS = ("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 3, "max_episode_steps": 7})
 RUNS = {"num_envs": 3, "rounds_per_iteration": 10}
+LANGUAGE_MODEL = {
+    "model_dim": 8,
+    "model_layers": 1,
+    "model_heads": 2,
+    "warm_up_updates": 2,
+    "warm_up_batch": 8,
+    "warm_up_cache": False,
+    "num_prompts": 2,
+    "group_size": 4,
+    "num_minibatches": 2,
+}
 DATASET = "dataset"  # stands for a small dataset that the fixture `dataset` makes
 # What each agent learns from here: source, environment keywords, hyperparameters, timesteps. A new agent adds its line.
 TABLE = {
@@ -62,6 +73,29 @@ TABLE = {
     "LSDUCB": (*ARMS, RUNS, 90),
     "CombUCB1": (*ARMS, RUNS, 90),
     "ISICombUCB1": (*ARMS, RUNS, 90),
+    **{
+        name: ("envzoo/TextSumTo-Tokens-v0", {"terms": 2}, LANGUAGE_MODEL, 24)
+        for name in (
+            "GRPO",
+            "DrGRPO",
+            "DAPO",
+            "RLOO",
+            "ReinforcePlusPlus",
+            "GSPO",
+            "CISPO",
+            "ClipHigher",
+            "EntropyBonus",
+            "ForkTokens",
+            "ClipCov",
+            "KLCov",
+            "STEER",
+            "HAPO",
+            "D3S",
+            "BAPO",
+            "LpReg",
+            "AEPOArbitrary",
+        )
+    },
     "BC": (DATASET, {}, {"hidden": (8,), "batch_size": 8}, 12),
 }
 LEARNERS = (
