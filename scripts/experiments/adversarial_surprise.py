@@ -164,9 +164,9 @@ EXPERIMENT = Experiment(
         "Advantages are normalised for all learners, which the paper's code does not do, and the line of rooms is "
         "learned for 393,216 steps: both were chosen for AS after five pilots with one seed each, outside this "
         "experiment. Two without the normalisation visited 9.2 and 9.4 rooms and stopped 2.4; three with it, or with a "
-        "smaller entropy bonus or another lambda, 10.6 to 11.6 rooms and 1.75 to 2.7 stopped. They differed in more than "
-        "one setting. The bounds were fixed before.",
-        "In SurpriseRooms every agent learns for 98,304 steps with minibatches of 1,024 and a learning rate of 1e-3, to "
+        "smaller entropy bonus or another lambda, 10.6 to 11.6 rooms and 1.75 to 2.7 stopped. They differed in more "
+        "than one setting. The bounds were fixed before.",
+        "In SurpriseRooms every agent learns for 98,304 steps with minibatches of 1,024 and a rate of 1e-3, to "
         "keep all seeds of all explorers within CPU minutes; a longer budget was cut to it after pilots, and these "
         "settings were not piloted themselves. The paper takes 49 million steps.",
         "In the tests with a goal, turns and densities go on as in the game while one player acts throughout.",
