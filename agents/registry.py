@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from envzoo import papers
+from envzoo.agents.reasoning.specs import LANGUAGE_MODELS
 from envzoo.agents.spec import AgentSpec, build_config
 from envzoo.errors import CheckpointError, unknown
 from envzoo.papers import (
@@ -29,15 +30,6 @@ from envzoo.papers import (
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
-
-
-def _language_model(name: str, module: str, summary: str, paper: papers.Paper) -> AgentSpec:
-    """The row of a method that trains a language model on verifiable puzzles."""
-    path = f"envzoo.agents.reasoning.{module}:{name}"
-    return AgentSpec(
-        name, path, "reasoning", summary, actions=("discrete",), observations="windows of token ids, Text", paper=paper
-    )
-
 
 _TABLE = (
     AgentSpec(
@@ -302,74 +294,7 @@ _TABLE = (
         observations="MultiDiscrete",
         paper=LSD_ANALYSIS,
     ),
-    _language_model(
-        "GRPO",
-        "grpo",
-        "Clipped policy gradient of a language model, advantages against the other answers to a prompt.",
-        papers.GRPO,
-    ),
-    _language_model(
-        "DrGRPO",
-        "grpo",
-        "GRPO without the standard deviation and without dividing by an answer's length.",
-        papers.DR_GRPO,
-    ),
-    _language_model("DAPO", "grpo", "GRPO with clip-higher, dynamic sampling and the mean over tokens.", papers.DAPO),
-    _language_model(
-        "RLOO",
-        "grpo",
-        "REINFORCE for a language model, the mean of the other answers' rewards as baseline.",
-        papers.RLOO,
-    ),
-    _language_model(
-        "ReinforcePlusPlus",
-        "grpo",
-        "Clipped policy gradient with advantages whitened over the whole batch.",
-        papers.REINFORCE_PLUS_PLUS,
-    ),
-    _language_model("GSPO", "grpo", "GRPO with one ratio for a whole answer.", papers.GSPO),
-    _language_model(
-        "CISPO",
-        "grpo",
-        "REINFORCE with clipped importance weights, so that every token keeps its gradient.",
-        papers.CISPO,
-    ),
-    _language_model(
-        "ClipHigher", "grpo", "GRPO with more room for rare tokens to rise; DAPO's clipping alone.", papers.DAPO
-    ),
-    _language_model("EntropyBonus", "grpo", "GRPO with the mean entropy of the tokens in the objective.", papers.GRPO),
-    _language_model(
-        "ForkTokens", "grpo", "GRPO on the fifth of the tokens with the highest entropy alone.", papers.FORK_TOKENS
-    ),
-    _language_model(
-        "ClipCov",
-        "entropy_mechanism",
-        "Takes the gradient from tokens whose probability and advantage go together most.",
-        papers.ENTROPY_MECHANISM,
-    ),
-    _language_model(
-        "KLCov",
-        "entropy_mechanism",
-        "Holds tokens whose probability and advantage go together most to the old policy.",
-        papers.ENTROPY_MECHANISM,
-    ),
-    _language_model("STEER", "steer", "Weighs tokens down by how much they would change the entropy.", papers.STEER),
-    _language_model(
-        "HAPO", "hapo", "Temperature, advantages and clipping as functions of each token's entropy.", papers.HAPO
-    ),
-    _language_model(
-        "D3S", "d3s", "Trains on the answers whose advantages vary most, and on their uncertain tokens.", papers.D3S
-    ),
-    _language_model(
-        "BAPO", "bapo", "Widens the clipping until rewarded tokens have their share; for stale data.", papers.BAPO
-    ),
-    _language_model("LpReg", "lp_reg", "Keeps rare but sensible tokens alive while they are punished.", papers.LP_REG),
-    _language_model(
-        "AEPOArbitrary",
-        "aepo_arbitrary",
-        "Holds the entropy at a target with rewarded samples of another temperature.",
-        papers.AEPO_ARBITRARY,
-    ),
+    *LANGUAGE_MODELS,
 )
 
 _SPECS = {spec.name: spec for spec in _TABLE}
