@@ -154,6 +154,10 @@ class Agent(ABC):
                     f"{self.spec.name} on {self.source.name}; the last checkpoint is kept, try a smaller learning rate"
                 )
 
+    def texts(self) -> dict[str, str]:
+        """Passages worth reading, by name, such as sample answers of a language model; TensorBoard shows them."""
+        return {}
+
     def observe_batch(self, batch: Any, metrics: dict[str, float]) -> None:
         """Show a training batch to the diagnostics among the callbacks, which may add metrics."""
         self._callbacks.on_batch(self, batch, metrics)

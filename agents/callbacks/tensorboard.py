@@ -13,20 +13,21 @@ if TYPE_CHECKING:
 
 
 class TensorBoard(Callback):
-    """Writes every metric as a TensorBoard scalar over timesteps.
+    """Writes every metric as a TensorBoard scalar over timesteps, and the agent's texts every now and then.
 
     Args:
         folder: Folder of the event files.
         min_seconds: Rows closer together than this many seconds are skipped, unless they hold an evaluation, so that
             agents with thousands of short iterations are not slowed down; the metrics table has them all.
+        text_seconds: Least time between two sets of texts; the first and the last are always written.
     """
 
     name = "tensorboard"
 
-    def __init__(self, folder: str | os.PathLike, min_seconds: float = 0.25):
-        self.folder, self.min_seconds = os.fspath(folder), min_seconds
+    def __init__(self, folder: str | os.PathLike, min_seconds: float = 0.25, text_seconds: float = 30.0):
+        self.folder, self.min_seconds, self.text_seconds = os.fspath(folder), min_seconds, text_seconds
         self._writer = None
-        self._last = float("-inf")
+        self._last = self._last_texts = float("-inf")
 
     def on_start(self, agent: Agent) -> None:
         """Open the event file; events later than a resumed checkpoint are marked as superseded."""
@@ -45,6 +46,10 @@ class TensorBoard(Callback):
         self._last = now
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, agent.num_timesteps)
+        if now - self._last_texts >= self.text_seconds or last:
+            self._last_texts = now
+            for name, text in agent.texts().items():
+                self._writer.add_text(name, text, agent.num_timesteps)
 
     def on_end(self, agent: Agent) -> None:
         """Flush and close."""

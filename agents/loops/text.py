@@ -188,6 +188,7 @@ class TextAgent(Agent):
         )
         self.queue = self.register("queue", RolloutQueue(self.device))
         self.memory = self.register("memory", Memory(**self.first_memory()))
+        self.seen: Rollout | None = None  # what the policy last wrote by itself
 
     def first_memory(self) -> dict[str, Any]:
         """What the agent remembers between updates, at first."""
@@ -233,7 +234,7 @@ class TextAgent(Agent):
         """A rollout of Q prompts with its advantages."""
         c = self.config
         rollout = self.sample(c.num_prompts)
-        self.seen = rollout  # what the policy does by itself, for the metrics
+        self.seen = rollout
         if c.dynamic_sampling:
             rollout = self._varied(rollout)
         return rollout.replace(advantage=self.advantages(rollout))
@@ -374,6 +375,18 @@ class TextAgent(Agent):
             )
             self.notices.append(sentence)
             warnings.warn(sentence, stacklevel=2)
+
+    def texts(self) -> dict[str, str]:
+        """Eight answers of the last rollout, to different prompts where there are as many, with their rewards."""
+        if self.seen is None:
+            return {}
+        rows = range(0, len(self.seen), max(1, len(self.seen) // 8))
+        lines = []
+        for row in list(rows)[:8]:
+            prompt = self.task.text(self.seen.prompts[row].cpu().numpy())
+            answer = self.task.signs(self.seen.tokens[row].tolist()).rstrip("_")
+            lines.append(f"    {float(self.seen.reward[row]):+.2f}  {prompt}{answer}")
+        return {"rollout/transcripts": "\n".join(lines)}
 
     def assess(
         self, num_prompts: int = 64, samples: int = 16, split: str = "evaluation", temperature: float | None = None

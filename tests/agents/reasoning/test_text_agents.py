@@ -310,6 +310,24 @@ def test_assessing_does_not_disturb_learning():
     assert torch.equal(weights(one), weights(two))
 
 
+def test_transcripts_stand_in_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from envzoo.agents.callbacks import TensorBoard
+
+    agent = make()
+    assert agent.texts() == {}
+    agent.learn(200, TensorBoard(tmp_path))
+    lines = agent.texts()["rollout/transcripts"].splitlines()
+    assert len(lines) == 8
+    for row, line in zip(range(0, 32, 4), lines, strict=True):
+        assert line.split()[0] == f"{agent.seen.reward[row]:+.2f}"
+        assert line.split()[1].startswith(agent.task.text(agent.seen.prompts[row].numpy()))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    stored = events.Tensors("rollout/transcripts/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert stored.splitlines() == lines
+
+
 # ---------------------------------------------------------------------------- acting
 
 
