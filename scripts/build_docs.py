@@ -174,9 +174,11 @@ def environment_page(environment: Environment) -> str:
 
 
 def example_source(spec: AgentSpec) -> str:
-    """A source to show an agent with: its paper's first environment, or a well-known one."""
+    """A source to show an agent with: its family's or its paper's first environment, or a well-known one."""
     if spec.sources == ("dataset",):
         return "envzoo/grid-coverage/medium-v0"
+    if spec.family == "reasoning":
+        return "envzoo/TextSumTo-Tokens-v0"
     if spec.paper and spec.paper.number:
         return next(row.id for row in registration.specs() if row.paper == spec.paper.number)
     return "Pendulum-v1" if spec.actions == ("continuous",) else "CartPole-v1"
