@@ -78,7 +78,7 @@ def paper_link(paper: Paper | None, prefix: str, short: bool = False) -> str:
     """A link to a paper: its page here when envzoo reproduces it, else its abstract; `short` is for tables."""
     if paper is None:
         return ""
-    if paper.number:
+    if paper.number in papers.papers():
         text = paper.number if short else f"{paper.number} {paper.title}"
         return f"[{text}]({prefix}{paper_page(paper)})"
     text = f"{paper.authors}, {paper.year}" if short else f"{paper.title} ({paper.authors}, {paper.year})"

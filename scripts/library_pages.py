@@ -38,6 +38,7 @@ LIBRARIES = (
     Library("Wrappers", "envzoo.wrappers"),
     Library("Planners", "envzoo.agents.planners"),
     Library("Losses and distributions", "envzoo.agents.losses"),
+    Library("Losses for language models", "envzoo.agents.losses.text"),
     Library("Set functions", "envzoo.coverage.set_functions"),
 )
 
@@ -50,7 +51,7 @@ def modules(package: str) -> list[ModuleType]:
 
 
 def public(library: Library, module: ModuleType) -> dict[str, Any]:
-    """Functions and classes that a module defines for others.
+    """Functions and classes that a module defines, or offers from outside the library, for others.
 
     A package that lists its names in `__all__` shows those; in one that lists none, every name without an underscore
     that has a docstring is public.
@@ -63,7 +64,10 @@ def public(library: Library, module: ModuleType) -> dict[str, Any]:
         if not (inspect.isfunction(value) or inspect.isclass(value)) or not value.__doc__:
             continue
         shown = name in listed if listed is not None else not name.startswith("_")
-        if shown and value.__module__ == module.__name__:
+        # What comes from elsewhere in the library has its place there.
+        own = value.__module__ == module.__name__
+        offered = name in getattr(module, "__all__", ()) and not value.__module__.startswith(library.package)
+        if shown and (own or offered):
             found[name] = value
     return found
 
