@@ -1,0 +1,1 @@
+"""Planners and learners of bandits whose payoffs depend on the last switch."""
