@@ -1,10 +1,15 @@
-"""Shared fixtures: one small dataset root for the whole session, one torch thread everywhere."""
+"""Shared fixtures: one small dataset root for the whole session, one torch thread everywhere, no deadlines."""
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
+
+# A first example may wait for a compiler, and a machine may be busy: no example has a deadline.
+settings.register_profile("envzoo", deadline=None)
+settings.load_profile("envzoo")
 
 
 @pytest.fixture(scope="session")
