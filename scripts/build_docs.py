@@ -1,4 +1,4 @@
-"""Write the documentation that is made from the code: a page per environment, agent, paper and library, and tables.
+"""Write the documentation that is made from the code: pages of environments, agents, papers and functions, and tables.
 
     python -P -m envzoo.scripts.build_docs            # in the root of the repository
     python -P -m envzoo.scripts.build_docs --check    # exits 1 when a page is not what the code says
@@ -29,8 +29,8 @@ from envzoo.papers import Paper
 from envzoo.registration import EnvironmentSpec
 from envzoo.scripts import experiments
 from envzoo.scripts.experiments.execution import format_number
-from envzoo.scripts.library_pages import LIBRARIES, library_page, library_table
 from envzoo.scripts.markdown import blocks, code, field_docstrings, manual, slug, table
+from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
 
 GENERATED = "<!-- Made by `make docs` from the code; change the code, not this page. -->"
 NOTES = "<!-- Notes below this line are kept by `make docs`. -->"
@@ -288,9 +288,9 @@ def index_page() -> str:
         "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
         " [CONTRIBUTING](../CONTRIBUTING.md).",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
-        "## Library",
+        "## Reference",
         "What is useful without an agent of ours: functions and wrappers for any code.",
-        library_table(""),
+        reference_table(""),
     )
 
 
@@ -320,7 +320,7 @@ def pages(root: Path) -> dict[str, str]:
     found = {"README.md": with_tables(readme.read_text(encoding="utf-8")), "docs/README.md": index_page()}
     found |= {f"docs/{environment.page}": environment_page(environment) for environment in environments()}
     found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.specs().items()}
-    found |= {f"docs/{library.page}": library_page(library, GENERATED) for library in LIBRARIES}
+    found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
     return found
 

@@ -13,7 +13,7 @@ import envzoo  # noqa: F401  (registers the environments)
 from envzoo import papers
 from envzoo.agents import registry
 from envzoo.datasets import is_dataset_id
-from envzoo.scripts import build_docs, experiments, library_pages
+from envzoo.scripts import build_docs, experiments, reference
 from envzoo.scripts.cli import COMMANDS
 from envzoo.scripts.markdown import field_docstrings, manual, table
 
@@ -78,12 +78,12 @@ def test_every_hyperparameter_has_a_docstring():
         assert not missing, f"{name}: {missing}"
 
 
-def test_library_pages_show_every_public_function_with_its_call():
+def test_reference_pages_show_every_public_function_with_its_call():
     shown = {}
-    for library in library_pages.LIBRARIES:
-        text = library_pages.library_page(library, "")
+    for package in reference.REFERENCES:
+        text = reference.reference_page(package, "")
         names = re.findall(r"^### (\w+)$", text, re.M)
-        assert len(set(names)) == len(names), f"{library.title} shows a name twice"
+        assert len(set(names)) == len(names), f"{package.title} shows a name twice"
         shown |= dict.fromkeys(names, text)
     assert {"VisitationMask", "soft_value_iteration", "generalized_advantages", "FacilityLocation"} <= set(shown)
     assert "soft_policy(q: np.ndarray, alpha: float) -> np.ndarray" in shown["soft_policy"]

@@ -17,7 +17,7 @@ from envzoo.scripts.markdown import blocks, code, manual, slug, table
 
 
 @dataclass(frozen=True)
-class Library:
+class Reference:
     """One page.
 
     Attributes:
@@ -31,15 +31,15 @@ class Library:
     @property
     def page(self) -> str:
         """Path of its page below docs/."""
-        return f"library/{slug(self.title)}.md"
+        return f"reference/{slug(self.title)}.md"
 
 
-LIBRARIES = (
-    Library("Wrappers", "envzoo.wrappers"),
-    Library("Planners", "envzoo.agents.planners"),
-    Library("Losses and distributions", "envzoo.agents.losses"),
-    Library("Losses for language models", "envzoo.agents.losses.text"),
-    Library("Set functions", "envzoo.coverage.set_functions"),
+REFERENCES = (
+    Reference("Wrappers", "envzoo.wrappers"),
+    Reference("Planners", "envzoo.agents.planners"),
+    Reference("Losses and distributions", "envzoo.agents.losses"),
+    Reference("Losses for language models", "envzoo.agents.losses.text"),
+    Reference("Set functions", "envzoo.coverage.set_functions"),
 )
 
 
@@ -50,13 +50,13 @@ def modules(package: str) -> list[ModuleType]:
     return [found, *(importlib.import_module(f"{package}.{name}") for name in inside)]
 
 
-def public(library: Library, module: ModuleType) -> dict[str, Any]:
-    """Functions and classes that a module defines, or offers from outside the library, for others.
+def public(reference: Reference, module: ModuleType) -> dict[str, Any]:
+    """Functions and classes that a module defines, or offers from outside the package, for others.
 
     A package that lists its names in `__all__` shows those; in one that lists none, every name without an underscore
     that has a docstring is public.
     """
-    package = importlib.import_module(library.package)
+    package = importlib.import_module(reference.package)
     listed = getattr(package, "__all__", None)
     found = {}
     for name, value in vars(module).items():
@@ -64,9 +64,9 @@ def public(library: Library, module: ModuleType) -> dict[str, Any]:
         if not (inspect.isfunction(value) or inspect.isclass(value)) or not value.__doc__:
             continue
         shown = name in listed if listed is not None else not name.startswith("_")
-        # What comes from elsewhere in the library has its place there.
+        # What comes from elsewhere in the package has its place there.
         own = value.__module__ == module.__name__
-        offered = name in getattr(module, "__all__", ()) and not value.__module__.startswith(library.package)
+        offered = name in getattr(module, "__all__", ()) and not value.__module__.startswith(reference.package)
         if shown and (own or offered):
             found[name] = value
     return found
@@ -125,24 +125,24 @@ def entry(name: str, value: Any) -> str:
     return blocks(*parts)
 
 
-def library_page(library: Library, generated: str) -> str:
+def reference_page(reference: Reference, generated: str) -> str:
     """The page of a package."""
-    parts = [f"# {library.title}", generated, manual(importlib.import_module(library.package).__doc__ or "")]
-    for module in modules(library.package):
-        names = public(library, module)
+    parts = [f"# {reference.title}", generated, manual(importlib.import_module(reference.package).__doc__ or "")]
+    for module in modules(reference.package):
+        names = public(reference, module)
         if not names:
             continue
-        short = module.__name__.removeprefix(f"{library.package}.")
+        short = module.__name__.removeprefix(f"{reference.package}.")
         parts += [f"## {short}", code("python", f"from {module.__name__} import {', '.join(names)}")]
-        parts += [manual(module.__doc__ or "")] if short != library.package else []
+        parts += [manual(module.__doc__ or "")] if short != reference.package else []
         parts += [entry(name, value) for name, value in names.items()]
     return blocks(*parts)
 
 
-def library_table(prefix: str) -> str:
+def reference_table(prefix: str) -> str:
     """One row per page."""
     rows = []
-    for library in LIBRARIES:
-        names = [name for module in modules(library.package) for name in public(library, module)]
-        rows.append((f"[{library.title}]({prefix}{library.page})", ", ".join(f"`{name}`" for name in names)))
+    for reference in REFERENCES:
+        names = [name for module in modules(reference.package) for name in public(reference, module)]
+        rows.append((f"[{reference.title}]({prefix}{reference.page})", ", ".join(f"`{name}`" for name in names)))
     return table(("", "what it holds"), rows)
