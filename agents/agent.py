@@ -92,6 +92,11 @@ class Agent(ABC):
         self.streams = self.register("streams", Streams(self.seed, self.device))
         self._callbacks = CallbackList([])
 
+    @classmethod
+    def rebuild(cls, source: Source, config: Any, state: Any, **keywords: Any) -> Agent:
+        """An agent that a saved `state` is about to be loaded into; one whose parts depend on it looks at it here."""
+        return cls(source, config, **keywords)
+
     # ------------------------------------------------------------------ learning
 
     def learn(self, total_timesteps: int | None = None, callback: Callback | Iterable[Callback] | None = None):

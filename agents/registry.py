@@ -391,6 +391,6 @@ def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", e
     cls = agent_class(name)
     config = build_config(cls.Config, name, hyperparameters)
     resolved = resolve(stored_source if source is None else source, cls.spec, dict(env_kwargs) if same_source else {})
-    agent = cls(resolved, config, seed=seed, device=device)
+    agent = cls.rebuild(resolved, config, state, seed=seed, device=device)
     agent.restore(state, header, path)
     return agent

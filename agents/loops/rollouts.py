@@ -1,9 +1,9 @@
-"""Answers of a language model to the puzzles of a task, sampled in batches, and what is measured on them."""
+"""Answers of a language model to the puzzles of a task as one batch, and what is measured on them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envzoo.agents.losses.text.lp_reg import min_p_log_prob
 from envzoo.agents.losses.text.tokens import masked_mean
-from envzoo.agents.networks.language import CharacterTransformer
-from envzoo.errors import NonFiniteError
-from envzoo.reasoning.task import DONE, EOS, PAD, Task
 
 
 @dataclass(frozen=True)
@@ -23,8 +19,8 @@ class Rollout:
     """Answers to prompts; B rows, G consecutive ones per prompt.
 
     Attributes:
-        prompts: (B, P) int64.
-        tokens: (B, T) int64, padded.
+        prompts: (B, P) int64, in the task's ids.
+        tokens: (B, T) int64, in the model's, padded.
         mask: (B, T) float, 1 where the model wrote.
         old_logp: (B, T), log-probability at the base temperature, whatever temperature the token was drawn at.
         entropy: (B, T) nats, of the distribution at the base temperature.
@@ -85,98 +81,6 @@ class RolloutQueue:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         self.items = [Rollout(**{k: v.to(self.device) for k, v in item.items()}) for item in state["items"]]
-
-
-@torch.no_grad()
-def sample_answers(
-    model: CharacterTransformer,
-    task: Task,
-    prompts: np.ndarray,
-    copies: int,
-    generator: torch.Generator | None,
-    temperature: float = 1.0,
-    base_temperature: float = 1.0,
-    temperature_of: Callable[[Tensor], Tensor] | None = None,
-    kappa: float | None = None,
-) -> Rollout:
-    """Let the model answer each prompt several times, and verify the answers.
-
-    Args:
-        model: The model.
-        task: The puzzles; in one with several turns, its replies are written into the answers.
-        prompts: (Q, P) int64.
-        copies: Answers per prompt (G).
-        generator: On the model's device; None takes the most probable token everywhere.
-        temperature: Of sampling.
-        base_temperature: Of the log-probabilities and entropies that are recorded.
-        temperature_of: Temperatures of tokens from their entropies (B,), instead of `temperature`.
-        kappa: Threshold of the min-p filter for `proxy_logp`, or None.
-
-    Returns:
-        B = Q G answers.
-
-    Raises:
-        NonFiniteError: The model's logits are not finite.
-    """
-    device = model.never.device
-    places, rows = task.answer_length, len(prompts) * copies
-    repeated = np.repeat(prompts, copies, 0)
-    ids = torch.as_tensor(prompts, device=device)
-    logits, cache = model.prefill(ids, copies)
-    tokens = torch.full((rows, places), PAD, dtype=torch.int64, device=device)
-    mask, logps, entropies, proxies = (torch.zeros(rows, places, device=device) for _ in range(4))
-    alive = torch.ones(rows, dtype=torch.bool, device=device)
-    for k in range(places):
-        log_prob = torch.log_softmax(logits / base_temperature, -1)
-        prob = log_prob.exp()
-        entropy = -(prob * log_prob).sum(-1)
-        if generator is None:
-            token = log_prob.argmax(-1)
-        else:
-            if temperature_of is not None:
-                prob = torch.softmax(logits / temperature_of(entropy)[:, None], -1)
-            elif temperature != base_temperature:
-                prob = torch.softmax(logits / temperature, -1)
-            race = torch.empty_like(prob).exponential_(generator=generator)
-            token = (prob / race).argmax(-1)
-        writes = alive
-        if task.multi_turn:
-            following = torch.as_tensor(task.advance(repeated, tokens.cpu().numpy(), k), device=device)
-            alive = following != DONE
-            writes = following == -1
-            token = torch.where(following >= 0, following, token)
-        token = torch.where(alive, token, PAD)
-        tokens[:, k] = token
-        mask[:, k] = writes
-        logps[:, k] = log_prob.gather(-1, token[:, None]).squeeze(-1)
-        entropies[:, k] = entropy
-        if kappa is not None:
-            proxies[:, k] = min_p_log_prob(logits / base_temperature, kappa).gather(-1, token[:, None]).squeeze(-1)
-        if not task.multi_turn:
-            alive = alive & (token != EOS)
-        if k + 1 == places or not bool(alive.any()):
-            break
-        logits = model.step(token, prompts.shape[1] + k, cache)
-    written = mask > 0
-    logps, entropies, proxies = (torch.where(written, x, 0.0) for x in (logps, entropies, proxies))
-    if not bool(torch.isfinite(logps).all() & torch.isfinite(entropies).all()):
-        raise NonFiniteError(
-            "the language model's logits became NaN or infinite while it wrote answers; try a smaller learning rate"
-        )
-    lengths = (tokens != PAD).sum(1).cpu().numpy()
-    reward = task.verify(repeated, tokens.cpu().numpy(), lengths)
-    return Rollout(
-        prompts=ids.repeat_interleave(copies, 0),
-        tokens=tokens,
-        mask=mask,
-        old_logp=logps,
-        entropy=entropies,
-        proxy_logp=proxies,
-        reward=torch.as_tensor(reward, device=device),
-        group=torch.arange(len(prompts), device=device).repeat_interleave(copies),
-        advantage=torch.zeros_like(mask),
-        ref_logp=torch.zeros_like(mask),
-    )
 
 
 def pass_at_k(correct: np.ndarray, samples: int, k: int) -> np.ndarray:

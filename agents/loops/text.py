@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,133 +14,26 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.loops.rollouts import Rollout, RolloutQueue, concatenate, measure, sample_answers
+from envzoo.agents.loops.codec import CharacterCodec, Codec
+from envzoo.agents.loops.partial import PartialRollouts
+from envzoo.agents.loops.rollouts import Rollout, RolloutQueue, concatenate, measure
+from envzoo.agents.loops.sampling import Manner, sample_answers
 from envzoo.agents.loops.text_acting import answer_texts, choose_tokens, task_of
+from envzoo.agents.loops.text_config import TextConfig
+from envzoo.agents.loops.text_memory import Memory
+from envzoo.agents.loops.tokenized import TokenizerCodec
 from envzoo.agents.loops.warm_up import warm_up
-from envzoo.agents.losses.text.advantages import ADVANTAGES, NEED_GROUPS, group_varies, overlong_penalty
+from envzoo.agents.losses.text.advantages import ADVANTAGES, group_varies, overlong_penalty
 from envzoo.agents.losses.text.kl import KL_ESTIMATORS, k3
-from envzoo.agents.losses.text.tokens import AGGREGATIONS, aggregate, entropy_of_logits, masked_mean
-from envzoo.agents.networks.language import CharacterTransformer, answer_log_probs
+from envzoo.agents.losses.text.tokens import aggregate, entropy_of_logits, masked_mean
+from envzoo.agents.networks.language import CharacterTransformer, LanguageModel, answer_log_probs
+from envzoo.agents.networks.pretrained import ModelFiles, end_tokens, from_files, load_pretrained
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
-from envzoo.errors import unknown
+from envzoo.errors import CheckpointError
 
 SILENT_UPDATES = 20  # after so many updates without any difference between rewards, a person should know
-
-
-@dataclass(frozen=True)
-class TextConfig:
-    """Hyperparameters of all methods; the sizes suit the tiny model on a laptop."""
-
-    model: str = "tiny"
-    """The policy: "tiny" is a transformer over the task's characters, made in place."""
-    model_dim: int = 64
-    """Width of the tiny model."""
-    model_layers: int = 2
-    """Layers of the tiny model."""
-    model_heads: int = 4
-    """Heads of attention of the tiny model."""
-    warm_up_updates: int = 400
-    """Supervised updates on demonstrations before the first rollout; 0 for none."""
-    warm_up_batch: int = 256
-    """Demonstrations per supervised update."""
-    warm_up_learning_rate: float = 1e-3
-    """AdamW's learning rate of the warm-up."""
-    warm_up_noise: float | None = None
-    """Share of flawed demonstrations; None takes what the task advises."""
-    warm_up_cache: bool = True
-    """Keep the warmed-up model in $ENVZOO_CACHE (else ~/.cache/envzoo) for all agents of equal settings and seed."""
-    num_prompts: int = 32
-    """Prompts per rollout (Q)."""
-    group_size: int = 16
-    """Answers per prompt (G)."""
-    temperature: float = 1.0
-    """Temperature of sampling; the policy that is trained is that of this temperature."""
-    num_minibatches: int = 4
-    """Optimizer steps per epoch; they split the answers evenly."""
-    num_epochs: int = 1
-    """Passes over a rollout."""
-    staleness: int = 0
-    """Rollouts that lie between the sampling of an answer and learning from it; 0 learns at once."""
-    learning_rate: float = 3e-4
-    """AdamW's learning rate."""
-    weight_decay: float = 0.0
-    """AdamW's weight decay."""
-    max_grad_norm: float = 1.0
-    """The gradient's norm is clipped to this."""
-    advantage: str = "grpo"
-    """How rewards become advantages: grpo, dr_grpo, grpo_batch, rloo, reinforce_plus_plus, ..."""
-    aggregation: str = "token_mean"
-    """How losses of tokens become one: token_mean, seq_mean_token_mean, seq_mean_token_sum_norm, ..."""
-    kl_coefficient: float = 0.0
-    """Weight of the divergence from the policy at the start, as a loss."""
-    kl_estimator: str = "k3"
-    """Estimator of that divergence: k1, k2, k3, k3_plus, absolute."""
-    entropy_coefficient: float = 0.0
-    """Weight of an entropy bonus."""
-    dynamic_sampling: bool = False
-    """Replace prompts whose answers are all right or all wrong by new ones (DAPO)."""
-    max_generations: int = 10
-    """Most batches of prompts that dynamic sampling generates for one rollout."""
-    overlong_buffer: int = 0
-    """Tokens before the longest length in which answers begin to be punished (DAPO); 0 for no punishment."""
-
-    def __post_init__(self):
-        name = type(self).__name__.removesuffix("Config")
-        if self.model != "tiny":
-            raise unknown("model", self.model, ("tiny",))
-        if self.advantage not in ADVANTAGES:
-            raise unknown("advantage", self.advantage, ADVANTAGES)
-        if self.aggregation not in AGGREGATIONS:
-            raise unknown("aggregation", self.aggregation, AGGREGATIONS)
-        if self.kl_estimator not in KL_ESTIMATORS:
-            raise unknown("kl_estimator", self.kl_estimator, KL_ESTIMATORS)
-        for field in ("model_dim", "model_layers", "model_heads", "warm_up_batch", "num_prompts", "group_size",
-                      "num_minibatches", "num_epochs", "max_generations"):  # fmt: skip
-            require(getattr(self, field) >= 1, f"{field} of {name} is at least 1, got {getattr(self, field)}")
-        for field in ("temperature", "learning_rate", "warm_up_learning_rate", "max_grad_norm"):
-            require(getattr(self, field) > 0, f"{field} of {name} is positive, got {getattr(self, field)}")
-        for field in ("warm_up_updates", "staleness", "weight_decay", "kl_coefficient", "entropy_coefficient",
-                      "overlong_buffer"):  # fmt: skip
-            require(getattr(self, field) >= 0, f"{field} of {name} is not negative, got {getattr(self, field)}")
-        noise = self.warm_up_noise
-        require(noise is None or 0 <= noise <= 1, f"warm_up_noise of {name} lies in [0, 1], got {noise}")
-        require(
-            self.model_dim % self.model_heads == 0,
-            f"model_heads of {name} divides model_dim, got {self.model_heads} heads for a width of {self.model_dim}",
-        )
-        require(
-            self.group_size > 1 or (self.advantage not in NEED_GROUPS and not self.dynamic_sampling),
-            f"{name} compares answers to the same prompt, so group_size is at least 2, got {self.group_size}; "
-            "or choose advantage='reinforce_plus_plus'",
-        )
-        rows = self.num_prompts * self.group_size
-        require(
-            rows % self.num_minibatches == 0,
-            f"num_minibatches of {name} divides num_prompts * group_size = {rows}, got {self.num_minibatches}",
-        )
-
-
-class Memory:
-    """Plain values that are saved with the agent."""
-
-    def __init__(self, **values: Any):
-        self.values = values
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.values[name] = value
-
-    def state_dict(self) -> dict[str, Any]:
-        """A copy."""
-        return deepcopy(self.values)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the values of the names that this memory has; raises KeyError when one is missing."""
-        self.values = {name: state[name] for name in self.values}
 
 
 class TextAgent(Agent):
@@ -152,8 +45,9 @@ class TextAgent(Agent):
     Attributes:
         task: The puzzles.
         split: Which of them are learned from; that of the environment.
+        codec: How they become tokens of the model.
         policy: The language model.
-        start: A copy of it as it was before the first rollout.
+        start: A copy of it as it was before the first rollout, or None (see `keep_start`).
         memory: Plain values that survive a restart.
     """
 
@@ -161,34 +55,67 @@ class TextAgent(Agent):
     config: TextConfig
     kappa: float | None = None  # threshold of a min-p filter, for methods that need its probabilities
 
-    def __init__(self, source: Source, config: TextConfig, **keywords: Any):
+    def __init__(
+        self, source: Source, config: TextConfig, *, model_files: Mapping[str, Any] | None = None, **keywords: Any
+    ):
         super().__init__(source, config, **keywords)
         c = config
-        self.task, self.split = task_of(source, self.spec.name)
+        self.task, self.split = task_of(source, self.spec.name, c.pretrained)
         require(
-            c.overlong_buffer <= self.task.answer_length,
-            f"overlong_buffer of {self.spec.name} is at most the {self.task.answer_length} tokens of an answer to "
-            f"{source.name}, got {c.overlong_buffer}",
+            c.partial_rollout is None or not self.task.multi_turn,
+            f"partial_rollout of {self.spec.name} goes with answers in one turn, but {source.name} has several",
         )
-        network = CharacterTransformer(
-            self.task.vocab_size,
-            self.task.prompt_length + self.task.answer_length,
-            c.model_dim,
-            c.model_layers,
-            c.model_heads,
-            generator=self.streams.torch("weights", "cpu"),
-        ).to(self.device)
-        self.start = self.register("start", deepcopy(network).requires_grad_(False))
+        network, self.codec = self._pretrained(model_files) if c.pretrained else self._tiny()
+        longest = self.codec.answer_length
+        require(
+            c.overlong_buffer <= longest,
+            f"overlong_buffer of {self.spec.name} is at most the {longest} tokens of an answer to {source.name}, got "
+            f"{c.overlong_buffer}",
+        )
+        network = network.to(self.device)
+        self.start = None
+        if c.keeps_start:
+            self.start = self.register("start", deepcopy(network).requires_grad_(False))
         self.policy = self.register("policy", network)
         self.optimizer = self.register(
             "optimizer",
-            make_optimizer(
-                network, "adamw", lr=c.learning_rate, weight_decay=c.weight_decay, max_grad_norm=c.max_grad_norm
-            ),
+            make_optimizer(network, "adamw", lr=c.rate, weight_decay=c.weight_decay, max_grad_norm=c.max_grad_norm),
         )
         self.queue = self.register("queue", RolloutQueue(self.device))
         self.memory = self.register("memory", Memory(**self.first_memory()))
+        self.partial = None
+        if c.partial_rollout is not None:
+            partial = PartialRollouts(self.codec, c.group_size, c.partial_rollout, self.device)
+            self.partial = self.register("partial", partial)
         self.seen: Rollout | None = None  # what the policy last wrote by itself
+        self._age = 0.0
+
+    def _tiny(self) -> tuple[LanguageModel, Codec]:
+        c = self.config
+        places = self.task.prompt_length + self.task.answer_length
+        generator = self.streams.torch("weights", "cpu")
+        sizes = (self.task.vocab_size, places, c.model_dim, c.model_layers, c.model_heads)
+        return CharacterTransformer(*sizes, generator=generator), CharacterCodec(self.task)
+
+    def _pretrained(self, files: Mapping[str, Any] | None) -> tuple[LanguageModel, Codec]:
+        c = self.config
+        network, tokenizer = (
+            load_pretrained(c.model, c.model_dtype) if files is None else from_files(files, c.model_dtype)
+        )
+        self.register("model_files", ModelFiles(network, tokenizer))
+        ends = end_tokens(network, tokenizer)
+        return network, TokenizerCodec(self.task, tokenizer, ends, c.max_answer_tokens, network.places, c.model)
+
+    @classmethod
+    def rebuild(cls, source: Source, config: TextConfig, state: Any, **keywords: Any) -> TextAgent:
+        """An agent for a saved state; a pretrained model is made of the files in it, wherever it came from."""
+        if not config.pretrained:
+            return cls(source, config, **keywords)
+        try:
+            files = dict(state["parts"]["model_files"])
+        except (LookupError, TypeError, ValueError):
+            raise CheckpointError("the agent's file lacks the configuration of its language model") from None
+        return cls(source, config, model_files=files, **keywords)
 
     def first_memory(self) -> dict[str, Any]:
         """What the agent remembers between updates, at first."""
@@ -197,32 +124,38 @@ class TextAgent(Agent):
     # ------------------------------------------------------------- the stages
 
     def sample(self, num_prompts: int, temperature: float | None = None) -> Rollout:
-        """Answers to the next prompts of the training split, rewarded."""
-        c = self.config
-        prompts = self.task.sample(num_prompts, self.split, self.streams.integer("prompts"), self.memory["prompts"])
-        self.memory["prompts"] += num_prompts
-        return self.answer(prompts, c.temperature if temperature is None else temperature)
+        """Answers to the next prompts of the training split, rewarded; of partial rollouts those that are finished."""
+        heat = self.config.temperature if temperature is None else temperature
+        if self.partial is None:
+            return self.answer(self._next_prompts(num_prompts), heat)
+        rollout, written, self._age = self.partial.collect(
+            num_prompts, self._next_prompts, self.policy, self._manner(heat), self.iteration
+        )
+        return self._tally(rollout, written)
 
     def answer(self, prompts: np.ndarray, temperature: float) -> Rollout:
         """Answers to given prompts (Q, P), rewarded; the tokens count as timesteps."""
-        c = self.config
-        rollout = sample_answers(
-            self.policy,
-            self.task,
-            prompts,
-            c.group_size,
-            self.streams.torch("sampling"),
-            temperature,
-            c.temperature,
-            self.temperature_of(),
-            self.kappa,
-        )
-        written = int(rollout.mask.sum())
+        manner = self._manner(temperature)
+        rollout = sample_answers(self.policy, self.codec, prompts, self.config.group_size, manner)
+        return self._tally(rollout, int(rollout.mask.sum()))
+
+    def _next_prompts(self, count: int) -> np.ndarray:
+        prompts = self.task.sample(count, self.split, self.streams.integer("prompts"), self.memory["prompts"])
+        self.memory["prompts"] += count
+        return prompts
+
+    def _manner(self, temperature: float) -> Manner:
+        generator, base = self.streams.torch("sampling"), self.config.temperature
+        return Manner(generator, temperature, base, self.temperature_of(), self.kappa)
+
+    def _tally(self, rollout: Rollout, written: int) -> Rollout:
+        """Count tokens; punish answers that are too long."""
         self.num_timesteps += written
         self.memory["generated"] += written
-        if c.overlong_buffer:
-            length = (rollout.tokens != 0).sum(1).to(rollout.reward.dtype)
-            penalty = overlong_penalty(length, self.task.answer_length, c.overlong_buffer)
+        buffer = self.config.overlong_buffer
+        if buffer:
+            length = (rollout.tokens != self.codec.pad).sum(1).to(rollout.reward.dtype)
+            penalty = overlong_penalty(length, self.codec.answer_length, buffer)
             rollout = rollout.replace(reward=rollout.reward + penalty)
         return rollout
 
@@ -284,25 +217,47 @@ class TextAgent(Agent):
         rollout = self.queue.items.pop(0)
         if self.config.kl_coefficient:
             with torch.no_grad():
-                rollout = rollout.replace(ref_logp=self._log_probs(self.start, rollout)[0])
+                rollout = rollout.replace(ref_logp=self._measure(self.start, rollout)[0])
         metrics = {f"rollout/{name}": value for name, value in measure(self.seen, self.config.group_size).items()}
         metrics["rollout/useful_groups"] = float(group_varies(rollout.reward, rollout.group).float().mean())
         self._watch(metrics["rollout/useful_groups"])
+        if self.partial is not None:
+            metrics["rollout/age"] = self._age
+            metrics["rollout/waiting"] = float(len(self.partial.prompts) * self.config.group_size)
         chosen, selection = self.select(rollout)
         metrics |= {f"select/{name}": value for name, value in selection.items()}
         metrics |= self._update(chosen)
         metrics["time/tokens_per_second"] = (self.num_timesteps - before) / max(time.perf_counter() - began, 1e-9)
         return metrics
 
-    def _log_probs(self, model: CharacterTransformer, batch: Rollout) -> tuple[Tensor, Tensor]:
+    def _log_probs(self, model: LanguageModel, batch: Rollout) -> tuple[Tensor, Tensor]:
         """(B, T) log-probabilities of the tokens, and (B, T, V) of all tokens."""
         width = int(batch.mask.sum(0).nonzero().max()) + 1 if batch.mask.any() else 1
-        logp, every = answer_log_probs(model, batch.prompts, batch.tokens[:, :width], self.config.temperature)
+        prompts = torch.as_tensor(self.codec.encode(batch.prompts.cpu().numpy()), device=self.device)
+        logp, every = answer_log_probs(model, prompts, batch.tokens[:, :width], self.config.temperature)
         missing = batch.tokens.shape[1] - width
         if missing:
             logp = torch.nn.functional.pad(logp, (0, missing))
             every = torch.nn.functional.pad(every, (0, 0, 0, missing))
         return torch.where(batch.mask > 0, logp, 0.0), every
+
+    def _forward(self, model: LanguageModel, batch: Rollout) -> tuple[Tensor, Tensor]:
+        """(B, T) log-probabilities of the tokens, and entropies, which have a gradient where a bonus asks for it."""
+        logp, every = self._log_probs(model, batch)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.config.entropy_coefficient)):
+            entropy = torch.where(batch.mask > 0, entropy_of_logits(every), 0.0)
+        return logp, entropy
+
+    def _pieces(self, batch: Rollout) -> list[Rollout]:
+        """The answers in as many as fit into one forward pass."""
+        size = self.config.micro_batch or len(batch)
+        return [batch.rows(rows) for rows in torch.arange(len(batch), device=self.device).split(size)]
+
+    @torch.no_grad()
+    def _measure(self, model: LanguageModel, batch: Rollout) -> tuple[Tensor, Tensor]:
+        """As `_forward`, without gradient, piece by piece."""
+        logps, entropies = zip(*(self._forward(model, piece) for piece in self._pieces(batch)), strict=True)
+        return torch.cat(logps), torch.cat(entropies)
 
     def _update(self, rollout: Rollout) -> dict[str, float]:
         c, totals, steps = self.config, {}, 0
@@ -323,46 +278,77 @@ class TextAgent(Agent):
 
     def _minibatch(self, batch: Rollout, first: bool) -> dict[str, Any]:
         c = self.config
-        logp, every = self._log_probs(self.policy, batch)
-        with torch.set_grad_enabled(bool(c.entropy_coefficient)):
-            entropy = torch.where(batch.mask > 0, entropy_of_logits(every), 0.0)
-        loss, metrics = self.token_loss(logp, entropy.detach(), batch)
-        total = aggregate(loss, batch.mask, c.aggregation, self.task.answer_length)
-        if c.kl_coefficient:
-            divergence = KL_ESTIMATORS[c.kl_estimator](logp, batch.ref_logp)
-            total = total + c.kl_coefficient * aggregate(divergence, batch.mask, c.aggregation, self.task.answer_length)
-        if c.entropy_coefficient:
-            total = total - c.entropy_coefficient * masked_mean(entropy, batch.mask)
+        split = c.micro_batch is not None and c.micro_batch < len(batch)
+        if split:
+            # Losses need statistics of the whole minibatch, so they are differentiated with respect to the
+            # log-probabilities and entropies of all its tokens first, and these piece by piece then.
+            logp, entropy = self._measure(self.policy, batch)
+            logp.requires_grad_()
+            entropy.requires_grad_(bool(c.entropy_coefficient))
+        else:
+            logp, entropy = self._forward(self.policy, batch)
+        total, metrics = self._objective(logp, entropy, batch)
         if first:
             metrics["logp_error"] = ((logp.detach() - batch.old_logp) * batch.mask).abs().max()
-            with torch.no_grad():
-                few = batch.rows(torch.arange(min(64, len(batch)), device=self.device))
-                divergence = k3(self._log_probs(self.policy, few)[0], self._log_probs(self.start, few)[0])
-                metrics["kl_to_start"] = masked_mean(divergence, few.mask)
+            metrics |= self._divergence(batch)
         # Without anything to learn, Adam's momentum would still move the weights.
         if bool((batch.advantage * batch.mask).any()) or c.kl_coefficient or c.entropy_coefficient:
             gradient = self.optimizer.flat.grad
             gradient.zero_()
-            total.backward(inputs=self.optimizer.parameters)
+            if split:
+                self._backward(total, logp, entropy, batch)
+            else:
+                total.backward(inputs=self.optimizer.parameters)
             metrics["grad_norm"] = torch.linalg.vector_norm(gradient)
             self.optimizer.apply()
         else:
             metrics["grad_norm"] = 0.0
         return metrics | {"loss": total.detach(), "entropy": masked_mean(entropy.detach(), batch.mask)}
 
+    def _objective(self, logp: Tensor, entropy: Tensor, batch: Rollout) -> tuple[Tensor, dict[str, Any]]:
+        """The loss of a minibatch, and metrics."""
+        c, longest = self.config, self.codec.answer_length
+        loss, metrics = self.token_loss(logp, entropy.detach(), batch)
+        total = aggregate(loss, batch.mask, c.aggregation, longest)
+        if c.kl_coefficient:
+            divergence = KL_ESTIMATORS[c.kl_estimator](logp, batch.ref_logp)
+            total = total + c.kl_coefficient * aggregate(divergence, batch.mask, c.aggregation, longest)
+        if c.entropy_coefficient:
+            total = total - c.entropy_coefficient * masked_mean(entropy, batch.mask)
+        return total, metrics
+
+    def _backward(self, total: Tensor, logp: Tensor, entropy: Tensor, batch: Rollout) -> None:
+        """Gradients of the weights, by way of those of the log-probabilities and entropies of the minibatch."""
+        leaves = [leaf for leaf in (logp, entropy) if leaf.requires_grad]
+        slopes = torch.autograd.grad(total, leaves)
+        size = self.config.micro_batch
+        for piece, *parts in zip(self._pieces(batch), *(slope.split(size) for slope in slopes), strict=True):
+            outputs = self._forward(self.policy, piece)[: len(parts)]
+            torch.autograd.backward(outputs, parts, inputs=self.optimizer.parameters)
+
+    @torch.no_grad()
+    def _divergence(self, batch: Rollout) -> dict[str, Tensor]:
+        """From the policy at the start, on a few of the answers."""
+        if self.start is None:
+            return {}
+        few = batch.rows(torch.arange(min(64, len(batch)), device=self.device))
+        divergence = k3(self._measure(self.policy, few)[0], self._measure(self.start, few)[0])
+        return {"kl_to_start": masked_mean(divergence, few.mask)}
+
     def _warm_up(self) -> None:
         c = self.config
-        if c.warm_up_updates:
+        if c.imitations:
             settings = {
-                "updates": c.warm_up_updates,
+                "updates": c.imitations,
                 "batch": c.warm_up_batch,
                 "learning_rate": c.warm_up_learning_rate,
                 "noise": self.task.warm_up_noise if c.warm_up_noise is None else c.warm_up_noise,
                 "seed": self.streams.integer("warm_up"),
-            }
+            } | ({} if c.micro_batch is None else {"micro_batch": c.micro_batch})
             facts = {"source": self.source.name, "keywords": self.source.env_kwargs}
-            self.policy.load_state_dict(warm_up(self.policy, self.task, settings, facts, c.warm_up_cache))
-        self.start.load_state_dict(self.policy.state_dict())
+            self.policy.load_state_dict(warm_up(self.policy, self.codec, settings, facts, c.warm_up_cache))
+        if self.start is not None:
+            self.start.load_state_dict(self.policy.state_dict())
         self.memory["warm"] = True
 
     def _watch(self, useful: float) -> None:
@@ -384,7 +370,7 @@ class TextAgent(Agent):
         lines = []
         for row in list(rows)[:8]:
             prompt = self.task.text(self.seen.prompts[row].cpu().numpy())
-            answer = self.task.signs(self.seen.tokens[row].tolist()).rstrip("_")
+            answer = self.codec.shown(self.seen.tokens[row].cpu().numpy())
             lines.append(f"    {float(self.seen.reward[row]):+.2f}  {prompt}{answer}")
         return {"rollout/transcripts": "\n".join(lines)}
 
@@ -402,7 +388,8 @@ class TextAgent(Agent):
         generator.manual_seed(self.streams.integer("assess"))
         prompts = self.task.sample(num_prompts, split, self.streams.integer("assess"))
         heat = self.config.temperature if temperature is None else temperature
-        rollout = sample_answers(self.policy, self.task, prompts, samples, generator, heat, self.config.temperature)
+        manner = Manner(generator, heat, self.config.temperature)
+        rollout = sample_answers(self.policy, self.codec, prompts, samples, manner)
         return measure(rollout, samples)
 
     # ----------------------------------------------------------------- acting

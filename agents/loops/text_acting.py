@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from envzoo.agents.loops.rollouts import sample_answers
+from envzoo.agents.loops.sampling import Manner, blank, write
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.reasoning.episode import TextEpisode
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from envzoo.agents.loops.text import TextAgent
 
 
-def task_of(source: Source, agent: str) -> tuple[Task, str]:
+def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task, str]:
     """The puzzles behind an environment, and the split it draws them from.
 
     Raises:
-        UnsupportedSpaceError: The environment is none of the family of verifiable puzzles.
+        UnsupportedSpaceError: The environment is none of the family of verifiable puzzles, or has the token face, in
+            which a pretrained model cannot act.
     """
     env = source.given
     if env is None:
@@ -35,11 +36,25 @@ def task_of(source: Source, agent: str) -> tuple[Task, str]:
             f"{agent} learns verifiable puzzles, but {source.name} is none; expected an environment such as "
             "envzoo/TextSumTo-Tokens-v0"
         )
+    if pretrained and isinstance(source.action_space, gym.spaces.Discrete):
+        raise UnsupportedSpaceError(
+            f"{agent} with a pretrained model acts in texts, but {source.name} takes tokens; expected "
+            f"envzoo/{definition.task.name}-v0"
+        )
     return definition.task, definition.split
 
 
 def choose_tokens(agent: TextAgent, windows: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
-    """The next tokens (B,) int64 of windows (B, P + L): prompt, then the answer so far, padded."""
+    """The next tokens (B,) int64 of windows (B, P + L): prompt, then the answer so far, padded.
+
+    Raises:
+        EnvzooError: For a pretrained model, whose tokens are not the environment's.
+    """
+    if agent.config.pretrained:
+        raise EnvzooError(
+            f"{agent.spec.name} with a pretrained model acts in texts, not in windows of ids; evaluate it in "
+            f"envzoo/{agent.task.name}-v0"
+        )
     width = agent.task.prompt_length
     windows = windows.astype(np.int64)
     answers = windows[:, width:]
@@ -57,16 +72,14 @@ def choose_tokens(agent: TextAgent, windows: np.ndarray, generator: torch.Genera
 
 
 def answer_texts(agent: TextAgent, observations: list[str], generator: torch.Generator | None) -> list[str]:
-    """Whole answers to prompts given as text.
+    """What the model answers to observations of the text face: whole answers, or the next turn.
 
     Raises:
-        EnvzooError: In a task of several turns, which is acted in token by token.
+        EnvzooError: For the tiny model in a task of several turns, which it acts in token by token.
     """
-    task = agent.task
-    if task.multi_turn:
-        raise EnvzooError(
-            f"{agent.spec.name} acts in {task.name} token by token; evaluate it in envzoo/{task.name}-Tokens-v0"
-        )
-    heat = agent.config.temperature
-    rollout = sample_answers(agent.policy, task, task.prompt_ids(observations), 1, generator, heat, heat)
-    return [task.text(row) for row in rollout.tokens.cpu().numpy()]
+    heat, codec = agent.config.temperature, agent.codec
+    ids, places = codec.histories(observations)
+    ids = torch.as_tensor(ids, device=agent.device)
+    draft = blank(len(ids), places, codec.pad, agent.device)
+    draft = write(agent.policy, codec, ids, draft, Manner(generator, heat, heat))
+    return [codec.text(row) for row in draft.tokens.cpu().numpy()]

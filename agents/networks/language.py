@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -96,6 +97,11 @@ class CharacterTransformer(nn.Module):
         never[pad] = NEVER
         self.register_buffer("never", never, persistent=False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return self.never.device
+
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
         """Logits (B, S - start, V) of the tokens that follow the places start, ..., S - 1 of ids (B, S) int64."""
         x = self._embed(ids, 0)
@@ -135,15 +141,32 @@ class CharacterTransformer(nn.Module):
         return self.head(self.norm(x)) + self.never
 
 
+class LanguageModel(Protocol):
+    """What a sampler and a trainer ask of a model; see `CharacterTransformer` for the shapes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+
+    def __call__(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Logits of what follows the places from `start` on."""
+
+    def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Any]:
+        """Read prompts; logits of what follows, and a cache."""
+
+    def step(self, tokens: Tensor, position: int, cache: Any) -> Tensor:
+        """Append a token to each row; logits of what follows."""
+
+
 def answer_log_probs(
-    model: CharacterTransformer, prompts: Tensor, tokens: Tensor, temperature: float = 1.0
+    model: LanguageModel, prompts: Tensor, tokens: Tensor, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """Log-probabilities of answers under softmax(logits / temperature).
 
     Args:
         model: The model.
         prompts: (B, P) int64.
-        tokens: (B, T) int64, padded.
+        tokens: (B, T) int64, padded (by -1 where 0 is a token of the model).
         temperature: That of sampling.
 
     Returns:
@@ -151,4 +174,4 @@ def answer_log_probs(
     """
     logits = model(torch.cat([prompts, tokens[:, :-1]], 1), prompts.shape[1] - 1)
     log_prob = torch.log_softmax(logits / temperature, -1)
-    return log_prob.gather(-1, tokens[..., None]).squeeze(-1), log_prob
+    return log_prob.gather(-1, tokens.clamp_min(0)[..., None]).squeeze(-1), log_prob
