@@ -9,7 +9,8 @@ the rectifier. At the other end, with p = softmax(logits) and H its entropy,
 
     d log p_a / d logits = onehot(a) - p,    dH / d logits = -p (log p + H),
 
-and for a normal of mean m and standard deviation s, with z = (a - m) / s,
+A first layer that looks symbols up adds up a row of a table for each, and each of these rows gets D. Finally, for a
+normal of mean m and standard deviation s, with z = (a - m) / s,
 
     d log pi / d m = z / s,    d log pi / d log s = z^2 - 1,    dH / d log s = 1.
 """
@@ -19,10 +20,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+from numba import njit
 from torch import Tensor, nn
 
 from envzoo.agents.losses import distributions as dist
-from envzoo.agents.networks.encoders import MLPEncoder
+from envzoo.agents.networks.encoders import Encoder, MLPEncoder, SymbolEncoder, SymbolInput
 from envzoo.agents.networks.layers import ACTIVATIONS
 from envzoo.agents.networks.policy import Evaluation, Policy
 
@@ -32,6 +34,16 @@ SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "relu": lambda gradient, x: torch.ops.aten.threshold_backward.default(gradient, x, 0),
 }
 NARROW = 16  # up to this many columns, matrix libraries are several times slower on D^T x than on x^T D
+
+
+@njit(cache=True)
+def _add_rows(table, rows, gradient):
+    """table[rows[n, k]] += gradient[n] for all n and k; `rows` int64 (N, K), `gradient` (N, W), `table` (R, W)."""
+    for n in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            row = rows[n, k]
+            for j in range(gradient.shape[1]):
+                table[row, j] += gradient[n, j]
 
 
 class _Tower:
@@ -51,8 +63,11 @@ class _Tower:
             x = torch.addmm(bias, self.inputs[-1], weight.t())
         return x
 
-    def backward(self, gradient: Tensor) -> None:
-        """Write the derivative by each parameter into its `grad`, given that by the output, (N, outputs)."""
+    def backward(self, gradient: Tensor, to_input: bool = False) -> Tensor | None:
+        """Write the derivative by each parameter into its `grad`, given that by the output, (N, outputs).
+
+        With `to_input` the derivative by the input, (N, inputs), is returned.
+        """
         for i in reversed(range(len(self.weights))):
             weight, bias, x = self.weights[i], self.biases[i], self.inputs[i]
             torch.sum(gradient, dim=0, out=bias.grad)
@@ -62,6 +77,39 @@ class _Tower:
                 torch.mm(gradient.t(), x, out=weight.grad)
             if i > 0:
                 gradient = self.slope(gradient @ weight, x)
+        return gradient @ self.weights[0] if to_input else None
+
+
+class _SymbolTower:
+    """A `SymbolEncoder` and a head: a first layer that adds up rows of a table, then a `_Tower`."""
+
+    def __init__(self, encoder: SymbolEncoder, head: nn.Linear):
+        self.encoder, name = encoder, encoder.net.activation_name
+        self.rest = _Tower([*encoder.net.layers, head], name)
+        self.activation, self.slope = ACTIVATIONS[name], SLOPES[name]
+
+    def forward(self, read: SymbolInput) -> Tensor:
+        """What `SymbolEncoder.read` gave of N observations -> (N, outputs); remembers what `backward` needs."""
+        self.read = read
+        self.features = self.activation(self.encoder.first(read))
+        return self.rest.forward(self.features)
+
+    def backward(self, gradient: Tensor) -> None:
+        """As that of `_Tower`."""
+        encoder = self.encoder
+        gradient = self.slope(self.rest.backward(gradient, to_input=True), self.features)
+        table = encoder.symbols.weight.grad.zero_()
+        _add_rows(table.numpy(), self.read.rows.numpy(), gradient.numpy())
+        torch.sum(gradient, dim=0, out=encoder.bias.grad)
+        if encoder.numbers is None:
+            return
+        encoder.numbers.bias.grad.copy_(encoder.bias.grad)
+        for position, part, numbering in self.read.numbers:
+            if numbering is None:
+                summed = gradient
+            else:
+                summed = gradient.new_zeros(len(part), gradient.shape[1]).index_add_(0, numbering, gradient)
+            encoder.numbers.weight.grad[:, position : position + part.shape[1]] = summed.t() @ part
 
 
 class ClosedFormPolicy:
@@ -73,22 +121,31 @@ class ClosedFormPolicy:
 
     def __init__(self, policy: Policy):
         self.policy = policy
-        actor, critic = policy.actor_encoder.net, policy.critic_encoder.net
-        self.actor = _Tower([*actor.layers, policy.actor_head], actor.activation_name)
-        self.critic = _Tower([*critic.layers, policy.critic_head], critic.activation_name)
+        self.actor = self._tower(policy.actor_encoder, policy.actor_head)
+        self.critic = self._tower(policy.critic_encoder, policy.critic_head)
+
+    @staticmethod
+    def _tower(encoder: Encoder, head: nn.Linear) -> _Tower | _SymbolTower:
+        if isinstance(encoder, SymbolEncoder):
+            return _SymbolTower(encoder, head)
+        return _Tower([*encoder.net.layers, head], encoder.net.activation_name)
 
     @staticmethod
     def fits(policy: nn.Module) -> bool:
-        """Whether it is an actor and a critic apart, each a multi-layer perceptron with an activation of `SLOPES`."""
+        """Whether it is an actor and a critic apart, each a multi-layer perceptron with an activation of `SLOPES`.
+
+        The perceptron may read symbols, on the CPU.
+        """
         if not isinstance(policy, Policy) or not policy.has_critic or policy.shared:
             return False
         encoders = (policy.actor_encoder, policy.critic_encoder)
-        return all(type(e) is MLPEncoder and not e.lookup and e.net.activation_name in SLOPES for e in encoders)
+        return all(_differentiable(encoder) and encoder.net.activation_name in SLOPES for encoder in encoders)
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, action: Tensor) -> Evaluation:
         """Like `Policy.evaluate`, of packed observations x (N, P) and actions (N,) or (N, D), without a graph."""
-        x = self.policy.actor_encoder.codec.vector(x)
+        encoder = self.policy.actor_encoder
+        x = encoder.read(x) if isinstance(encoder, SymbolEncoder) else encoder.codec.vector(x)
         self.action, self.parameters = action, self.actor.forward(x)
         value = self.critic.forward(x)[:, 0]
         if not self.policy.discrete:
@@ -127,3 +184,10 @@ class ClosedFormPolicy:
         if entropy is not None:
             log_std.grad += entropy.sum()
         return log_prob * z * precision
+
+
+def _differentiable(encoder: Encoder) -> bool:
+    """Whether the first layer of an encoder is one that a tower here knows."""
+    if isinstance(encoder, SymbolEncoder):
+        return encoder.bias.device.type == "cpu"
+    return type(encoder) is MLPEncoder and not encoder.lookup

@@ -8,11 +8,13 @@ open an episode: the memory is cleared before they are read. Step by step and ch
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from envzoo.agents.networks.distinct import few_distinct
 from envzoo.agents.networks.layers import MLP, convolution, gru, linear
 from envzoo.agents.networks.observation import MOST_SYMBOLS, ObservationCodec, Part, leaves
 from envzoo.errors import UnsupportedSpaceError, unknown
@@ -162,10 +164,25 @@ class GRUEncoder(Encoder):
         return torch.cat(outputs), state
 
 
-class SymbolEncoder(Encoder):
-    """Multi-layer perceptron that reads Boxes of few integers as symbols, one-hot, and all else as `mlp` does.
+class SymbolInput(NamedTuple):
+    """What the first layer of a `SymbolEncoder` reads.
 
-    The first layer adds up one row of weights for each symbol, which spares it the product with mostly zeros.
+    Attributes:
+        rows: int64 (N, symbols), the row of the table of weights that each symbol names.
+        numbers: For each stretch of plain numbers its first column among all of them, the numbers (N, columns), and
+            None; or only the distinct rows (U, columns), and which of them each observation has, int64 (N,).
+    """
+
+    rows: Tensor
+    numbers: list[tuple[int, Tensor, Tensor | None]]
+
+
+class SymbolEncoder(Encoder):
+    """Multi-layer perceptron that reads Boxes of few integers as symbols, one-hot, and all else like `mlp`.
+
+    The first layer adds up one row of weights for each symbol, which spares it the product with mostly zeros. Of plain
+    numbers that many observations share, as steps of one episode share a slowly learned density, it takes the product
+    once.
     """
 
     def __init__(self, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator):
@@ -178,40 +195,59 @@ class SymbolEncoder(Encoder):
                 "observation; use encoder='mlp' instead"
             )
         self.codec = codec
-        shifts, columns, total = [], [], 0
-        for part, (_, space) in zip(codec.symbols, leaves(codec.space), strict=True):
-            if part is not None:
+        shifts, columns, total, numbers = [], [], 0, 0
+        # (column of packed rows, column among all plain numbers, how many) of each part that is not symbols.
+        self.stretches: list[tuple[int, int, int]] = []
+        for part, symbols, (_, space) in zip(codec.parts, codec.symbols, leaves(codec.space), strict=True):
+            if symbols is not None:
                 low, high = space.low.ravel().astype(int), space.high.ravel().astype(int)
-                first = total + np.concatenate([[0], np.cumsum(high - low + 1)])
-                shifts.append(first[:-1] - low)
-                columns.append(np.arange(part.start, part.stop))
-                total = int(first[-1])
+            elif part.kind == "discrete":
+                low = np.array(part.offsets)
+                high = low + part.sizes - 1
+            else:
+                self.stretches.append((part.start, numbers, part.stop - part.start))
+                numbers += part.stop - part.start
+                continue
+            first = total + np.concatenate([[0], np.cumsum(high - low + 1)])
+            shifts.append(first[:-1] - low)
+            columns.append(np.arange(part.start, part.stop))
+            total = int(first[-1])
         self.register_buffer("shift", torch.from_numpy(np.concatenate(shifts)), persistent=False)
         self.register_buffer("columns", torch.from_numpy(np.concatenate(columns)), persistent=False)
-        # The vector of the other parts: `codec.vector` without the columns of symbols.
-        kept, position = [], 0
-        for part, symbol in zip(codec.parts, codec.symbols, strict=True):
-            width = sum(part.sizes) if part.kind == "discrete" else part.stop - part.start
-            if symbol is None:
-                kept += range(position, position + width)
-            position += width
-        self.register_buffer("others", torch.tensor(kept, dtype=torch.int64), persistent=False)
         width, *rest = hidden or (64,)
         self.symbols = nn.EmbeddingBag.from_pretrained(
             linear(total, width, generator).weight.detach().t().contiguous(), freeze=False, mode="sum"
         )
         self.bias = nn.Parameter(torch.zeros(width))
-        self.numbers = linear(len(kept), width, generator) if kept else None
+        self.numbers = linear(numbers, width, generator) if numbers else None
         self.net = MLP(width, rest, activation, generator)
         self.activation = self.net.activation
         self.out_dim = self.net.out_dim
 
+    def read(self, x: Tensor) -> SymbolInput:
+        """What the first layer takes from packed observations (N, packed_dim); encoders of one codec may share it."""
+        rows = x[:, self.columns].long() + self.shift
+        numbers = []
+        for column, position, width in self.stretches:
+            part = x[:, column : column + width].float()
+            chosen, numbering = (None, None) if part.requires_grad else few_distinct(part)
+            numbers.append((position, part if chosen is None else part[chosen], numbering))
+        return SymbolInput(rows, numbers)
+
+    def first(self, read: SymbolInput) -> Tensor:
+        """The first layer before its activation, (N, width)."""
+        y = self.symbols(read.rows) + self.bias
+        if self.numbers is None:
+            return y
+        y = y + self.numbers.bias
+        for position, part, numbering in read.numbers:
+            weight = self.numbers.weight[:, position : position + part.shape[1]].t()
+            y = torch.addmm(y, part, weight) if numbering is None else y + (part @ weight)[numbering]
+        return y
+
     def features(self, x: Tensor) -> Tensor:
         """Features of packed observations, (..., packed_dim) -> (..., out_dim)."""
-        flat = x.reshape(-1, x.shape[-1])
-        y = self.symbols(flat[:, self.columns].long() + self.shift) + self.bias
-        if self.numbers is not None:
-            y = y + self.numbers(self.codec.vector(flat)[:, self.others])
+        y = self.first(self.read(x.reshape(-1, x.shape[-1])))
         return self.net(self.activation(y)).reshape(*x.shape[:-1], -1)
 
 

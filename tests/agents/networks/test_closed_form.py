@@ -75,6 +75,54 @@ def test_equals_autograd(actions, inputs, hidden, activation, rows, with_entropy
         assert torch.allclose(parameter.grad, gradient, rtol=1e-9, atol=1e-11), name
 
 
+VIEW = spaces.Box(np.array([0, 2], np.int64), np.array([3, 4], np.int64), dtype=np.int64)
+SYMBOLS = {
+    "symbols": VIEW,
+    "with numbers": spaces.Dict(a=spaces.Box(-1, 1, (3,)), b=VIEW, c=spaces.Discrete(3), d=spaces.Box(-1, 1, (70,))),
+}
+
+
+@pytest.mark.parametrize("kinds", [2, 300])
+@pytest.mark.parametrize("space", sorted(SYMBOLS))
+@pytest.mark.parametrize(("actions", "hidden"), [("discrete", (6, 5)), ("continuous", (4,))])
+def test_equals_autograd_on_symbols(space, actions, hidden, kinds):
+    """300 observations whose rows of 70 numbers are of two kinds, which the encoder notices, or all differ."""
+    policy = build(actions, hidden=hidden, encoder="symbols", space=SYMBOLS[space])
+    draw, numbers = generator(1), np.random.default_rng(0)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=draw), alpha=0.3)
+    observation = view = np.stack([numbers.integers(0, 4, 300), numbers.integers(2, 5, 300)], axis=1)
+    if space != "symbols":
+        wide = numbers.uniform(-1, 1, (kinds, 70)).astype(np.float32)[np.arange(300) % kinds]
+        short = numbers.uniform(-1, 1, (300, 3)).astype(np.float32)
+        observation = {"a": short, "b": view, "c": numbers.integers(0, 3, 300), "d": wide}
+    x = torch.from_numpy(policy.actor_encoder.codec.pack(observation))
+    found_numbers = policy.actor_encoder.read(x).numbers
+    if space != "symbols":
+        assert (found_numbers[1][2] is not None) == (kinds == 2)
+    sizes = (300,) if policy.discrete else (300, 2)
+    action = torch.randint(4, sizes, generator=draw) if policy.discrete else torch.randn(sizes, generator=draw)
+    weights = torch.randn(3, 300, generator=draw)
+
+    expected = policy.evaluate(x, action)
+    names, parameters = zip(*policy.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(
+        sum((w * part).sum() for w, part in zip(weights, expected, strict=True)), parameters
+    )
+    for parameter in parameters:
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    assert ClosedFormPolicy.fits(policy)
+    closed = ClosedFormPolicy(policy)
+    found = closed.evaluate(x, action)
+    closed.backward(weights[0], weights[2], weights[1])
+    for name, mine, theirs in zip(found._fields, found, expected, strict=True):
+        assert not mine.requires_grad, name
+        torch.testing.assert_close(mine, theirs.detach())
+    for name, parameter, gradient in zip(names, parameters, gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-4, msg=name)
+
+
 def test_only_plain_actor_critics_fit():
     assert ClosedFormPolicy.fits(build())
     assert ClosedFormPolicy.fits(build("continuous", hidden=()))

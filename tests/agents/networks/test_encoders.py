@@ -217,7 +217,7 @@ def test_wrong_names_and_spaces():
 
 
 def test_symbols_are_one_hot():
-    """The encoder equals an MLP on one-hot symbols and plain numbers, with the same weights."""
+    """The encoder equals an MLP on one-hot symbols, one-hot discrete parts and plain numbers, with the same weights."""
     view = spaces.Box(np.array([0, 2], np.int64), np.array([3, 4], np.int64), dtype=np.int64)
     codec = ObservationCodec(spaces.Dict(a=spaces.Box(-1, 1, (2,)), b=view))
     encoder = make_encoder("symbols", codec, (5, 4), "tanh", torch.Generator().manual_seed(0))
@@ -225,6 +225,11 @@ def test_symbols_are_one_hot():
     one_hot = torch.tensor([[0, 0, 0, 1, 1, 0, 0.0]])
     first = one_hot @ encoder.symbols.weight + encoder.bias + encoder.numbers(torch.tensor([[0.5, -1.0]]))
     expected = torch.tanh(encoder.net.layers[0](torch.tanh(first)))
+    assert torch.allclose(encoder.features(torch.from_numpy(x)), expected, atol=1e-6)
+    codec = ObservationCodec(spaces.Dict(b=view, c=spaces.Discrete(3, start=1)))
+    encoder = make_encoder("symbols", codec, (5,), "tanh", torch.Generator().manual_seed(0))
+    x = codec.pack({"b": np.array([[3, 2]]), "c": np.array([2])})
+    expected = torch.tanh(torch.tensor([[0, 0, 0, 1, 1, 0, 0, 0, 1.0, 0]]) @ encoder.symbols.weight + encoder.bias)
     assert torch.allclose(encoder.features(torch.from_numpy(x)), expected, atol=1e-6)
     with pytest.raises(UnsupportedSpaceError, match="use encoder='mlp'"):
         make_encoder("symbols", ObservationCodec(spaces.Discrete(3)), (4,), "tanh", torch.Generator())
