@@ -14,20 +14,18 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.loops.codec import CharacterCodec, Codec
 from envzoo.agents.loops.partial import PartialRollouts
 from envzoo.agents.loops.rollouts import Rollout, RolloutQueue, concatenate, measure
 from envzoo.agents.loops.sampling import Manner, sample_answers
 from envzoo.agents.loops.text_acting import answer_texts, choose_tokens, task_of
 from envzoo.agents.loops.text_config import TextConfig
 from envzoo.agents.loops.text_memory import Memory
-from envzoo.agents.loops.tokenized import TokenizerCodec
+from envzoo.agents.loops.text_models import pretrained_model, tiny_model
 from envzoo.agents.loops.warm_up import warm_up
 from envzoo.agents.losses.text.advantages import ADVANTAGES, group_varies, overlong_penalty
 from envzoo.agents.losses.text.kl import KL_ESTIMATORS, k3
 from envzoo.agents.losses.text.tokens import aggregate, entropy_of_logits, masked_mean
-from envzoo.agents.networks.language import CharacterTransformer, LanguageModel, answer_log_probs
-from envzoo.agents.networks.pretrained import ModelFiles, end_tokens, from_files, load_pretrained
+from envzoo.agents.networks.language import LanguageModel, answer_log_probs
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
@@ -65,7 +63,11 @@ class TextAgent(Agent):
             c.partial_rollout is None or not self.task.multi_turn,
             f"partial_rollout of {self.spec.name} goes with answers in one turn, but {source.name} has several",
         )
-        network, self.codec = self._pretrained(model_files) if c.pretrained else self._tiny()
+        if c.pretrained:
+            network, self.codec, files = pretrained_model(c, self.task, model_files)
+            self.register("model_files", files)
+        else:
+            network, self.codec = tiny_model(c, self.task, self.streams.torch("weights", "cpu"))
         longest = self.codec.answer_length
         require(
             c.overlong_buffer <= longest,
@@ -89,22 +91,6 @@ class TextAgent(Agent):
             self.partial = self.register("partial", partial)
         self.seen: Rollout | None = None  # what the policy last wrote by itself
         self._age = 0.0
-
-    def _tiny(self) -> tuple[LanguageModel, Codec]:
-        c = self.config
-        places = self.task.prompt_length + self.task.answer_length
-        generator = self.streams.torch("weights", "cpu")
-        sizes = (self.task.vocab_size, places, c.model_dim, c.model_layers, c.model_heads)
-        return CharacterTransformer(*sizes, generator=generator), CharacterCodec(self.task)
-
-    def _pretrained(self, files: Mapping[str, Any] | None) -> tuple[LanguageModel, Codec]:
-        c = self.config
-        network, tokenizer = (
-            load_pretrained(c.model, c.model_dtype) if files is None else from_files(files, c.model_dtype)
-        )
-        self.register("model_files", ModelFiles(network, tokenizer))
-        ends = end_tokens(network, tokenizer)
-        return network, TokenizerCodec(self.task, tokenizer, ends, c.max_answer_tokens, network.places, c.model)
 
     @classmethod
     def rebuild(cls, source: Source, config: TextConfig, state: Any, **keywords: Any) -> TextAgent:
