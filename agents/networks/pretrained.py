@@ -63,9 +63,10 @@ class PretrainedModel(nn.Module):
         self.model = model.eval()
         takes = frozenset(inspect.signature(type(model).forward).parameters)
         caches = [name for name in ("cache", "past_key_values") if name in takes]
-        if not caches:
+        layers = getattr(_new_cache(model.config), "layers", []) if caches else []
+        if not caches or not all(hasattr(layer, "batch_repeat_interleave") for layer in layers):
             raise EnvzooError(
-                f"{type(model).__name__} takes no cache of keys and values; expected a transformer that writes text"
+                f"{type(model).__name__} keeps no cache of keys and values; expected a transformer that writes text"
             )
         self._takes, self._cache = takes, caches[0]
 
@@ -73,6 +74,11 @@ class PretrainedModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights live."""
         return next(self.model.parameters()).device
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens that the model can read."""
+        return self.model.get_input_embeddings().num_embeddings
 
     @property
     def places(self) -> int | None:
@@ -180,7 +186,13 @@ def load_pretrained(name: str, dtype: str = "float32") -> tuple[PretrainedModel,
             f"the model {name!r} is no causal language model: it lacks weights such as "
             f"{sorted(map(str, found['missing_keys']))[0]}"
         )
-    return PretrainedModel(model), tokenizer
+    network = PretrainedModel(model)
+    if len(tokenizer) > network.vocab_size:
+        raise EnvzooError(
+            f"the tokenizer of {name!r} has {len(tokenizer)} tokens, but the model reads {network.vocab_size}; they do "
+            "not belong together"
+        )
+    return network, tokenizer
 
 
 def _is_folder(name: str) -> bool:

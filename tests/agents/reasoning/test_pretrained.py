@@ -354,10 +354,20 @@ def test_a_hub_id_that_cannot_be_reached_gets_one_sentence(monkeypatch):
     assert time.perf_counter() - began < 20
 
 
+def test_models_without_a_cache_of_keys_get_one_sentence():
+    config = transformers.MambaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1)
+    with torch.random.fork_rng(), pytest.raises(EnvzooError, match="MambaForCausalLM keeps no cache of keys"):
+        pretrained.PretrainedModel(transformers.MambaForCausalLM(config))
+
+
 def test_tokenizers_that_do_not_fit_get_one_sentence(tmp_path):
     lacking = make_folder(tmp_path / "lacking", signs=LETTERS + "=: \n.")
     with pytest.raises(EnvzooError, match=r"lacks characters that TextSumTo needs: \+"):
         make(lacking)
+    strange = make_folder(tmp_path / "strange")
+    make_tokenizer(signs=SIGNS + "&@~").save_pretrained(strange)
+    with pytest.raises(EnvzooError, match="they do not belong together"):
+        make(strange)
     with pytest.raises(EnvzooError, match="no end-of-sequence token"):
         TokenizerCodec(make_task("TextSumTo"), make_tokenizer(), [])
 
