@@ -1,4 +1,4 @@
-"""Adversarially guided actor-critic (Flet-Berliac et al., 2021, arXiv 2102.04376), as a reward."""
+"""Adversarially guided actor-critic (Flet-Berliac et al., 2021, arXiv 2102.04376)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 
 class AGACBonus(Learned):
-    """r = log pi(a|o) - log pi_adv(a|o): the actor is paid for what its adversary did not foresee.
+    """b = log pi(a|o) - log pi_adv(a|o): the actor is paid for what its adversary did not foresee.
 
-    The adversary learns to imitate the actor: -E log pi_adv(a|o) over the actor's own actions has the gradient of
-    KL(pi || pi_adv). The paper adds the log-ratio to advantages, and the divergence to the critic's targets; here it is
-    a reward like any other, so that later surprises count, discounted, as well.
+    As in the paper, A' = A + c b, and the critic's target grows by c KL(pi || pi_adv), here by c b, whose mean over the
+    actor's actions is that divergence. (c is `intrinsic_coefficient`; the paper begins with 4e-4 beside a reward and
+    lets it fall.) Agents without such a critic are paid b as a reward like any other. The adversary learns to imitate
+    the actor: -E log pi_adv(a|o) over the actor's own actions has the gradient of KL(pi || pi_adv).
     """
 
     name = "agac"
+    is_bonus = True
 
     def build(self) -> None:
         """The adversary's policy."""

@@ -48,6 +48,7 @@ class Intrinsic:
 
     name: ClassVar[str]
     Settings: ClassVar[type] = NoSettings
+    is_bonus: ClassVar[bool] = False  # added to advantages and the critic's targets by agents that can, not to rewards
 
     def __init__(self, agent: OnPolicyAgent, settings: Any):
         self.codec, self.actions, self.device = agent.codec, agent.actions, agent.device

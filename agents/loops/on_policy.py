@@ -40,6 +40,7 @@ class Rollout:
         state: (B, state_dim), memory of the policy before the first step.
         next_observation: (T, B, P) packed, what each step led to, also where an episode ended; only gathered for an
             intrinsic reward.
+        bonus: (T, B) float32 or None, what an intrinsic reward adds to advantages and to the critic's targets.
     """
 
     observation: Tensor
@@ -54,6 +55,7 @@ class Rollout:
     valid: np.ndarray
     state: Tensor
     next_observation: Tensor | None = None
+    bonus: np.ndarray | None = None
 
 
 class OnPolicyAgent(Agent):
@@ -63,6 +65,7 @@ class OnPolicyAgent(Agent):
     """
 
     reward_key: str | None = None
+    takes_bonus = False  # whether `update` uses `Rollout.bonus`
     MAX_EPISODE_STEPS = 100_000  # a guard for whole-episode rollouts in environments that never end
 
     def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
@@ -126,7 +129,12 @@ class OnPolicyAgent(Agent):
         """Pay the intrinsic reward of a rollout, then let it learn from the same steps."""
         c = self.config
         found = self.intrinsic.reward(rollout).cpu().numpy()
-        rollout.reward = (c.extrinsic_coefficient * rollout.reward + c.intrinsic_coefficient * found).astype(np.float32)
+        paid = (c.intrinsic_coefficient * found).astype(np.float32)
+        if self.intrinsic.is_bonus and self.takes_bonus:
+            rollout.reward = (c.extrinsic_coefficient * rollout.reward).astype(np.float32)
+            rollout.bonus = paid
+        else:
+            rollout.reward = (c.extrinsic_coefficient * rollout.reward + paid).astype(np.float32)
         metrics = {"intrinsic/reward": float(found[rollout.valid].mean())}
         return metrics | self.intrinsic.update(rollout)
 

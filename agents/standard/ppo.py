@@ -83,6 +83,7 @@ class PPO(OnPolicyAgent):
 
     Config = PPOConfig
     config: PPOConfig
+    takes_bonus = True
 
     def build_policy(self) -> Policy:
         """Actor and critic."""
@@ -117,6 +118,8 @@ class PPO(OnPolicyAgent):
         advantage = generalized_advantages(
             rollout.reward, rollout.value, rollout.next_value, rollout.terminated, rollout.done, c.gamma, c.gae_lambda
         )
+        if rollout.bonus is not None:
+            advantage = advantage + rollout.bonus
         remaining = 1 - self.progress()
         self.optimizer.lr = c.learning_rate * (remaining if c.anneal != "none" else 1.0)
         clip_range = c.clip_range * (remaining if c.anneal == "both" else 1.0)

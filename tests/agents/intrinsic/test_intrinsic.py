@@ -123,6 +123,37 @@ def test_an_adversary_that_is_the_actor_foresees_everything():
     assert torch.allclose(agent.intrinsic.reward(agent.collect()), torch.zeros(1), atol=1e-5)
 
 
+def test_the_adversary_moves_advantages_and_targets_but_no_rewards(monkeypatch):
+    """A' = A + c b and the critic's target V + A + c b, where A comes from the environment's rewards alone."""
+    agent = make("agac", intrinsic_coefficient=0.5, extrinsic_coefficient=2.0, gamma=0.9, gae_lambda=1.0)
+    rollout, seen = agent.collect(), {}
+    rollout.reward[:] = 1.0
+    bonus = 0.5 * agent.intrinsic.reward(rollout).numpy()
+    assert np.abs(bonus).max() > 1e-4
+    agent._add_intrinsic(rollout)
+    assert (rollout.reward == 2.0).all()
+    monkeypatch.setattr(agent, "_transitions", lambda _, a, r: seen.update(a=a.numpy(), r=r.numpy()) or iter(()))
+    with pytest.raises(ZeroDivisionError):  # no minibatch, so no means to log
+        agent.update(rollout)
+    plain = np.zeros_like(bonus)
+    after = np.zeros(2, np.float32)
+    for t in reversed(range(len(bonus))):
+        after = 2.0 + 0.9 * rollout.next_value[t] - rollout.value[t] + 0.9 * after
+        plain[t] = after
+    np.testing.assert_allclose(seen["a"], plain + bonus, rtol=1e-5)
+    np.testing.assert_allclose(seen["r"], plain + rollout.value + bonus, rtol=1e-5)
+
+
+def test_without_a_critic_the_adversary_pays_a_reward():
+    agent = agents.make("SubPO", "envzoo/GridCoverage-v0", seed=0, device="cpu", num_envs=2, intrinsic="agac")
+    rollout = agent.collect()
+    rollout.reward[:] = 0.0
+    expected = agent.intrinsic.reward(rollout).numpy()
+    agent._add_intrinsic(rollout)
+    np.testing.assert_allclose(rollout.reward, expected, rtol=1e-6)
+    assert rollout.bonus is None
+
+
 def test_counts_against_a_dictionary():
     generator, table, seen = np.random.default_rng(0), CountTable(16), {}
     for _ in range(20):
