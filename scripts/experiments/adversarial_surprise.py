@@ -17,8 +17,10 @@ CURVES = (ROOMS_CURVE, SHARE_CURVE, NOISE_CURVE)
 
 CHAINS = {"alternating": "envzoo/BlockChain-v0", "tv": "envzoo/BlockChain-TV-v0"}
 WORLD = "rooms"
-CHAIN_STEPS, WORLD_STEPS = 393_216, 98_304
+# In the rooms those that a check compares learn equally long, and longer than all others.
+CHAIN_STEPS, COMPARED_STEPS, OTHER_STEPS = 393_216, 524_288, 98_304
 QUICK_CHAIN, QUICK_WORLD = 98_304, 8_192
+COMPARED = ("AS", "SMiRL", "RND")
 # Label -> (agent, hyperparameters).
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("Random", {}),
@@ -33,9 +35,11 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "disagreement": ("Disagreement", {}),
     "AGAC": ("AGAC", {}),
 }
+IN_ROOMS = {"encoder": "symbols", "learning_rate": 5e-4, "entropy_coefficient": 0.03}
 ON_CHAINS = ("random", "AS", "SMiRL", "count")
 QUICK = {"alternating": ("random", "AS", "SMiRL", "count"), "tv": (), "rooms": ("random", "AS", "SMiRL", "RND")}
-GOAL = "envzoo/SurpriseRooms-Goal-v0"
+PLACES = {"alternating": "Line", WORLD: "Rooms"}
+GOALS = {"alternating": "envzoo/BlockChain-Goal-v0", WORLD: "envzoo/SurpriseRooms-Goal-v0"}
 
 
 def explore(agent: Any) -> Any:
@@ -60,18 +64,17 @@ def _arm(method: str, group: str) -> Arm:
     settings = dict(hyperparameters)
     if learns:
         settings["normalize_advantage"] = True
-    if group == WORLD:
-        if learns:
-            settings |= {"encoder": "symbols", "minibatch_size": 1024, "learning_rate": 1e-3}
-        if method == "random":
-            evaluations.append(Evaluation(300, False, GOAL, prefix="goal/"))
+    if learns and group == WORLD:
+        settings |= IN_ROOMS
+    if group in GOALS and (group != WORLD or method in ("random", *COMPARED)):
+        goal = GOALS[group]
+        evaluations.append(Evaluation(300, False, goal, prefix="goal/"))
         if method == "AS":
-            evaluations += [
-                Evaluation(300, False, GOAL, prefix="goal explore/", prepare=explore),
-                Evaluation(300, False, GOAL, prefix="goal control/", prepare=control),
-                Evaluation(300, False, GOAL, prefix="goal/"),
-            ]
-    steps, quick = (WORLD_STEPS, QUICK_WORLD) if group == WORLD else (CHAIN_STEPS, QUICK_CHAIN)
+            evaluations.append(Evaluation(300, False, goal, prefix="goal explore/", prepare=explore))
+            evaluations.append(Evaluation(300, False, goal, prefix="goal control/", prepare=control))
+    steps, quick = CHAIN_STEPS, QUICK_CHAIN
+    if group == WORLD:
+        steps, quick = COMPARED_STEPS if method in COMPARED else OTHER_STEPS, QUICK_WORLD
     return Arm(
         arm_name(method, group),
         agent,
@@ -100,12 +103,17 @@ def _difference(better: str, worse: str, score: str):
     return compute
 
 
-def _over_random(player: str):
+def _over_random(player: str, group: str):
     def compute(results: Results) -> float:
-        mine = results.iqm(arm_name("AS", WORLD), f"goal {player}/return")
-        return mine - results.iqm(arm_name("random", WORLD), "goal/return")
+        mine = results.iqm(arm_name("AS", group), f"goal {player}/return")
+        return mine - results.iqm(arm_name("random", group), "goal/return")
 
     return compute
+
+
+def _goal_check(group: str, player: str) -> Check:
+    claim = f"{PLACES[group]} with a goal: {player.capitalize()} returns more than random"
+    return Check(claim, _over_random(player, group), ">", 0, full_only=True)
 
 
 def draw(results: Results, figure: Figure) -> None:
@@ -115,6 +123,11 @@ def draw(results: Results, figure: Figure) -> None:
     draw_all(results, figure)
 
 
+GOAL_COLUMNS = {
+    "goal/return": "return, goal",
+    "goal explore/return": "Explore alone",
+    "goal control/return": "Control alone",
+}
 COLUMNS = {ROOMS: "rooms visited", STOPPED: "noisy rooms stopped", SHARE: "share stopped", NOISE: "ends in noise"}
 LINE = "alternating"
 
@@ -137,24 +150,21 @@ EXPERIMENT = Experiment(
         Check("Line: counts stop under 0.5 noisy rooms", _score("count", LINE, STOPPED), "<", 0.5),
         Check("Rooms: AS visits more than SMiRL", _difference("AS", "SMiRL", ROOMS), ">", 0, full_only=True),
         Check("Rooms: AS stops more noise than RND", _difference("AS", "RND", SHARE), ">", 0, full_only=True),
-        Check("Rooms with a goal: Explore returns more than random", _over_random("explore"), ">", 0, full_only=True),
-        Check("Rooms with a goal: Control returns more than random", _over_random("control"), ">", 0, full_only=True),
+        *(_goal_check(group, player) for group in GOALS for player in ("explore", "control")),
     ),
     figure=draw,
     quick_seeds=1,
     tables=(
-        Table("alternating", "BlockChain, every other of 12 rooms noisy", COLUMNS),
+        Table(
+            "alternating",
+            "BlockChain, every other of 12 rooms noisy, and a sparse goal without further learning",
+            COLUMNS | GOAL_COLUMNS,
+        ),
         Table("tv", "BlockChain, one noisy room beside the start", COLUMNS),
         Table(
             WORLD,
             "SurpriseRooms, and the sparse goal without further learning",
-            {
-                ROOMS: "rooms visited",
-                SHARE: "share of noise stopped",
-                "goal/return": "return, goal",
-                "goal explore/return": "Explore alone",
-                "goal control/return": "Control alone",
-            },
+            {ROOMS: "rooms visited", SHARE: "share of noise stopped", NOISE: "ends in noise"} | GOAL_COLUMNS,
         ),
     ),
     notes=(
@@ -166,11 +176,18 @@ EXPERIMENT = Experiment(
         "experiment. Two without the normalisation visited 9.2 and 9.4 rooms and stopped 2.4; three with it, or with a "
         "smaller entropy bonus or another lambda, 10.6 to 11.6 rooms and 1.75 to 2.7 stopped. They differed in more "
         "than one setting. The bounds were fixed before.",
-        "In SurpriseRooms every agent learns for 98,304 steps with minibatches of 1,024 and a rate of 1e-3, to "
-        "keep all seeds of all explorers within CPU minutes; a longer budget was cut to it after pilots, and these "
-        "settings were not piloted themselves. The paper takes 49 million steps. Within this budget no explorer learns "
-        "to pass the doors: all stay near the random policy, so that the two comparisons between agents there, though "
-        "they hold, say little about the paper, and the goal is not reached by either player.",
+        "In SurpriseRooms the learners that a check compares (AS, SMiRL, RND) learn for 524,288 steps, all others for "
+        "98,304 with the same PPO: their numbers are a snapshot of an early stage, not a comparison. The paper takes 49 "
+        "million steps.",
+        "An earlier form of this experiment gave all of them 98,304 steps, in which no explorer left the first room more "
+        "often than chance. That was the budget, not the world: PPO paid for each new room sees 2.8 rooms after 53,000 "
+        "steps and 3.9 after 250,000 (one seed), and AS with the old settings, left to learn on, went from 1.05 rooms "
+        "after 400,000 to 2.0 after 2 million. First Explore learns to lead into noise, so that less of it is stopped "
+        "than by chance, then Control learns to stop it. The rate 5e-4, the entropy bonus 0.03 and the minibatch of 256 "
+        "were chosen for AS in pilots of 0.4 to 2 million steps on seeds 100 to 102, which no result here uses; after "
+        "524,288 steps AS visited 2.1 rooms and stopped 9% of the noise with these settings (seed 102), and with the "
+        "bonus 0.01 2.0 and 6%; minibatches of 1,024 at a rate of 1e-3 were slower, lambda 0.98 was no better. RND with "
+        "minibatches of 1,024 was at 2.2 rooms and 2% by then (seed 102).",
         "In the tests with a goal, turns and densities go on as in the game while one player acts throughout.",
     ),
 )
