@@ -180,15 +180,15 @@ EXPERIMENT = Experiment(
         "65,536 with the same PPO: their numbers are a snapshot of an early stage, not a comparison. The paper takes "
         "49 million steps.",
         "An earlier form of this experiment gave all of them 98,304 steps, in which no explorer left the first room "
-        "more often than chance. That was the budget, not the world: PPO paid for each new room sees 2.8 rooms after "
-        "53,000 steps and 3.9 after 250,000 (one seed), and AS with the old settings, left to learn on, went from 1.05 "
-        "rooms after 400,000 to 2.0 after 2 million. First Explore learns to lead into noise, so that less of it is "
-        "stopped than by chance, then Control learns to stop it: 4% of it after 600,000 steps there, 12% after 2 "
-        "million. The rate 5e-4, the entropy bonus 0.03 and the minibatch of 256 were chosen for AS in pilots of 0.5 to "
-        "2 million steps on seeds 100 to 102, which no result here uses, and the budget for time. With these settings "
-        "AS visited 1.7 rooms and stopped 7% of the noise after 262,144 steps, and 2.1 and 9% after 524,288 (seed 102); "
-        "the bonus 0.01 gave 2.0 and 6% then, lambda 0.98 1.8 and 7%, and minibatches of 1,024 at a rate of 1e-3 were "
-        "slower. RND with such minibatches was at 2.3 rooms and 3% (seed 102).",
+        "more often than chance. That was the budget, not the world: PPO paid for each new room sees 2.8 rooms "
+        "after 53,000 steps and 3.9 after 250,000 (one seed), and AS with the old settings, left to learn on, went "
+        "from 1.05 rooms after 400,000 to 2.0 after 2 million. First Explore learns to lead into noise, so that "
+        "less of it is stopped than by chance, then Control learns to stop it: 4% of it after 600,000 steps there, "
+        "12% after 2 million. The rate 5e-4, the entropy bonus 0.03 and the minibatch of 256 were chosen for AS in "
+        "pilots of 0.5 to 2 million steps on seeds 100 to 102, which no result here uses, and the budget for time. "
+        "With these settings AS visited 1.7 rooms and stopped 7% of the noise after 262,144 steps, and 2.1 and 9% "
+        "after 524,288 (seed 102); the bonus 0.01 gave 2.0 and 6% then, lambda 0.98 1.8 and 7%, and minibatches of "
+        "1,024 at a rate of 1e-3 were slower. RND with such minibatches was at 2.3 rooms and 3% (seed 102).",
         "In the tests with a goal, turns and densities go on as in the game while one player acts throughout.",
     ),
 )

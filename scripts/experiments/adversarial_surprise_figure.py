@@ -66,7 +66,7 @@ def draw(results: Results, figure: Figure) -> None:
         what = "episodes that end in noise" if chain else "share of noisy rooms stopped"
         bottom.set(title=f"{heads[group]}: {what}", ylabel="share")
         bottom.set_ylim(-0.02 if chain else 0, 1.02 if chain else None)
-        top.legend(loc="center right" if chain else "best", ncols=1 if chain else 2)
+        top.legend(loc="best", ncols=2)
     film, goals = below.subfigures(1, 2, width_ratios=(2, 1))
     _film(film)
     _goals(goals, results)
@@ -104,7 +104,8 @@ def _goals(figure: SubFigure, results: Results) -> None:
         ax.set_yticks(range(len(rows)), [words for _, words, *_ in rows])
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
-        ax.set_title(f"{experiment.PLACES[group]}: return at a new goal", fontsize=9)
+        ax.set_title(f"{experiment.PLACES[group]}: a new goal", fontsize=9)
+        ax.set_xlabel("return")
         ax.set_xlim(0, None)
         ax.locator_params(axis="x", nbins=4)
 
