@@ -39,7 +39,7 @@ class Policy(nn.Module):
     Args:
         codec: Observations.
         actions: Actions.
-        encoder: Name of the encoder ("auto", "mlp", "cnn", "gru").
+        encoder: Name of the encoder ("auto", "mlp", "cnn", "gru", "symbols").
         hidden: Widths of the hidden layers.
         activation: Name of the activation.
         generator: Source of the initial weights.

@@ -51,7 +51,7 @@ class PPOConfig(IntrinsicConfig):
     target_kl: float | None = None
     """End the passes over a rollout once the approximate KL divergence exceeds this."""
     encoder: str = "auto"
-    """Encoder of the observation: auto, mlp, cnn or gru."""
+    """Encoder of the observation: auto, mlp, cnn, gru or symbols."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers (the last one is the width of the GRU)."""
     activation: str = "tanh"
