@@ -1,0 +1,162 @@
+"""The whole loop of GRPO, ours against TRL's GRPOTrainer, with equally large models on equal prompts."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from envzoo import agents
+from envzoo.errors import MissingExtraError
+from envzoo.reasoning.catalogue import make_task
+from envzoo.scripts.bench.report import Row
+
+TASK = "TextSumTo"
+PROMPTS, GROUP, MINIBATCHES = 32, 16, 4
+DIM, LAYERS, HEADS = 64, 2, 4
+WARM_UP = 150  # so many imitations that rewards differ and there is something to learn
+STILL = 1e-12  # a learning rate at which every round does the same work
+
+
+def character_tokenizer(characters: str) -> Any:
+    """A tokenizer of transformers in which each character is a token; 0 pads, 1 ends."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {"<pad>": 0, "<eos>": 1} | {sign: k for k, sign in enumerate(dict.fromkeys(characters), 2)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", padding_side="left", truncation_side="left"
+    )
+
+
+def tiny_llama(vocabulary: int, places: int, dim: int = DIM, layers: int = LAYERS, heads: int = HEADS) -> Any:
+    """A Llama of about the size of our tiny model, with random weights that no global generator made."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=dim, intermediate_size=8 * dim // 3, num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=places,
+        pad_token_id=0, eos_token_id=1, bos_token_id=None, tie_word_embeddings=False,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        model = LlamaForCausalLM(config)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, 0.02, generator=generator)
+    return model
+
+
+def grpo_agent(method: str = "GRPO", **changes: Any) -> Any:
+    """Our trainer, warmed up."""
+    settings = {
+        "num_prompts": PROMPTS, "group_size": GROUP, "num_minibatches": MINIBATCHES, "model_dim": DIM,
+        "model_layers": LAYERS, "model_heads": HEADS, "warm_up_updates": WARM_UP, "learning_rate": STILL,
+        "keep_start": False,
+    }  # fmt: skip
+    agent = agents.make(method, f"envzoo/{TASK}-Tokens-v0", device="cpu", **settings | changes)
+    agent.target_timesteps = 10**9
+    return agent
+
+
+def trl_rows(rounds: int) -> list[Row]:
+    """Tokens per second of both, measured in turns.
+
+    TRL's model writes answers of the full length, so that none of its steps is spent on ended ones.
+
+    Args:
+        rounds: Rollouts of each, after one that is not counted.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _rows(rounds)
+    except MissingExtraError as error:
+        return [Row("GRPO, whole loop: TRL", float("nan"), "tokens/s", note=str(error))]
+    finally:
+        torch.set_num_threads(before)
+
+
+def _rows(rounds: int) -> list[Row]:
+    ours = grpo_agent()
+    seconds: dict[str, list[float]] = {"ours": [], "TRL": []}
+    tokens: dict[str, list[int]] = {"ours": [], "TRL": []}
+
+    def turn() -> None:
+        written, began = ours.num_timesteps, time.perf_counter()
+        ours.iterate()
+        seconds["ours"].append(time.perf_counter() - began)
+        tokens["ours"].append(ours.num_timesteps - written)
+
+    turn()
+    parameters = run_trl(rounds + 1, turn, seconds["TRL"], tokens["TRL"])
+    rates = {
+        name: [n / s for n, s in zip(tokens[name][1:], seconds[name][1:], strict=True)] for name in ("ours", "TRL")
+    }
+    own = sum(p.numel() for p in ours.policy.parameters())
+    ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates["TRL"], strict=False))
+    size = f"{PROMPTS} prompts x {GROUP} answers of {ours.task.answer_length} tokens, {MINIBATCHES} steps"
+    return [
+        Row("GRPO, whole loop: envzoo", max(rates["ours"]), "tokens/s", note=f"{own:,} parameters; {size}"),
+        Row("GRPO, whole loop: TRL", max(rates["TRL"]), "tokens/s", ratio, 5.0, f"{parameters:,} parameters"),
+    ]
+
+
+def run_trl(rollouts: int, between: Any, seconds: list[float], tokens: list[int]) -> int:
+    """Train by TRL, calling `between` after each rollout and its steps; returns the number of parameters."""
+    try:
+        from datasets import Dataset
+        from transformers import TrainerCallback
+        from trl import GRPOConfig, GRPOTrainer
+    except ImportError as error:
+        raise MissingExtraError("TRL is not installed; install it by `pip install 'envzoo[text]'`") from error
+
+    task = make_task(TASK)
+    tokenizer = character_tokenizer(task.alphabet)
+    prompts = [task.text(row) for row in task.sample(PROMPTS * rollouts)]
+    counted = [0]
+
+    def rewards(prompts: Sequence[str], completions: Sequence[str], completion_ids: Any, **_: Any) -> list[float]:
+        counted[0] += sum(map(len, completion_ids))
+        return task.verify_text(prompts, completions).tolist()
+
+    class Turns(TrainerCallback):
+        began = 0.0
+
+        def on_step_begin(self, args, state, control, **_):
+            if state.global_step == 0:
+                self.began = time.perf_counter()
+
+        def on_step_end(self, args, state, control, **_):
+            if state.global_step % MINIBATCHES == 0:
+                seconds.append(time.perf_counter() - self.began)
+                tokens.append(counted[0])
+                counted[0] = 0
+                between()
+                self.began = time.perf_counter()
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        settings = GRPOConfig(
+            folder, use_cpu=True, bf16=False, activation_checkpointing=False, report_to="none", save_strategy="no",
+            logging_strategy="no", disable_tqdm=True, per_device_train_batch_size=PROMPTS * GROUP // MINIBATCHES,
+            steps_per_generation=MINIBATCHES, gradient_accumulation_steps=1, num_generations=GROUP,
+            max_completion_length=task.answer_length, max_steps=MINIBATCHES * rollouts, learning_rate=STILL,
+            generation_kwargs={"min_new_tokens": task.answer_length}, dataloader_pin_memory=False,
+        )  # fmt: skip
+        model = tiny_llama(len(tokenizer), task.prompt_length + task.answer_length)
+        trainer = GRPOTrainer(
+            model, rewards, settings, Dataset.from_list([{"prompt": text} for text in prompts]),
+            processing_class=tokenizer, callbacks=[Turns()],
+        )  # fmt: skip
+        trainer.train()
+    return sum(p.numel() for p in model.parameters())
