@@ -129,7 +129,20 @@ BEHAVIOURAL_CLONING = Paper("ALVINN: An Autonomous Land Vehicle in a Neural Netw
 
 PAPERS: dict[str, Paper] = {
     paper.number: paper
-    for paper in (MEC_BOTTLENECK, SUBMODULAR_RL, ADVERSARIAL_SURPRISE, SAC, LSD_BANDITS)
+    for paper in (
+        ENTROPY_MECHANISM,
+        MEC_BOTTLENECK,
+        STEER,
+        SUBMODULAR_RL,
+        HAPO,
+        ADVERSARIAL_SURPRISE,
+        SAC,
+        D3S,
+        BAPO,
+        LSD_BANDITS,
+        LP_REG,
+        AEPO_ARBITRARY,
+    )
     if paper.number
 }
 

@@ -244,9 +244,9 @@ def committed_results(root: Path, number: str) -> str:
 
 def claim_section(number: str) -> str:
     """What an experiment asks, what it expects, and how it is run; "" when the paper has none."""
-    experiment = experiments.experiments().get(number)
-    if experiment is None:
+    if number not in experiments.numbers() and number not in experiments.COMPARISONS:
         return ""
+    experiment = experiments.find_experiment(number)
     bounds = ((check.sentence, f"{check.operator} {format_number(check.threshold)}") for check in experiment.checks)
     return blocks(
         "## Claim",
@@ -280,6 +280,23 @@ def paper_page_text(root: Path, paper: Paper) -> str:
     )
 
 
+def comparison_page(root: Path, name: str) -> str:
+    """The page of a comparison that is of no single paper."""
+    paper = experiments.find_experiment(name).paper
+    return blocks(
+        f"# {paper.title}", GENERATED, f"{paper.authors}.", claim_section(name), committed_results(root, name)
+    )
+
+
+def comparison_table(prefix: str) -> str:
+    """One row per comparison."""
+    rows = []
+    for name in experiments.COMPARISONS:
+        found = experiments.find_experiment(name)
+        rows.append((f"[{found.paper.title}]({prefix}papers/{name}.md)", found.question, f"`envzoo reproduce {name}`"))
+    return table(("comparison", "what is asked", "run it again"), rows)
+
+
 def index_page() -> str:
     """docs/README.md."""
     return blocks(
@@ -288,6 +305,8 @@ def index_page() -> str:
         "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
         " [CONTRIBUTING](../CONTRIBUTING.md).",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
+        "## Comparisons",
+        comparison_table(""),
         "## Reference",
         "What is useful without an agent of ours: functions and wrappers for any code.",
         reference_table(""),
@@ -322,6 +341,7 @@ def pages(root: Path) -> dict[str, str]:
     found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.specs().items()}
     found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
+    found |= {f"docs/papers/{name}.md": comparison_page(root, name) for name in experiments.COMPARISONS}
     return found
 
 

@@ -127,7 +127,8 @@ def test_worked_example_shows_the_code_as_it_is():
 
 
 def test_committed_results_are_of_the_present_claim():
-    for number, experiment in experiments.experiments().items():
+    comparisons = {name: experiments.find_experiment(name) for name in experiments.COMPARISONS}
+    for number, experiment in {**experiments.experiments(), **comparisons}.items():
         file = ROOT / "docs" / "papers" / number / "results.json"
         if file.exists():
             results = json.loads(file.read_text(encoding="utf-8"))
@@ -164,4 +165,4 @@ def test_shell_examples_name_things_that_exist(name):
         if words[:2] == ["envzoo", "make-dataset"]:
             assert is_dataset_id(words[2]), line
         if words[:2] == ["envzoo", "reproduce"]:
-            assert words[2] in papers.papers(), line
+            assert words[2] in [*papers.papers(), *experiments.COMPARISONS], line

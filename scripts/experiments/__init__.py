@@ -12,12 +12,21 @@ if TYPE_CHECKING:
 
 # Number of the paper -> module that defines EXPERIMENT; imported on use.
 _MODULES = {
+    "03": "envzoo.scripts.experiments.entropy_mechanism",
     "05": "envzoo.scripts.experiments.coding_games",
+    "06": "envzoo.scripts.experiments.steer",
     "09": "envzoo.scripts.experiments.submodular_rl",
+    "14": "envzoo.scripts.experiments.hapo",
     "15": "envzoo.scripts.experiments.adversarial_surprise",
     "19": "envzoo.scripts.experiments.sac",
+    "22": "envzoo.scripts.experiments.d3s",
+    "23": "envzoo.scripts.experiments.bapo",
     "30": "envzoo.scripts.experiments.lsd_bandits",
+    "38": "envzoo.scripts.experiments.lp_reg",
+    "40": "envzoo.scripts.experiments.aepo_arbitrary",
 }
+# Name of a comparison that is of no single paper -> module that defines EXPERIMENT.
+COMPARISONS = {"entropy-methods": "envzoo.scripts.experiments.entropy_methods"}
 
 
 def numbers() -> list[str]:
@@ -26,10 +35,12 @@ def numbers() -> list[str]:
 
 
 def find_experiment(paper: str) -> Experiment:
-    """The experiment of a paper ("09" or "9"); raises UnknownNameError with those there are."""
+    """The experiment of a paper ("09" or "9"), or a comparison; raises UnknownNameError with those there are."""
     number = str(paper).strip().zfill(2)
+    if number in COMPARISONS:
+        return import_module(COMPARISONS[number]).EXPERIMENT
     if number not in _MODULES:
-        raise unknown("paper", paper, _MODULES, where="`envzoo list papers` shows what each is about")
+        raise unknown("paper", paper, _MODULES | COMPARISONS, where="`envzoo list papers` shows what each is about")
     return import_module(_MODULES[number]).EXPERIMENT
 
 

@@ -8,7 +8,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ from envzoo.scripts.launch import Launcher, run_jobs
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
 
-CURVE_POINTS = 100
 TAIL = 0.9  # the scores taken from learning are means over what lies behind this share of the budget
 
 
@@ -36,14 +35,15 @@ class CurveRecorder:
     Args:
         metrics: Which ones; those that an iteration does not report are left out of its means.
         budget: Timesteps of the whole of learning.
+        points: How many.
     """
 
     name = ""
 
-    def __init__(self, metrics: tuple[str, ...], budget: int):
-        self.metrics, self.budget = metrics, budget
-        self._sums = np.zeros((CURVE_POINTS, 1 + len(metrics)))
-        self._counts = np.zeros((CURVE_POINTS, 1 + len(metrics)), np.int64)
+    def __init__(self, metrics: tuple[str, ...], budget: int, points: int = 100):
+        self.metrics, self.budget, self.points = metrics, budget, points
+        self._sums = np.zeros((points, 1 + len(metrics)))
+        self._counts = np.zeros((points, 1 + len(metrics)), np.int64)
         self._tail: dict[str, list[float]] = {}
 
     def on_start(self, agent: Agent) -> None:
@@ -58,7 +58,7 @@ class CurveRecorder:
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
         """Add an iteration to its stretch."""
         share = agent.num_timesteps / self.budget
-        row = min(math.ceil(share * CURVE_POINTS), CURVE_POINTS) - 1
+        row = min(math.ceil(share * self.points), self.points) - 1
         self._add(row, 0, agent.num_timesteps)
         for column, name in enumerate(self.metrics, start=1):
             if name in metrics:
@@ -111,7 +111,7 @@ def run_arm(job: dict[str, Any]) -> dict[str, Any]:
         agent = make(
             arm.agent, arm.env, seed=seed, device="cpu", env_kwargs=dict(arm.env_kwargs), **dict(arm.hyperparameters)
         )
-        recorder = CurveRecorder(arm.curves, max(timesteps, 1))
+        recorder = CurveRecorder(arm.curves, max(timesteps, 1), arm.points)
         if timesteps:
             agent.learn(timesteps, callback=[recorder])
         scores = recorder.tail()
@@ -184,6 +184,8 @@ def run_experiment(
         raise EnvzooError(f"seeds is a positive integer, got {count!r}")
     began = time.perf_counter()
     arms = experiment.sweep(quick)
+    if quick:
+        arms = tuple(replace(arm, hyperparameters={**arm.hyperparameters, **arm.quick_hyperparameters}) for arm in arms)
     jobs, names = [], []
     for arm in arms:
         budget = arm.quick_timesteps if quick and arm.quick_timesteps is not None else arm.timesteps
@@ -325,11 +327,11 @@ def format_number(value: float | None) -> str:
 def to_markdown(experiment: Experiment, results: Results) -> str:
     """The report: verdicts first, then the tables."""
     data, paper = results.data, experiment.paper
-    source = f"[{paper.arxiv}]({paper.url})" if paper.arxiv else paper.title
+    source = f", [{paper.arxiv}]({paper.url})" if paper.arxiv else ""
     lines = [
         f"# {paper.title}",
         "",
-        f"{paper.authors}, {paper.year}, {source}. {experiment.question}",
+        f"{paper.authors}, {paper.year}{source}. {experiment.question}",
         "",
         f"**Claim.** {experiment.claim}",
         "",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
     from envzoo.agents.evaluation import EvaluationResult
 
+SECONDS = "seconds"
 COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
 
@@ -62,7 +63,9 @@ class Arm:
         evaluations: How the finished agent is scored.
         group: Arms of one group are compared with each other.
         curves: Metrics of learning to record. The mean of the last tenth of learning is a score of the same name.
+        points: Points of a curve, each the mean over a stretch of equal length.
         quick_timesteps: Budget with `--quick`; None keeps the full one.
+        quick_hyperparameters: Those that differ with `--quick`.
         full_only: Leave the arm out with `--quick`.
     """
 
@@ -75,7 +78,9 @@ class Arm:
     evaluations: tuple[Evaluation, ...] = (Evaluation(),)
     group: str = ""
     curves: tuple[str, ...] = ("rollout/return_mean",)
+    points: int = 100
     quick_timesteps: int | None = None
+    quick_hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     full_only: bool = False
 
 
@@ -207,15 +212,19 @@ class Results:
 
     def has(self, arm: str, score: str) -> bool:
         """Whether the arm ran and has this score."""
-        return arm in self.data["arms"] and all(score in run["scores"] for run in self._runs(arm))
+        if arm not in self.data["arms"]:
+            return False
+        return score == SECONDS or all(score in run["scores"] for run in self._runs(arm))
 
     def scores(self, arm: str, score: str) -> np.ndarray:
-        """A score for each seed, (seeds,).
+        """A score for each seed, or the wall time under the name "seconds", (seeds,).
 
         Raises:
             UnknownNameError: No such arm or score.
         """
         runs = self._runs(arm)
+        if score == SECONDS:
+            return np.array([run[SECONDS] for run in runs], float)
         for run in runs:
             if score not in run["scores"]:
                 raise unknown(f"score of {arm}", score, run["scores"])
@@ -229,16 +238,25 @@ class Results:
         """IQM over the seeds."""
         return self.estimate(arm, score).iqm
 
-    def curve(self, arm: str, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Timesteps, IQM over the seeds, and the ends of its pointwise interval, each (points,); may be empty."""
-        lines = []
+    def lines(self, arm: str, metric: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Timesteps and metric of learning for each seed, (points,) each; points without a value are left out.
+
+        Raises:
+            UnknownNameError: No such arm.
+        """
+        found = []
         for run in self._runs(arm):
             x = np.array(run["curves"]["timesteps"], float)
             y = np.array([np.nan if value is None else value for value in run["curves"].get(metric, [])], float)
             known = np.isfinite(y)
-            if not known.any():
-                return (np.empty(0),) * 4
-            lines.append((x[: len(y)][known], y[known]))
+            found.append((x[: len(y)][known], y[known]))
+        return found
+
+    def curve(self, arm: str, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Timesteps, IQM over the seeds, and the ends of its pointwise interval, each (points,); may be empty."""
+        lines = self.lines(arm, metric)
+        if not all(x.size for x, _ in lines):
+            return (np.empty(0),) * 4
         # Episodes end at different times in different seeds, so every line is read at the times of the first.
         grid = lines[0][0]
         return grid, *bootstrap_iqm_curve(np.stack([np.interp(grid, x, y) for x, y in lines]))
