@@ -303,7 +303,7 @@ def index_page() -> str:
         "# Documentation of envzoo",
         GENERATED,
         "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
-        " [CONTRIBUTING](../CONTRIBUTING.md).",
+        " [CONTRIBUTING](../CONTRIBUTING.md); how to train language models on many GPUs, in [TRL](trl.md).",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
         "## Comparisons",
         comparison_table(""),

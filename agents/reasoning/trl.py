@@ -52,10 +52,10 @@ class MethodTrainer(GRPOTrainer):
 
     Sampling, distribution, logging, checkpoints and the optimizer are TRL's, and so are the settings of these in
     `args`; `settings` holds what is special to the method, under the names and with the defaults of its agent. Means,
-    quantiles and rankings are taken over the answers of one forward pass of one process, so `gradient_accumulation_steps`
-    makes them means of means; advantages are exact over all processes. What needs a sampler of its own is left out,
-    with a warning: HAPO's temperatures of tokens, and DAPO's dynamic sampling. AEPOArbitrary is nothing without it,
-    and is refused. For language models of text alone.
+    quantiles and rankings are taken over the answers of one forward pass of one process (with gradient accumulation:
+    means of means); advantages are exact over all processes, and D3S selects within each. What needs a sampler of its
+    own is left out, with a warning: HAPO's temperatures of tokens, and DAPO's dynamic sampling. AEPOArbitrary is
+    nothing without it, and is refused. For language models of text alone.
 
     Args:
         model: As for GRPOTrainer.

@@ -21,7 +21,7 @@ BENCHMARKS = {
     "coupling": ("envzoo.scripts.bench.coupling", "Speed of minimum entropy couplings and of a coding game."),
     "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise worlds."),
     "bandits": ("envzoo.scripts.bench.bandits", "Planning and simulating bandits with a memory."),
-    "text": ("envzoo.scripts.bench.text", "Text puzzles: answers verified and prompts generated per second."),
+    "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, the methods against GRPO."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 

@@ -1,4 +1,4 @@
-"""Speed of the text puzzles on one core: answers verified and prompts generated per second."""
+"""Speed of text on one core: puzzles, the whole loop against TRL, and what the methods cost beside GRPO."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ import numpy as np
 
 from envzoo.reasoning.catalogue import TASKS, make_task
 from envzoo.scripts.bench.report import Row, measure
+from envzoo.scripts.bench.text_methods import gpu_rows, method_rows
+from envzoo.scripts.bench.text_trl import trl_rows
 
-DESCRIPTION = "text puzzles on one core: answers verified and prompts generated per second"
+DESCRIPTION = "text on one core: puzzles, GRPO against TRL in turns, and the methods against GRPO"
 
 PROMPTS = 10_000
 REQUIRED = 1e6  # answers verified per second that every puzzle must reach
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure every puzzle at its default difficulty.
+    """Measure every puzzle at its default difficulty, the trainer, and, where there is one, the GPU.
 
     Args:
         quick: Fewer rounds and smaller batches, for a first impression.
 
     Returns:
-        Two rows per puzzle, in million answers and in million prompts per second; the `ratio` of the first is to one
-        million per second.
+        Two rows per puzzle, in million answers and in million prompts per second (the `ratio` of the first is to one
+        million per second); two of GRPO and TRL; one per method, whose `ratio` is the allowed cost over its own; and
+        those of a GPU.
     """
     repeats, copies = (3, 2) if quick else (9, 20)
-    return puzzle_rows(repeats, copies)
+    rows = puzzle_rows(repeats, copies) + trl_rows(3 if quick else 15)
+    return rows + method_rows(2 if quick else 15) + gpu_rows(rounds=1 if quick else 3)
 
 
 def puzzle_rows(repeats: int, copies: int) -> list[Row]:

@@ -114,9 +114,10 @@ def _rows(rounds: int) -> list[Row]:
 def run_trl(rollouts: int, between: Any, seconds: list[float], tokens: list[int]) -> int:
     """Train by TRL, calling `between` after each rollout and its steps; returns the number of parameters."""
     try:
-        from datasets import Dataset
         from transformers import TrainerCallback
         from trl import GRPOConfig, GRPOTrainer
+
+        from datasets import Dataset
     except ImportError as error:
         raise MissingExtraError("TRL is not installed; install it by `pip install 'envzoo[text]'`") from error
 

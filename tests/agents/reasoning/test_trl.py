@@ -289,7 +289,7 @@ def test_bad_settings_get_one_sentence(puzzles, tmp_path, method, settings, chan
 
 
 def test_bad_names_get_one_sentence(tmp_path):
-    with pytest.raises(UnknownNameError, match="unknown method 'STEERR'.*did you mean"):
+    with pytest.raises(UnknownNameError, match=r"unknown method 'STEERR'.*did you mean"):
         MethodTrainer(None, spread, config(tmp_path), method="STEERR")
     with pytest.raises(EnvzooError, match="is no reasoning environment of texts"):
         Puzzles("CartPole-v1")

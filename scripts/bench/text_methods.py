@@ -1,0 +1,118 @@
+"""What each method costs beside GRPO, and the size of batch that a GPU takes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from datetime import date
+from typing import Any
+
+import torch
+
+from envzoo import agents
+from envzoo.agents.reasoning.stages import method_names
+from envzoo.scripts.bench.report import Row
+from envzoo.scripts.bench.text_trl import TASK, grpo_agent
+
+REQUIRED = 1.15
+SHOWN = {  # not judged, and why
+    "HAPO": "a temperature per token",
+    "AEPOArbitrary": "samples twice",
+    "DAPO": "samples until rewards differ",
+}
+GPU_SIZES = ((64, 2, 4), (768, 14, 12))  # width, layers and heads: 0.1 and 100 million parameters
+
+
+def method_rows(rounds: int) -> list[Row]:
+    """Seconds of a rollout and its updates, relative to GRPO's beside it.
+
+    All have the same weights, prompts, group size, and one epoch; the learning rate is so small that it stays so. Each
+    round measures GRPO before and after a method, so that a slow spell of the machine falls on both; the median counts.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        plain = grpo_agent()
+        others = {name: grpo_agent(name, num_epochs=1) for name in method_names() if name != "GRPO"}
+        return _rows(plain, others, rounds)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _rows(plain: Any, others: dict[str, Any], rounds: int) -> list[Row]:
+    ratios: dict[str, list[float]] = {name: [] for name in others}
+    own = []
+    for number in range(rounds + 1):
+        last = _seconds(plain)
+        for name, agent in others.items():
+            taken, following = _seconds(agent), _seconds(plain)
+            if number:
+                ratios[name].append(2 * taken / (last + following))
+                own.append(following)
+            last = following
+    rows = [Row("GRPO, rollout and updates", 1e3 * min(own), "ms")]
+    for name, found in ratios.items():
+        cost = statistics.median(found)
+        judged = name not in SHOWN
+        note = f"cost over GRPO, target at most {REQUIRED}" if judged else f"not judged: {SHOWN[name]}"
+        # A row passes when its ratio reaches its target, so the cost is turned around.
+        rows.append(Row(name, cost, "x GRPO", REQUIRED / cost if judged else None, 1.0 if judged else None, note))
+    return rows
+
+
+def _seconds(agent: Any) -> float:
+    began = time.perf_counter()
+    agent.iterate()
+    return time.perf_counter() - began
+
+
+def gpu_rows(
+    device: str | None = None, sizes: tuple[tuple[int, int, int], ...] = GPU_SIZES, most: int = 2**17, rounds: int = 3
+) -> list[Row]:
+    """Tokens per second of the whole loop on a GPU, the batch doubled until the card is full.
+
+    Args:
+        device: Where; None for the GPU, when there is one.
+        sizes: Width, layers and heads of the models.
+        most: Prompts at which to stop doubling.
+        rounds: Rollouts per batch, after one that is not counted.
+    """
+    if device is None and not torch.cuda.is_available():
+        return [Row("GRPO on a GPU", float("nan"), "tokens/s", note="there is no GPU")]
+    device = device or "cuda"
+    card = torch.cuda.get_device_name() if device.startswith("cuda") else device
+    rows = []
+    for size in sizes:
+        found: dict[int, float] = {}
+        prompts, parameters = 32, 0
+        while prompts <= most:
+            try:
+                found[prompts], parameters = _rate(device, size, prompts, rounds)
+            except torch.cuda.OutOfMemoryError:
+                break
+            finally:
+                if device.startswith("cuda"):
+                    torch.cuda.empty_cache()
+            prompts *= 2
+        if found:
+            best = max(found, key=found.get)
+            note = f"{card}, {date.today()}: {best} prompts x 16 answers the fastest, {max(found)} the most"
+            rows.append(Row(f"GRPO on a GPU, {parameters / 1e6:.1f} M parameters", found[best], "tokens/s", note=note))
+    return rows
+
+
+def _rate(device: str, size: tuple[int, int, int], prompts: int, rounds: int) -> tuple[float, int]:
+    """Tokens per second, and the number of parameters; an entropy bonus sees to it that there is always a gradient."""
+    dim, layers, heads = size
+    agent = agents.make(
+        "GRPO", f"envzoo/{TASK}-Tokens-v0", device=device, model_dim=dim, model_layers=layers, model_heads=heads,
+        num_prompts=prompts, group_size=16, warm_up_updates=0, keep_start=False, entropy_coefficient=1e-6,
+        learning_rate=1e-9,
+    )  # fmt: skip
+    agent.target_timesteps = 10**12
+    agent.iterate()
+    written, began = agent.num_timesteps, time.perf_counter()
+    for _ in range(rounds):
+        agent.iterate()  # its metrics are read on the CPU, so it ends when the device has ended
+    rate = (agent.num_timesteps - written) / (time.perf_counter() - began)
+    return rate, sum(p.numel() for p in agent.policy.parameters())
