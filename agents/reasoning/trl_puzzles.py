@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +13,19 @@ from envzoo.reasoning.reasoning_gym import ReasoningGym
 from envzoo.reasoning.transcript import REPLY
 
 OVER = "The puzzle is over."
+
+
+def hugging_face_dataset(rows: list[dict[str, Any]]) -> Any:
+    """Rows as a `Dataset` of the package datasets.
+
+    Raises:
+        MissingExtraError: When it is not installed.
+    """
+    try:
+        package = import_module("datasets")  # not the folder of this repository that is called so
+    except ImportError as error:
+        raise MissingExtraError("TRL's datasets need datasets; install them by `pip install 'envzoo[text]'`") from error
+    return package.Dataset.from_list(rows)
 
 
 class Puzzles:
@@ -65,19 +79,13 @@ class Puzzles:
         Raises:
             MissingExtraError: Without the package `datasets`.
         """
-        try:
-            from datasets import Dataset
-        except ImportError as error:
-            raise MissingExtraError(
-                "TRL's datasets need datasets; install them by `pip install 'envzoo[text]'`"
-            ) from error
         asks = " Take each turn by calling the tool `answer`." if (self.multi_turn if tool is None else tool) else ""
         rows = []
         for number, text in self._texts(first, size):
             asked = text + asks if self.task is None else f"{self.task.instruction}{asks}\n\n{text}"
             prompt = [{"role": "user", "content": asked}] if conversational else f"{asked}\n"
             rows.append({"prompt": prompt, "number": number})
-        return Dataset.from_list(rows)
+        return hugging_face_dataset(rows)
 
     def reward(self, ends: Sequence[int] = ()) -> Callable[..., list[float]]:
         """A reward function for rows of `dataset`.

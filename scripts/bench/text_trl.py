@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from envzoo import agents
+from envzoo.agents.reasoning.trl_puzzles import hugging_face_dataset
 from envzoo.errors import MissingExtraError
 from envzoo.reasoning.catalogue import make_task
 from envzoo.scripts.bench.report import Row
@@ -117,7 +118,6 @@ def run_trl(rollouts: int, between: Any, seconds: list[float], tokens: list[int]
         from transformers import TrainerCallback
         from trl import GRPOConfig, GRPOTrainer
 
-        from datasets import Dataset
     except ImportError as error:
         raise MissingExtraError("TRL is not installed; install it by `pip install 'envzoo[text]'`") from error
 
@@ -156,7 +156,7 @@ def run_trl(rollouts: int, between: Any, seconds: list[float], tokens: list[int]
         )  # fmt: skip
         model = tiny_llama(len(tokenizer), task.prompt_length + task.answer_length)
         trainer = GRPOTrainer(
-            model, rewards, settings, Dataset.from_list([{"prompt": text} for text in prompts]),
+            model, rewards, settings, hugging_face_dataset([{"prompt": text} for text in prompts]),
             processing_class=tokenizer, callbacks=[Turns()],
         )  # fmt: skip
         trainer.train()

@@ -139,7 +139,7 @@ def shared(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains(puzzles, tmp_path, method):
-    trainer = make(puzzles, tmp_path, method)
+    trainer = make(puzzles, tmp_path, method, max_steps=2)
     before = torch.cat([p.detach().flatten().clone() for p in trainer.model.parameters()])
     trainer.train()
     after = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
