@@ -102,7 +102,6 @@ EXPERIMENT = Experiment(
     arms=(
         text_arm(PLAIN, "GRPO", UPDATES),
         text_arm("GRPO, twice the answers", "GRPO", UPDATES, {"num_prompts": 32}, generations=2, full_only=True),
-        text_arm("entropy bonus", "EntropyBonus", UPDATES, full_only=True),
         *(
             text_arm(
                 arm_name(target),

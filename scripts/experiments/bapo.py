@@ -24,7 +24,6 @@ STALE = {4: 1, 8: 2}  # optimizer steps between sampling and learning, at the le
 # Label -> (agent, hyperparameters).
 METHODS = {
     "GRPO": ("GRPO", {}),
-    "clip-higher": ("ClipHigher", {}),
     "BAPO": ("BAPO", {"num_epochs": 1}),
 }
 VARIANTS = {

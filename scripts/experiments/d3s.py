@@ -25,8 +25,6 @@ METHODS = {
     "GRPO": ("GRPO", {}),
     "D3S": ("D3S", {}),
     "D2S, no schedule": ("D3S", {"last_rows": 0.25, "last_tokens": 0.2}),
-    "D1S, answers alone": ("D3S", {"last_rows": 0.25, "first_tokens": 1.0, "last_tokens": 1.0}),
-    "D3S on GSPO": ("D3S", {"loss": "gspo"}),
 }
 
 

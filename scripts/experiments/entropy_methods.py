@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-UPDATES = {runs.SUM: 100, runs.COUNTDOWN: 60}
+UPDATES = {runs.SUM: 80, runs.COUNTDOWN: 50}
 TRAINED = "policy/trained_tokens"
 # Label -> (agent, hyperparameters); what is not named is the default of the trainer.
 METHODS = {
@@ -39,8 +39,7 @@ METHODS = {
     "AEPO": ("AEPOArbitrary", {}),
 }
 QUICK = ("GRPO", "STEER")
-# More right demonstrations: with the task's own mixture too few answers are right for any method to begin.
-WARM_UP = {runs.SUM: {}, runs.COUNTDOWN: {"warm_up_noise": 0.5}}
+KEYWORDS = {runs.SUM: {}, runs.COUNTDOWN: {"numbers": 2}}
 FAMILIES = {
     "entropy methods": ("Clip-Cov", "KL-Cov", "STEER", "HAPO", "D3S", "BAPO", "Lp-Reg", "AEPO"),
     "their baselines": ("DAPO", "clip-higher", "entropy bonus", "80/20"),
@@ -59,8 +58,9 @@ def _arm(method: str, task: str) -> Arm:
         arm_name(method, task),
         agent,
         UPDATES[task],
-        {**WARM_UP[task], **hyperparameters},
+        hyperparameters,
         task=task,
+        env_kwargs=KEYWORDS[task],
         curves=(TRAINED,),
         points=50,
         full_only=method not in QUICK or task != runs.SUM,
@@ -121,7 +121,7 @@ EXPERIMENT = Experiment(
     figure=draw,
     tables=(
         Table(runs.SUM, "TextSumTo: four digits with a given sum; many answers are right", COLUMNS),
-        Table(runs.COUNTDOWN, "TextCountdown: reach a number with three others; few answers are right", COLUMNS),
+        Table(runs.COUNTDOWN, "TextCountdown: reach a number with two others; few answers are right", COLUMNS),
     ),
     seeds=runs.SEEDS,
     quick_seeds=1,
@@ -129,8 +129,9 @@ EXPERIMENT = Experiment(
         runs.SCALE_NOTE,
         "The budget is the number of tokens generated. AEPO generates twice as many for an update and DAPO up to ten "
         "times, so that they take fewer updates. The methods have the trainer's defaults but for Clip-Cov, KL-Cov and "
-        "BAPO, which have the settings of their papers' experiments; none was tuned on TextCountdown. Half of the "
-        "demonstrations of TextCountdown are right, so that the first answers are right often enough to learn from.",
+        "BAPO, which have the settings of their papers' experiments; none was tuned on TextCountdown. "
+        "It has two numbers here: of problems with three the warmed-up model solves 3%, and GRPO did not get away from "
+        "that in pilots with seed 100.",
         "Seconds are the wall time of a run, evaluation included, on one thread of a shared machine with two cores; "
         "read differences below a fifth as noise. `envzoo bench text` measures the cost of each method properly.",
     ),

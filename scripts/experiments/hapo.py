@@ -20,12 +20,6 @@ CHAIN = "TextChainArith"
 CHAIN_KEYWORDS = {"scratchpad": "free", "steps": 2}
 LEVELS = {runs.SUM: 0.5, CHAIN: 0.3}
 FALLBACK, SCALE = "select/fallback_fraction", "policy/advantage_scale"
-COMPONENTS = {
-    "A temperature": "adaptive_temperature",
-    "B advantage": "token_advantage",
-    "C redistribution": "redistribution",
-    "D clipping": "adaptive_clipping",
-}
 BASE = {"dual_clip": 10.0}  # of DAPO and HAPO alike
 
 
@@ -47,10 +41,6 @@ def _arm(method: str, agent: str, task: str, hyperparameters: dict, full_only: b
         curves=curves,
         full_only=full_only,
     )
-
-
-def _alone(component: str) -> dict[str, bool]:
-    return {field: field == component for field in COMPONENTS.values()}
 
 
 def largest_token_sum(results: Results) -> float:
@@ -109,11 +99,8 @@ EXPERIMENT = Experiment(
     arms=(
         _arm("DAPO", "ClipHigher", runs.SUM, BASE),
         _arm("HAPO", "HAPO", runs.SUM, {}),
-        *(_arm(f"only {name}", "HAPO", runs.SUM, _alone(field), True) for name, field in COMPONENTS.items()),
-        _arm("HAPO, sign of the code", "HAPO", runs.SUM, {"official_sign": True}, True),
         _arm("DAPO", "ClipHigher", CHAIN, BASE, True),
         _arm("HAPO", "HAPO", CHAIN, {}, True),
-        _arm("only B advantage", "HAPO", CHAIN, _alone("token_advantage"), True),
     ),
     checks=(
         Check("Component B: largest |sum of a group's token advantages|", largest_token_sum, "<", 1e-5),

@@ -29,8 +29,6 @@ METHODS = {
     "Lp-Reg without filter": ("LpReg", {"min_p": 0.0}),
     "Lp-Reg, strong": ("LpReg", STRONG),
     "Lp-Reg, strong, without filter": ("LpReg", {**STRONG, "min_p": 0.0}),
-    "entropy bonus": ("EntropyBonus", {}),
-    "80/20": ("ForkTokens", {}),
 }
 QUICK = ("GRPO", "Lp-Reg")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UPDATES, STUDY_UPDATES = 150, 40
 LEVEL = 0.5
 # lambda_min -> arm; at 1 all weights are 1, which is clip-higher.
-SWEEP = {1.0: "clip-higher", 0.7: "STEER .7", 0.5: "STEER .5", 0.2: "STEER .2"}
+SWEEP = {1.0: "clip-higher", 0.7: "STEER .7", 0.2: "STEER .2"}
 PLAIN, STRONG = SWEEP[1.0], SWEEP[0.2]
 FREE, FREE_STEER = "no clipping", "STEER .2, no clipping"
 NO_CLIPPING = {"eps_low": 0.99, "eps_high": 5.0}

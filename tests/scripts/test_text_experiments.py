@@ -1,0 +1,101 @@
+"""How the experiments with language models read their curves, on curves made by hand."""
+
+import numpy as np
+import pytest
+
+from envzoo.scripts.experiments import aepo_arbitrary, bapo, d3s, entropy_mechanism, hapo, steer_study, text_figures
+from envzoo.scripts.experiments import text_runs as runs
+from envzoo.scripts.experiments.execution import CurveRecorder
+from envzoo.scripts.experiments.experiment import Results
+from envzoo.scripts.experiments.text_runs import ACCURACY, ENTROPY
+
+
+def results(**arms):
+    """Results of arms given as lists of curves, one per seed."""
+    data = {
+        name: {"group": "g", "runs": [{"scores": {}, "seconds": 1.5, "curves": curves} for curves in seeds]}
+        for name, seeds in arms.items()
+    }
+    return Results({"arms": data, "seeds": [0, 1]})
+
+
+def curves(**metrics):
+    names = {"entropy": ENTROPY, "accuracy": ACCURACY}
+    found = {names.get(name, name): list(values) for name, values in metrics.items()}
+    return {"timesteps": [float(k + 1) for k in range(len(next(iter(found.values()))))], **found}
+
+
+def test_smoothing_is_a_moving_mean_that_keeps_lines_and_constants():
+    assert runs.smooth(np.full(7, 2.0)) == pytest.approx(2.0)
+    line = runs.smooth(np.arange(20.0), 5)
+    assert line[2:-2] == pytest.approx(np.arange(20.0)[2:-2])
+    assert line[0] == pytest.approx(1.0)  # of 0, 1 and 2
+    assert runs.smooth(np.array([3.0, 5.0])).shape == (2,)
+
+
+def test_curves_are_read_where_the_accuracy_first_reaches_the_level():
+    up = np.linspace(0, 1, 101)
+    found = results(
+        slow=[curves(accuracy=0.5 * up, entropy=1 - up)],
+        fast=[curves(accuracy=up, entropy=1 - up), curves(accuracy=up, entropy=2 - 2 * up)],
+    )
+    assert runs.matched(found, "fast", ENTROPY, 0.4) == pytest.approx([0.6, 1.2])
+    assert runs.matched(found, "slow", ENTROPY, 0.4) == pytest.approx([0.2])
+    assert runs.matched_ratio(found, "fast", "slow", ENTROPY, 0.4) == pytest.approx(0.9 / 0.2)
+    assert np.isnan(runs.matched(found, "slow", ENTROPY, 0.6)).all()
+    assert np.isnan(runs.matched_ratio(found, "slow", "fast", ENTROPY, 0.6))
+
+
+def test_tokens_trained_on_are_the_used_share_of_those_generated():
+    per_update = runs.NUM_PROMPTS * runs.GROUP_SIZE * 8.0
+    x = np.arange(1, 51) * 3 * per_update  # three updates to a point
+    made = {"timesteps": x.tolist(), d3s.TRAINED: [per_update / 4] * 50, d3s.LENGTH: [8.0] * 50}
+    made[ACCURACY] = np.linspace(0, 1, 50).tolist()
+    (used,) = d3s.trained(results(a=[made]), "a")
+    assert used == pytest.approx(x / 4)
+    (reached,) = d3s.tokens_to(results(a=[made]), "a", 0.5)
+    assert reached == pytest.approx(x[25] / 4)
+
+
+def test_entropy_is_held_where_the_last_third_lies():
+    held = aepo_arbitrary.held(results(a=[curves(entropy=[9, 9, 9, 9, 0.4, 0.6])]), "a")
+    assert held == pytest.approx([0.5])
+
+
+def test_spread_of_changes():
+    spread = text_figures.spread_of_changes(results(a=[curves(entropy=np.arange(30) * 0.1)]), "a")
+    assert spread == pytest.approx([0.1])
+
+
+def test_wall_time_is_a_score():
+    found = results(a=[curves(entropy=[1.0])])
+    assert found.scores("a", "seconds") == pytest.approx([1.5])
+    assert found.has("a", "seconds")
+    assert not found.has("b", "seconds")
+
+
+def test_a_curve_has_as_many_points_as_asked_for():
+    class Agent:
+        num_timesteps = 0
+
+    recorder, agent = CurveRecorder(("m",), 40, points=10), Agent()
+    for step in range(40):
+        agent.num_timesteps = step + 1
+        recorder.on_iteration(agent, {"m": float(step)})
+    assert recorder.curves()["m"] == [4 * k + 1.5 for k in range(10)]
+
+
+def test_exact_checks_hold():
+    assert entropy_mechanism.worst_identity(None) < 1e-3
+    assert aepo_arbitrary.temperature_moves_entropy(None) < 1e-6
+    assert hapo.largest_token_sum(None) < 1e-5
+    assert bapo.start_of_the_search(None) < 1e-9
+    assert d3s.variance_lead(None) >= 1
+
+
+def test_the_estimate_is_exact_where_one_logit_moves(monkeypatch):
+    monkeypatch.setattr(steer_study, "DRAWS", 200)
+    estimate, covariance = steer_study.table_study(False)
+    assert estimate > 0.999 > covariance
+    whole, _ = steer_study.table_study(True)
+    assert 0.5 < whole < 0.999
