@@ -30,7 +30,7 @@ def run(quick: bool = False) -> list[Row]:
     """
     repeats, copies = (3, 2) if quick else (9, 20)
     rows = puzzle_rows(repeats, copies) + trl_rows(3 if quick else 15)
-    return rows + method_rows(2 if quick else 15) + gpu_rows(rounds=1 if quick else 3)
+    return rows + method_rows(1 if quick else 15) + gpu_rows(rounds=1 if quick else 3)
 
 
 def puzzle_rows(repeats: int, copies: int) -> list[Row]:

@@ -19,6 +19,7 @@ from envzoo.scripts.bench.report import Row
 
 TASK = "TextSumTo"
 PROMPTS, GROUP, MINIBATCHES = 32, 16, 4
+SIZES = ((PROMPTS, GROUP), (4, 8))  # the default, where arithmetic decides, and one where what lies around it does
 DIM, LAYERS, HEADS = 64, 2, 4
 WARM_UP = 150  # so many imitations that rewards differ and there is something to learn
 STILL = 1e-12  # a learning rate at which every round does the same work
@@ -80,15 +81,15 @@ def trl_rows(rounds: int) -> list[Row]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _rows(rounds)
+        return [row for size in SIZES for row in _rows(rounds, *size)]
     except MissingExtraError as error:
         return [Row("GRPO, whole loop: TRL", float("nan"), "tokens/s", note=str(error))]
     finally:
         torch.set_num_threads(before)
 
 
-def _rows(rounds: int) -> list[Row]:
-    ours = grpo_agent()
+def _rows(rounds: int, prompts: int, group: int) -> list[Row]:
+    ours = grpo_agent(num_prompts=prompts, group_size=group)
     seconds: dict[str, list[float]] = {"ours": [], "TRL": []}
     tokens: dict[str, list[int]] = {"ours": [], "TRL": []}
 
@@ -99,23 +100,35 @@ def _rows(rounds: int) -> list[Row]:
         tokens["ours"].append(ours.num_timesteps - written)
 
     turn()
-    parameters = run_trl(rounds + 1, turn, seconds["TRL"], tokens["TRL"])
+    parameters = run_trl(rounds + 1, prompts, group, turn, seconds["TRL"], tokens["TRL"])
     rates = {
         name: [n / s for n, s in zip(tokens[name][1:], seconds[name][1:], strict=True)] for name in ("ours", "TRL")
     }
     own = sum(p.numel() for p in ours.policy.parameters())
     ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates["TRL"], strict=False))
-    size = f"{PROMPTS} prompts x {GROUP} answers of {ours.task.answer_length} tokens, {MINIBATCHES} steps"
+    size = f"{prompts} prompts x {group} answers of {ours.task.answer_length} tokens, {MINIBATCHES} steps"
     return [
-        Row("GRPO, whole loop: envzoo", max(rates["ours"]), "tokens/s", note=f"{own:,} parameters; {size}"),
-        Row("GRPO, whole loop: TRL", max(rates["TRL"]), "tokens/s", ratio, 5.0, f"{parameters:,} parameters"),
+        Row(
+            f"GRPO {prompts} x {group}, whole loop: envzoo",
+            max(rates["ours"]),
+            "tokens/s",
+            note=f"{own:,} parameters; {size}",
+        ),
+        Row(
+            f"GRPO {prompts} x {group}, whole loop: TRL",
+            max(rates["TRL"]),
+            "tokens/s",
+            ratio,
+            5.0,
+            f"{parameters:,} parameters",
+        ),
     ]
 
 
-def run_trl(rollouts: int, between: Any, seconds: list[float], tokens: list[int]) -> int:
+def run_trl(rollouts: int, prompts: int, group: int, between: Any, seconds: list[float], tokens: list[int]) -> int:
     """Train by TRL, calling `between` after each rollout and its steps; returns the number of parameters."""
     try:
-        from transformers import TrainerCallback
+        from transformers import PrinterCallback, TrainerCallback
         from trl import GRPOConfig, GRPOTrainer
 
     except ImportError as error:
@@ -123,7 +136,7 @@ def run_trl(rollouts: int, between: Any, seconds: list[float], tokens: list[int]
 
     task = make_task(TASK)
     tokenizer = character_tokenizer(task.alphabet)
-    prompts = [task.text(row) for row in task.sample(PROMPTS * rollouts)]
+    asked = [{"prompt": task.text(row)} for row in task.sample(prompts * rollouts)]
     counted = [0]
 
     def rewards(prompts: Sequence[str], completions: Sequence[str], completion_ids: Any, **_: Any) -> list[float]:
@@ -149,15 +162,16 @@ def run_trl(rollouts: int, between: Any, seconds: list[float], tokens: list[int]
         warnings.simplefilter("ignore")
         settings = GRPOConfig(
             folder, use_cpu=True, bf16=False, activation_checkpointing=False, report_to="none", save_strategy="no",
-            logging_strategy="no", disable_tqdm=True, per_device_train_batch_size=PROMPTS * GROUP // MINIBATCHES,
-            steps_per_generation=MINIBATCHES, gradient_accumulation_steps=1, num_generations=GROUP,
+            logging_strategy="no", disable_tqdm=True, per_device_train_batch_size=prompts * group // MINIBATCHES,
+            steps_per_generation=MINIBATCHES, gradient_accumulation_steps=1, num_generations=group,
             max_completion_length=task.answer_length, max_steps=MINIBATCHES * rollouts, learning_rate=STILL,
             generation_kwargs={"min_new_tokens": task.answer_length}, dataloader_pin_memory=False,
         )  # fmt: skip
         model = tiny_llama(len(tokenizer), task.prompt_length + task.answer_length)
         trainer = GRPOTrainer(
-            model, rewards, settings, hugging_face_dataset([{"prompt": text} for text in prompts]),
+            model, rewards, settings, hugging_face_dataset(asked),
             processing_class=tokenizer, callbacks=[Turns()],
         )  # fmt: skip
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return sum(p.numel() for p in model.parameters())
