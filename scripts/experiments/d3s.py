@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-UPDATES, LEVEL = 200, 0.45
+UPDATES = 200
 RATE = {"learning_rate": 3e-4}
 TRAINED, LENGTH, GRADIENT = "policy/trained_tokens", "rollout/length", "policy/grad_norm"
 EARLY = 0.1  # share of training that counts as early
@@ -57,7 +57,8 @@ def tokens_to(results: Results, arm: str, accuracy: float) -> np.ndarray:
 
 
 def _token_ratio(results: Results) -> float:
-    return float(tokens_to(results, "D3S", LEVEL).mean() / tokens_to(results, "GRPO", LEVEL).mean())
+    level = runs.common_accuracy(results, "D3S", "GRPO")
+    return float(tokens_to(results, "D3S", level).mean() / tokens_to(results, "GRPO", level).mean())
 
 
 def _early(results: Results, arm: str, metric: str) -> float:
@@ -118,7 +119,7 @@ EXPERIMENT = Experiment(
     arms=tuple(_arm(method) for method in METHODS),
     checks=(
         Check("Variance of selected advantages over random ones (least)", variance_lead, ">=", 1.0),
-        Check(f"Tokens trained on until accuracy {LEVEL:g}, over GRPO's", _token_ratio, "<=", 0.8, full_only=True),
+        Check("Tokens trained on until equal accuracy, over GRPO's", _token_ratio, "<=", 0.8, full_only=True),
         Check("Norm of the gradient in the first tenth, over GRPO's", _gradient_ratio, ">", 1.0, full_only=True),
         Check(
             "Accuracy at the end without the schedule, less D3S's",
@@ -136,6 +137,7 @@ EXPERIMENT = Experiment(
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE.replace(f"{runs.LEARNING_RATE:g}", "3e-4"),
+        runs.MATCHED_NOTE,
         "Rate: the mean over few tokens makes larger steps, and at 6e-4, which the other experiments take, D3S fell "
         "behind after half of training in a pilot with seed 100.",
         "Where the schedule begins and ends is not stated in what is at hand of the paper; 25% to 100% of the answers "

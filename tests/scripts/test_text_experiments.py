@@ -41,9 +41,13 @@ def test_curves_are_read_where_the_accuracy_first_reaches_the_level():
     )
     assert runs.matched(found, "fast", ENTROPY, 0.4) == pytest.approx([0.6, 1.2])
     assert runs.matched(found, "slow", ENTROPY, 0.4) == pytest.approx([0.2])
-    assert runs.matched_ratio(found, "fast", "slow", ENTROPY, 0.4) == pytest.approx(0.9 / 0.2)
     assert np.isnan(runs.matched(found, "slow", ENTROPY, 0.6)).all()
-    assert np.isnan(runs.matched_ratio(found, "slow", "fast", ENTROPY, 0.6))
+    top = runs.smooth(0.5 * up).max()
+    assert runs.common_accuracy(found, "fast", "slow") == pytest.approx(top)
+    fast = np.mean([runs.matched(found, "fast", ENTROPY, top)])
+    slow = np.mean([runs.matched(found, "slow", ENTROPY, top)])
+    assert runs.matched_ratio(found, "fast", "slow", ENTROPY) == pytest.approx(fast / slow)
+    assert fast > 2 * slow
 
 
 def test_tokens_trained_on_are_the_used_share_of_those_generated():
