@@ -15,7 +15,7 @@ from envzoo.scripts.experiments.text_runs import ACCURACY, ENTROPY, text_arm
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UPDATES = 120
+UPDATES = 100
 TASK = "TextChainArith"
 KEYWORDS = {"scratchpad": "free", "steps": 2}  # wrong answers may go on, and so are longer than right ones
 MOVED, GRADIENT, CLIPPED = "policy/moved", "policy/grad_norm", "policy/clip_fraction"

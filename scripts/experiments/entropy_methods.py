@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-UPDATES = {runs.SUM: 80, runs.COUNTDOWN: 50}
+UPDATES = {runs.SUM: 60, runs.COUNTDOWN: 40}
 TRAINED = "policy/trained_tokens"
 # Label -> (agent, hyperparameters); what is not named is the default of the trainer.
 METHODS = {

@@ -84,12 +84,17 @@ def draw_rows(results: Results, figure: Figure, heading: str, rows: Mapping[str,
         heading: The line above all.
         rows: Group -> its panels.
     """
-    shown = {group: panels for group, panels in rows.items() if results.group(group)}
-    columns = max(len(panels) for panels in shown.values())
-    figure.set_size_inches(4.3 * columns + 1.6, 3.5 * len(shown) + 0.9)
+    lines = []
+    for group, panels in rows.items():
+        if results.group(group):
+            # A long row goes on in the next line, which only a single group has room for.
+            width = 3 if len(rows) == 1 else len(panels)
+            lines += [(group, panels[k : k + width]) for k in range(0, len(panels), width)]
+    columns = max(len(panels) for _, panels in lines)
+    figure.set_size_inches(4.3 * columns + 1.6, 3.5 * len(lines) + 0.9)
     title(figure, results, heading)
-    grid = figure.subplots(len(shown), columns, squeeze=False)
-    for line, (group, panels) in zip(grid, shown.items(), strict=True):
+    grid = figure.subplots(len(lines), columns, squeeze=False)
+    for line, (group, panels) in zip(grid, lines, strict=True):
         arms = colours(results, group)
         for axes, panel in zip(line, panels, strict=False):
             panel(axes, results, arms)
@@ -97,7 +102,8 @@ def draw_rows(results: Results, figure: Figure, heading: str, rows: Mapping[str,
             axes.set_axis_off()
         line[0].set_ylabel(group, color=MUTED)
         handles, labels = line[0].get_legend_handles_labels()
-        line[-1].legend(handles, labels, loc="center left", bbox_to_anchor=(1.02, 0.5))
+        if handles:
+            line[-1].legend(handles, labels, loc="center left", bbox_to_anchor=(1.02, 0.5))
 
 
 def usual_panels(*more: Panel) -> tuple[Panel, ...]:
