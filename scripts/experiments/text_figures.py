@@ -88,7 +88,7 @@ def draw_rows(results: Results, figure: Figure, heading: str, rows: Mapping[str,
     for group, panels in rows.items():
         if results.group(group):
             # A long row goes on in the next line, which only a single group has room for.
-            width = 3 if len(rows) == 1 else len(panels)
+            width = len(panels) if len(rows) > 1 or len(panels) < 4 else (len(panels) + 1) // 2
             lines += [(group, panels[k : k + width]) for k in range(0, len(panels), width)]
     columns = max(len(panels) for _, panels in lines)
     figure.set_size_inches(4.3 * columns + 1.6, 3.5 * len(lines) + 0.9)
