@@ -146,7 +146,7 @@ EXPERIMENT = Experiment(
         Check("Line: SMiRL visits fewer than 1.5 rooms", _score("SMiRL", LINE, ROOMS), "<", 1.5),
         Check("Line: AS ends in active noise in under 5% of episodes", _score("AS", LINE, NOISE), "<", 0.05),
         Check("Line: counts end in active noise in over 80%", _score("count", LINE, NOISE), ">", 0.8),
-        Check("Line: AS stops more than 2 noisy rooms", _score("AS", LINE, STOPPED), ">", 2),
+        Check("Line: AS stops more than 2 noisy rooms", _score("AS", LINE, STOPPED), ">", 2, full_only=True),
         Check("Line: counts stop under 0.5 noisy rooms", _score("count", LINE, STOPPED), "<", 0.5),
         Check("Rooms: AS visits more than SMiRL", _difference("AS", "SMiRL", ROOMS), ">", 0, full_only=True),
         Check("Rooms: AS stops more noise than RND", _difference("AS", "RND", SHARE), ">", 0, full_only=True),
