@@ -169,8 +169,8 @@ EXPERIMENT = Experiment(
         "All hyperparameters of BAPO are the paper's (share 0.4, bounds 0.6 to 0.9 and 1.2 to 3) but for the single "
         "pass over a rollout, as in the other arms. One pilot with seed 100 was seen (80 updates; the bounds moved in "
         "14% and 16% of minibatches); nothing was changed after it.",
-        "BAPO's entropy lies below GRPO's here. Its search begins at a lower bound of 0.6 where GRPO has 0.8, in seven of "
-        "eight minibatches the share of rewarded tokens is reached there at once, and a lower bound alone costs entropy, "
-        "as the last check shows.",
+        "BAPO's entropy lies below GRPO's here. Its search begins at a lower bound of 0.6 where GRPO has 0.8; in seven "
+        "of eight minibatches the share of rewarded tokens is reached there at once, and a lower bound alone costs "
+        "entropy, as the last check shows.",
     ),
 )
