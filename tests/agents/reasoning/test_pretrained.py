@@ -8,10 +8,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from reasoning_training import train, weights
 
 from envzoo import agents
 from envzoo.agents import checkpoint
-from envzoo.agents.agent import Callback
 from envzoo.agents.loops.sampling import Manner, sample_answers
 from envzoo.agents.loops.tokenized import TokenizerCodec
 from envzoo.agents.networks import pretrained
@@ -83,36 +83,10 @@ def folders(tmp_path_factory):
     }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENVZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def make(model, name="GRPO", env=SUM, **changes):
     env_kwargs = {"terms": 2} if "SumTo" in env else GUESS
     settings = {**SETTINGS, **changes}
     return agents.make(name, env, seed=0, device="cpu", env_kwargs=env_kwargs, model=model, **settings)
-
-
-class Record(Callback):
-    def __init__(self, iterations):
-        self.iterations, self.rows = iterations, []
-
-    def on_iteration(self, agent, metrics):
-        self.rows.append(dict(metrics))
-        return len(self.rows) < self.iterations
-
-
-def train(agent, iterations):
-    record = Record(iterations)
-    agent.learn(10**6, record)
-    return record.rows
-
-
-def weights(agent):
-    return torch.cat([p.detach().flatten() for p in agent.policy.parameters()])
 
 
 # ------------------------------------------------------------------- the model

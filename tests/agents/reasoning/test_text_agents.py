@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from reasoning_training import SMALL, train, weights
 
 from envzoo import agents
 from envzoo.agents.agent import Callback
@@ -15,50 +16,12 @@ from envzoo.agents.networks.language import answer_log_probs
 from envzoo.errors import EnvzooError, NonFiniteError, UnknownNameError, UnsupportedSpaceError
 
 SUM = ("envzoo/TextSumTo-Tokens-v0", {"terms": 2})
-SMALL = {
-    "model_dim": 16,
-    "model_layers": 1,
-    "model_heads": 2,
-    "warm_up_updates": 100,
-    "warm_up_batch": 64,
-    "warm_up_learning_rate": 2e-2,
-    "warm_up_noise": 0.3,
-    "num_prompts": 4,
-    "group_size": 8,
-    "num_minibatches": 2,
-    "learning_rate": 1e-2,
-}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENVZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def make(name="GRPO", source=SUM, seed=0, **changes):
     env_id, env_kwargs = source
-    return agents.make(name, env_id, seed=seed, device="cpu", env_kwargs=env_kwargs, **{**SMALL, **changes})
-
-
-class Record(Callback):
-    def __init__(self, iterations):
-        self.iterations, self.rows = iterations, []
-
-    def on_iteration(self, agent, metrics):
-        self.rows.append(dict(metrics))
-        return len(self.rows) < self.iterations
-
-
-def train(agent, iterations=3):
-    record = Record(iterations)
-    agent.learn(10**6, record)
-    return record.rows
-
-
-def weights(agent):
-    return torch.cat([p.detach().flatten() for p in agent.policy.parameters()])
+    settings = {**SMALL, "warm_up_updates": 100, **changes}
+    return agents.make(name, env_id, seed=seed, device="cpu", env_kwargs=env_kwargs, **settings)
 
 
 # ---------------------------------------------------------------------------- sampling

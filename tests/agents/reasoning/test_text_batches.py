@@ -3,59 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from reasoning_training import SMALL, train, weights
 
 from envzoo import agents
-from envzoo.agents.agent import Callback
 from envzoo.agents.loops.warm_up import imitate
 from envzoo.agents.optim import make_optimizer
 from envzoo.errors import EnvzooError
 
 SUM = ("envzoo/TextSumTo-Tokens-v0", {"terms": 3})
-SMALL = {
-    "model_dim": 16,
-    "model_layers": 1,
-    "model_heads": 2,
-    "warm_up_updates": 60,
-    "warm_up_batch": 64,
-    "warm_up_learning_rate": 2e-2,
-    "warm_up_noise": 0.3,
-    "num_prompts": 4,
-    "group_size": 8,
-    "num_minibatches": 2,
-    "learning_rate": 1e-2,
-}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENVZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def make(name="GRPO", source=SUM, seed=0, **changes):
     env_id, env_kwargs = source
-    return agents.make(name, env_id, seed=seed, device="cpu", env_kwargs=env_kwargs, **{**SMALL, **changes})
-
-
-class Stop(Callback):
-    def __init__(self, iterations):
-        self.left, self.rows = iterations, []
-
-    def on_iteration(self, agent, metrics):
-        self.left -= 1
-        self.rows.append(dict(metrics))
-        return self.left > 0
-
-
-def train(agent, iterations=3):
-    stop = Stop(iterations)
-    agent.learn(10**6, stop)
-    return stop.rows
-
-
-def weights(agent):
-    return torch.cat([p.detach().flatten() for p in agent.policy.parameters()])
+    settings = {**SMALL, "warm_up_updates": 60, **changes}
+    return agents.make(name, env_id, seed=seed, device="cpu", env_kwargs=env_kwargs, **settings)
 
 
 # ------------------------------------------------------------------ micro-batches
