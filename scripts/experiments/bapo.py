@@ -161,6 +161,7 @@ EXPERIMENT = Experiment(
         for steps in STALE
     ),
     seeds=runs.SEEDS,
+    small_scale=True,
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE,

@@ -134,6 +134,7 @@ EXPERIMENT = Experiment(
         runs.final_table(runs.SUM, "TextSumTo: four digits with a given sum", {TRAINED: "tokens trained, per update"}),
     ),
     seeds=runs.SEEDS,
+    small_scale=True,
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE.replace(f"{runs.LEARNING_RATE:g}", "3e-4"),

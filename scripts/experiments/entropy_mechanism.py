@@ -142,6 +142,7 @@ EXPERIMENT = Experiment(
     figure=draw,
     tables=(runs.final_table(runs.SUM, "TextSumTo: four digits with a given sum"),),
     seeds=runs.SEEDS,
+    small_scale=True,
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE,

@@ -204,6 +204,7 @@ def run_experiment(
         "paper": asdict(experiment.paper),
         "question": experiment.question,
         "claim": experiment.claim,
+        "small_scale": experiment.small_scale,
         "quick": quick,
         "seeds": list(range(count)),
         "aggregate": {"statistic": "interquartile mean", "confidence": CONFIDENCE, "replications": REPLICATIONS},

@@ -75,8 +75,7 @@ def draw_routes(axes: Axes, results: Results, arms: dict[str, str]) -> None:
     axes.set_xscale("log")
     axes.set_yticks(range(len(shown)), shown)
     axes.invert_yaxis()
-    axes.legend(loc="best")
-    axes.set_title("Probability of the first token at the end")
+    axes.set_title("Probability at the end: spark (dots), junk (crosses)")
 
 
 def draw(results: Results, figure: Figure) -> None:
@@ -130,6 +129,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     seeds=runs.SEEDS,
+    small_scale=True,
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE.replace(f"{runs.LEARNING_RATE:g}", "3e-4"),

@@ -142,6 +142,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     seeds=runs.SEEDS,
+    small_scale=True,
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE,

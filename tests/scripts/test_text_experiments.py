@@ -103,3 +103,9 @@ def test_the_estimate_is_exact_where_one_logit_moves(monkeypatch):
     assert estimate > 0.999 > covariance
     whole, _ = steer_study.table_study(True)
     assert 0.5 < whole < 0.999
+
+
+def test_a_verdict_on_a_small_scale_counts_its_checks():
+    data = {"arms": {}, "seeds": [0], "holds": False, "checks": [{"holds": True}, {"holds": False}]}
+    assert Results(data).verdict == "The claim does not hold in full."
+    assert Results(data | {"small_scale": True}).verdict == "Not reproduced in full at this scale: 1 of 2 checks hold."
