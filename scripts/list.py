@@ -74,7 +74,7 @@ def command(argv: list[str]) -> int:
         if kind not in KINDS:
             raise unknown("kind of list", kind, KINDS)
     # Piped output has no terminal to fit into: give it the room it needs, so that ids are not broken.
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else 320)
     for kind in argv or list(KINDS):
         columns, rows = _rows(kind)
         table = Table(title=KINDS[kind], title_justify="left", title_style="bold", box=None, header_style="dim")
