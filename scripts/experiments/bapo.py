@@ -89,12 +89,8 @@ def _checks(steps: int) -> tuple[Check, ...]:
             1.0,
             True,
         ),
-        Check(
-            f"{head}BAPO's accuracy at the end less GRPO's",
-            partial(runs.final_difference, arm=mine, reference=plain, score=ACCURACY),
-            ">=",
-            -0.03,
-            True,
+        runs.compare(
+            f"{head}BAPO's accuracy at the end less GRPO's", runs.final_difference, mine, plain, ACCURACY, ">=", -0.03
         ),
     )
 

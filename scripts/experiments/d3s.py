@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,12 +120,14 @@ EXPERIMENT = Experiment(
         Check("Variance of selected advantages over random ones (least)", variance_lead, ">=", 1.0),
         Check("Tokens trained on until equal accuracy, over GRPO's", _token_ratio, "<=", 0.8, full_only=True),
         Check("Norm of the gradient in the first tenth, over GRPO's", _gradient_ratio, ">", 1.0, full_only=True),
-        Check(
+        runs.compare(
             "Accuracy at the end without the schedule, less D3S's",
-            partial(runs.final_difference, arm="D2S, no schedule", reference="D3S", score=ACCURACY),
+            runs.final_difference,
+            "D2S, no schedule",
+            "D3S",
+            ACCURACY,
             "<",
             0.0,
-            full_only=True,
         ),
     ),
     figure=draw,

@@ -96,8 +96,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 def _kept(arm: str, metric: str, sentence: str, bound: float) -> Check:
-    compute = partial(runs.matched_ratio, arm=arm, reference=PLAIN, metric=metric)
-    return Check(f"{arm}: {sentence} at equal accuracy", compute, ">=", bound, full_only=True)
+    return runs.compare(f"{arm}: {sentence} at equal accuracy", runs.matched_ratio, arm, PLAIN, metric, ">=", bound)
 
 
 EXPERIMENT = Experiment(

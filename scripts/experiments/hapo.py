@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,23 +69,15 @@ def draw(results: Results, figure: Figure) -> None:
 
 def _more_entropy(task: str) -> Check:
     mine, plain = arm_name("HAPO", task), arm_name("DAPO", task)
-    return Check(
-        f"{task}: entropy over DAPO's at equal accuracy",
-        partial(runs.matched_ratio, arm=mine, reference=plain, metric=ENTROPY),
-        ">",
-        1.0,
-        full_only=True,
+    return runs.compare(
+        f"{task}: entropy over DAPO's at equal accuracy", runs.matched_ratio, mine, plain, ENTROPY, ">", 1.0
     )
 
 
 def _no_worse(task: str) -> Check:
     mine, plain = arm_name("HAPO", task), arm_name("DAPO", task)
-    return Check(
-        f"{task}: accuracy at the end less DAPO's",
-        partial(runs.final_difference, arm=mine, reference=plain, score=ACCURACY),
-        ">=",
-        0.0,
-        full_only=True,
+    return runs.compare(
+        f"{task}: accuracy at the end less DAPO's", runs.final_difference, mine, plain, ACCURACY, ">=", 0.0
     )
 
 

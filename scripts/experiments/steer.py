@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,35 +102,31 @@ EXPERIMENT = Experiment(
         Check("Table, whole gradient: the same", lambda _: _table_lead(True), ">", 0.0),
         Check("Network, gradient step: the same", _network_lead, ">", 0.0, full_only=True),
         Check("Spread of the entropy's changes, STEER over clip-higher", _spread_ratio, "<", 1.0, full_only=True),
-        Check(
-            "Entropy over clip-higher's at equal accuracy",
-            partial(runs.matched_ratio, arm=STRONG, reference=PLAIN, metric=ENTROPY),
-            ">=",
-            1.7,
-            full_only=True,
+        runs.compare(
+            "Entropy over clip-higher's at equal accuracy", runs.matched_ratio, STRONG, PLAIN, ENTROPY, ">=", 1.7
         ),
-        Check(
+        runs.compare(
             "Distinct right answers over clip-higher's at equal accuracy",
-            partial(runs.matched_ratio, arm=STRONG, reference=PLAIN, metric=DISTINCT),
+            runs.matched_ratio,
+            STRONG,
+            PLAIN,
+            DISTINCT,
             ">=",
             1.5,
-            full_only=True,
         ),
-        Check(
-            "Accuracy at the end less clip-higher's",
-            partial(runs.final_difference, arm=STRONG, reference=PLAIN, score=ACCURACY),
-            ">=",
-            -0.05,
-            full_only=True,
+        runs.compare(
+            "Accuracy at the end less clip-higher's", runs.final_difference, STRONG, PLAIN, ACCURACY, ">=", -0.05
         ),
         Check("Entropy at the end rises as the least weight falls (least step)", _entropies_rise, ">", 0, True),
         Check("Spread of the changes falls as the least weight falls (least step)", _spreads_fall, ">", 0, True),
-        Check(
+        runs.compare(
             "No clipping: entropy at the end over that without STEER",
-            partial(runs.final_ratio, arm=FREE_STEER, reference=FREE, score=ENTROPY),
+            runs.final_ratio,
+            FREE_STEER,
+            FREE,
+            ENTROPY,
             ">",
             1.0,
-            full_only=True,
         ),
     ),
     figure=draw,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from envzoo.scripts.experiments.experiment import Arm, Evaluation, Results, Table
+from envzoo.scripts.experiments.experiment import Arm, Check, Evaluation, Results, Table
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -133,6 +133,19 @@ def final_ratio(results: Results, arm: str, reference: str, score: str) -> float
 def final_difference(results: Results, arm: str, reference: str, score: str) -> float:
     """IQM of a score less that of a reference."""
     return results.iqm(arm, score) - results.iqm(reference, score)
+
+
+def compare(
+    sentence: str,
+    how: Callable[[Results, str, str, str], float],
+    arm: str,
+    reference: str,
+    measure: str,
+    operator: Literal[">=", ">", "<=", "<"],
+    threshold: float,
+) -> Check:
+    """A check, of full runs alone, on an arm against a reference: `how` is one of the functions above."""
+    return Check(sentence, lambda results: how(results, arm, reference, measure), operator, threshold, full_only=True)
 
 
 def whole(results: Results, arm: str, metric: str) -> np.ndarray:
