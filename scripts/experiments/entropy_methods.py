@@ -114,8 +114,8 @@ EXPERIMENT = Experiment(
         "Entropy methods compared", "Methods of seven papers and their baselines", 2025, None, "entropy-methods"
     ),
     question="What does each method for language models buy, and at what price, on the same model and puzzles?",
-    claim="None: every method runs from the same warmed-up model on the same number of generated tokens, and the tables "
-    "say what came of it.",
+    claim="None: every method runs from the same warmed-up model on the same number of generated tokens, and the "
+    "tables say what came of it.",
     arms=tuple(_arm(method, task) for task in UPDATES for method in METHODS),
     checks=(Check("Share of runs that ended with finite measures", _complete, ">=", 1.0),),
     figure=draw,
@@ -132,8 +132,8 @@ EXPERIMENT = Experiment(
         "BAPO, which have the settings of their papers' experiments; none was tuned on TextCountdown. "
         "It has two numbers here: of problems with three the warmed-up model solves 3%, and GRPO did not get away from "
         "that in pilots with seed 100.",
-        "RLOO unlearns on TextSumTo (0.02 from 0.10): it sums over an answer's tokens and clips nothing, and the rate of "
-        "the others is too large for it.",
+        "RLOO unlearns on TextSumTo (0.02 from 0.10): it sums over an answer's tokens and clips nothing, and the rate "
+        "of the others is too large for it.",
         "Seconds are the wall time of a run, evaluation included, on one thread of a shared machine with two cores; "
         "read differences below a fifth as noise. `envzoo bench text` measures the cost of each method properly.",
     ),
