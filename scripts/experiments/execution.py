@@ -357,10 +357,11 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
 
 
 def _markdown_table(table: Table, results: Results) -> list[str]:
-    arms = results.group(table.group)
+    arms = [arm for arm in table.arms if arm in results.arms] if table.arms else results.group(table.group)
     if not arms:
         return []
-    heads = ["arm", *table.columns.values()] + ([table.expected_heading] if table.expected else []) + ["steps"]
+    expected = [table.expected_heading] if table.expected else []
+    heads = ["arm", *table.columns.values(), *table.derived, *expected, "steps"]
     lines = [f"## {table.title}", "", "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for name in arms:
         cells = [name]
@@ -370,6 +371,7 @@ def _markdown_table(table: Table, results: Results) -> list[str]:
                 cells.append(f"{iqm} [{low}, {high}]")
             else:
                 cells.append("-")
+        cells += [format_number(compute(results, name)) for compute in table.derived.values()]
         if table.expected:
             cells.append(format_number(table.expected.get(name)))
         steps = results.data["arms"][name]["timesteps"]

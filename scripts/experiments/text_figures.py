@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,9 +32,9 @@ COLOURS = (GREY, BLUE, ORANGE, GREEN, RED, PURPLE, SKY, INK, "#b98a2f", "#d78fc0
 Panel = Callable[["Axes", Results, Mapping[str, str]], None]
 
 
-def colours(results: Results, group: str) -> dict[str, str]:
-    """The arms of a group that ran, a colour each; the first, the reference, is grey."""
-    return dict(zip(results.group(group), COLOURS, strict=False))
+def colours(arms: Sequence[str]) -> dict[str, str]:
+    """A colour for each arm; the first, the reference, is grey."""
+    return dict(zip(arms, COLOURS, strict=False))
 
 
 def against_accuracy(axes: Axes, results: Results, arms: Mapping[str, str], metric: str = ENTROPY) -> None:
@@ -75,18 +75,27 @@ def phase_panel(metric: str = ENTROPY, heading: str = "Entropy (nats) against ac
     return draw
 
 
-def draw_rows(results: Results, figure: Figure, heading: str, rows: Mapping[str, tuple[Panel, ...]]) -> None:
+def draw_rows(
+    results: Results,
+    figure: Figure,
+    heading: str,
+    rows: Mapping[str, tuple[Panel, ...]],
+    arms: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """A row of panels for each group that ran; the legend stands beside the row.
 
     Args:
         results: What was measured.
         figure: An empty figure.
         heading: The line above all.
-        rows: Group -> its panels.
+        rows: Group, or words for a choice of arms -> its panels.
+        arms: Row -> the arms it shows; what is not named shows those of the group.
     """
+    chosen = arms or {}
+    shown = {row: [arm for arm in chosen.get(row, results.group(row)) if arm in results.arms] for row in rows}
     lines = []
     for group, panels in rows.items():
-        if results.group(group):
+        if shown[group]:
             # A long row goes on in the next line, which only a single group has room for.
             width = len(panels) if len(rows) > 1 or len(panels) < 4 else (len(panels) + 1) // 2
             lines += [(group, panels[k : k + width]) for k in range(0, len(panels), width)]
@@ -95,9 +104,8 @@ def draw_rows(results: Results, figure: Figure, heading: str, rows: Mapping[str,
     title(figure, results, heading)
     grid = figure.subplots(len(lines), columns, squeeze=False)
     for line, (group, panels) in zip(grid, lines, strict=True):
-        arms = colours(results, group)
         for axes, panel in zip(line, panels, strict=False):
-            panel(axes, results, arms)
+            panel(axes, results, colours(shown[group]))
         for axes in line[len(panels) :]:
             axes.set_axis_off()
         line[0].set_ylabel(group, color=MUTED)

@@ -26,7 +26,7 @@ QUICK_WARM_UP = {"warm_up_updates": 60, "warm_up_batch": 64}  # only has to run,
 LEARNING_RATE = 6e-4
 
 SUM, COUNTDOWN = "TextSumTo", "TextCountdown"
-SMOOTHING = 9  # points of a curve that a comparison averages over
+SMOOTHING = 0.09  # share of a curve's points that a comparison averages over
 
 
 def env_id(task: str) -> str:
@@ -96,8 +96,9 @@ def text_arm(
 # ------------------------------------------------------------------ comparisons
 
 
-def smooth(values: np.ndarray, width: int = SMOOTHING) -> np.ndarray:
-    """Centred moving mean of (n,); shorter windows at the ends."""
+def smooth(values: np.ndarray, width: int | None = None) -> np.ndarray:
+    """Centred moving mean of (n,); shorter windows at the ends. The width is odd, 9 for a curve of 100 points."""
+    width = 2 * int(SMOOTHING * len(values) / 2) + 1 if width is None else width
     kernel = np.ones(min(width, len(values)))
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
@@ -176,8 +177,8 @@ SCALE_NOTE = (
     f"{LEARNING_RATE:g}. All arms of a seed start from the same warmed-up model."
 )
 MATCHED_NOTE = (
-    f"At equal accuracy: curves of training, smoothed over {SMOOTHING} of their points, are read where the accuracy "
-    "first reaches a level: the highest one that every run of both arms reaches. (A first form read them at a fixed "
-    "level of 0.5, which not every run of the reference reaches; it was replaced after the first runs of paper 03 were "
-    "seen, and no bound was moved.)"
+    f"At equal accuracy: curves of training, smoothed over {SMOOTHING:.0%} of their points, are read where the "
+    "accuracy first reaches a level: the highest one that every run of both arms reaches. (A first form read them at "
+    "a fixed level of 0.5, which not every run of the reference reaches; it was replaced after the first runs of "
+    "paper 03 were seen, and no bound was moved.)"
 )
