@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from envzoo.papers import D3S
 from envzoo.scripts.experiments import text_runs as runs
-from envzoo.scripts.experiments.experiment import Arm, Check, Experiment, Results
+from envzoo.scripts.experiments.experiment import Arm, Check, Experiment, Results, Table
 from envzoo.scripts.experiments.text_runs import ACCURACY, text_arm
 
 if TYPE_CHECKING:
@@ -19,18 +20,45 @@ UPDATES = 200
 RATE = {"learning_rate": 3e-4}
 TRAINED, LENGTH, GRADIENT = "policy/trained_tokens", "rollout/length", "policy/grad_norm"
 EARLY = 0.1  # share of training that counts as early
+COUNTDOWN_KEYWORDS = {"numbers": 2}  # of problems with three the warmed-up model solves 3%
 # Label -> (agent, hyperparameters).
 METHODS = {
     "GRPO": ("GRPO", {}),
     "D3S": ("D3S", {}),
     "D2S, no schedule": ("D3S", {"last_rows": 0.25, "last_tokens": 0.2}),
+    "D1S, answers alone": ("D3S", {"last_rows": 0.25, "first_tokens": 1.0, "last_tokens": 1.0}),
+    "GSPO": ("GSPO", {}),
+    "GSPO with D3S": ("D3S", {"loss": "gspo", "aggregation": "seq_mean_token_mean"}),
+}
+TASKS = {runs.SUM: tuple(METHODS), runs.COUNTDOWN: ("GRPO", "D3S", "GSPO", "GSPO with D3S")}
+
+
+def arm_name(method: str, task: str) -> str:
+    """Name of the arm of a method on a task."""
+    return method if task == runs.SUM else f"{method}, countdown"
+
+
+# Arm that selects -> the arm without selection that it is compared with.
+PLAIN = {
+    arm_name(method, task): arm_name("GSPO" if "GSPO" in method else "GRPO", task)
+    for task, methods in TASKS.items()
+    for method in methods
+    if METHODS[method][0] == "D3S"
 }
 
 
-def _arm(method: str) -> Arm:
+def _arm(method: str, task: str) -> Arm:
     agent, hyperparameters = METHODS[method]
-    curves, full_only = (TRAINED, LENGTH, GRADIENT), method not in ("GRPO", "D3S")
-    return text_arm(method, agent, UPDATES, RATE | hyperparameters, curves=curves, full_only=full_only)
+    return text_arm(
+        arm_name(method, task),
+        agent,
+        UPDATES,
+        RATE | hyperparameters,
+        task=task,
+        env_kwargs=COUNTDOWN_KEYWORDS if task == runs.COUNTDOWN else {},
+        curves=(TRAINED, LENGTH, GRADIENT),
+        full_only=task != runs.SUM or method not in ("GRPO", "D3S"),
+    )
 
 
 def trained(results: Results, arm: str) -> list[np.ndarray]:
@@ -55,9 +83,28 @@ def tokens_to(results: Results, arm: str, accuracy: float) -> np.ndarray:
     return np.array(found)
 
 
-def _token_ratio(results: Results) -> float:
-    level = runs.common_accuracy(results, "D3S", "GRPO")
-    return float(tokens_to(results, "D3S", level).mean() / tokens_to(results, "GRPO", level).mean())
+def token_ratio(results: Results, arm: str) -> float:
+    """Trained tokens until equal accuracy, over those of the arm without selection; nan where there is none."""
+    if arm not in PLAIN or PLAIN[arm] not in results.arms:
+        return float("nan")
+    level = runs.common_accuracy(results, arm, PLAIN[arm])
+    return float(tokens_to(results, arm, level).mean() / tokens_to(results, PLAIN[arm], level).mean())
+
+
+def update_ratio(results: Results, arm: str) -> float:
+    """The same for updates, which are as the tokens generated, since both arms generate alike for an update."""
+    if arm not in PLAIN or PLAIN[arm] not in results.arms:
+        return float("nan")
+    level = runs.common_accuracy(results, arm, PLAIN[arm])
+    return float(_generated_to(results, arm, level).mean() / _generated_to(results, PLAIN[arm], level).mean())
+
+
+def _generated_to(results: Results, arm: str, accuracy: float) -> np.ndarray:
+    found = []
+    for x, reached in results.lines(arm, ACCURACY):
+        there = np.flatnonzero(runs.smooth(reached) >= accuracy)
+        found.append(x[there[0]] if there.size else np.nan)
+    return np.array(found)
 
 
 def _early(results: Results, arm: str, metric: str) -> float:
@@ -106,19 +153,26 @@ def draw(results: Results, figure: Figure) -> None:
     from envzoo.scripts.experiments.text_figures import draw_rows, usual_panels
 
     panels = (draw_tokens, *usual_panels()[:2])
+    shown = {task: [arm_name(method, task) for method in methods] for task, methods in TASKS.items()}
     heading = "Selected answers and tokens reach the same accuracy with fewer tokens trained on"
-    draw_rows(results, figure, heading, {runs.SUM: panels})
+    draw_rows(results, figure, heading, dict.fromkeys(TASKS, panels), shown)
+
+
+def _table(task: str, title: str) -> Table:
+    derived = {"tokens trained until equal accuracy, over those without selection": token_ratio}
+    derived["updates, likewise"] = update_ratio
+    return Table(task, title, {**runs.COLUMNS, TRAINED: "tokens trained, per update"}, derived=derived)
 
 
 EXPERIMENT = Experiment(
     paper=D3S,
     question="Which answers and tokens of a rollout are worth learning from?",
     claim="D3S reaches GRPO's accuracy with at most 0.8 times the tokens in the backward pass, with larger gradients "
-    "at first. Without its schedule it ends below the scheduled form.",
-    arms=tuple(_arm(method) for method in METHODS),
+    "at first, on TextSumTo and on TextCountdown. Without its schedule it ends below the scheduled form.",
+    arms=tuple(_arm(method, task) for task, methods in TASKS.items() for method in methods),
     checks=(
         Check("Variance of selected advantages over random ones (least)", variance_lead, ">=", 1.0),
-        Check("Tokens trained on until equal accuracy, over GRPO's", _token_ratio, "<=", 0.8, full_only=True),
+        Check("Tokens trained on until equal accuracy, over GRPO's", partial(token_ratio, arm="D3S"), "<=", 0.8, True),
         Check("Norm of the gradient in the first tenth, over GRPO's", _gradient_ratio, ">", 1.0, full_only=True),
         runs.compare(
             "Accuracy at the end without the schedule, less D3S's",
@@ -129,10 +183,18 @@ EXPERIMENT = Experiment(
             "<",
             0.0,
         ),
+        Check(
+            "TextCountdown: tokens trained on until equal accuracy, over GRPO's",
+            partial(token_ratio, arm=arm_name("D3S", runs.COUNTDOWN)),
+            "<=",
+            0.8,
+            full_only=True,
+        ),
     ),
     figure=draw,
     tables=(
-        runs.final_table(runs.SUM, "TextSumTo: four digits with a given sum", {TRAINED: "tokens trained, per update"}),
+        _table(runs.SUM, "TextSumTo: four digits with a given sum"),
+        _table(runs.COUNTDOWN, "TextCountdown: reach a number with two others"),
     ),
     seeds=runs.SEEDS,
     small_scale=True,
@@ -144,5 +206,9 @@ EXPERIMENT = Experiment(
         "behind after half of training in a pilot with seed 100.",
         "Where the schedule begins and ends is not stated in what is at hand of the paper; 25% to 100% of the answers "
         "and 20% to 100% of their tokens are ours. The claim is about tokens, not about updates.",
+        "D1S keeps a quarter of the answers of the whole batch (the paper's D1S-Cross) with all their tokens, D2S "
+        "the tokens' selection as well; neither has a schedule. GSPO has its paper's bounds (3e-4 and 4e-4) and "
+        "means over answers. TextCountdown has two numbers: of problems with three the warmed-up model solves 3%, "
+        "and GRPO does not get away from that.",
     ),
 )
