@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-UPDATES = 150
+UPDATES = 200
 TARGETS = (0.25, 0.5, 0.75)
-PLAIN = "GRPO"
+PLAIN, DOUBLE = "GRPO", "GRPO, twice the answers"
 INJECTED = "select/injected"
 
 
@@ -101,6 +101,7 @@ EXPERIMENT = Experiment(
     "smallest.",
     arms=(
         text_arm(PLAIN, "GRPO", UPDATES),
+        text_arm(DOUBLE, "GRPO", UPDATES, {"num_prompts": 2 * runs.NUM_PROMPTS}, generations=2, full_only=True),
         *(
             text_arm(
                 arm_name(target),
@@ -146,8 +147,10 @@ EXPERIMENT = Experiment(
     notes=(
         runs.SCALE_NOTE,
         "AEPO samples as many answers again for its hot or cool ones, so that at equal numbers of updates it has "
-        "generated twice as many tokens as GRPO. Temperatures (1.8 and 0.8) and the largest share of injected answers "
-        "(half, a quarter above the target) are larger than published ones (1.2, 0.8, 2.3% of the batch), with which "
-        "the entropy is known to fall at this scale; a pilot with seed 100 and target 0.5 was seen.",
+        "generated twice as many tokens as GRPO. The arm with twice the answers takes 32 prompts for an update, so "
+        "that it generates as many tokens as AEPO, and learns from all of them. Temperatures (1.8 and 0.8) and the "
+        "largest share of injected answers (half, a quarter above the target) are larger than published ones (1.2, "
+        "0.8, 2.3% of the batch), with which the entropy is known to fall at this scale; a pilot with seed 100 and "
+        "target 0.5 was seen.",
     ),
 )
