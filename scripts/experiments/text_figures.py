@@ -120,5 +120,8 @@ def usual_panels(*more: Panel) -> tuple[Panel, ...]:
 
 
 def spread_of_changes(results: Results, arm: str) -> np.ndarray:
-    """95th percentile of |change of entropy| from one point of the curve to the next, for each seed, (seeds,)."""
+    """95th percentile of |change of entropy| from one point of the curve to the next, for each seed, (seeds,).
+
+    That is from one update to the next where the curve has more points than there were updates.
+    """
     return np.array([np.percentile(np.abs(np.diff(y)), 95) for _, y in results.lines(arm, ENTROPY)])
