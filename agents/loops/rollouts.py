@@ -49,6 +49,13 @@ class Rollout:
         """Some of the answers."""
         return Rollout(**{name: value[index] for name, value in self.fields().items()})
 
+    def distinct_prompts(self) -> tuple[Tensor, Tensor]:
+        """The prompts, each once (U, P), and which of them each answer belongs to (B,)."""
+        numbers, which = torch.unique(self.group, return_inverse=True)
+        rows = torch.arange(len(self), device=which.device)
+        one = torch.empty_like(numbers).scatter_(0, which, rows)  # any of a group's: their prompts are equal
+        return self.prompts[one], which
+
     def replace(self, **changes: Tensor) -> Rollout:
         """The same with other fields."""
         return dataclasses.replace(self, **changes)

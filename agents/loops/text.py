@@ -219,8 +219,9 @@ class TextAgent(Agent):
     def _log_probs(self, model: LanguageModel, batch: Rollout) -> tuple[Tensor, Tensor]:
         """(B, T) log-probabilities of the tokens, and (B, T, V) of all tokens."""
         width = int(batch.mask.sum(0).nonzero().max()) + 1 if batch.mask.any() else 1
-        prompts = torch.as_tensor(self.codec.encode(batch.prompts.cpu().numpy()), device=self.device)
-        logp, every = answer_log_probs(model, prompts, batch.tokens[:, :width], self.config.temperature)
+        asked, which = batch.distinct_prompts()
+        prompts = torch.as_tensor(self.codec.encode(asked.cpu().numpy()), device=self.device)
+        logp, every = answer_log_probs(model, prompts, batch.tokens[:, :width], self.config.temperature, which)
         missing = batch.tokens.shape[1] - width
         if missing:
             logp = torch.nn.functional.pad(logp, (0, missing))

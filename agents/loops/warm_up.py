@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,16 @@ def _cross_entropy(
     return F.cross_entropy(logits[weight], targets[weight], reduction=reduction)
 
 
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def warm_up(
     network: LanguageModel, codec: Codec, settings: dict[str, Any], facts: dict[str, Any], keep: bool
 ) -> dict[str, torch.Tensor]:
     """Weights of a warmed-up network: from the cache when an equal one was made before, else learned and kept.
+
+    Of a file of the cache that cannot be read a warning says so; the network learns then, and the file is replaced.
 
     Args:
         network: With its first weights.
@@ -92,8 +99,8 @@ def warm_up(
     if keep and path.exists():
         try:
             return load_safetensors(path.read_bytes())
-        except (SafetensorError, OSError):
-            pass  # a damaged file is made again
+        except (SafetensorError, OSError) as error:
+            warnings.warn(f"the warmed-up model {path} cannot be read ({_reason(error)}); it is made again", stacklevel=3)
     weights = imitate(network, codec, **settings)
     if keep:
         write_bytes(path, save_safetensors({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))

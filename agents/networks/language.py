@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from envzoo.agents.networks import packed
 from envzoo.errors import EnvzooError
 
 NEVER = -1e9  # logit of a token that is never written; finite, so that no product with it becomes NaN
@@ -84,7 +85,8 @@ class CharacterTransformer(nn.Module):
         super().__init__()
         if dim % heads:
             raise EnvzooError(f"{heads} heads do not divide a width of {dim}")
-        self.places = places
+        self.places, self.pad = places, pad
+        self.rooms: list[Any] = []  # memory of `packed`, free to be used
         self.tokens = nn.utils.skip_init(nn.Embedding, vocab_size, dim)
         self.positions = nn.utils.skip_init(nn.Embedding, places, dim)
         for table in (self.tokens, self.positions):
@@ -109,11 +111,24 @@ class CharacterTransformer(nn.Module):
             x, _, _ = block(x, None, 0)
         return self._logits(x[:, start:])
 
-    def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Cache]:
+    @property
+    def packs(self) -> bool:
+        """Whether the kernels for a CPU do the work; elsewhere torch alone does."""
+        return self.never.device.type == "cpu" and self.head.weight.dtype == torch.float32
+
+    def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
+        """Logits (B, T, V) of the tokens (B, T) of answers, padded, to prompts (U, P) which (B,); any on padding."""
+        if self.packs:
+            return packed.answer_logits(self, prompts, which, tokens)
+        return self(torch.cat([prompts[which], tokens[:, :-1]], 1), prompts.shape[1] - 1)
+
+    def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Any]:
         """Read prompts (B, P): logits (B * copies, V) of what follows, and the cache for `step`.
 
         Each prompt is read once, and its row then repeated `copies` times.
         """
+        if self.packs and not torch.is_grad_enabled():
+            return packed.prefill(self, ids, copies)
         x = self._embed(ids, 0)
         cache = []
         rows, length = ids.shape[0] * copies, ids.shape[1]
@@ -127,8 +142,10 @@ class CharacterTransformer(nn.Module):
             cache.append((pair[0], pair[1]))
         return self._logits(x[:, -1]).repeat_interleave(copies, 0), cache
 
-    def step(self, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+    def step(self, tokens: Tensor, position: int, cache: Any) -> Tensor:
         """Append tokens (B,) at a place; logits (B, V) of what follows. Changes the cache."""
+        if isinstance(cache, packed.Cache):
+            return packed.step(self, tokens, position, cache)
         x = self._embed(tokens[:, None], position)
         for block, past in zip(self.blocks, cache, strict=True):
             x, _, _ = block(x, past, position)
@@ -151,6 +168,9 @@ class LanguageModel(Protocol):
     def __call__(self, ids: Tensor, start: int = 0) -> Tensor:
         """Logits of what follows the places from `start` on."""
 
+    def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
+        """Logits of the tokens of answers to prompts."""
+
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Any]:
         """Read prompts; logits of what follows, and a cache."""
 
@@ -159,19 +179,21 @@ class LanguageModel(Protocol):
 
 
 def answer_log_probs(
-    model: LanguageModel, prompts: Tensor, tokens: Tensor, temperature: float = 1.0
+    model: LanguageModel, prompts: Tensor, tokens: Tensor, temperature: float = 1.0, which: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Log-probabilities of answers under softmax(logits / temperature).
 
     Args:
         model: The model.
-        prompts: (B, P) int64.
+        prompts: (U, P) int64.
         tokens: (B, T) int64, padded (by -1 where 0 is a token of the model).
         temperature: That of sampling.
+        which: (B,) int64, the prompt of each answer; None where there is one for each (U = B).
 
     Returns:
         Log-probabilities of the tokens (B, T), and of all tokens at each place (B, T, V); meaningless on padding.
     """
-    logits = model(torch.cat([prompts, tokens[:, :-1]], 1), prompts.shape[1] - 1)
-    log_prob = torch.log_softmax(logits / temperature, -1)
+    if which is None:
+        which = torch.arange(len(tokens), device=tokens.device)
+    log_prob = torch.log_softmax(model.answers(prompts, which, tokens) / temperature, -1)
     return log_prob.gather(-1, tokens.clamp_min(0)[..., None]).squeeze(-1), log_prob

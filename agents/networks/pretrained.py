@@ -90,6 +90,10 @@ class PretrainedModel(nn.Module):
         seen = ids >= 0
         return self._run(ids, seen, _positions(seen), ids.shape[1] - start)
 
+    def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
+        """Logits (B, T, V), float32, of the tokens (B, T) of answers to prompts (U, P) which (B,)."""
+        return self(torch.cat([prompts[which], tokens[:, :-1]], 1), prompts.shape[1] - 1)
+
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, list[_Cache]]:
         """Read prompts (B, P): logits (B * copies, V) of what follows, and the cache for `step`.
 
