@@ -100,7 +100,9 @@ def warm_up(
         try:
             return load_safetensors(path.read_bytes())
         except (SafetensorError, OSError) as error:
-            warnings.warn(f"the warmed-up model {path} cannot be read ({_reason(error)}); it is made again", stacklevel=3)
+            warnings.warn(
+                f"the warmed-up model {path} cannot be read ({_reason(error)}); it is made again", stacklevel=3
+            )
     weights = imitate(network, codec, **settings)
     if keep:
         write_bytes(path, save_safetensors({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))

@@ -136,9 +136,7 @@ def _block(
     qkv = torch.addmm(w[3], z, w[2].t(), out=room(keep + "qkv", rows, 3 * width))
     target = packed.wanted if last else np.arange(rows)
     probs, mixed = room(keep + "probs", outputs, heads, packed.longest), room(keep + "mixed", outputs, width)
-    kernels.attend(
-        qkv.numpy(), heads, packed.begin, packed.count, packed.context, target, probs.numpy(), mixed.numpy()
-    )
+    kernels.attend(qkv.numpy(), heads, packed.begin, packed.count, packed.context, target, probs.numpy(), mixed.numpy())
     if last:
         x = torch.index_select(x, 0, torch.from_numpy(np.flatnonzero(target >= 0)), out=room("wanted", outputs, width))
     x.addmm_(mixed, w[4].t())

@@ -27,10 +27,7 @@ _LN2_HIGH, _LN2_LOW = np.float32(0.693145751953125), np.float32(1.42860682030941
 _ONE, _HALF, _ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
 _LEAST, _MOST = np.float32(-87.0), np.float32(88.0)
 # exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2) / 2, q by interpolation in Chebyshev points; error below 1e-8.
-_Q = tuple(
-    np.float32(c)
-    for c in (0.500000001, 0.166666667, 0.041666465, 0.00833331093, 0.0013933641, 0.000198909809)
-)
+_Q = tuple(np.float32(c) for c in (0.500000001, 0.166666667, 0.041666465, 0.00833331093, 0.0013933641, 0.000198909809))
 _EXPONENT, _BIAS = np.int32(23), np.int32(127)
 fast = njit(cache=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
 
