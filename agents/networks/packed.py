@@ -56,7 +56,7 @@ class Packed(NamedTuple):
 def pack(prompts: Tensor, which: Tensor, tokens: Tensor, pad: int) -> Packed:
     """Prompts (U, P) and answers (B, T) to prompts which (B,), padded at their ends, as rows."""
     asked, answers = prompts.numpy(), tokens.numpy()
-    lengths = (answers != pad).sum(1)
+    lengths = np.where(answers != pad, np.arange(1, answers.shape[1] + 1), 0).max(1, initial=0)
     rows = asked.size + int(np.maximum(lengths - 1, 0).sum())
     sequences = len(asked) + len(answers)
     ids, places = np.empty((2, rows), np.int64)

@@ -38,15 +38,13 @@ def routes(agent: Agent) -> dict[str, float]:
     """The usual measures, and the mean probability of beginning with the spark B and with a junk letter."""
     import torch
 
-    from envzoo.agents.networks.language import answer_log_probs
     from envzoo.reasoning.spark import JUNK as LETTERS
     from envzoo.reasoning.spark import ROUTE_B
 
     prompts = torch.as_tensor(agent.task.sample(PROBES, "evaluation", 1))
     with torch.no_grad():
-        nothing = torch.zeros(len(prompts), 1, dtype=torch.int64)
-        _, every = answer_log_probs(agent.policy, prompts, nothing, agent.config.temperature)
-    first = every[:, 0].exp().mean(0)
+        logits, _ = agent.policy.prefill(prompts)
+    first = torch.softmax(logits / agent.config.temperature, -1).mean(0)
     junk = first[ROUTE_B + 1 : ROUTE_B + 1 + LETTERS].sum()
     return runs.assess(agent) | {SPARK: float(first[ROUTE_B]), JUNK: float(junk)}
 

@@ -146,3 +146,11 @@ def test_the_exponential_of_the_kernels():
     one = np.array([text_kernels._exp(v) for v in x])
     assert np.abs(one / np.exp(x.astype(np.float64)) - 1.0).max() < 3e-7
     assert np.isfinite([text_kernels._exp(np.float32(v)) for v in (-1e9, 1e9)]).all()
+
+
+def test_padding_ends_an_answer_only_where_nothing_follows():
+    model = make()
+    asked, which, tokens, there = batch([5, 6])
+    tokens[:, 2] = model.pad
+    ours, plain = model.answers(asked, which, tokens), plainly(model, asked, which, tokens)
+    torch.testing.assert_close(ours[there], plain[there], rtol=1e-4, atol=1e-4)
