@@ -26,7 +26,10 @@ _MODULES = {
     "40": "envzoo.scripts.experiments.aepo_arbitrary",
 }
 # Name of a comparison that is of no single paper -> module that defines EXPERIMENT.
-COMPARISONS = {"entropy-methods": "envzoo.scripts.experiments.entropy_methods"}
+COMPARISONS = {
+    "entropy-methods": "envzoo.scripts.experiments.entropy_methods",
+    "entropy-sweeps": "envzoo.scripts.experiments.entropy_sweeps",
+}
 
 
 def numbers() -> list[str]:

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from envzoo.papers import ENTROPY_MECHANISM
 from envzoo.scripts.experiments import text_runs as runs
 from envzoo.scripts.experiments.experiment import Check, Experiment, Results
+from envzoo.scripts.experiments.strengths import strength
 from envzoo.scripts.experiments.text_runs import ACCURACY, DISTINCT, ENTROPY, PASS, text_arm
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ EXPERIMENT = Experiment(
         text_arm(PLAIN, "GRPO", UPDATES),
         text_arm(WATCHED, "KLCov", UPDATES, {"beta": 0.0}, curves=(COVARIANCE,), points=POINTS),
         text_arm(CLIPPED, "ClipCov", UPDATES, NO_CANDIDATES, curves=(COVARIANCE,), points=POINTS, full_only=True),
-        text_arm(CLIP, "ClipCov", UPDATES, {"eps_low": 0.2, "eps_high": 0.2}, curves=(COVARIANCE,)),
+        text_arm(CLIP, "ClipCov", UPDATES, strength(CLIP), curves=(COVARIANCE,)),
         text_arm("Clip-Cov, ratios to 2", "ClipCov", UPDATES, curves=(COVARIANCE,), full_only=True),
-        text_arm(KL, "KLCov", UPDATES, {"fraction": 0.1, "beta": 1.0}, curves=(COVARIANCE,)),
+        text_arm(KL, "KLCov", UPDATES, strength(KL), curves=(COVARIANCE,)),
         text_arm("clip-higher", "ClipHigher", UPDATES, full_only=True),
         text_arm("entropy bonus", "EntropyBonus", UPDATES, full_only=True),
     ),

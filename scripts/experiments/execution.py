@@ -183,14 +183,15 @@ def run_experiment(
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise EnvzooError(f"seeds is a positive integer, got {count!r}")
     began = time.perf_counter()
+    numbers = range(experiment.first_seed, experiment.first_seed + count)
     arms = experiment.sweep(quick)
     if quick:
         arms = tuple(replace(arm, hyperparameters={**arm.hyperparameters, **arm.quick_hyperparameters}) for arm in arms)
     jobs, names = [], []
     for arm in arms:
         budget = arm.quick_timesteps if quick and arm.quick_timesteps is not None else arm.timesteps
-        jobs += [{"arm": arm, "seed": seed, "timesteps": budget} for seed in range(count)]
-        names += [f"{arm.name} (seed {seed})" for seed in range(count)]
+        jobs += [{"arm": arm, "seed": seed, "timesteps": budget} for seed in numbers]
+        names += [f"{arm.name} (seed {seed})" for seed in numbers]
     finished = 0
 
     def count_done(index: int, result: Any) -> None:
@@ -206,7 +207,7 @@ def run_experiment(
         "claim": experiment.claim,
         "small_scale": experiment.small_scale,
         "quick": quick,
-        "seeds": list(range(count)),
+        "seeds": list(numbers),
         "aggregate": {"statistic": "interquartile mean", "confidence": CONFIDENCE, "replications": REPLICATIONS},
         "versions": versions(),
         "arms": {},

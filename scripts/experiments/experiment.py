@@ -152,6 +152,7 @@ class Experiment:
         tables: Tables of the report.
         seeds: Number of seeds of each arm.
         quick_seeds: The same with `--quick`.
+        first_seed: Seeds count from here, so that what is chosen on some is judged on others.
         notes: Sentences for the report: what was changed against the paper, and why.
         small_scale: The paper's claim is about far larger models, and a failing check says so.
     """
@@ -165,6 +166,7 @@ class Experiment:
     tables: tuple[Table, ...]
     seeds: int = 5
     quick_seeds: int = 2
+    first_seed: int = 0
     notes: tuple[str, ...] = ()
     small_scale: bool = False
 
