@@ -26,6 +26,7 @@ from envzoo.agents.losses.text.advantages import ADVANTAGES, group_varies, overl
 from envzoo.agents.losses.text.kl import KL_ESTIMATORS, k3
 from envzoo.agents.losses.text.tokens import aggregate, entropy_of_logits, masked_mean
 from envzoo.agents.networks.language import LanguageModel, answer_log_probs
+from envzoo.agents.networks.pretrained import DTYPES
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
@@ -75,6 +76,7 @@ class TextAgent(Agent):
             f"{c.overlong_buffer}",
         )
         network = network.to(self.device)
+        network.compute_dtype = DTYPES[c.compute_dtype]
         self.start = None
         if c.keeps_start:
             self.start = self.register("start", deepcopy(network).requires_grad_(False))
@@ -333,6 +335,8 @@ class TextAgent(Agent):
                 "seed": self.streams.integer("warm_up"),
             } | ({} if c.micro_batch is None else {"micro_batch": c.micro_batch})
             facts = {"source": self.source.name, "keywords": self.source.env_kwargs}
+            if c.compute_dtype != "float32":
+                facts["compute_dtype"] = c.compute_dtype
             self.policy.load_state_dict(warm_up(self.policy, self.codec, settings, facts, c.warm_up_cache))
         if self.start is not None:
             self.start.load_state_dict(self.policy.state_dict())

@@ -28,6 +28,9 @@ class TextConfig:
     """Heads of attention of the tiny model."""
     model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Numbers of a pretrained model; small steps are lost in the short ones."""
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Numbers that the model computes in; "bfloat16" is several times faster on a large GPU, and its weights, losses
+    and optimizer keep theirs."""
     max_answer_tokens: int | None = None
     """Most tokens a pretrained model writes per answer, or per turn of one; None for twice what the task needs."""
     keep_start: bool | None = None

@@ -16,6 +16,12 @@ NEVER = -1e9  # logit of a token that is never written; finite, so that no produ
 Cache = list[tuple[Tensor, Tensor]]  # keys and values (B, heads, places, dim / heads) of each layer
 
 
+def computing(model: LanguageModel) -> torch.autocast:
+    """The context in which a model's matrix products are computed in its `compute_dtype`."""
+    kind = model.device.type
+    return torch.autocast(kind, model.compute_dtype, enabled=model.compute_dtype != torch.float32)
+
+
 def _linear(inputs: int, outputs: int, std: float, generator: torch.Generator) -> nn.Linear:
     layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
     nn.init.normal_(layer.weight, 0.0, std, generator=generator)
@@ -67,6 +73,9 @@ class CharacterTransformer(nn.Module):
         pad: Id that is never written: its logit is -1e9 everywhere.
         generator: For the first weights, on the CPU.
 
+    Attributes:
+        compute_dtype: In which matrix products are computed; the weights keep theirs.
+
     Raises:
         EnvzooError: Heads that do not divide the width.
     """
@@ -86,6 +95,7 @@ class CharacterTransformer(nn.Module):
         if dim % heads:
             raise EnvzooError(f"{heads} heads do not divide a width of {dim}")
         self.places, self.pad = places, pad
+        self.compute_dtype = torch.float32
         self.rooms: list[Any] = []  # memory of `packed`, free to be used
         self.tokens = nn.utils.skip_init(nn.Embedding, vocab_size, dim)
         self.positions = nn.utils.skip_init(nn.Embedding, places, dim)
@@ -106,15 +116,17 @@ class CharacterTransformer(nn.Module):
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
         """Logits (B, S - start, V) of the tokens that follow the places start, ..., S - 1 of ids (B, S) int64."""
-        x = self._embed(ids, 0)
-        for block in self.blocks:
-            x, _, _ = block(x, None, 0)
-        return self._logits(x[:, start:])
+        with computing(self):
+            x = self._embed(ids, 0)
+            for block in self.blocks:
+                x, _, _ = block(x, None, 0)
+            return self._logits(x[:, start:])
 
     @property
     def packs(self) -> bool:
         """Whether the kernels for a CPU do the work; elsewhere torch alone does."""
-        return self.never.device.type == "cpu" and self.head.weight.dtype == torch.float32
+        plain = self.head.weight.dtype == self.compute_dtype == torch.float32
+        return plain and self.never.device.type == "cpu"
 
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
         """Logits (B, T, V) of the tokens (B, T) of answers, padded, to prompts (U, P) which (B,); any on padding."""
@@ -129,37 +141,41 @@ class CharacterTransformer(nn.Module):
         """
         if self.packs and not torch.is_grad_enabled():
             return packed.prefill(self, ids, copies)
-        x = self._embed(ids, 0)
         cache = []
         rows, length = ids.shape[0] * copies, ids.shape[1]
-        for block in self.blocks:
-            x, key, value = block(x, None, 0)
-            pair = []
-            for part in (key, value):
-                room = part.new_zeros(rows, part.shape[1], self.places, part.shape[3])
-                room[:, :, :length] = part.repeat_interleave(copies, 0) if copies > 1 else part
-                pair.append(room)
-            cache.append((pair[0], pair[1]))
-        return self._logits(x[:, -1]).repeat_interleave(copies, 0), cache
+        with computing(self):
+            x = self._embed(ids, 0)
+            for block in self.blocks:
+                x, key, value = block(x, None, 0)
+                pair = []
+                for part in (key, value):
+                    room = part.new_zeros(rows, part.shape[1], self.places, part.shape[3])
+                    room[:, :, :length] = part.repeat_interleave(copies, 0) if copies > 1 else part
+                    pair.append(room)
+                cache.append((pair[0], pair[1]))
+            return self._logits(x[:, -1]).repeat_interleave(copies, 0), cache
 
     def step(self, tokens: Tensor, position: int, cache: Any) -> Tensor:
         """Append tokens (B,) at a place; logits (B, V) of what follows. Changes the cache."""
         if isinstance(cache, packed.Cache):
             return packed.step(self, tokens, position, cache)
-        x = self._embed(tokens[:, None], position)
-        for block, past in zip(self.blocks, cache, strict=True):
-            x, _, _ = block(x, past, position)
-        return self._logits(x[:, -1])
+        with computing(self):
+            x = self._embed(tokens[:, None], position)
+            for block, past in zip(self.blocks, cache, strict=True):
+                x, _, _ = block(x, past, position)
+            return self._logits(x[:, -1])
 
     def _embed(self, ids: Tensor, position: int) -> Tensor:
         return self.tokens(ids) + self.positions.weight[position : position + ids.shape[1]]
 
     def _logits(self, x: Tensor) -> Tensor:
-        return self.head(self.norm(x)) + self.never
+        return self.head(self.norm(x)).to(self.never.dtype) + self.never
 
 
 class LanguageModel(Protocol):
     """What a sampler and a trainer ask of a model; see `CharacterTransformer` for the shapes."""
+
+    compute_dtype: torch.dtype
 
     @property
     def device(self) -> torch.device:

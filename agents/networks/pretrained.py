@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from envzoo.agents.networks.language import computing
 from envzoo.errors import CheckpointError, EnvzooError, MissingExtraError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -61,6 +62,7 @@ class PretrainedModel(nn.Module):
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model.eval()
+        self.compute_dtype = torch.float32
         takes = frozenset(inspect.signature(type(model).forward).parameters)
         caches = [name for name in ("cache", "past_key_values") if name in takes]
         layers = getattr(_new_cache(model.config), "layers", []) if caches else []
@@ -121,7 +123,8 @@ class PretrainedModel(nn.Module):
             arguments["position_ids"] = positions
         if "logits_to_keep" in self._takes:  # the head of a large vocabulary costs more than all the layers
             arguments["logits_to_keep"] = keep
-        return self.model(input_ids=ids.clamp_min(0), **arguments).logits[:, -keep:].float()
+        with computing(self):
+            return self.model(input_ids=ids.clamp_min(0), **arguments).logits[:, -keep:].float()
 
     # Heads that share the weights of the embedding are kept once.
 

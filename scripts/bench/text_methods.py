@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from datetime import date
+from itertools import product
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ SHOWN = {  # not judged, and why
     "AEPOArbitrary": "samples twice",
     "DAPO": "samples until rewards differ",
 }
+GPU_DTYPES = ("float32", "bfloat16")
 GPU_SIZES = ((64, 2, 4), (768, 14, 12))  # width, layers and heads: 0.1 and 100 million parameters
 
 
@@ -82,12 +84,12 @@ def gpu_rows(
     device = device or "cuda"
     card = torch.cuda.get_device_name() if device.startswith("cuda") else device
     rows = []
-    for size in sizes:
+    for size, dtype in product(sizes, GPU_DTYPES):
         found: dict[int, float] = {}
         prompts, parameters = 32, 0
         while prompts <= most:
             try:
-                found[prompts], parameters = _rate(device, size, prompts, rounds)
+                found[prompts], parameters = _rate(device, size, dtype, prompts, rounds)
             except torch.cuda.OutOfMemoryError:
                 break
             finally:
@@ -97,17 +99,18 @@ def gpu_rows(
         if found:
             best = max(found, key=found.get)
             note = f"{card}, {date.today()}: {best} prompts x 16 answers the fastest, {max(found)} the most"
-            rows.append(Row(f"GRPO on a GPU, {parameters / 1e6:.1f} M parameters", found[best], "tokens/s", note=note))
+            name = f"GRPO on a GPU, {parameters / 1e6:.1f} M parameters, {dtype}"
+            rows.append(Row(name, found[best], "tokens/s", note=note))
     return rows
 
 
-def _rate(device: str, size: tuple[int, int, int], prompts: int, rounds: int) -> tuple[float, int]:
+def _rate(device: str, size: tuple[int, int, int], dtype: str, prompts: int, rounds: int) -> tuple[float, int]:
     """Tokens per second, and the number of parameters; an entropy bonus sees to it that there is always a gradient."""
     dim, layers, heads = size
     agent = agents.make(
         "GRPO", f"envzoo/{TASK}-Tokens-v0", device=device, model_dim=dim, model_layers=layers, model_heads=heads,
         num_prompts=prompts, group_size=16, warm_up_updates=0, keep_start=False, entropy_coefficient=1e-6,
-        learning_rate=1e-9,
+        learning_rate=1e-9, compute_dtype=dtype,
     )  # fmt: skip
     agent.target_timesteps = 10**12
     agent.iterate()

@@ -74,3 +74,22 @@ def test_weights_come_from_the_generator_alone():
 def test_heads_divide_the_width():
     with pytest.raises(EnvzooError, match="3 heads do not divide a width of 16"):
         model(heads=3)
+
+
+def test_short_numbers_compute_and_long_ones_remain():
+    network, x = model(), ids(4, 9)
+    plain = network(x).detach()
+    network.compute_dtype = torch.bfloat16
+    assert not network.packs
+    logits = network(x)
+    assert logits.dtype == torch.float32
+    assert 1e-4 < float((logits.detach() - plain)[..., 1:].abs().max()) < 0.05 * float(plain[..., 1:].abs().max())
+    logits[..., 1:].square().sum().backward()
+    assert all(p.dtype == p.grad.dtype == torch.float32 for p in network.parameters())
+    with torch.no_grad():
+        first, cache = network.prefill(x[:, :5], 2)
+        second = network.step(x[:, 5].repeat_interleave(2), 5, cache)
+    assert cache[0][0].dtype == torch.bfloat16
+    for k, found in ((4, first), (5, second)):
+        close = float((found - plain[:, k].repeat_interleave(2, 0))[:, 1:].abs().max())
+        assert close < 0.05 * float(plain[..., 1:].abs().max())

@@ -262,6 +262,13 @@ def test_short_numbers_are_kept(folders, tmp_path):
     assert torch.equal(weights(agents.load(tmp_path / "agent.zip", device="cpu")), weights(agent))
 
 
+def test_short_numbers_compute_and_long_ones_are_kept(folders):
+    agent = make(folders["llama"], compute_dtype="bfloat16")
+    (row,) = train(agent, 1)
+    assert weights(agent).dtype == torch.float32
+    assert row["policy/logp_error"] < 0.1
+
+
 # ------------------------------------------------------------------- acting
 
 

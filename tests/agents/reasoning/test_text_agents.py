@@ -45,6 +45,16 @@ def test_sampling_and_training_agree(env_id):
     assert rows[0]["policy/logp_error"] < 1e-4
 
 
+def test_learning_with_short_numbers():
+    agent = make(compute_dtype="bfloat16", num_minibatches=1, warm_up_updates=5)
+    (row,) = train(agent, 1)
+    assert row["policy/logp_error"] < 0.1
+    assert all(p.dtype == torch.float32 for p in agent.policy.parameters())
+    long = make(num_minibatches=1, warm_up_updates=5)
+    train(long, 1)
+    assert not torch.equal(weights(agent), weights(long))  # nor do they share a warmed-up model
+
+
 def test_replies_of_a_tool_are_written_but_not_learned_from():
     agent = make(source=("envzoo/TextToolPuzzle-Tokens-v0", {}), warm_up_updates=40)
     agent._warm_up()
