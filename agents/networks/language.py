@@ -8,11 +8,13 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from envzoo.agents.networks import packed
 from envzoo.errors import EnvzooError
 
 NEVER = -1e9  # logit of a token that is never written; finite, so that no product with it becomes NaN
+MOST_SEQUENCES = 65_535  # with more in a batch, the kernels of cuDNN and FlashAttention fail
 Cache = list[tuple[Tensor, Tensor]]  # keys and values (B, heads, places, dim / heads) of each layer
 
 
@@ -27,6 +29,13 @@ def _linear(inputs: int, outputs: int, std: float, generator: torch.Generator) -
     nn.init.normal_(layer.weight, 0.0, std, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+    if len(query) <= MOST_SEQUENCES:
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+    with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
 
 
 class Block(nn.Module):
@@ -54,9 +63,9 @@ class Block(nn.Module):
             past[0][:, :, position] = key[:, :, 0]
             past[1][:, :, position] = value[:, :, 0]
             seen_keys, seen_values = past[0][:, :, : position + 1], past[1][:, :, : position + 1]
-            mixed = F.scaled_dot_product_attention(query, seen_keys, seen_values)
+            mixed = _attention(query, seen_keys, seen_values, False)
         else:
-            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+            mixed = _attention(query, key, value, True)
         x = x + self.mix(mixed.transpose(1, 2).reshape(batch, length, dim))
         return x + self.down(F.gelu(self.up(self.norm_feed(x)), approximate="tanh")), key, value
 
@@ -97,6 +106,7 @@ class CharacterTransformer(nn.Module):
         self.places, self.pad = places, pad
         self.compute_dtype = torch.float32
         self.rooms: list[Any] = []  # memory of `packed`, free to be used
+        self.weights: list[nn.Parameter] = []  # as `packed` wants them, once it has found them
         self.tokens = nn.utils.skip_init(nn.Embedding, vocab_size, dim)
         self.positions = nn.utils.skip_init(nn.Embedding, places, dim)
         for table in (self.tokens, self.positions):

@@ -7,6 +7,7 @@ answer only the tokens it has. Matrix products are torch's; what lies between th
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from envzoo.agents.networks import text_kernels as kernels
 if TYPE_CHECKING:
     from envzoo.agents.networks.language import CharacterTransformer
 
-LAYER = 12  # parameters of a block, in the order of `_weights`
+LAYER = 12  # parameters of a block, in the order of `weights`
 TABLES = 2  # tokens and positions, before them; the last normalisation and the head come after
 
 
@@ -76,7 +77,7 @@ class _Room:
         self.arrays: dict[str, Tensor] = {}
 
     def __call__(self, name: str, *shape: int) -> Tensor:
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         kept = self.arrays.get(name)
         if kept is None or kept.numel() < size:
             kept = self.arrays[name] = torch.empty(size)
@@ -98,12 +99,14 @@ class _Lease:
 
 
 def weights(model: CharacterTransformer) -> list[Tensor]:
-    """All parameters in the order of this module."""
-    found = [model.tokens.weight, model.positions.weight]
-    for block in model.blocks:
-        for layer in (block.norm_attention, block.inputs, block.mix, block.norm_feed, block.up, block.down):
-            found += [layer.weight, layer.bias]
-    return [*found, model.norm.weight, model.norm.bias, model.head.weight, model.head.bias]
+    """All parameters in the order of this module; found once, as modules keep their parameters for life."""
+    if not model.weights:
+        model.weights += [model.tokens.weight, model.positions.weight]
+        for block in model.blocks:
+            for layer in (block.norm_attention, block.inputs, block.mix, block.norm_feed, block.up, block.down):
+                model.weights += [layer.weight, layer.bias]
+        model.weights += [model.norm.weight, model.norm.bias, model.head.weight, model.head.bias]
+    return model.weights
 
 
 class _Layer(NamedTuple):

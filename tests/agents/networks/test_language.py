@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from envzoo.agents.networks import language
 from envzoo.agents.networks.language import CharacterTransformer, answer_log_probs
 from envzoo.errors import EnvzooError
 
@@ -93,3 +94,10 @@ def test_short_numbers_compute_and_long_ones_remain():
     for k, found in ((4, first), (5, second)):
         close = float((found - plain[:, k].repeat_interleave(2, 0))[:, 1:].abs().max())
         assert close < 0.05 * float(plain[..., 1:].abs().max())
+
+
+def test_very_many_sequences_at_once(monkeypatch):
+    network, x = model().double(), ids(4, 9)
+    plain = network(x)
+    monkeypatch.setattr(language, "MOST_SEQUENCES", 3)
+    torch.testing.assert_close(network(x), plain)
