@@ -14,6 +14,7 @@ from envzoo.agents.loops.codec import Codec, Dialogue
 from envzoo.agents.loops.rollouts import Rollout
 from envzoo.agents.losses.text.lp_reg import min_p_log_prob
 from envzoo.agents.networks.language import LanguageModel
+from envzoo.agents.networks.text_draw import draw
 from envzoo.errors import NonFiniteError
 from envzoo.reasoning.task import DONE
 
@@ -64,6 +65,43 @@ def blank(rows: int, places: int, pad: int, device: torch.device) -> Draft:
     return Draft(tokens, mask, logp, entropy, proxy, torch.ones(rows, dtype=torch.bool, device=device))
 
 
+def _draw(logits: Tensor, manner: Manner) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (B,) from logits (B, V), their log-probabilities, and entropies, both at the base temperature."""
+    base, generator = manner.base_temperature, manner.generator
+    if generator is not None and manner.temperature_of is None and _in_kernels(logits):
+        return _draw_in_kernels(logits, base, manner.temperature, generator)
+    log_prob = torch.log_softmax(logits / base, -1)
+    prob = log_prob.exp()
+    entropy = -(prob * log_prob).sum(-1)
+    if generator is None:
+        token = log_prob.argmax(-1)
+    else:
+        if manner.temperature_of is not None:
+            prob = torch.softmax(logits / manner.temperature_of(entropy)[:, None], -1)
+        elif manner.temperature != base:
+            prob = torch.softmax(logits / manner.temperature, -1)
+        race = torch.empty_like(prob).exponential_(generator=generator)
+        token = (prob / race).argmax(-1)
+    return token, log_prob.gather(-1, token[:, None]).squeeze(-1), entropy
+
+
+def _in_kernels(logits: Tensor) -> bool:
+    return logits.device.type == "cpu" and logits.dtype == torch.float32
+
+
+def _draw_in_kernels(
+    logits: Tensor, base: float, heat: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows = len(logits)
+    token, logp, entropy = torch.empty(rows, dtype=torch.int64), torch.empty(rows), torch.empty(rows)
+    uniform = torch.rand(rows, generator=generator)
+    draw(
+        logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), token.numpy(), logp.numpy(),
+        entropy.numpy(),
+    )  # fmt: skip
+    return token, logp, entropy
+
+
 @torch.no_grad()
 def write(
     model: LanguageModel,
@@ -99,28 +137,17 @@ def write(
     logits, cache = model.prefill(ids, len(tokens) // len(ids))
     base = manner.base_temperature
     for k in range(first, last):
-        log_prob = torch.log_softmax(logits / base, -1)
-        prob = log_prob.exp()
-        entropy = -(prob * log_prob).sum(-1)
-        if manner.generator is None:
-            token = log_prob.argmax(-1)
-        else:
-            if manner.temperature_of is not None:
-                prob = torch.softmax(logits / manner.temperature_of(entropy)[:, None], -1)
-            elif manner.temperature != base:
-                prob = torch.softmax(logits / manner.temperature, -1)
-            race = torch.empty_like(prob).exponential_(generator=manner.generator)
-            token = (prob / race).argmax(-1)
+        token, logp, entropy = _draw(logits, manner)
         writes = alive
         if dialogue is not None:
             following = torch.as_tensor(dialogue.following(tokens.cpu().numpy(), k), device=device)
             alive = following != DONE
             writes = following == -1
-            token = torch.where(following >= 0, following, token)
+            token = torch.where(following >= 0, following, token)  # its probability is not kept
         token = torch.where(alive, token, codec.pad)
         tokens[:, k] = token
         mask[:, k] = writes
-        logps[:, k] = log_prob.gather(-1, token.clamp_min(0)[:, None]).squeeze(-1)
+        logps[:, k] = logp
         entropies[:, k] = entropy
         if manner.kappa is not None:
             proxy = min_p_log_prob(logits / base, manner.kappa)

@@ -24,7 +24,7 @@ from envzoo.agents.loops.text_models import pretrained_model, tiny_model
 from envzoo.agents.loops.warm_up import warm_up
 from envzoo.agents.losses.text.advantages import ADVANTAGES, group_varies, overlong_penalty
 from envzoo.agents.losses.text.kl import KL_ESTIMATORS, k3
-from envzoo.agents.losses.text.tokens import aggregate, entropy_of_logits, masked_mean
+from envzoo.agents.losses.text.tokens import aggregate, entropy_of_log_probs, masked_mean
 from envzoo.agents.networks.language import LanguageModel, answer_log_probs
 from envzoo.agents.networks.pretrained import DTYPES
 from envzoo.agents.optim import make_optimizer
@@ -234,7 +234,7 @@ class TextAgent(Agent):
         """(B, T) log-probabilities of the tokens, and entropies, which have a gradient where a bonus asks for it."""
         logp, every = self._log_probs(model, batch)
         with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.config.entropy_coefficient)):
-            entropy = torch.where(batch.mask > 0, entropy_of_logits(every), 0.0)
+            entropy = torch.where(batch.mask > 0, entropy_of_log_probs(every), 0.0)
         return logp, entropy
 
     def _pieces(self, batch: Rollout) -> list[Rollout]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.networks import text_kernels as kernels
+from envzoo.agents.networks.text_attention import attention
 
 if TYPE_CHECKING:
     from envzoo.agents.networks.language import CharacterTransformer
@@ -139,7 +140,11 @@ def _block(
     qkv = torch.addmm(w[3], z, w[2].t(), out=room(keep + "qkv", rows, 3 * width))
     target = packed.wanted if last else np.arange(rows)
     probs, mixed = room(keep + "probs", outputs, heads, packed.longest), room(keep + "mixed", outputs, width)
-    kernels.attend(qkv.numpy(), heads, packed.begin, packed.count, packed.context, target, probs.numpy(), mixed.numpy())
+    size = width // heads
+    attention(size).attend(
+        qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target, probs.numpy(),
+        mixed.numpy().reshape(outputs, heads, size),
+    )  # fmt: skip
     if last:
         x = torch.index_select(x, 0, torch.from_numpy(np.flatnonzero(target >= 0)), out=room("wanted", outputs, width))
     x.addmm_(mixed, w[4].t())
@@ -216,9 +221,11 @@ def _block_backward(
     d_mixed = torch.mm(dx, w[4], out=room("dz", outputs, width))
     d_qkv = room("d_qkv", rows, 3 * width).zero_()
     target = packed.wanted if last else np.arange(rows)
-    kernels.attend_backward(
-        layer.qkv.numpy(), heads, packed.begin, packed.count, packed.context, target, layer.probs.numpy(),
-        d_mixed.numpy(), d_qkv.numpy(),
+    size = width // heads
+    attention(size).attend_backward(
+        layer.qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target,
+        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size),
+        d_qkv.numpy().reshape(rows, 3, heads, size),
     )  # fmt: skip
     _product(d_qkv, layer.z, g[2], g[3])
     if last:
@@ -250,11 +257,11 @@ def _backward(
 
 class _AnswerLogits(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, packed: Packed, heads: int, rooms: list[_Room], *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, packed: Packed, heads: int, shift: Tensor, rooms: list[_Room], *parameters: Tensor) -> Tensor:
         lease = _Lease(rooms)
         passed = _forward([p.detach() for p in parameters], packed, heads, lease.room)
         out = torch.empty(*packed.source.shape, passed.logits.shape[1])
-        kernels.spread(passed.logits.numpy(), packed.source, out.numpy())
+        kernels.spread(passed.logits.numpy(), packed.source, shift.numpy(), out.numpy())
         ctx.save_for_backward(*parameters)
         ctx.kept = (packed, heads, lease, passed)
         return out
@@ -266,7 +273,7 @@ class _AnswerLogits(torch.autograd.Function):
         d_logits = room("d_logits", *passed.logits.shape).zero_()
         kernels.gather(d_out.contiguous().numpy(), packed.source, d_logits.numpy())
         w = [p.detach() for p in ctx.saved_tensors]
-        return None, None, None, *_backward(d_logits, w, passed, packed, heads, room)
+        return None, None, None, None, *_backward(d_logits, w, passed, packed, heads, room)
 
 
 def answer_logits(model: CharacterTransformer, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
@@ -279,7 +286,7 @@ def answer_logits(model: CharacterTransformer, prompts: Tensor, which: Tensor, t
         tokens: (B, T) int64, padded at the ends.
     """
     packed = pack(prompts, which, tokens, model.pad)
-    return _AnswerLogits.apply(packed, model.blocks[0].heads, model.rooms, *weights(model)) + model.never
+    return _AnswerLogits.apply(packed, model.blocks[0].heads, model.never, model.rooms, *weights(model))
 
 
 # --------------------------------------------------------------------- writing
@@ -291,9 +298,8 @@ class Cache(NamedTuple):
     room: _Room
     lease: _Lease
     weights: list[Tensor]
-    prompts: list[np.ndarray]  # (U P, 3 D)
-    keys: list[np.ndarray]  # (B, room, D)
-    values: list[np.ndarray]
+    prompts: list[np.ndarray]  # (U P, 3, heads, size)
+    past: list[np.ndarray]  # (B, room, 2, heads, size)
     width: int
     copies: int
     heads: int
@@ -306,11 +312,11 @@ def prefill(model: CharacterTransformer, ids: Tensor, copies: int) -> tuple[Tens
     lease, w = _Lease(model.rooms), [p.detach() for p in weights(model)]
     room, heads, rows = lease.room, model.blocks[0].heads, many * copies
     passed = _forward(w, packed, heads, room)
-    dim, left = w[0].shape[1], model.places - width
-    keys, values = ([room(f"{name}.{i}", rows, left, dim).numpy() for i in range(len(passed.layers))] for name in "kv")
-    prompts = [layer.qkv.numpy() for layer in passed.layers]
+    size, left = w[0].shape[1] // heads, model.places - width
+    past = [room(f"past.{i}", rows, left, 2, heads, size).numpy() for i in range(len(passed.layers))]
+    prompts = [layer.qkv.numpy().reshape(-1, 3, heads, size) for layer in passed.layers]
     logits = (passed.logits + model.never).repeat_interleave(copies, 0)
-    return logits, Cache(room, lease, w, prompts, keys, values, width, copies, heads)
+    return logits, Cache(room, lease, w, prompts, past, width, copies, heads)
 
 
 def step(model: CharacterTransformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
@@ -323,19 +329,21 @@ def step(model: CharacterTransformer, tokens: Tensor, position: int, cache: Cach
     scores = room("step.scores", model.places).numpy()
     kernels.embed(tokens.numpy(), np.full(rows, position), w[0].numpy(), w[1].numpy(), x.numpy())
     bias = torch.zeros(width)
-    for i in range(len(cache.keys)):
+    attend_next = attention(width // heads).attend_next
+    for i in range(len(cache.past)):
         own = w[TABLES + i * LAYER : TABLES + (i + 1) * LAYER]
         kernels.normalize(x.numpy(), bias.numpy(), own[0].numpy(), own[1].numpy(), hat.numpy(), scale, z.numpy())
         torch.addmm(own[3], z, own[2].t(), out=qkv)
-        kernels.attend_next(
-            qkv.numpy(), heads, cache.prompts[i], cache.width, cache.copies, cache.keys[i], cache.values[i],
-            position - cache.width, scores, mixed.numpy(),
+        attend_next(
+            qkv.numpy().reshape(rows, 3, heads, -1), cache.prompts[i], cache.width, cache.copies, cache.past[i],
+            position - cache.width, scores, mixed.numpy().reshape(rows, heads, -1),
         )  # fmt: skip
         x.addmm_(mixed, own[4].t())
         kernels.normalize(x.numpy(), own[5].numpy(), own[6].numpy(), own[7].numpy(), hat.numpy(), scale, z.numpy())
         up = torch.addmm(own[9], z, own[8].t(), out=room("step.up", rows, len(own[9])))
-        kernels.gelu(up.view(-1).numpy(), up.view(-1).numpy())
-        x.addmm_(up, own[10].t())
+        act = room("step.act", rows, len(own[9]))  # of its own: in place, the loop would not become vectors
+        kernels.gelu(up.view(-1).numpy(), act.view(-1).numpy())
+        x.addmm_(act, own[10].t())
         bias = own[11]
     kernels.normalize(x.numpy(), bias.numpy(), w[-4].numpy(), w[-3].numpy(), hat.numpy(), scale, z.numpy())
     return torch.addmm(w[-1], z, w[-2].t()) + model.never

@@ -8,7 +8,7 @@ With y = (x - mean) r, r = 1 / sqrt(var + eps), z = w y + b and D = dL/dz, the d
 
     dL/dx = r (g - mean(g) - y mean(g y)),   g = D w;
 
-with P = softmax(s q K^T) and the output P V, it is through attention
+with P = softmax(s q K^T) and the output P V, it is through attention (`envzoo.agents.networks.text_attention`)
 
     dL/dV = P^T D,   E = P (D V^T - rowsum(P (D V^T))),   dL/dq = s E K,   dL/dK = s E^T q.
 """
@@ -25,7 +25,7 @@ _TWICE = np.float32(2.0 * np.sqrt(2.0 / np.pi))
 _LOG2E = np.float32(1.4426950408889634)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693145751953125), np.float32(1.42860682030941723e-6)
 _ONE, _HALF, _ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
-_LEAST, _MOST = np.float32(-87.0), np.float32(88.0)
+LEAST, _MOST = np.float32(-87.0), np.float32(88.0)
 # exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2) / 2, q by interpolation in Chebyshev points; error below 1e-8.
 _Q = tuple(np.float32(c) for c in (0.500000001, 0.166666667, 0.041666465, 0.00833331093, 0.0013933641, 0.000198909809))
 _EXPONENT, _BIAS = np.int32(23), np.int32(127)
@@ -43,9 +43,9 @@ def _as_float(typing, number):
 
 
 @njit(inline="always")
-def _exp(x):
+def exp(x):
     """exp(x) in float32, which compilers can put into vectors; finite for any finite x."""
-    x = min(max(x, _LEAST), _MOST)
+    x = min(max(x, LEAST), _MOST)
     n = np.floor(x * _LOG2E + _HALF)
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
     q = _Q[0] + r * (_Q[1] + r * (_Q[2] + r * (_Q[3] + r * (_Q[4] + r * _Q[5]))))
@@ -124,7 +124,7 @@ def gelu(u, out):
     """The tanh form of GELU of u (N,), u sigmoid(2 sqrt(2 / pi) (u + 0.044715 u^3))."""
     for i in range(u.shape[0]):
         x = u[i]
-        out[i] = x / (_ONE + _exp(-_TWICE * (x + _CUBE * x * x * x)))
+        out[i] = x / (_ONE + exp(-_TWICE * (x + _CUBE * x * x * x)))
 
 
 @fast
@@ -133,167 +133,8 @@ def gelu_backward(u, d):
     for i in range(u.shape[0]):
         x = u[i]
         square = _CUBE * x * x
-        s = _ONE / (_ONE + _exp(-_TWICE * (x + square * x)))
+        s = _ONE / (_ONE + exp(-_TWICE * (x + square * x)))
         d[i] *= s + x * s * (_ONE - s) * _TWICE * (_ONE + np.float32(3.0) * square)
-
-
-# ----------------------------------------------------------------- attention
-
-
-@fast
-def _softmax(s, n):
-    """The first n of s (K,), in place."""
-    most = s[0]
-    for k in range(1, n):
-        most = max(most, s[k])
-    total = _ZERO
-    for k in range(n):
-        s[k] = _exp(s[k] - most)
-        total += s[k]
-    total = _ONE / total
-    for k in range(n):
-        s[k] *= total
-
-
-@fast
-def attend(qkv, heads, begin, count, context, target, probs, out):
-    """Attention of rows to the context of their sequence, and to what stands before them in it.
-
-    Args:
-        qkv: (R, 3 D), queries, keys and values.
-        heads: They divide D.
-        begin: (S,) first row of each sequence.
-        count: (S,) rows of each.
-        context: (S,) number of the sequence that comes before it, or -1.
-        target: (R,) row of the output, -1 for none.
-        probs: (rows of the output, heads, longest) filled with the attention paid.
-        out: (rows of the output, D).
-    """
-    width = qkv.shape[1] // 3
-    size = width // heads
-    scale = _ONE / np.sqrt(np.float32(size))
-    for s in range(begin.shape[0]):
-        start, before = 0, 0
-        if context[s] >= 0:
-            start, before = begin[context[s]], count[context[s]]
-        for t in range(count[s]):
-            row = begin[s] + t
-            to = target[row]
-            if to < 0:
-                continue
-            seen = before + t + 1
-            for h in range(heads):
-                query = qkv[row, h * size : (h + 1) * size]
-                p = probs[to, h]
-                for k in range(seen):
-                    other = start + k if k < before else begin[s] + k - before
-                    key = qkv[other, width + h * size : width + (h + 1) * size]
-                    total = _ZERO
-                    for j in range(size):
-                        total += query[j] * key[j]
-                    p[k] = total * scale
-                _softmax(p, seen)
-                mixed = out[to, h * size : (h + 1) * size]
-                mixed[:] = _ZERO
-                for k in range(seen):
-                    other = start + k if k < before else begin[s] + k - before
-                    value = qkv[other, 2 * width + h * size : 2 * width + (h + 1) * size]
-                    paid = p[k]
-                    for j in range(size):
-                        mixed[j] += paid * value[j]
-
-
-@fast
-def attend_backward(qkv, heads, begin, count, context, target, probs, d_out, d_qkv):
-    """Adds to d_qkv (R, 3 D), given d_out (rows of the output, D); else see `attend`."""
-    width = qkv.shape[1] // 3
-    size = width // heads
-    scale = _ONE / np.sqrt(np.float32(size))
-    slopes = np.empty(probs.shape[2], np.float32)
-    for s in range(begin.shape[0]):
-        start, before = 0, 0
-        if context[s] >= 0:
-            start, before = begin[context[s]], count[context[s]]
-        for t in range(count[s]):
-            row = begin[s] + t
-            to = target[row]
-            if to < 0:
-                continue
-            seen = before + t + 1
-            for h in range(heads):
-                first, last = h * size, (h + 1) * size
-                p, d = probs[to, h], d_out[to, first:last]
-                along = _ZERO
-                for k in range(seen):
-                    other = start + k if k < before else begin[s] + k - before
-                    value = qkv[other, 2 * width + first : 2 * width + last]
-                    d_value = d_qkv[other, 2 * width + first : 2 * width + last]
-                    total, paid = _ZERO, p[k]
-                    for j in range(size):
-                        total += d[j] * value[j]
-                        d_value[j] += paid * d[j]
-                    slopes[k] = total
-                    along += paid * total
-                query, d_query = qkv[row, first:last], d_qkv[row, first:last]
-                for k in range(seen):
-                    other = start + k if k < before else begin[s] + k - before
-                    key = qkv[other, width + first : width + last]
-                    d_key = d_qkv[other, width + first : width + last]
-                    slope = p[k] * (slopes[k] - along) * scale
-                    for j in range(size):
-                        d_query[j] += slope * key[j]
-                        d_key[j] += slope * query[j]
-
-
-@fast
-def attend_next(qkv, heads, prompt, width_of_prompt, copies, keys, values, n, scores, out):
-    """Attention of one new token in each of B answers, whose keys and values are put at place n of its own.
-
-    Args:
-        qkv: (B, 3 D), of the new tokens.
-        heads: They divide D.
-        prompt: (U P, 3 D), of the prompts.
-        width_of_prompt: P.
-        copies: Answers per prompt (B / U).
-        keys: (B, room, D), of the answers so far.
-        values: (B, room, D).
-        n: How many tokens the answers have so far.
-        scores: (P + room,), scratch.
-        out: (B, D).
-    """
-    width = qkv.shape[1] // 3
-    size = width // heads
-    scale = _ONE / np.sqrt(np.float32(size))
-    for b in range(qkv.shape[0]):
-        keys[b, n] = qkv[b, width : 2 * width]
-        values[b, n] = qkv[b, 2 * width :]
-        start = b // copies * width_of_prompt
-        for h in range(heads):
-            first, last = h * size, (h + 1) * size
-            query = qkv[b, first:last]
-            for k in range(width_of_prompt):
-                total = _ZERO
-                key = prompt[start + k, width + first : width + last]
-                for j in range(size):
-                    total += query[j] * key[j]
-                scores[k] = total * scale
-            for k in range(n + 1):
-                total = _ZERO
-                key = keys[b, k, first:last]
-                for j in range(size):
-                    total += query[j] * key[j]
-                scores[width_of_prompt + k] = total * scale
-            _softmax(scores, width_of_prompt + n + 1)
-            mixed = out[b, first:last]
-            mixed[:] = _ZERO
-            for k in range(width_of_prompt):
-                value, paid = prompt[start + k, 2 * width + first : 2 * width + last], scores[k]
-                for j in range(size):
-                    mixed[j] += paid * value[j]
-            for k in range(n + 1):
-                value, paid = values[b, k, first:last], scores[width_of_prompt + k]
-                for j in range(size):
-                    mixed[j] += paid * value[j]
 
 
 # --------------------------------------------------------------------- rows
@@ -339,13 +180,13 @@ def pack(prompts, which, tokens, lengths, ids, places, begin, count, context, so
 
 
 @fast
-def spread(logits, source, out):
-    """out (B, T, V) = logits (M, V)[source (B, T)], 0 where that is -1."""
+def spread(logits, source, shift, out):
+    """out (B, T, V) = logits (M, V)[source (B, T)] + shift (V,), shift alone where the source is -1."""
     for b in range(source.shape[0]):
         for t in range(source.shape[1]):
             m = source[b, t]
             for v in range(out.shape[2]):
-                out[b, t, v] = logits[m, v] if m >= 0 else _ZERO
+                out[b, t, v] = logits[m, v] + shift[v] if m >= 0 else shift[v]
 
 
 @fast

@@ -46,7 +46,11 @@ def entropy_of_logits(logits: Tensor) -> Tensor:
 
     H = logsumexp z - sum softmax(z) z. Divide the logits by the sampling temperature first.
     """
-    log_prob = torch.log_softmax(logits.float() if logits.dtype != torch.float64 else logits, -1)
+    return entropy_of_log_probs(torch.log_softmax(logits.float() if logits.dtype != torch.float64 else logits, -1))
+
+
+def entropy_of_log_probs(log_prob: Tensor) -> Tensor:
+    """Entropy in nats, (..., V) -> (...), of log-probabilities; those of -inf count as probability 0."""
     prob = log_prob.exp()
     return -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envzoo.agents.networks import packed, text_kernels
+from envzoo.agents.losses.text.tokens import entropy_of_log_probs
+from envzoo.agents.networks import language, packed, text_draw, text_kernels
 from envzoo.agents.networks.language import CharacterTransformer, answer_log_probs
 
 PROMPT, ANSWER, VOCABULARY = 5, 6, 11
@@ -143,9 +144,9 @@ def test_log_probabilities_without_shared_prompts():
 
 def test_the_exponential_of_the_kernels():
     x = np.linspace(-80.0, 80.0, 20001).astype(np.float32)
-    one = np.array([text_kernels._exp(v) for v in x])
+    one = np.array([text_kernels.exp(v) for v in x])
     assert np.abs(one / np.exp(x.astype(np.float64)) - 1.0).max() < 3e-7
-    assert np.isfinite([text_kernels._exp(np.float32(v)) for v in (-1e9, 1e9)]).all()
+    assert np.isfinite([text_kernels.exp(np.float32(v)) for v in (-1e9, 1e9)]).all()
 
 
 def test_padding_ends_an_answer_only_where_nothing_follows():
@@ -154,3 +155,29 @@ def test_padding_ends_an_answer_only_where_nothing_follows():
     tokens[:, 2] = model.pad
     ours, plain = model.answers(asked, which, tokens), plainly(model, asked, which, tokens)
     torch.testing.assert_close(ours[there], plain[there], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("base", "heat"), [(1.0, 1.0), (0.7, 1.6)])
+def test_tokens_are_drawn_from_their_probabilities(base, heat):
+    rows, size = 200_000, 6
+    logits = torch.tensor([[0.3, -1.0, 2.0, language.NEVER, 0.0, -40.0]]).expand(rows, size).contiguous()
+    uniform = torch.rand(rows, generator=torch.Generator().manual_seed(0))
+    uniform[0], uniform[1] = 0.0, 1.0 - 2**-24
+    token, logp, entropy = torch.empty(rows, dtype=torch.int64), torch.empty(rows), torch.empty(rows)
+    arrays = (part.numpy() for part in (uniform, token, logp, entropy))
+    text_draw.draw(logits.numpy(), np.float32(base), np.float32(heat), *arrays)
+    drawn = torch.bincount(token, minlength=size) / rows
+    expected = torch.softmax(logits[0] / heat, -1)
+    assert drawn[3] == 0
+    assert float((drawn - expected).abs().max()) < 5 * 0.5 / rows**0.5  # five standard errors
+    log_prob = torch.log_softmax(logits / base, -1)
+    torch.testing.assert_close(logp, log_prob.gather(1, token[:, None])[:, 0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(entropy, entropy_of_log_probs(log_prob), atol=1e-5, rtol=1e-5)
+
+
+def test_numbers_that_are_not_finite_are_not_hidden_by_drawing():
+    logits = np.zeros((3, 4), np.float32)
+    logits[0, 2], logits[1, 1], logits[2] = np.nan, np.inf, np.nan
+    token, logp, entropy = np.zeros(3, np.int64), np.zeros(3, np.float32), np.zeros(3, np.float32)
+    text_draw.draw(logits, np.float32(1), np.float32(1), np.full(3, 0.5, np.float32), token, logp, entropy)
+    assert not np.isfinite(entropy).any()

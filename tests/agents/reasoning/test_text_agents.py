@@ -131,7 +131,8 @@ def test_the_warm_up_imitates_and_is_shared_by_all_methods(monkeypatch):
     assert torch.equal(weights(fresh), weights(first))
 
 
-def test_a_damaged_cache_is_made_again():
+def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENVZOO_CACHE", str(tmp_path))
     agent = make(warm_up_updates=3)
     agent._warm_up()
     for file in warm_up.cache_folder().iterdir():
