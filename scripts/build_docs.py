@@ -11,6 +11,7 @@ experiments, so that a page cannot say anything else than the code. What a perso
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import sys
 import tomllib
@@ -28,6 +29,7 @@ from envzoo.files import write_text
 from envzoo.papers import Paper
 from envzoo.registration import EnvironmentSpec
 from envzoo.scripts import experiments
+from envzoo.scripts.bench.report import Row
 from envzoo.scripts.experiments.execution import format_number
 from envzoo.scripts.markdown import blocks, code, field_docstrings, manual, slug, table
 from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
@@ -297,13 +299,37 @@ def comparison_table(prefix: str) -> str:
     return table(("comparison", "what is asked", "run it again"), rows)
 
 
+def speed_page(root: Path) -> str:
+    """The committed results of benchmarks."""
+    parts = []
+    for file in sorted((root / "docs" / "bench").glob("*.json")):
+        data = json.loads(file.read_text(encoding="utf-8"))
+        facts = ", ".join(f"{name} {value}" for name, value in data["conditions"].items())
+        for name, rows in data["rows"].items():
+            lines = []
+            for row in (Row(**row) for row in rows):
+                ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+                target = "" if row.target is None else f">= {row.target:g}, {'met' if row.passed else '**missed**'}"
+                lines.append((row.name, format_number(row.value), row.unit, ratio, target, row.note))
+            columns = ("subject", "measured", "unit", "ours / peer", "target", "note")
+            parts += [f"## `envzoo bench {name}` ({file.stem})", f"{facts}.", table(columns, lines)]
+    return blocks(
+        "# Speed",
+        GENERATED,
+        "Measured by `envzoo bench NAME --json FILE`, ours and the peer in turns in one run. Times drift from machine "
+        "to machine; the ratios are what to compare.",
+        *parts,
+    )
+
+
 def index_page() -> str:
     """docs/README.md."""
     return blocks(
         "# Documentation of envzoo",
         GENERATED,
         "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
-        " [CONTRIBUTING](../CONTRIBUTING.md); how to train language models on many GPUs, in [TRL](trl.md).",
+        " [CONTRIBUTING](../CONTRIBUTING.md); how to train language models on many GPUs, in [TRL](trl.md);"
+        " how fast things are, in [Speed](speed.md).",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
         "## Comparisons",
         comparison_table(""),
@@ -341,6 +367,7 @@ def pages(root: Path) -> dict[str, str]:
     found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.specs().items()}
     found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
+    found["docs/speed.md"] = speed_page(root)
     found |= {f"docs/papers/{name}.md": comparison_page(root, name) for name in experiments.COMPARISONS}
     return found
 

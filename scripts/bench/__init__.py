@@ -31,7 +31,7 @@ class BenchOptions:
     """Measure speed against peers in the same run; peers that are not installed are named and left out."""
 
     json: str | None = None
-    """Also write the rows to this file."""
+    """Also write the rows to this file, with the date, the machine and versions."""
     quick: bool = False
     """Fewer repetitions."""
 
@@ -65,6 +65,7 @@ def command(argv: list[str]) -> int:
     from rich.console import Console
 
     from envzoo.files import write_text
+    from envzoo.scripts.bench.conditions import conditions
     from envzoo.scripts.cli import parse, parse_help, split_positional
 
     names, flags = split_positional(argv)
@@ -82,5 +83,5 @@ def command(argv: list[str]) -> int:
         results[name] = [asdict(row) for row in rows]
         console.print(_table(name, rows))
     if options.json is not None:
-        write_text(options.json, json.dumps(results, indent=2) + "\n")
+        write_text(options.json, json.dumps({"conditions": conditions(), "rows": results}, indent=2) + "\n")
     return 0

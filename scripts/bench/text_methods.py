@@ -78,6 +78,9 @@ def gpu_rows(
         sizes: Width, layers and heads of the models.
         most: Prompts at which to stop doubling.
         rounds: Rollouts per batch, after one that is not counted.
+
+    Returns:
+        A row per model, numbers it computes in, and batch.
     """
     if device is None and not torch.cuda.is_available():
         return [Row("GRPO on a GPU", float("nan"), "tokens/s", note="there is no GPU")]
@@ -96,12 +99,14 @@ def gpu_rows(
                 if device.startswith("cuda"):
                     torch.cuda.empty_cache()
             prompts *= 2
-        if found:
-            best = max(found, key=found.get)
-            note = f"{card}, {date.today()}: {best} prompts x 16 answers the fastest, {max(found)} the most"
-            name = f"GRPO on a GPU, {parameters / 1e6:.1f} M parameters, {dtype}"
-            rows.append(Row(name, found[best], "tokens/s", note=note))
+        rows += [_gpu_row(f"{parameters / 1e6:.1f} M parameters, {dtype}", card, found, prompts) for prompts in found]
     return rows
+
+
+def _gpu_row(model: str, card: str, found: dict[int, float], prompts: int) -> Row:
+    marks = ("fastest", max(found, key=found.get)), ("the most that was tried or fits", max(found))
+    notes = [card, str(date.today()), *(words for words, which in marks if which == prompts)]
+    return Row(f"GRPO on a GPU, {model}: {prompts} x 16", found[prompts], "tokens/s", note=", ".join(notes))
 
 
 def _rate(device: str, size: tuple[int, int, int], dtype: str, prompts: int, rounds: int) -> tuple[float, int]:

@@ -1,0 +1,29 @@
+"""When and on what a benchmark ran."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+
+def processor() -> str:
+    """The processor's name, as far as the system says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def conditions() -> dict[str, str]:
+    """Date, machine, and versions of what the numbers depend on."""
+    import torch
+
+    found = {"date": str(date.today()), "processor": f"{processor()}, {os.cpu_count()} cores"}
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found | {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numba")}
