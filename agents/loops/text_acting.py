@@ -12,6 +12,7 @@ from envzoo.agents.loops.sampling import Manner, blank, write
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.reasoning.episode import TextEpisode
+from envzoo.reasoning.reasoning_gym import ReasoningGym
 from envzoo.reasoning.task import PAD, Task
 
 if TYPE_CHECKING:
@@ -29,8 +30,14 @@ def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task,
     if env is None:
         env = gym.make(source.id, disable_env_checker=True, **source.env_kwargs)
     definition = getattr(env.unwrapped, "definition", None)
+    free = isinstance(env.unwrapped, ReasoningGym)
     if env is not source.given:
         env.close()
+    if free:
+        raise UnsupportedSpaceError(
+            f"{agent} learns puzzles that are verified in batches, and {source.name} judges one text at a time; train "
+            "on it in TRL, by envzoo.agents.reasoning.trl"
+        )
     if not isinstance(definition, TextEpisode):
         raise UnsupportedSpaceError(
             f"{agent} learns verifiable puzzles, but {source.name} is none; expected an environment such as "

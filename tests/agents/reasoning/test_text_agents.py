@@ -369,6 +369,9 @@ def test_other_environments_are_refused():
         make(source=("CartPole-v1", {}))
     with pytest.raises(UnknownNameError, match="TextSumTo"):
         make(source=("envzoo/TextSumTwo-Tokens-v0", {}))
+    pytest.importorskip("reasoning_gym")
+    with pytest.raises(UnsupportedSpaceError, match=r"train on it in TRL, by envzoo.agents.reasoning.trl"):
+        make(source=("envzoo/ReasoningGym-v0", {}))
 
 
 def test_logits_that_are_not_finite_stop_the_run():
