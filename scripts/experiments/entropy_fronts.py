@@ -105,12 +105,12 @@ def draw_plain(axes: Axes, results: Results, plain: Mapping[str, str], score: st
 
 
 def _limits(results: Results, block: Block, score: str) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Limits of both axes, alike in all panels of a task."""
+    """Limits of both axes, alike in all panels of a task; the second is logarithmic."""
     arms = (*(arm for front in block.fronts for arm in front.arms), *block.plain.values())
     points = place(results, arms, score)
     low, high = points.min((0, 2)), points.max((0, 2))
-    pad = 0.06 * np.maximum(high - low, 1e-3)
-    return tuple(zip(low - pad, high + pad, strict=True))
+    pad = 0.06 * max(high[0] - low[0], 1e-3)
+    return (low[0] - pad, high[0] + pad), (max(low[1], 1e-3) / 1.15, high[1] * 1.15)
 
 
 def draw_fronts(results: Results, figure: Figure, heading: str, blocks: Mapping[str, Block]) -> None:
@@ -131,11 +131,13 @@ def draw_fronts(results: Results, figure: Figure, heading: str, blocks: Mapping[
     columns = max(len(line) for rows in lines.values() for line in rows)
     count = sum(map(len, lines.values()))
     figure.set_size_inches(2.5 * columns + 1.8, 2.35 * count + 1.1)
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     title(figure, results, heading)
     grid = iter(figure.subplots(count, columns, squeeze=False))
     for task, rows in lines.items():
         across, up = _limits(results, blocks[task], ENTROPY)
-        for number, (axes_row, row) in enumerate(zip(grid, rows, strict=False)):
+        for number, (row, axes_row) in enumerate(zip(rows, grid, strict=False)):  # the grid last: it goes on
             for axes, front in zip(axes_row, row, strict=False):
                 _others(axes, results, blocks[task], ENTROPY)
                 if front is None:
@@ -143,7 +145,11 @@ def draw_fronts(results: Results, figure: Figure, heading: str, blocks: Mapping[
                 else:
                     draw_front(axes, results, front, ENTROPY)
                 axes.set_xlim(across)
+                axes.set_yscale("log")
                 axes.set_ylim(up)
+                axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+                axes.yaxis.set_minor_formatter(NullFormatter())
                 axes.tick_params(labelsize=7.5)
                 if number == len(rows) - 1:
                     axes.set_xlabel("accuracy", fontsize=8)

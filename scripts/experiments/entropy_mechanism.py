@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from envzoo.papers import ENTROPY_MECHANISM
 from envzoo.scripts.experiments import text_runs as runs
 from envzoo.scripts.experiments.experiment import Check, Experiment, Results
-from envzoo.scripts.experiments.strengths import strength
+from envzoo.scripts.experiments.strengths import SWEPT, strength
 from envzoo.scripts.experiments.text_runs import ACCURACY, DISTINCT, ENTROPY, PASS, text_arm
 
 if TYPE_CHECKING:
@@ -168,11 +168,9 @@ EXPERIMENT = Experiment(
         runs.MATCHED_NOTE,
         "The covariance is logged for every update, in GRPO without clipping (KL-Cov with a weight of 0) and in GRPO "
         "with it (Clip-Cov whose candidates would need a covariance above 1e8, which has GRPO's numbers bit for bit).",
-        "The shares of tokens in the paper (2e-4 to 2e-3) would select one token of a minibatch of 512 here. Strengths "
-        "were chosen on seed 100: Clip-Cov takes 2% of the tokens, of those above the 0.9-quantile of the covariance "
-        "(0.5% was no stronger), KL-Cov holds 10% with a weight of 1 (5%, 20% and a weight of 3 were tried; the "
-        "stronger ones learn slowly). The released scripts clip ratios to [0, 2] under Clip-Cov; without PPO's own "
-        "clipping GRPO learns half as fast here, so that Clip-Cov stands on GRPO's clipping of 0.2, and the scripts' "
-        "variant beside it.",
+        "The shares of tokens in the paper (2e-4 to 2e-3) would select one token of a minibatch of 512 here. " + SWEPT,
+        "Clip-Cov draws its tokens above the 0.9-quantile of the covariance. The released scripts clip ratios to "
+        "[0, 2] under Clip-Cov; without PPO's own clipping GRPO learns half as fast here, so that Clip-Cov stands on "
+        "GRPO's clipping of 0.2, and the scripts' variant beside it.",
     ),
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIRST_SEED = 100
+FIRST_SEED, SEEDS = 100, 6
 LOSS = 0.05  # most accuracy at the end that a strength may cost
 SUM, CHAIN = "TextSumTo, 150 updates", "TextChainArith, data 8 steps old"
 GRPO, CLIP_HIGHER, DAPO, STALE = "GRPO", "clip-higher", "DAPO", "GRPO, 8 steps"
@@ -55,7 +55,7 @@ REFERENCES = {
     GRPO: ("GRPO", {}, SUM),
     CLIP_HIGHER: ("ClipHigher", {}, SUM),
     DAPO: ("ClipHigher", hapo.BASE, SUM),
-    STALE: ("GRPO", {"num_epochs": 1}, CHAIN),
+    STALE: ("GRPO", {}, CHAIN),
 }
 QUICK = (GRPO, "KL-Cov 1")
 
@@ -76,7 +76,7 @@ def _arm(name: str, agent: str, hyperparameters: dict, group: str) -> Arm:
         name,
         agent,
         bapo.UPDATES if stale else mechanism.UPDATES,
-        {**(bapo.SOURCES["8 steps"][1] if stale else {}), **hyperparameters},
+        {**({"num_epochs": 1} | bapo.SOURCES["8 steps"][1] if stale else {}), **hyperparameters},
         task=bapo.TASK if stale else runs.SUM,
         env_kwargs=bapo.KEYWORDS if stale else {},
         group=group,
@@ -86,7 +86,7 @@ def _arm(name: str, agent: str, hyperparameters: dict, group: str) -> Arm:
 
 
 def kept(results: Results, method: str, arm: str) -> float:
-    """Entropy over the reference's, at the highest accuracy that all runs of both reach."""
+    """Entropy over the reference's, at the highest accuracy that both reach, seed by seed."""
     return runs.matched_ratio(results, arm, SWEEPS[method].reference, ENTROPY)
 
 
@@ -185,7 +185,7 @@ EXPERIMENT = Experiment(
     ),
     figure=draw,
     tables=_tables(),
-    seeds=runs.SEEDS,
+    seeds=SEEDS,
     quick_seeds=1,
     first_seed=FIRST_SEED,
     notes=(

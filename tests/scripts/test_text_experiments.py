@@ -44,10 +44,20 @@ def test_curves_are_read_where_the_accuracy_first_reaches_the_level():
     assert np.isnan(runs.matched(found, "slow", ENTROPY, 0.6)).all()
     top = runs.smooth(0.5 * up).max()
     assert runs.common_accuracy(found, "fast", "slow") == pytest.approx(top)
-    fast = np.mean([runs.matched(found, "fast", ENTROPY, top)])
-    slow = np.mean([runs.matched(found, "slow", ENTROPY, top)])
-    assert runs.matched_ratio(found, "fast", "slow", ENTROPY) == pytest.approx(fast / slow)
-    assert fast > 2 * slow
+
+
+def test_runs_are_compared_seed_by_seed_at_the_highest_accuracy_both_reach():
+    up = np.linspace(0, 1, 101)
+    found = results(
+        a=[curves(accuracy=up, entropy=3 * (1 - up)), curves(accuracy=0.2 * up, entropy=2 * up)],
+        b=[curves(accuracy=0.5 * up, entropy=1 - up), curves(accuracy=up, entropy=1 - up)],
+    )
+    half, fifth = runs.smooth(0.5 * up).max(), runs.smooth(0.2 * up).max()
+    mine = runs.matched(found, "a", ENTROPY, np.array([half, fifth]))
+    others = runs.matched(found, "b", ENTROPY, np.array([half, fifth]))
+    assert mine == pytest.approx([1.5, 2.0], abs=0.15)
+    assert others == pytest.approx([0.0, 0.8], abs=0.07)
+    assert runs.matched_ratio(found, "a", "b", ENTROPY) == pytest.approx(mine.sum() / others.sum())
 
 
 def test_tokens_trained_on_are_the_used_share_of_those_generated():
