@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # Method -> label of the chosen strength among `DIALS[method]`.
-CHOSEN = {"Clip-Cov": ".02", "KL-Cov": "1", "STEER": ".2", "HAPO": "1", "BAPO": ".4"}
+CHOSEN = {"Clip-Cov": ".02", "KL-Cov": "1", "STEER": ".2", "HAPO": ".5", "BAPO": ".6"}
 
 SWEPT = (
     "Strengths are chosen by a rule on seeds that are judged nowhere: the one that keeps the most entropy at equal "
