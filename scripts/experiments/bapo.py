@@ -171,6 +171,7 @@ EXPERIMENT = Experiment(
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE,
+        runs.SEEDS_NOTE,
         "Ages: a rollout is split into 4 minibatches and waits while one or two others are learned from, so that the "
         "policy has taken at least 4 or 8 steps since it was sampled. With 4 passes a rollout is learned from at once, "
         f"in 16 steps. In parts, an answer grows by {CHUNK} tokens per rollout and is gone on with by the next policy, "

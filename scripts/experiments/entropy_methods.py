@@ -11,6 +11,7 @@ import numpy as np
 from envzoo.papers import Paper
 from envzoo.scripts.experiments import text_runs as runs
 from envzoo.scripts.experiments.experiment import SECONDS, Arm, Check, Experiment, Results, Table
+from envzoo.scripts.experiments.strengths import CHOSEN, COMMON, DIALS, turned
 from envzoo.scripts.experiments.text_runs import ENTROPY, FINAL, text_arm
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Method:
         common: Hyperparameters of all its points; what is not named is the trainer's default.
         dial: What is turned, in words; empty for a method without a strength.
         strengths: Label -> hyperparameters, from weak to strong.
-        marked: Label of the published strength, or of that of the paper's experiment here.
+        marked: Label of the strength that the paper's experiment here takes, else of the published one.
     """
 
     agent: str
@@ -46,11 +47,6 @@ class Method:
         return f"{self.dial} {labels[0]} to {labels[-1]}"
 
 
-def _turned(keyword: str, *values: float) -> dict[str, dict[str, float]]:
-    """Labels such as ".5" -> the keyword with that value."""
-    return {f"{value:g}".removeprefix("0") if value < 1 else f"{value:g}": {keyword: value} for value in values}
-
-
 # RLOO and CISPO clip nothing (RLOO sums over an answer's tokens as well): at the rate of the others RLOO unlearns.
 METHODS = {
     "GRPO": Method("GRPO"),
@@ -60,22 +56,15 @@ METHODS = {
     "REINFORCE++": Method("ReinforcePlusPlus"),
     "GSPO": Method("GSPO"),
     "CISPO": Method("CISPO", {"learning_rate": 3e-4}),
-    "clip-higher": Method("ClipHigher", {}, "upper bound less 1", _turned("eps_high", 0.28, 0.4, 1.0), ".28"),
-    "entropy bonus": Method("EntropyBonus", {}, "weight", _turned("entropy_coefficient", 0.01, 0.02, 0.05), ".02"),
-    "80/20": Method("ForkTokens", {}, "share of tokens", _turned("share", 0.5, 0.2), ".2"),
+    "clip-higher": Method("ClipHigher", {}, "upper bound less 1", turned("eps_high", 0.28, 0.4, 1.0), ".28"),
+    "entropy bonus": Method("EntropyBonus", {}, "weight", turned("entropy_coefficient", 0.01, 0.02, 0.05), ".02"),
+    "80/20": Method("ForkTokens", {}, "share of tokens", turned("share", 0.5, 0.2), ".2"),
     "Clip-Cov": Method(
-        "ClipCov", {"eps_low": 0.2, "eps_high": 0.2}, "share of tokens", _turned("fraction", 0.02, 0.05, 0.1), ".02"
+        "ClipCov", COMMON["Clip-Cov"], "share of tokens", turned("fraction", 0.02, 0.05, 0.1), CHOSEN["Clip-Cov"]
     ),
-    "KL-Cov": Method("KLCov", {"fraction": 0.1}, "weight", _turned("beta", 0.3, 1.0, 3.0), "1"),
-    "STEER": Method("STEER", {}, "least weight", _turned("smallest_weight", 0.8, 0.5, 0.2), ".2"),
-    "HAPO": Method(
-        "HAPO",
-        {},
-        "times the paper's",
-        # At 2 the redistribution stays as it is: beyond 1 it would turn the sign of advantages.
-        {".5": {"tau": 0.025, "alpha": 0.5, "beta": 0.5}, "1": {}, "2": {"tau": 0.1, "alpha": 2.0}},
-        "1",
-    ),
+    "KL-Cov": Method("KLCov", COMMON["KL-Cov"], "weight", turned("beta", 0.3, 1.0, 3.0), CHOSEN["KL-Cov"]),
+    "STEER": Method("STEER", {}, "least weight", turned("smallest_weight", 0.8, 0.5, 0.2), CHOSEN["STEER"]),
+    "HAPO": Method("HAPO", {}, "times the paper's", DIALS["HAPO"], CHOSEN["HAPO"]),
     "D3S": Method(
         "D3S",
         {},
@@ -87,7 +76,9 @@ METHODS = {
         },
         "25",
     ),
-    "BAPO": Method("BAPO", {"num_epochs": 1}, "share of rewarded tokens", _turned("target", 0.4, 0.5, 0.6), ".4"),
+    "BAPO": Method(
+        "BAPO", {"num_epochs": 1}, "share of rewarded tokens", turned("target", 0.4, 0.5, 0.6), CHOSEN["BAPO"]
+    ),
     "Lp-Reg": Method(
         "LpReg",
         {},
@@ -95,12 +86,12 @@ METHODS = {
         {"1": {}, "5": {"beta": 5.0, "rho": 0.3}, "20": {"beta": 20.0, "rho": 0.3}},
         "1",
     ),
-    "AEPO": Method("AEPOArbitrary", {}, "target, nats", _turned("target_entropy", 0.25, 0.5, 0.75), ".5"),
+    "AEPO": Method("AEPOArbitrary", {}, "target, nats", turned("target_entropy", 0.25, 0.5, 0.75), ".5"),
 }
 PLAIN = tuple(name for name, method in METHODS.items() if not method.dial)
 TURNED = tuple(name for name, method in METHODS.items() if method.dial)
 QUICK = ("GRPO", "STEER")
-DIALS = "; ".join(f"{name}: {METHODS[name].dial} {', '.join(METHODS[name].strengths)}" for name in TURNED)
+DIALED = "; ".join(f"{name}: {METHODS[name].dial} {', '.join(METHODS[name].strengths)}" for name in TURNED)
 
 
 def arm_name(method: str, task: str, strength: str | None = None) -> str:
@@ -192,8 +183,8 @@ EXPERIMENT = Experiment(
         runs.MATCHED_NOTE,
         "The strengths, from weak to strong, were set before any of these runs: the published one where it acts at "
         "this scale, that of the paper's experiment here, and one or two beside them. The first table of a task has "
-        "the "
-        "marked one, which is not the best one. What is turned: " + DIALS + ".",
+        "the marked one: for the methods of `envzoo reproduce entropy-sweeps` the one chosen there, on other seeds. "
+        "What is turned: " + DIALED + ".",
         "The budget is the number of tokens generated. AEPO generates twice as many for an update and DAPO up to ten "
         "times, so that they take fewer updates. What is not turned has the trainer's defaults, but for Clip-Cov, "
         "KL-Cov and BAPO, which have the settings of their papers' experiments. TextCountdown has two numbers here: of "
