@@ -143,6 +143,6 @@ EXPERIMENT = Experiment(
         "Here B loses a tenth of its probability per rollout, so that a force of 0.1 stands against an advantage of "
         "-3.75, and soon it is rare enough to count as noise. A weight of 20 changes nothing in the full runs; without "
         "the filter it keeps B, junk and every other rare token, and accuracy falls. The checks are on the published "
-        "weight. The lead in junk without the filter is within its intervals.",
+        "weight. Junk with and without the filter differs by less than the intervals.",
     ),
 )
