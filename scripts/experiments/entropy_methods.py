@@ -158,8 +158,10 @@ def _tables() -> tuple[Table, ...]:
         derived = {"entropy over GRPO's at equal accuracy": _kept(task)}
         marked = tuple(arm_name(name, task) for name in METHODS)
         fronts = tuple(arm for name in TURNED for arm in front(name, task))
-        found.append(Table(task, f"{words}: every method at its marked strength", COLUMNS, marked, derived))
-        found.append(Table(task, f"{words}: fronts, each from weak to strong", COLUMNS, fronts, derived))
+        found.append(
+            Table(task, f"{words}: every method at its marked strength", COLUMNS, arms=marked, derived=derived)
+        )
+        found.append(Table(task, f"{words}: fronts, each from weak to strong", COLUMNS, arms=fronts, derived=derived))
     return tuple(found)
 
 

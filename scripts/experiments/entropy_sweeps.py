@@ -155,7 +155,7 @@ def _tables() -> tuple[Table, ...]:
             "accuracy less the reference's": lambda results, arm, method=method: cost(results, method, arm),
         }
         names = (sweep.reference, *arms_of(method).values())
-        found.append(Table(sweep.group, f"{method}: {sweep.dial}", runs.COLUMNS, names, derived))
+        found.append(Table(sweep.group, f"{method}: {sweep.dial}", runs.COLUMNS, arms=names, derived=derived))
     return tuple(found)
 
 

@@ -123,19 +123,19 @@ class Table:
         group: Which arms.
         title: Heading.
         columns: Score -> heading.
-        arms: Which arms, in this order, in place of those of the group; those that did not run are passed over.
-        derived: Heading -> a number computed from the results and the name of the arm, after the scores.
         expected: Arm -> a number to compare with, in a column of its own.
         expected_heading: What those numbers are.
+        arms: Which arms, in this order, in place of those of the group; those that did not run are passed over.
+        derived: Heading -> a number computed from the results and the name of the arm, after the scores.
     """
 
     group: str
     title: str
     columns: Mapping[str, str]
-    arms: tuple[str, ...] = ()
-    derived: Mapping[str, Callable[[Results, str], float]] = field(default_factory=dict)
     expected: Mapping[str, float] = field(default_factory=dict)
     expected_heading: str = "expected"
+    arms: tuple[str, ...] = ()
+    derived: Mapping[str, Callable[[Results, str], float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
