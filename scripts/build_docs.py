@@ -30,7 +30,8 @@ from envzoo.papers import Paper
 from envzoo.registration import EnvironmentSpec
 from envzoo.scripts import experiments
 from envzoo.scripts.bench.report import Row
-from envzoo.scripts.experiments.execution import format_number
+from envzoo.scripts.experiments.core.checks import Check
+from envzoo.scripts.experiments.core.report import format_bound, format_number
 from envzoo.scripts.markdown import blocks, code, field_docstrings, manual, slug, table
 from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
 
@@ -239,9 +240,15 @@ def committed_results(root: Path, number: str) -> str:
     report = root / "docs" / "papers" / number / "table.md"
     if not report.exists():
         return ""
-    _, _, rest = report.read_text(encoding="utf-8").partition("**Verdict.**")
+    _, _, rest = report.read_text(encoding="utf-8").partition("**Found.**")
     rest = rest.replace("](figure.png)", f"]({number}/figure.png)")
-    return "## Results\n\n**Verdict.**" + rest.replace("`results.json`", f"[results.json]({number}/results.json)")
+    return "## Results\n\n**Found.**" + rest.replace("`results.json`", f"[results.json]({number}/results.json)")
+
+
+def check_bound(check: Check) -> str:
+    """The bound of a check, as in its results."""
+    threshold = list(check.threshold) if isinstance(check.threshold, tuple) else check.threshold
+    return format_bound({"operator": check.operator, "threshold": threshold})
 
 
 def claim_section(number: str) -> str:
@@ -249,7 +256,10 @@ def claim_section(number: str) -> str:
     if number not in experiments.numbers() and number not in experiments.COMPARISONS:
         return ""
     experiment = experiments.find_experiment(number)
-    bounds = ((check.sentence, f"{check.operator} {format_number(check.threshold)}") for check in experiment.checks)
+    bounds = [
+        (f"**primary.** {check.sentence}" if check.primary else check.sentence, check_bound(check))
+        for check in experiment.checks
+    ]
     return blocks(
         "## Claim",
         f"{experiment.question} {experiment.claim}",

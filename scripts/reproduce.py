@@ -4,75 +4,102 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from envzoo.errors import EnvzooError
-from envzoo.scripts.experiments import find_experiment
-from envzoo.scripts.experiments.execution import format_number, run_experiment, write_results
-from envzoo.scripts.experiments.experiment import Experiment, Results
+from envzoo.scripts.experiments import COMPARISONS, find_experiment, numbers
+from envzoo.scripts.experiments.core.execution import run_experiment
+from envzoo.scripts.experiments.core.experiment import Experiment
+from envzoo.scripts.experiments.core.renewal import renew
+from envzoo.scripts.experiments.core.report import (
+    format_bound,
+    format_interval,
+    format_number,
+    format_verdict,
+    write_results,
+)
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.core.store import Store
+from envzoo.scripts.experiments.core.verdicts import EXIT_CODES, verdict_of
 from envzoo.scripts.launch import Launcher
 
-HOLDS, DOES_NOT_HOLD = 0, 1
+ALL = "all"
 
 
-def reproduce(
-    paper: str,
-    quick: bool = False,
-    out: str | os.PathLike | None = None,
-    launcher: Launcher = "processes",
-    processes: int | None = None,
-    seeds: int | None = None,
-    console: Console | None = None,
-) -> int:
-    """Run the experiment of a paper.
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """Rerun the central claim of a paper: exit code 0 when it holds, 1 when it fails, 3 when it stays undecided.
+
+    Results are stored run by run, so that an interrupted experiment continues where it stopped, and a finished one
+    reruns only the arms whose settings or code have changed. PAPER is a number, the name of a comparison, or `all`.
+    """
+
+    quick: bool = False
+    """Fewer seeds and shorter budgets, under a minute; prints values without a verdict and exits with 0."""
+    out: str | None = None
+    """Folder for results.json, table.md and figure.png (of `all`: folder of those folders); None: runs/reproduce."""
+    seeds: int | None = None
+    """Number of seeds; None takes the experiment's."""
+    until_decided: bool = False
+    """While a primary check is inconclusive, go on with 2, 4 and 8 times the seeds, judged by 98.75% intervals."""
+    fresh: bool = False
+    """Run everything anew, whatever results are stored."""
+    renew: bool = False
+    """Rerun one seed of each stale arm; where every number is the same, keep the stored runs as current."""
+    launcher: Launcher = "processes"
+    """Where the runs happen: processes (on this machine), ray (a cluster, extra `ray`) or inline."""
+    processes: int | None = None
+    """How many runs at a time; None takes one per core."""
+
+
+def reproduce(paper: str, options: ReproduceOptions | None = None, console: Console | None = None) -> int:
+    """Run the experiment of a paper, or of all papers.
 
     Args:
-        paper: Number of the paper ("09" or "9").
-        quick: Fewer seeds and shorter budgets, under a minute.
-        out: Folder for results.json, table.md and figure.png; None takes runs/reproduce/PAPER, or PAPER-quick.
-        launcher: "processes", "ray" or "inline".
-        processes: How many runs at a time; None: one for each core.
-        seeds: Number of seeds, in place of the experiment's.
+        paper: Number of the paper ("09" or "9"), name of a comparison, or "all".
+        options: See `ReproduceOptions`.
         console: Where to print; None takes the standard output.
 
     Returns:
-        Exit code: 0 when every check holds, 1 when one does not.
+        Exit code: 0 when the claim holds (or the run is quick), 1 when it fails, 3 when it is undecided.
 
     Raises:
         UnknownNameError: No experiment for this paper.
         EnvzooError: A folder that cannot be written, or bad numbers.
     """
-    found = find_experiment(paper)
-    return reproduce_experiment(
-        found,
-        quick=quick,
-        out=out,
-        launcher=launcher,
-        processes=processes,
-        seeds=seeds,
-        console=console,
-    )
+    options = options or ReproduceOptions()
+    console = console or Console()
+    if paper == ALL:
+        return _reproduce_all(options, console)
+    return reproduce_experiment(find_experiment(paper), options, console=console)
+
+
+def _reproduce_all(options: ReproduceOptions, console: Console) -> int:
+    root = Path(options.out) if options.out is not None else Path("runs", "reproduce")
+    codes, began = [], time.perf_counter()
+    for name in (*numbers(), *COMPARISONS):
+        folder = root / (f"{name}-quick" if options.quick else name)
+        codes.append(reproduce_experiment(find_experiment(name), replace(options, out=str(folder)), console=console))
+    console.print(f"{len(codes)} experiments in {time.perf_counter() - began:.0f} s.")
+    return next((code for code in (1, 3) if code in codes), 0)
 
 
 def reproduce_experiment(
-    experiment: Experiment,
-    *,
-    quick: bool = False,
-    out: str | os.PathLike | None = None,
-    launcher: Launcher = "processes",
-    processes: int | None = None,
-    seeds: int | None = None,
-    console: Console | None = None,
+    experiment: Experiment, options: ReproduceOptions | None = None, *, console: Console | None = None
 ) -> int:
     """`reproduce` for an experiment object, registered or not."""
+    options = options or ReproduceOptions()
     console = console or Console()
     number = experiment.paper.number or experiment.paper.arxiv or "paper"
-    folder = Path(out) if out is not None else Path("runs", "reproduce", f"{number}-quick" if quick else number)
+    name = f"{number}-quick" if options.quick else number
+    folder = Path(options.out) if options.out is not None else Path("runs", "reproduce", name)
     _check_writable(folder)  # before minutes of work, not after
     console.print(f"[bold]{experiment.paper.title}[/] ({experiment.paper.authors}, {experiment.paper.year})")
     console.print(f"{experiment.question} [italic]{experiment.claim}[/]")
@@ -85,12 +112,23 @@ def reproduce_experiment(
             if not console.is_terminal:  # a log file shows no bar
                 console.print(f"finished {finished} of {total}: {name}", soft_wrap=True, highlight=False)
 
+        where = {"launcher": options.launcher, "processes": options.processes, "on_done": on_done}
+        if options.renew:
+            for sentence in renew(experiment, folder, **where):
+                console.print(sentence, soft_wrap=True, highlight=False)
         results = run_experiment(
-            experiment, quick=quick, seeds=seeds, launcher=launcher, processes=processes, on_done=on_done
+            experiment,
+            quick=options.quick,
+            seeds=options.seeds,
+            until_decided=options.until_decided,
+            fresh=options.fresh,
+            folder=folder,
+            **where,
         )
     paths = write_results(experiment, results, folder)
+    Store(folder).clear()
     _report(console, results, paths)
-    return HOLDS if results.data["holds"] else DOES_NOT_HOLD
+    return EXIT_CODES[results.verdict]
 
 
 def _check_writable(folder: Path) -> None:
@@ -102,39 +140,28 @@ def _check_writable(folder: Path) -> None:
         raise EnvzooError(f"the output folder {folder} cannot be written to")
 
 
+COLOURS = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not judged": "dim"}
+
+
 def _report(console: Console, results: Results, paths: dict[str, Path]) -> None:
     data = results.data
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("check")
-    table.add_column("measured", justify="right")
-    table.add_column("bound", justify="right")
+    for heading in ("value", "interval", "bound"):
+        table.add_column(heading, justify="right")
     table.add_column("")
     for check in data["checks"]:
-        verdict = "[green]holds[/]" if check["holds"] else "[bold red]does not hold[/]"
-        bound = f"{check['operator']} {format_number(check['threshold'])}"
-        table.add_row(check["sentence"], format_number(check["value"]), bound, verdict)
+        colour, mark = COLOURS[verdict_of(check)], "* " if check["primary"] else ""
+        verdict = f"[{colour}]{format_verdict(check).replace('*', '')}[/]"
+        shown = (format_number(check["value"]), escape(format_interval(check["interval"])), escape(format_bound(check)))
+        table.add_row(mark + check["sentence"], *shown, verdict)
     console.print(table)
-    runs = len(data["arms"]) * len(data["seeds"])
-    colour = "green" if data["holds"] else "red"
-    console.print(f"[bold {colour}]{results.verdict}[/] {runs} runs in {data['seconds']:.0f} s.")
+    if any(check["primary"] for check in data["checks"]):
+        console.print("[dim]* primary: decides the verdict[/]")
+    runs = sum(len(arm["runs"]) for arm in data["arms"].values())
+    console.print(f"[bold]{results.sentence}[/] {runs} runs, {data['seconds']:.0f} s in this call.")
     for kind, path in paths.items():
         console.print(f"[dim]{kind:>8}[/] {path}", soft_wrap=True, highlight=False)
-
-
-@dataclass(frozen=True)
-class ReproduceOptions:
-    """Rerun the central claim of a paper; the exit code is 0 when every check holds and 1 when one does not."""
-
-    quick: bool = False
-    """Fewer seeds and shorter budgets: under a minute."""
-    out: str | None = None
-    """Folder for results.json, table.md and figure.png; None takes runs/reproduce/PAPER."""
-    seeds: int | None = None
-    """Number of seeds; None takes the experiment's."""
-    launcher: Launcher = "processes"
-    """Where the runs happen: processes (on this machine), ray (a cluster, extra `ray`) or inline."""
-    processes: int | None = None
-    """How many runs at a time; None takes one per core."""
 
 
 def command(argv: list[str]) -> int:
@@ -144,8 +171,8 @@ def command(argv: list[str]) -> int:
     positional, flags = split_positional(argv)
     options, _ = parse(ReproduceOptions, flags, prog="envzoo reproduce PAPER")
     if len(positional) != 1:
-        raise EnvzooError("envzoo reproduce takes the number of one paper; `envzoo list papers` shows them")
-    return reproduce(positional[0], options.quick, options.out, options.launcher, options.processes, options.seeds)
+        raise EnvzooError("envzoo reproduce takes the number of one paper, or `all`; `envzoo list papers` shows them")
+    return reproduce(positional[0], options)
 
 
 if __name__ == "__main__":

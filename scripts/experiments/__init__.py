@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 from envzoo.errors import unknown
 
 if TYPE_CHECKING:
-    from envzoo.scripts.experiments.experiment import Experiment
+    from envzoo.scripts.experiments.core.experiment import Experiment
 
 # Number of the paper -> module that defines EXPERIMENT; imported on use.
 _MODULES = {
-    "03": "envzoo.scripts.experiments.entropy_mechanism",
-    "05": "envzoo.scripts.experiments.coding_games",
-    "06": "envzoo.scripts.experiments.steer",
-    "09": "envzoo.scripts.experiments.submodular_rl",
-    "14": "envzoo.scripts.experiments.hapo",
-    "15": "envzoo.scripts.experiments.adversarial_surprise",
-    "19": "envzoo.scripts.experiments.sac",
-    "22": "envzoo.scripts.experiments.d3s",
-    "23": "envzoo.scripts.experiments.bapo",
-    "30": "envzoo.scripts.experiments.lsd_bandits",
-    "38": "envzoo.scripts.experiments.lp_reg",
-    "40": "envzoo.scripts.experiments.aepo_arbitrary",
+    "03": "envzoo.scripts.experiments.p03_entropy_mechanism.experiment",
+    "05": "envzoo.scripts.experiments.p05_mec_bottleneck.experiment",
+    "06": "envzoo.scripts.experiments.p06_steer.experiment",
+    "09": "envzoo.scripts.experiments.p09_submodular.experiment",
+    "14": "envzoo.scripts.experiments.p14_hapo.experiment",
+    "15": "envzoo.scripts.experiments.p15_adversarial_surprise.experiment",
+    "19": "envzoo.scripts.experiments.p19_sac.experiment",
+    "22": "envzoo.scripts.experiments.p22_d3s.experiment",
+    "23": "envzoo.scripts.experiments.p23_bapo.experiment",
+    "30": "envzoo.scripts.experiments.p30_lsd_bandits.experiment",
+    "38": "envzoo.scripts.experiments.p38_lp_reg.experiment",
+    "40": "envzoo.scripts.experiments.p40_aepo.experiment",
 }
 # Name of a comparison that is of no single paper -> module that defines EXPERIMENT.
 COMPARISONS = {
-    "entropy-methods": "envzoo.scripts.experiments.entropy_methods",
-    "entropy-sweeps": "envzoo.scripts.experiments.entropy_sweeps",
+    "entropy-methods": "envzoo.scripts.experiments.entropy_methods.experiment",
+    "entropy-sweeps": "envzoo.scripts.experiments.entropy_sweeps.experiment",
 }
 
 

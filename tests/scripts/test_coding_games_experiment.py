@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from envzoo.agents.planners.coupling import entropy
-from envzoo.scripts.experiments import coding_games as experiment
-from envzoo.scripts.experiments.coding_games_figure import partitions
-from envzoo.scripts.experiments.coding_games_names import BLIND, CODES, TEMPERATURES, arm_name
-from envzoo.scripts.experiments.execution import run_arm
-from envzoo.scripts.experiments.experiment import Results
+from envzoo.scripts.experiments.core.checks import compare
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.core.run import run_arm
+from envzoo.scripts.experiments.p05_mec_bottleneck import experiment as experiment
+from envzoo.scripts.experiments.p05_mec_bottleneck.figure import partitions
+from envzoo.scripts.experiments.p05_mec_bottleneck.names import BLIND, CODES, TEMPERATURES, arm_name
 
 
 def test_partitions_are_counted_by_bells_numbers():
@@ -41,29 +42,35 @@ def check(words):
     return next(found for found in experiment.EXPERIMENT.checks if words in found.sentence)
 
 
+def judged(words, results):
+    found = check(words)
+    entry = found.judge(results)
+    return entry | {"holds": compare(entry["value"], found.operator, found.threshold)}
+
+
 def test_checks_hold_and_fail_where_they_should():
     good = fabricated(lambda code, t: 0.02 if "quantiser" in code else 0.1 * (t + 10), lambda _, t: 0.3 - 0.01 * t)
-    assert check("Accuracy of EBIM over").verdict(good)["value"] == pytest.approx(0.4 / 0.02)
-    assert check("Gain in accuracy").verdict(good)["holds"]
-    assert check("Return lost").verdict(good)["value"] == pytest.approx(0.03)
-    assert check("rise from one temperature").verdict(good)["holds"]
+    assert judged("Accuracy of EBIM over", good)["value"] == pytest.approx(0.4 / 0.02)
+    assert judged("Gain in accuracy", good)["holds"]
+    assert judged("Return lost", good)["value"] == pytest.approx(0.03)
+    assert judged("rise from one temperature", good)["holds"]
     # Steps of 0.01 over 2 x 200 episodes of variance 0.01 in each of eight codes: the error of a difference is 0.0025.
     flat = fabricated(lambda *_: 0.5, lambda _, t: 0.01 * t)
-    rise = check("rise from one temperature").verdict(flat)
+    rise = judged("rise from one temperature", flat)
     assert rise["value"] == pytest.approx(0.01 / math.sqrt(2 * 0.01 / 400 / 8))
     assert not rise["holds"]
-    assert not check("Return lost").verdict(flat)["holds"]
-    assert not check("beyond its blocks").verdict(flat)["holds"]
-    assert not check("Accuracy of EBIM over").verdict(flat)["holds"]
+    assert not judged("Return lost", flat)["holds"]
+    assert not judged("beyond its blocks", flat)["holds"]
+    assert not judged("Accuracy of EBIM over", flat)["holds"]
 
 
 def test_a_single_rate_off_blind_play_is_found():
     off = fabricated(lambda *_: 0.5, lambda code, _: 0.3 + 0.05 * (code == "rate 1"))
-    found = check("Return off blind play, all").verdict(off)
+    found = judged("Return off blind play, all", off)
     assert found["value"] == pytest.approx(0.05 / math.sqrt(2 * 0.01 / 400 / len(TEMPERATURES)))
     assert not found["holds"]
     even = fabricated(lambda *_: 0.5, lambda code, _: 0.3 + 0.05 * (code == BLIND))
-    assert not check("Return off blind play, all").verdict(even)["holds"]
+    assert not judged("Return off blind play, all", even)["holds"]
 
 
 def test_the_gap_is_read_off_the_agent():

@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 
-from envzoo.scripts.experiments import aepo_arbitrary, bapo, d3s, entropy_mechanism, hapo, steer_study, text_figures
-from envzoo.scripts.experiments import text_runs as runs
-from envzoo.scripts.experiments.execution import CurveRecorder
-from envzoo.scripts.experiments.experiment import Results
-from envzoo.scripts.experiments.text_runs import ACCURACY, ENTROPY
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.core.run import CurveRecorder
+from envzoo.scripts.experiments.p03_entropy_mechanism import experiment as entropy_mechanism
+from envzoo.scripts.experiments.p06_steer import study as steer_study
+from envzoo.scripts.experiments.p14_hapo import experiment as hapo
+from envzoo.scripts.experiments.p22_d3s import experiment as d3s
+from envzoo.scripts.experiments.p23_bapo import experiment as bapo
+from envzoo.scripts.experiments.p40_aepo import experiment as aepo_arbitrary
+from envzoo.scripts.experiments.text import figures as text_figures
+from envzoo.scripts.experiments.text import runs as runs
+from envzoo.scripts.experiments.text.runs import ACCURACY, ENTROPY
 
 
 def results(**arms):
@@ -115,7 +121,10 @@ def test_the_estimate_is_exact_where_one_logit_moves(monkeypatch):
     assert 0.5 < whole < 0.999
 
 
-def test_a_verdict_on_a_small_scale_counts_its_checks():
-    data = {"arms": {}, "seeds": [0], "holds": False, "checks": [{"holds": True}, {"holds": False}]}
-    assert Results(data).verdict == "The claim does not hold in full."
-    assert Results(data | {"small_scale": True}).verdict == "Not reproduced in full at this scale: 1 of 2 checks hold."
+def test_a_verdict_on_a_small_scale_says_so():
+    checks = [{"primary": True, "verdict": "holds"}, {"primary": True, "verdict": "fails"}]
+    data = {"arms": {}, "seeds": [0], "verdict": "fails", "checks": [*checks, {"primary": False, "verdict": "holds"}]}
+    counts = "1 of 2 primary checks hold, and 1 of 1 others."
+    assert Results(data).sentence == f"The claim does not hold: {counts}"
+    assert Results(data | {"small_scale": True}).sentence == f"The claim does not hold at this scale: {counts}"
+    assert Results({"arms": {}, "quick": False}).sentence == "Not yet judged with intervals."

@@ -1,0 +1,1 @@
+"""The machinery of experiments: arms, checks, intervals, stored results, reports. Papers' experiments are beside it."""

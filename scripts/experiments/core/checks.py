@@ -1,0 +1,315 @@
+"""Checks: what an experiment's claim demands of its results, and the verdict with its uncertainty.
+
+A check computes one value per seed and compares the 95% interval of their mean (or median, ...) with a bound that was
+fixed beforehand. The verdict is `holds` when the whole interval keeps the bound, `fails` when the whole interval
+breaks it, and `inconclusive` otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from envzoo.errors import EnvzooError, unknown
+from envzoo.scripts.experiments.core.intervals import (
+    CONFIDENCE,
+    ESTIMANDS,
+    NO_SPREAD_SEEDS,
+    Estimand,
+    interval,
+    seeds_needed,
+)
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_JUDGED, Verdict, combine
+
+Kind = Literal["exact", "seeded", "all_of", "equivalence", "point"]
+KINDS = ("exact", "seeded", "all_of", "equivalence", "point")
+ROUNDING = 1e-12  # relative differences up to this are no spread
+OPERATORS = (">=", ">", "<=", "<")
+Measure = Callable[[Results], Any]
+# What the check would be computed from if the claim were false: the runs of some arms replaced by those of others, or
+# a value (of an exact check: the identity with a fault put into it).
+Null = Mapping[str, str] | Callable[[Results], Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of a claim. Make it with `exact`, `seeded`, `equivalence` or `all_of`.
+
+    (`point` makes a check in the form of the first release: a number from aggregates, which is shown and never judged.)
+
+    Attributes:
+        sentence: What must hold, in words.
+        kind: "exact" (one number, no interval), "seeded" (one value per seed), "equivalence" (the interval lies
+            between two bounds) or "all_of" (every component holds).
+        measure: Computes the value (exact) or the values per seed, (n,), from the results.
+        operator: How the value compares with the threshold; "in" for an equivalence, "all" for components.
+        threshold: The bound; of an equivalence the pair (low, high).
+        estimand: What the interval is about; see `envzoo.scripts.experiments.core.intervals`.
+        paper_claim: What the paper itself claims, where it says something of this kind; and why our bound differs.
+        null: What the check is computed from if the claim is false, to show that the check can fail.
+        primary: Whether the check decides the experiment.
+        full_only: Whether a quick run leaves the check out.
+        trials: Of a share: how many trials each value is the share of.
+        components: Of "all_of": the checks that must all hold.
+    """
+
+    sentence: str
+    kind: Kind
+    measure: Measure | None = None
+    operator: str = ">="
+    threshold: float | tuple[float, float] | None = None
+    estimand: Estimand = "mean"
+    paper_claim: str = ""
+    null: Null | None = None
+    primary: bool = False
+    full_only: bool = False
+    trials: int | None = None
+    components: tuple[Check, ...] = ()
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise unknown("kind of check", self.kind, KINDS)
+        if self.estimand not in ESTIMANDS:
+            raise unknown("estimand", self.estimand, ESTIMANDS)
+        if self.kind == "all_of":
+            if not self.components:
+                raise EnvzooError(f"the check {self.sentence!r} has no components")
+            return
+        if self.measure is None:
+            raise EnvzooError(f"the check {self.sentence!r} measures nothing")
+        if self.kind == "equivalence":
+            low, high = self.threshold
+            if not low < high:
+                raise EnvzooError(f"the bounds of an equivalence are low < high, got {self.threshold}")
+            return
+        if self.operator not in OPERATORS:
+            raise unknown("operator of a check", self.operator, OPERATORS)
+        no_difference = 1 if self.estimand == "ratio" else 0
+        if self.kind == "seeded" and self.operator in (">=", "<=") and self.threshold == no_difference:
+            raise EnvzooError(
+                f"the check {self.sentence!r} would hold for no difference at all: ask for superiority with "
+                f"{self.operator[0]!r}, or for non-inferiority with a positive margin"
+            )
+
+    # ------------------------------------------------------------------ judging
+
+    def judge(self, results: Results, *, confidence: float = CONFIDENCE, judged: bool = True) -> dict[str, Any]:
+        """Compute the entry of results.json.
+
+        Args:
+            results: What was measured.
+            confidence: Of the intervals; higher where a run is looked at several times.
+            judged: False for quick runs: values without a verdict.
+        """
+        entry = self._entry(results, confidence)
+        if not judged:
+            entry["verdict"] = NOT_JUDGED
+            for component in entry.get("components", ()):
+                component["verdict"] = NOT_JUDGED
+        return entry
+
+    def _entry(self, results: Results, confidence: float) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "sentence": self.sentence,
+            "kind": self.kind,
+            "primary": self.primary,
+            "paper_claim": self.paper_claim,
+            "estimand": "identity" if self.kind == "exact" else self.estimand,
+            "value": None,
+            "interval": None,
+            "method": None,
+            "confidence": None,
+            "n": None,
+            "operator": {"equivalence": "in", "all_of": "all"}.get(self.kind, self.operator),
+            "threshold": list(self.threshold) if isinstance(self.threshold, tuple) else self.threshold,
+            "verdict": INCONCLUSIVE,
+            "seeds_needed": None,
+        }
+        if self.kind == "all_of":
+            parts = [component._entry(results, confidence) for component in self.components]
+            needed = [part["seeds_needed"] for part in parts if part["kind"] != "exact"]
+            return entry | {
+                "estimand": "all",
+                "components": parts,
+                "verdict": combine([part["verdict"] for part in parts]),
+                "seeds_needed": None if None in needed or not needed else max(needed),
+            }
+        if self.kind == "point":
+            return entry | {"value": float(self.measure(results)), "verdict": NOT_JUDGED}
+        if self.kind == "exact":
+            value = float(self.measure(results))
+            kept = math.isfinite(value) and compare(value, self.operator, self.threshold)
+            return entry | {"value": value, "verdict": HOLDS if kept else FAILS}
+        values = np.atleast_1d(np.asarray(self.measure(results), float))
+        try:
+            found = interval(values, self.estimand, confidence=confidence, trials=self.trials)
+        except EnvzooError as error:  # hours of runs must not be lost to one value that is not a number
+            return entry | {"n": int(values.size), "method": f"not computed: {error}"}
+        return entry | {
+            "value": found.value,
+            "interval": [found.low, found.high],
+            "method": found.method,
+            "confidence": confidence,
+            "n": int(values.size),
+            "verdict": self._verdict(values, found.low, found.high),
+            "seeds_needed": seeds_needed(values, self.bounds, self.estimand, confidence=confidence, trials=self.trials),
+        }
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lower and upper bound of the claim, infinite where there is none."""
+        if self.kind == "equivalence":
+            return self.threshold
+        return (self.threshold, math.inf) if self.operator in (">=", ">") else (-math.inf, self.threshold)
+
+    def _verdict(self, values: np.ndarray, low: float, high: float) -> Verdict:
+        lower, upper = self.bounds
+        if values.size > 1 and np.ptp(values) <= ROUNDING * np.abs(values).max() and self.estimand != "proportion":
+            # Equal values leave no spread to judge by: a sign test needs six of them, strictly beyond the bound.
+            value = float(values[0])
+            if values.size < NO_SPREAD_SEEDS or value in (lower, upper):
+                return INCONCLUSIVE
+            return HOLDS if lower < value < upper else FAILS
+        strict = self.operator in (">", "<") and self.kind != "equivalence"
+        if (low > lower or (low == lower and not strict)) and (high < upper or (high == upper and not strict)):
+            return HOLDS
+        return FAILS if high < lower or low > upper else INCONCLUSIVE
+
+    def under_null(self, results: Results) -> dict[str, Any]:
+        """Compute the entry as if the claim were false; a check that still holds cannot fail.
+
+        Raises:
+            EnvzooError: The check names no null.
+        """
+        if self.kind == "all_of":
+            parts = [component.under_null(results) for component in self.components]
+            return {"verdict": combine([part["verdict"] for part in parts]), "components": parts}
+        if self.null is None:
+            raise EnvzooError(f"the check {self.sentence!r} names no null; say what it is computed from if it is false")
+        if callable(self.null):
+            broken = Check(**{**vars(self), "measure": self.null})
+            return broken._entry(results, CONFIDENCE)
+        return self._entry(results.with_runs(self.null), CONFIDENCE)
+
+
+def compare(value: float, operator: str, threshold: float) -> bool:
+    """Whether `value operator threshold`."""
+    return {
+        ">=": value >= threshold,
+        ">": value > threshold,
+        "<=": value <= threshold,
+        "<": value < threshold,
+    }[operator]
+
+
+# ---------------------------------------------------------------------------- making checks
+
+
+def exact(sentence: str, measure: Measure, operator: str, threshold: float, *, null: Null, **more: Any) -> Check:
+    """Make a check of an identity: one number without uncertainty, such as the largest error of a formula.
+
+    Args:
+        sentence: What must hold.
+        measure: The number, from the results.
+        operator: ">=", ">", "<=" or "<".
+        threshold: The bound.
+        null: The number with a fault put into the identity, as a function of the results.
+        **more: `primary`, `full_only`, `paper_claim`.
+    """
+    return Check(sentence, "exact", measure, operator, threshold, null=null, **more)
+
+
+def seeded(
+    sentence: str,
+    measure: Measure,
+    operator: str,
+    threshold: float,
+    *,
+    null: Null,
+    estimand: Estimand = "mean",
+    **more: Any,
+) -> Check:
+    """Make a check on one value per seed, or per pair of runs that share a seed.
+
+    Args:
+        sentence: What must hold.
+        measure: The values, (n,), from the results; `difference` and `ratio` pair the runs of two arms.
+        operator: ">=", ">", "<=" or "<".
+        threshold: The bound.
+        null: Arm -> arm whose runs take its place if the claim is false; or the values, as a function of the results.
+        estimand: "mean", "ratio", "share", "median" or "proportion".
+        **more: `primary`, `full_only`, `paper_claim`, `trials`.
+    """
+    return Check(sentence, "seeded", measure, operator, threshold, estimand, null=null, **more)
+
+
+def equivalence(
+    sentence: str,
+    measure: Measure,
+    low: float,
+    high: float,
+    *,
+    null: Null,
+    estimand: Estimand = "mean",
+    **more: Any,
+) -> Check:
+    """Make a check that a quantity lies between two bounds, with its whole interval; arguments as of `seeded`."""
+    return Check(sentence, "equivalence", measure, "in", (low, high), estimand, null=null, **more)
+
+
+def all_of(sentence: str, *components: Check, **more: Any) -> Check:
+    """Make a check of which every component must hold, such as an order of several arms."""
+    return Check(sentence, "all_of", components=components, operator="all", **more)
+
+
+def point(sentence: str, measure: Measure, operator: str, threshold: float, full_only: bool = False) -> Check:
+    """Make a check whose number has no interval yet, and which therefore is not judged."""
+    return Check(sentence, "point", measure, operator, threshold, full_only=full_only)
+
+
+# ---------------------------------------------------------------------------- measures
+
+
+@dataclass(frozen=True)
+class Score:
+    """Measure: a score of an arm for each seed, (n,)."""
+
+    arm: str
+    score: str
+
+    def __call__(self, results: Results) -> np.ndarray:
+        """Read the values."""
+        return results.scores(self.arm, self.score)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Measure: score of an arm less that of another, for each seed that both ran with, (n,)."""
+
+    arm: str
+    other: str
+    score: str
+
+    def __call__(self, results: Results) -> np.ndarray:
+        """Read the values."""
+        first, second = results.paired(self.arm, self.other, self.score)
+        return first - second
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Measure: score of an arm over that of another, for each seed that both ran with, (n,); estimand "ratio"."""
+
+    arm: str
+    other: str
+    score: str
+
+    def __call__(self, results: Results) -> np.ndarray:
+        """Read the values."""
+        first, second = results.paired(self.arm, self.other, self.score)
+        return first / second

@@ -1,0 +1,214 @@
+"""Panels that the figures of the experiments are put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_JUDGED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK = "#22272e"
+MUTED = "#6b7480"
+PALE = "#e6e9ed"
+# Told apart by people with any colour vision, and in grey.
+BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY = (
+    "#1f5fae",
+    "#e07b00",
+    "#2a9d6e",
+    "#7a4fb5",
+    "#c23b4b",
+    "#5aa9e6",
+    "#8a929c",
+)
+
+STYLE = {
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": PALE,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+}
+
+
+# Figures open with the verdict, so that a claim that failed is not advertised.
+HEADS = {HOLDS: "Holds", FAILS: "Fails", INCONCLUSIVE: "Undecided", NOT_JUDGED: "Not judged"}
+
+
+def title(figure, results: Results, text: str) -> None:
+    """Write the lines above and below all panels: the verdict on the claim `text`, and what the bands are."""
+    seeds = len(results.data["seeds"])
+    figure.suptitle(f"{HEADS[results.verdict]}: {text}", x=0.01, ha="left", fontsize=12.5, fontweight="bold")
+    figure.supxlabel(
+        f"Interquartile mean over {seeds} seed{'s' if seeds > 1 else ''}, bands and whiskers are 95% bootstrap "
+        f"intervals.  Paper {results.data['paper']['number']}.  {results.sentence}",
+        x=0.01,
+        ha="left",
+        fontsize=8,
+        color=MUTED,
+    )
+
+
+def learning_curves(
+    axes: Axes, results: Results, arms: Mapping[str, str], metric: str, *, labels: Mapping[str, str] | None = None
+) -> None:
+    """IQM lines with interval bands over timesteps.
+
+    Args:
+        axes: Where to draw.
+        results: What was measured.
+        arms: Arm -> colour; arms that did not run, or do not have the metric, are passed over.
+        metric: Metric of learning.
+        labels: Arm -> words for the legend; None takes the names.
+    """
+    for arm, colour in arms.items():
+        if arm not in results.arms:
+            continue
+        x, iqm, low, high = results.curve(arm, metric)
+        if not x.size:
+            continue
+        axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+        axes.plot(x, iqm, color=colour, label=(labels or {}).get(arm, arm))
+    axes.margins(x=0.01)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
+    axes.set_xlabel("environment steps")
+
+
+def final_bars(
+    axes: Axes,
+    results: Results,
+    arms: Mapping[str, str],
+    score: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    number: str = "{:.1f}",
+) -> None:
+    """A horizontal bar for the IQM of each arm, with its interval, the seeds as dots, and the number beside it."""
+    shown = [arm for arm in arms if results.has(arm, score)]
+    for row, arm in enumerate(shown):
+        iqm, low, high = results.estimate(arm, score)
+        axes.barh(row, iqm, height=0.62, color=arms[arm], linewidth=0)
+        axes.plot([low, high], [row, row], color=INK, linewidth=1.2, solid_capstyle="butt")
+        values = results.scores(arm, score)
+        axes.scatter(values, np.full(len(values), row), s=9, color="white", edgecolors=INK, linewidths=0.6, zorder=3)
+        # The numbers stand in a column of their own, clear of bars, whiskers and bounds.
+        axes.annotate(
+            number.format(iqm),
+            (1.0, row),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontweight="bold",
+            annotation_clip=False,
+        )
+    axes.set_yticks(range(len(shown)), [(labels or {}).get(arm, arm) for arm in shown])
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+
+
+def level(
+    axes: Axes,
+    value: float,
+    text: str,
+    *,
+    colour: str = MUTED,
+    vertical: bool = False,
+    below: bool = False,
+    left: bool = False,
+) -> None:
+    """A dashed line at a bound or a reference, with words on (or below) its right (or left) end."""
+    if vertical:
+        axes.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
+        axes.annotate(
+            text,
+            (value, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=7.5,
+            color=colour,
+        )
+    else:
+        axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
+        axes.annotate(
+            text,
+            (0.0 if left else 1.0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(4 if left else -2, -2 if below else 2),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            va="top" if below else "bottom",
+            fontsize=7.5,
+            color=colour,
+        )
+
+
+def grouped_points(
+    axes: Axes,
+    results: Results,
+    series: Mapping[str, tuple[str, Sequence[str]]],
+    score: str,
+    ticks: Sequence[str],
+    *,
+    transform=None,
+) -> None:
+    """IQM points with intervals, joined for each series over the same positions.
+
+    Args:
+        axes: Where to draw.
+        results: What was measured.
+        series: Label -> (colour, an arm for each position).
+        score: Which score.
+        ticks: Words under the positions.
+        transform: Applied to the scores of arm i as transform(scores, i); None leaves them.
+    """
+    from envzoo.scripts.experiments.core.statistics import bootstrap_iqm
+
+    for offset, (label, (colour, arms)) in enumerate(series.items()):
+        at, middle, below, above = [], [], [], []
+        for i, arm in enumerate(arms):
+            if not results.has(arm, score):
+                continue
+            values = results.scores(arm, score)
+            iqm, low, high = bootstrap_iqm(values if transform is None else transform(values, i))
+            at.append(i + 0.06 * (offset - (len(series) - 1) / 2))
+            middle.append(iqm)
+            below.append(iqm - low)
+            above.append(high - iqm)
+        axes.errorbar(
+            at, middle, yerr=[below, above], color=colour, label=label, marker="o", markersize=5, elinewidth=1.2
+        )
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.margins(x=0.12)

@@ -1,0 +1,264 @@
+"""Confidence intervals over seeds, and the number of seeds that a verdict needs.
+
+Every estimand is a function of one value per seed (or per pair of runs that share a seed):
+
+| estimand     | values                 | parameter               | interval                                          |
+|--------------|------------------------|-------------------------|---------------------------------------------------|
+| `mean`       | real                   | mean                    | Student's t below 20 seeds, BCa bootstrap from 20 |
+| `ratio`      | positive               | geometric mean          | the same on logarithms                            |
+| `share`      | in [0, 1], of `trials` | mean on the logit scale | the same on empirical logits                      |
+| `median`     | real                   | median                  | order statistics                                  |
+| `proportion` | 0 or 1                 | probability of a 1      | Wilson's score interval                           |
+
+Student's t keeps its coverage with five values (.949 in simulations), where bootstraps do not (.83).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import special, stats
+
+from envzoo.errors import EnvzooError, unknown
+
+Estimand = Literal["mean", "ratio", "share", "median", "proportion"]
+ESTIMANDS = ("mean", "ratio", "share", "median", "proportion")
+CONFIDENCE = 0.95
+BCA_FROM = 20  # seeds
+REPLICATIONS = 9_999
+BOOTSTRAP_SEED = 20_240_109
+POWER = 0.9
+SPREAD_LIMIT = 0.8  # confidence of the upper limit of the spread in `seeds_needed`
+MOST_SEEDS = 10_000
+NO_SPREAD_SEEDS = 6  # with equal values in all seeds, (1/2)^6 < .025 is the chance that a fair coin shows them
+
+
+class Interval(NamedTuple):
+    """An estimate with its confidence interval; infinite ends where too few seeds say nothing."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+def transform(values: np.ndarray, estimand: Estimand, trials: int | None = None) -> np.ndarray:
+    """Map values per seed (n,) to the scale on which they are averaged.
+
+    Raises:
+        EnvzooError: Values outside the domain of the estimand, or an unknown estimand.
+    """
+    values = np.asarray(values, float)
+    if estimand not in ESTIMANDS:
+        raise unknown("estimand", estimand, ESTIMANDS)
+    if estimand == "ratio":
+        if (values <= 0).any():
+            raise EnvzooError(f"ratios are positive, got {values.min():g}")
+        return np.log(values)
+    if estimand in ("share", "proportion") and ((values < 0) | (values > 1)).any():
+        raise EnvzooError(f"a {estimand} lies in [0, 1], got {values.min():g} to {values.max():g}")
+    if estimand == "share":
+        if trials is not None:  # empirical logits: finite at 0 and 1
+            return np.log((values * trials + 0.5) / ((1 - values) * trials + 0.5))
+        if ((values == 0) | (values == 1)).any():
+            raise EnvzooError("a share of exactly 0 or 1 has no logit; give the number of trials behind each share")
+        return np.log(values / (1 - values))
+    if estimand == "proportion" and not np.isin(values, (0.0, 1.0)).all():
+        raise EnvzooError("a proportion is taken of zeros and ones; use the estimand 'share' for values in between")
+    return values
+
+
+def back(value: float, estimand: Estimand) -> float:
+    """Map a number on the scale of `transform` back to the scale of the estimand."""
+    if estimand == "ratio":
+        return math.exp(value) if value < 700 else math.inf
+    if estimand == "share":
+        return float(special.expit(value))
+    return float(value)
+
+
+def interval(
+    values: np.ndarray, estimand: Estimand = "mean", *, confidence: float = CONFIDENCE, trials: int | None = None
+) -> Interval:
+    """Estimate a parameter with its confidence interval from one value per seed, (n,).
+
+    Args:
+        values: One value per seed or per pair.
+        estimand: What is estimated; see the table of this module.
+        confidence: Coverage of the two-sided interval.
+        trials: Of a share: how many trials each value is the share of.
+
+    Raises:
+        EnvzooError: No values, values that are not finite, or values outside the domain of the estimand.
+    """
+    values = np.asarray(values, float)
+    if values.ndim != 1 or not values.size:
+        raise EnvzooError(f"an interval needs one value per seed, got an array of shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise EnvzooError(f"{np.count_nonzero(~np.isfinite(values))} of {values.size} values are not finite")
+    scaled = transform(values, estimand, trials)
+    if estimand == "median":
+        return _median(scaled, confidence)
+    if estimand == "proportion":
+        return _wilson(int(scaled.sum()), scaled.size, confidence)
+    found = _bca(scaled, confidence) if scaled.size >= BCA_FROM and np.ptp(scaled) > 0 else _student(scaled, confidence)
+    # Rounding must not put an estimate outside its interval when all values are equal.
+    value, low, high = (back(number, estimand) for number in found[:3])
+    return Interval(value, min(low, value), max(high, value), found.method)
+
+
+def _student(values: np.ndarray, confidence: float) -> Interval:
+    n, mean = values.size, float(values.mean())
+    if n < 2:
+        return Interval(mean, -math.inf, math.inf, "Student's t")
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, "Student's t")
+
+
+def _bca(values: np.ndarray, confidence: float) -> Interval:
+    """The bias-corrected and accelerated bootstrap interval of the mean (Efron, 1987)."""
+    n, mean = values.size, float(values.mean())
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    resampled = np.empty(REPLICATIONS)
+    for begin in range(0, REPLICATIONS, 500):  # bounded memory for thousands of seeds
+        rows = generator.integers(n, size=(min(500, REPLICATIONS - begin), n))
+        resampled[begin : begin + len(rows)] = values[rows].mean(axis=1)
+    below = (np.count_nonzero(resampled < mean) + np.count_nonzero(resampled <= mean)) / (2 * REPLICATIONS)
+    bias = stats.norm.ppf(np.clip(below, 1 / REPLICATIONS, 1 - 1 / REPLICATIONS))
+    centred = mean - (values.sum() - values) / (n - 1)  # jackknife
+    centred -= centred.mean()
+    acceleration = float((centred**3).sum() / (6 * (centred**2).sum() ** 1.5))
+    ends = []
+    for z in stats.norm.ppf(((1 - confidence) / 2, (1 + confidence) / 2)):
+        adjusted = stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
+        ends.append(float(np.quantile(resampled, adjusted)))
+    return Interval(mean, ends[0], ends[1], "BCa bootstrap")
+
+
+def _median(values: np.ndarray, confidence: float) -> Interval:
+    """Order statistics: the narrowest symmetric pair whose coverage is at least the confidence."""
+    n, ordered = values.size, np.sort(values)
+    rank = int(stats.binom.ppf((1 - confidence) / 2, n, 0.5))  # P(X < rank) <= (1 - confidence) / 2
+    low, high = (ordered[rank - 1], ordered[n - rank]) if rank >= 1 else (-math.inf, math.inf)
+    return Interval(float(np.median(values)), float(low), float(high), "order statistics")
+
+
+def _wilson(ones: int, n: int, confidence: float) -> Interval:
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    p = ones / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), "Wilson")
+
+
+# ---------------------------------------------------------------------------- power
+
+
+def seeds_needed(
+    values: np.ndarray,
+    bounds: tuple[float, float],
+    estimand: Estimand = "mean",
+    *,
+    confidence: float = CONFIDENCE,
+    trials: int | None = None,
+) -> int | None:
+    """Compute the smallest number of seeds that gives a verdict with power .9, or None beyond 10,000.
+
+    The effect is the observed one; the spread is the upper 80% limit of the observed one. The verdict is `holds` when
+    the estimate lies between the bounds, else `fails`.
+
+    Args:
+        values: One value per seed, (n,).
+        bounds: Lower and upper bound of the claim on the scale of the estimand; infinite where there is none.
+        estimand: See `interval`.
+        confidence: Of the intervals that will be judged.
+        trials: See `interval`.
+    """
+    scaled = transform(values, estimand, trials)
+    n = scaled.size
+    if n < 2:
+        return None
+    if estimand == "proportion":
+        return _smallest(lambda m: _proportion_power(m, float(scaled.mean()), bounds, confidence))
+    low, high = (_scaled_bound(bound, estimand) for bound in bounds)
+    if estimand == "median":
+        return _smallest(lambda m: _median_power(m, scaled, (low, high), confidence))
+    mean, deviation = float(scaled.mean()), float(scaled.std(ddof=1))
+    if deviation <= 1e-12 * max(1.0, abs(mean)):
+        return NO_SPREAD_SEEDS if mean not in (low, high) else None
+    deviation *= math.sqrt((n - 1) / stats.chi2.ppf(1 - SPREAD_LIMIT, n - 1))
+    return _smallest(lambda m: _mean_power(m, mean, deviation, (low, high), confidence))
+
+
+def _scaled_bound(bound: float, estimand: Estimand) -> float:
+    """A bound on the scale of `transform`; outside the domain it is infinite."""
+    if estimand == "ratio":
+        return math.log(bound) if bound > 0 else -math.inf
+    if estimand == "share":
+        return -math.inf if bound <= 0 else math.inf if bound >= 1 else math.log(bound / (1 - bound))
+    return bound
+
+
+def _smallest(power) -> int | None:
+    """Smallest m with power(m) >= POWER for a function that grows with m, by doubling and bisection."""
+    if power(2) >= POWER:
+        return 2
+    low, high = 2, 4
+    while power(high) < POWER:
+        if high >= MOST_SEEDS:
+            return None
+        low, high = high, min(2 * high, MOST_SEEDS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high
+
+
+def _mean_power(m: int, mean: float, deviation: float, bounds: tuple[float, float], confidence: float) -> float:
+    """Probability that a t interval of m values lies on the side of the bounds where the mean is."""
+    critical = stats.t.ppf((1 + confidence) / 2, m - 1)
+    low, high = bounds
+    if low <= mean <= high:  # clear of both bounds; by the union bound
+        gaps = [gap for gap in (mean - low, high - mean) if math.isfinite(gap)]
+    else:
+        gaps = [low - mean if mean < low else mean - high]
+    missed = 0.0
+    for gap in gaps:
+        missed += float(stats.nct.cdf(critical, m - 1, gap * math.sqrt(m) / deviation))
+    return 1.0 - missed if math.isfinite(missed) else 0.0
+
+
+def _median_power(m: int, values: np.ndarray, bounds: tuple[float, float], confidence: float) -> float:
+    """The same for a median: an order statistic clears a bound when enough values do (a sign test)."""
+    rank = int(stats.binom.ppf((1 - confidence) / 2, m, 0.5))
+    if rank < 1:
+        return 0.0
+    low, high = bounds
+    middle = float(np.median(values))
+    if low <= middle <= high:
+        sides = [clear for clear, bound in ((values > low, low), (values < high, high)) if math.isfinite(bound)]
+    else:
+        sides = [values < low if middle < low else values > high]
+    missed = 0.0
+    for clear in sides:
+        # Drawn towards one half, so that a small sample never promises certainty.
+        share = (np.count_nonzero(clear) + 0.5) / (values.size + 1)
+        # The interval clears the bound if at most rank - 1 values lie on its other side.
+        missed += 1.0 - float(stats.binom.cdf(rank - 1, m, 1 - share))
+    return 1.0 - missed
+
+
+def _proportion_power(m: int, p: float, bounds: tuple[float, float], confidence: float) -> float:
+    """The same for a proportion, by summing the binomial law over the counts that give the verdict."""
+    low, high = bounds
+    counts = np.arange(m + 1)
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    q = counts / m
+    centre = (q + z * z / (2 * m)) / (1 + z * z / m)
+    half = z / (1 + z * z / m) * np.sqrt(q * (1 - q) / m + z * z / (4 * m * m))
+    lower, upper = centre - half, centre + half
+    inside = (lower >= low) & (upper <= high)
+    decided = inside if low <= p <= high else upper < low if p < low else lower > high
+    return float(stats.binom.pmf(counts[decided], m, p).sum())

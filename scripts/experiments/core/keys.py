@@ -1,0 +1,244 @@
+"""Fingerprints of the code that a result depends on, so that stored results can be told stale from current.
+
+The fingerprint of a definition covers its own syntax tree and those of all definitions that it reaches: names of its
+module, and what those import from the same package. Comments, docstrings, formatting and definitions that are not
+reached do not count, so that editing a page or a figure makes no result stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from envzoo.errors import EnvzooError
+from envzoo.scripts.experiments.core.arms import Arm, Evaluation, FunctionArm
+
+# Registries name everything lazily: a new row must not make old results stale. The rest holds no numbers.
+IGNORED = (
+    *("envzoo", "envzoo.registration", "envzoo.registry", "envzoo.papers", "envzoo.errors", "envzoo.version"),
+    *("envzoo.files", "envzoo.discovery", "envzoo.agents", "envzoo.agents.registry", "envzoo.agents.checkpoint"),
+    *("envzoo.agents.callbacks", "envzoo.kernel.drawing", "envzoo.scripts.launch"),
+)
+# Methods that store, load, draw or describe: no run of an experiment depends on them.
+SILENT_METHODS = frozenset(
+    (
+        *("save", "restore", "header", "state_dict", "load_state_dict", "get_state", "set_state", "rebuild"),
+        *("render", "close", "__repr__", "__str__", "texts"),
+    )
+)
+
+Definition = tuple[str, str]  # module, name; the name "*" is the whole module
+
+
+class _Module:
+    """The top level of a module: its definitions by name, and the statements that always run."""
+
+    def __init__(self, name: str, path: Path):
+        self.name = name
+        self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        self.nodes: dict[str, list[ast.stmt]] = {}
+        self.always: list[ast.stmt] = []
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        for node in tree.body:
+            names = _bound(node)
+            for bound in names:
+                self.nodes.setdefault(bound, []).append(node)
+            if not names and not _is_typing_only(node) and not _is_docstring(node):
+                self.always.append(node)
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    """Names that a statement of the top level binds (or changes)."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+    return []
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_typing_only(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+class _Strip(ast.NodeTransformer):
+    """Removes docstrings, annotations and silent methods."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.body = [part for part in node.body if not _is_docstring(part)] or [ast.Pass()]
+        node.returns = None
+        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+            argument.annotation = None
+        return self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.body = [
+            part
+            for part in node.body
+            if not _is_docstring(part) and not (isinstance(part, ast.FunctionDef) and part.name in SILENT_METHODS)
+        ] or [ast.Pass()]
+        return self.generic_visit(node)
+
+
+@functools.cache
+def _load(name: str) -> _Module | None:
+    """A module of Python source, or None for what has none."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    return _Module(name, Path(spec.origin))
+
+
+def _is_module(name: str) -> bool:
+    return _load(name) is not None
+
+
+def _imports(node: ast.AST, module: _Module, used: set[str] | None) -> Iterable[Definition]:
+    """The definitions that the import statements inside a node lead to; `used` limits them to these local names."""
+    top = module.name.partition(".")[0]
+    for part in ast.walk(node):
+        if isinstance(part, ast.Import):
+            for alias in part.names:
+                if alias.name.partition(".")[0] == top and (used is None or (alias.asname or top) in used):
+                    yield alias.name, "*"
+        elif isinstance(part, ast.ImportFrom):
+            base = part.module or ""
+            if part.level:
+                parent = module.package.rsplit(".", part.level - 1)[0] if part.level > 1 else module.package
+                base = f"{parent}.{base}" if base else parent
+            if base.partition(".")[0] != top:
+                continue
+            for alias in part.names:
+                if used is None or (alias.asname or alias.name) in used:
+                    inner = f"{base}.{alias.name}"
+                    yield (inner, "*") if alias.name == "*" or _is_module(inner) else (base, alias.name)
+
+
+@functools.cache
+def _expand(definition: Definition) -> tuple[str, tuple[Definition, ...]]:
+    """The digest of one definition, and the definitions that it reaches directly."""
+    name, wanted = definition
+    module = _load(name)
+    if module is None or name in IGNORED:
+        return "", ()
+    nodes = [n for ns in module.nodes.values() for n in ns] if wanted == "*" else module.nodes.get(wanted, [])
+    digest, reached = hashlib.blake2b(digest_size=16), []
+    for node in [*nodes, *module.always]:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            reached += _imports(node, module, None if wanted == "*" else {wanted})
+            continue
+        stripped = _Strip().visit(ast.parse(ast.unparse(node)))
+        digest.update(ast.dump(stripped).encode())
+        names = {part.id for part in ast.walk(stripped) if isinstance(part, ast.Name)}
+        reached += [(name, n) for n in names & set(module.nodes) if n != wanted]
+        reached += _imports(stripped, module, None)  # inside functions
+    return digest.hexdigest(), tuple(sorted(set(reached)))
+
+
+def fingerprint(roots: Iterable[Definition]) -> str:
+    """Digest of definitions and of everything they reach."""
+    seen: dict[Definition, str] = {}
+    waiting = list(roots)
+    while waiting:
+        definition = waiting.pop()
+        if definition in seen:
+            continue
+        seen[definition], reached = _expand(definition)
+        waiting += reached
+    text = json.dumps(sorted((*definition, digest) for definition, digest in seen.items() if digest))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+# ---------------------------------------------------------------------------- arms
+
+
+def function_root(function: Callable[..., Any]) -> list[Definition]:
+    """Where a function, a `partial` of one, or a callable object is defined."""
+    while isinstance(function, partial):
+        function = function.func
+    owner = function if inspect.isfunction(function) or inspect.isclass(function) else type(function)
+    return [(owner.__module__, owner.__qualname__.partition(".")[0])]
+
+
+def _plain(value: Any) -> Any:
+    """A setting as something JSON can hold in one form only."""
+    if callable(value):
+        settings = [_plain(value.args), _plain(value.keywords)] if isinstance(value, partial) else []
+        return ["callable", *map(list, function_root(value)), *settings]
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(key): _plain(item) for key, item in sorted(value.items())}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise EnvzooError(f"an arm's settings are numbers, strings, lists and dicts of them, got a {type(value).__name__}")
+
+
+def _environment_roots(env_id: str) -> list[Definition]:
+    import gymnasium as gym
+
+    import envzoo  # noqa: F401  (registers our environments)
+
+    spec = gym.registry.get(env_id)
+    entries = [spec.entry_point, spec.vector_entry_point] if spec is not None else []
+    found: list[Definition] = []
+    for entry in entries:
+        if isinstance(entry, str):
+            found.append(tuple(entry.split(":")))
+        elif callable(entry):
+            found += function_root(entry)
+    return found
+
+
+def _agent_roots(name: str) -> list[Definition]:
+    from envzoo.agents.registry import agent_class
+
+    return function_root(agent_class(name))
+
+
+def arm_key(arm: Arm | FunctionArm, budget: int, quick: bool) -> str:
+    """The key under which results of an arm are stored: its settings and the code that it runs."""
+    roots: list[Definition] = [("envzoo.scripts.experiments.core.run", "run_arm")]
+    if isinstance(arm, FunctionArm):
+        roots = function_root(arm.function)
+        settings = {"settings": {**arm.settings, **(arm.quick_settings if quick else {})}}
+    else:
+        roots += [("envzoo.agents.evaluation", "evaluate"), *_agent_roots(arm.agent), *_environment_roots(arm.env)]
+        for evaluation in arm.evaluations:
+            for function in (evaluation.measure, evaluation.prepare, evaluation.inspect):
+                roots += function_root(function) if function is not None else []
+            roots += _environment_roots(evaluation.env) if evaluation.env else []
+        settings = {
+            "agent": arm.agent,
+            "env": arm.env,
+            "env_kwargs": dict(arm.env_kwargs),
+            "hyperparameters": {**arm.hyperparameters, **(arm.quick_hyperparameters if quick else {})},
+            "evaluations": [_evaluation(evaluation) for evaluation in arm.evaluations],
+            "curves": list(arm.curves),
+            "points": arm.points,
+        }
+    text = json.dumps([_plain(settings), budget, quick, fingerprint(roots)], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    return {name: getattr(evaluation, name) for name in evaluation.__dataclass_fields__}

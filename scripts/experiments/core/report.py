@@ -1,0 +1,196 @@
+"""Write an experiment's results: results.json, the report as Markdown, and the figure."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from envzoo.errors import EnvzooError
+from envzoo.files import write_bytes, write_text
+from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.intervals import CONFIDENCE
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, verdict_of
+
+
+def write_results(experiment: Experiment, results: Results, out: Path) -> dict[str, Path]:
+    """Write results.json, table.md and figure.png into a folder, each of them whole or not at all."""
+    paths = {"results": out / "results.json", "table": out / "table.md", "figure": out / "figure.png"}
+    write_text(paths["results"], to_json(results.data) + "\n")
+    write_text(paths["table"], to_markdown(experiment, results))
+    write_bytes(paths["figure"], draw(experiment, results))
+    return paths
+
+
+def read_results(folder: Path) -> Results:
+    """The results that `write_results` left in a folder, to draw or tabulate them anew.
+
+    Raises:
+        EnvzooError: There are none, or they are damaged.
+    """
+    try:
+        return Results(json.loads((folder / "results.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise EnvzooError(f"{folder} holds no readable results.json; `envzoo reproduce` writes it") from error
+
+
+def draw(experiment: Experiment, results: Results) -> bytes:
+    """The figure as a PNG."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from envzoo.scripts.experiments.core.figures import STYLE
+
+    # No pyplot: it keeps global state and looks for a display.
+    with rc_context(STYLE):
+        figure = Figure(layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+        FigureCanvasAgg(figure)
+        experiment.figure(results, figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def to_json(value: Any, indent: int = 0) -> str:
+    """JSON with a line for each entry of a dict, and lists of plain values on one line; not a number becomes null."""
+    pad = "  " * (indent + 1)
+    if isinstance(value, Mapping):
+        if not value:
+            return "{}"
+        rows = [f"{pad}{json.dumps(str(key))}: {to_json(item, indent + 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(rows) + "\n" + "  " * indent + "}"
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, Mapping | list | tuple) for item in value):
+            rows = [pad + to_json(item, indent + 1) for item in value]
+            return "[\n" + ",\n".join(rows) + "\n" + "  " * indent + "]"
+        return "[" + ", ".join(to_json(item) for item in value) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"
+    return json.dumps(value)
+
+
+def format_number(value: float | None) -> str:
+    """A number with as many digits as a reader needs."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def format_interval(ends: list[float | None] | None) -> str:
+    """The ends of an interval; an end that too few seeds leave open is a dash."""
+    if ends is None:
+        return ""
+    low, high = (format_number(end) if end is not None else "-" for end in ends)
+    return f"[{low}, {high}]"
+
+
+def format_bound(check: Mapping[str, Any]) -> str:
+    """The bound of a check in results.json."""
+    if check["operator"] == "all":
+        return "all of them"
+    if check["operator"] == "in":
+        low, high = check["threshold"]
+        return f"in [{format_number(low)}, {format_number(high)}]"
+    return f"{check['operator']} {format_number(check['threshold'])}"
+
+
+def format_verdict(check: Mapping[str, Any]) -> str:
+    """The verdict of a check, with the seeds that would decide an inconclusive one."""
+    verdict = verdict_of(check)
+    if verdict == INCONCLUSIVE:
+        needed = check.get("seeds_needed")
+        return f"inconclusive ({f'{needed:,}' if needed else 'over 10,000'} seeds needed)"
+    return {HOLDS: "holds", FAILS: "**fails**"}.get(verdict, verdict)
+
+
+def opening(experiment: Experiment, results: Results) -> list[str]:
+    """The lines that a page opens with: what was claimed, what was found, and why."""
+    lines = [f"**Claimed.** {experiment.claim}", "", f"**Found.** {results.sentence}", ""]
+    return [*lines, f"**Why.** {experiment.reason}", ""] if experiment.reason else lines
+
+
+def check_rows(checks: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Rows of the table of checks: sentence, value, interval, seeds, bound, verdict."""
+    rows = []
+    for check in checks:
+        mark = "**primary.** " if check.get("primary") else ""
+        shown = (format_number(check["value"]), format_interval(check.get("interval")), str(check.get("n") or ""))
+        rows.append((f"{mark}{check['sentence']}", *shown, format_bound(check), format_verdict(check)))
+        for part in check.get("components", ()):
+            shown = (format_number(part["value"]), format_interval(part.get("interval")), str(part.get("n") or ""))
+            rows.append((f"- {part['sentence']}", *shown, format_bound(part), format_verdict(part)))
+    return rows
+
+
+CHECK_HEADS = ("check", "value", "95% interval", "seeds", "bound", "verdict")
+
+
+def to_markdown(experiment: Experiment, results: Results) -> str:
+    """The report: what was claimed and found first, then the checks, the figure and the tables."""
+    data, paper = results.data, experiment.paper
+    source = f", [{paper.arxiv}]({paper.url})" if paper.arxiv else ""
+    heads = list(CHECK_HEADS)
+    looks = data.get("looks", 1)
+    if any(check.get("confidence") not in (None, CONFIDENCE) for check in data["checks"]):
+        heads[2] = "98.75% interval"
+    lines = [
+        f"# {paper.title}",
+        "",
+        f"{paper.authors}, {paper.year}{source}. {experiment.question}",
+        "",
+        *opening(experiment, results),
+        "| " + " | ".join(heads) + " |",
+        "|---|---:|---:|---:|---:|:---:|",
+        *("| " + " | ".join(row) + " |" for row in check_rows(data["checks"])),
+        "",
+    ]
+    claims = [(check["sentence"], check["paper_claim"]) for check in data["checks"] if check.get("paper_claim")]
+    if claims:
+        lines += ["What the paper claims, where our bound differs:", ""]
+        lines += [f"- {sentence}: {claim}" for sentence, claim in claims] + [""]
+    lines += ["![Results](figure.png)", ""]
+    for table in experiment.tables:
+        lines += _markdown_table(table, results)
+    lines += ["Interquartile means over the seeds of each arm, with 95% stratified bootstrap intervals."]
+    if looks > 1:
+        lines += [f"\nThe results were looked at {looks} times, with 98.75% intervals for the verdicts."]
+    lines += [f"\n{note}" for note in experiment.notes]
+    if experiment.superseded:
+        lines += ["", "## Superseded", "", "| check | last value | bound | why it is gone |", "|---|---:|---:|---|"]
+        for old in experiment.superseded:
+            lines.append(f"| {old.sentence} | {format_number(old.value)} | {old.bound} | {old.reason} |")
+    command = f"envzoo reproduce {paper.number}{' --quick' if data['quick'] else ''}"
+    lines += ["", f"To run it again: `{command}`. All numbers, hyperparameters and versions: `results.json`.", ""]
+    return "\n".join(lines)
+
+
+def _markdown_table(table: Table, results: Results) -> list[str]:
+    arms = [arm for arm in table.arms if arm in results.arms] if table.arms else results.group(table.group)
+    if not arms:
+        return []
+    expected = [table.expected_heading] if table.expected else []
+    heads = ["arm", *table.columns.values(), *table.derived, *expected, "steps", "seeds"]
+    lines = [f"## {table.title}", "", "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    for name in arms:
+        cells = [name]
+        for score in table.columns:
+            if results.has(name, score):
+                iqm, low, high = (format_number(value) for value in results.estimate(name, score))
+                cells.append(f"{iqm} [{low}, {high}]")
+            else:
+                cells.append("-")
+        cells += [format_number(compute(results, name)) for compute in table.derived.values()]
+        if table.expected:
+            cells.append(format_number(table.expected.get(name)))
+        steps = results.data["arms"][name]["timesteps"]
+        seeds = str(len(results.data["arms"][name]["runs"]))
+        lines.append("| " + " | ".join([*cells, f"{steps:,}" if steps else "-", seeds]) + " |")
+    return [*lines, ""]

@@ -1,0 +1,1 @@
+"""The sweep of the strengths of entropy methods."""

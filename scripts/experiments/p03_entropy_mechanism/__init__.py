@@ -1,0 +1,1 @@
+"""Paper 03: the entropy mechanism."""

@@ -1,0 +1,1 @@
+"""Paper 05: minimum entropy coupling with a bottleneck."""

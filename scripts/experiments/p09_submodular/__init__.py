@@ -1,0 +1,1 @@
+"""Paper 09: submodular reinforcement learning."""

@@ -1,0 +1,1 @@
+"""Paper 15: adversarial surprise."""

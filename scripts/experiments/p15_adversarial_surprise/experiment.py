@@ -1,0 +1,203 @@
+"""Paper 15: two players in one body explore where seeking or fleeing surprise alone fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from envzoo.papers import ADVERSARIAL_SURPRISE
+from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.checks import Check, point
+from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROOMS, STOPPED, SHARE, NOISE = "rooms_visited", "noisy_stopped", "noisy_stopped_fraction", "in_active_noise"
+ROOMS_CURVE, SHARE_CURVE = f"rollout/final_{ROOMS}_mean", f"rollout/final_{SHARE}_mean"
+NOISE_CURVE = f"rollout/final_{NOISE}_mean"
+CURVES = (ROOMS_CURVE, SHARE_CURVE, NOISE_CURVE)
+
+CHAINS = {"alternating": "envzoo/BlockChain-v0", "tv": "envzoo/BlockChain-TV-v0"}
+WORLD = "rooms"
+# In the rooms those that a check compares learn equally long, and longer than all others.
+CHAIN_STEPS, COMPARED_STEPS, OTHER_STEPS = 393_216, 262_144, 65_536
+QUICK_CHAIN, QUICK_WORLD = 98_304, 8_192
+COMPARED = ("AS", "SMiRL", "RND")
+# Label -> (agent, hyperparameters).
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("Random", {}),
+    "AS": ("AdversarialSurprise", {}),
+    "SMiRL": ("SMiRL", {}),
+    "count": ("CountBased", {}),
+    "RND": ("RND", {}),
+    "episodic count": ("CountBased", {"intrinsic": "episodic_count"}),
+    "ICM": ("ICM", {}),
+    "APT": ("APT", {}),
+    "DIAYN": ("DIAYN", {}),
+    "disagreement": ("Disagreement", {}),
+    "AGAC": ("AGAC", {}),
+}
+IN_ROOMS = {"encoder": "symbols", "learning_rate": 5e-4, "entropy_coefficient": 0.03}
+ON_CHAINS = ("random", "AS", "SMiRL", "count")
+QUICK = {"alternating": ("random", "AS", "SMiRL", "count"), "tv": (), "rooms": ("random", "AS", "SMiRL", "RND")}
+PLACES = {"alternating": "Line", WORLD: "Rooms"}
+GOALS = {"alternating": "envzoo/BlockChain-Goal-v0", WORLD: "envzoo/SurpriseRooms-Goal-v0"}
+
+
+def explore(agent: Any) -> Any:
+    """Explore alone."""
+    return agent.as_player("explore")
+
+
+def control(agent: Any) -> Any:
+    """Control alone."""
+    return agent.as_player("control")
+
+
+def arm_name(method: str, group: str) -> str:
+    """Name of the arm of a method in a world."""
+    return f"{method} ({group})"
+
+
+def _arm(method: str, group: str) -> Arm:
+    agent, hyperparameters = METHODS[method]
+    learns = agent != "Random"
+    evaluations = [Evaluation(episodes=300, deterministic=False)]
+    settings = dict(hyperparameters)
+    if learns:
+        settings["normalize_advantage"] = True
+    if learns and group == WORLD:
+        settings |= IN_ROOMS
+    if group in GOALS and (group != WORLD or method in ("random", *COMPARED)):
+        goal = GOALS[group]
+        evaluations.append(Evaluation(300, False, goal, prefix="goal/"))
+        if method == "AS":
+            evaluations.append(Evaluation(300, False, goal, prefix="goal explore/", prepare=explore))
+            evaluations.append(Evaluation(300, False, goal, prefix="goal control/", prepare=control))
+    steps, quick = CHAIN_STEPS, QUICK_CHAIN
+    if group == WORLD:
+        steps, quick = COMPARED_STEPS if method in COMPARED else OTHER_STEPS, QUICK_WORLD
+    return Arm(
+        arm_name(method, group),
+        agent,
+        CHAINS.get(group, "envzoo/SurpriseRooms-v0"),
+        steps if learns else 0,
+        settings,
+        evaluations=tuple(evaluations),
+        group=group,
+        curves=CURVES,
+        quick_timesteps=quick if learns else 0,
+        full_only=method not in QUICK[group],
+    )
+
+
+def _score(method: str, group: str, score: str):
+    def compute(results: Results) -> float:
+        return results.iqm(arm_name(method, group), score)
+
+    return compute
+
+
+def _difference(better: str, worse: str, score: str):
+    def compute(results: Results) -> float:
+        return results.iqm(arm_name(better, WORLD), score) - results.iqm(arm_name(worse, WORLD), score)
+
+    return compute
+
+
+def _over_random(player: str, group: str):
+    def compute(results: Results) -> float:
+        mine = results.iqm(arm_name("AS", group), f"goal {player}/return")
+        return mine - results.iqm(arm_name("random", group), "goal/return")
+
+    return compute
+
+
+def _goal_check(group: str, player: str) -> Check:
+    claim = f"{PLACES[group]} with a goal: {player.capitalize()} returns more than random"
+    return point(claim, _over_random(player, group), ">", 0, full_only=True)
+
+
+def draw(results: Results, figure: Figure) -> None:
+    """Curves of all explorers, and an episode."""
+    from envzoo.scripts.experiments.p15_adversarial_surprise.figure import draw as draw_all
+
+    draw_all(results, figure)
+
+
+GOAL_COLUMNS = {
+    "goal/return": "return, goal",
+    "goal explore/return": "Explore alone",
+    "goal control/return": "Control alone",
+}
+COLUMNS = {ROOMS: "rooms visited", STOPPED: "noisy rooms stopped", SHARE: "share stopped", NOISE: "ends in noise"}
+LINE = "alternating"
+
+EXPERIMENT = Experiment(
+    paper=ADVERSARIAL_SURPRISE,
+    question="Does a contest between seeking and fleeing surprise explore a world that traps either alone?",
+    claim="In a line of dark and noisy rooms AS visits nearly all and never stays in noise, SMiRL hides in the first, "
+    "and counts end in noise. In rooms of doors and tiles AS visits more rooms than SMiRL and stops more noise than "
+    "RND, and its players reach a goal they were never shown more often than chance.",
+    arms=(
+        *(_arm(method, group) for group in CHAINS for method in ON_CHAINS),
+        *(_arm(method, WORLD) for method in METHODS),
+    ),
+    checks=(
+        point("Line: AS visits more than 10 of 12 rooms", _score("AS", LINE, ROOMS), ">", 10),
+        point("Line: SMiRL visits fewer than 1.5 rooms", _score("SMiRL", LINE, ROOMS), "<", 1.5),
+        point("Line: AS ends in active noise in under 5% of episodes", _score("AS", LINE, NOISE), "<", 0.05),
+        point("Line: counts end in active noise in over 80%", _score("count", LINE, NOISE), ">", 0.8),
+        point("Line: AS stops more than 2 noisy rooms", _score("AS", LINE, STOPPED), ">", 2, full_only=True),
+        point("Line: counts stop under 0.5 noisy rooms", _score("count", LINE, STOPPED), "<", 0.5),
+        point("Rooms: AS visits more than SMiRL", _difference("AS", "SMiRL", ROOMS), ">", 0, full_only=True),
+        point("Rooms: AS stops more noise than RND", _difference("AS", "RND", SHARE), ">", 0, full_only=True),
+        *(_goal_check(group, player) for group in GOALS for player in ("explore", "control")),
+    ),
+    figure=draw,
+    quick_seeds=1,
+    tables=(
+        Table(
+            "alternating",
+            "BlockChain, every other of 12 rooms noisy, and a sparse goal without further learning",
+            COLUMNS | GOAL_COLUMNS,
+        ),
+        Table("tv", "BlockChain, one noisy room beside the start", COLUMNS),
+        Table(
+            WORLD,
+            "SurpriseRooms, and the sparse goal without further learning",
+            {ROOMS: "rooms visited", SHARE: "share of noise stopped", NOISE: "ends in noise"} | GOAL_COLUMNS,
+        ),
+    ),
+    notes=(
+        "BlockChain is a table-sized world with the logic of the paper's rooms. The policies are small networks; on it "
+        "all learners share PPO with rollouts of 64 episodes of 64 steps and the paper's learning rate and entropy "
+        "bonus.",
+        "Advantages are normalised for all learners, which the paper's code does not do, and the line of rooms is "
+        "learned for 393,216 steps: both were chosen for AS after five pilots with one seed each, outside this "
+        "experiment. Two without the normalisation visited 9.2 and 9.4 rooms and stopped 2.4; three with it, or with a "
+        "smaller entropy bonus or another lambda, 10.6 to 11.6 rooms and 1.75 to 2.7 stopped. They differed in more "
+        "than one setting. The bounds were fixed before.",
+        "In SurpriseRooms the learners that a check compares (AS, SMiRL, RND) learn for 262,144 steps, all others for "
+        "65,536 with the same PPO: their numbers are a snapshot of an early stage, not a comparison. The paper takes "
+        "49 million steps.",
+        "An earlier form of this experiment gave all of them 98,304 steps, in which no explorer left the first room "
+        "more often than chance. That was the budget, not the world: PPO paid for each new room sees 2.8 rooms "
+        "after 53,000 steps and 3.9 after 250,000 (one seed), and AS with the old settings, left to learn on, went "
+        "from 1.05 rooms after 400,000 to 2.0 after 2 million. First Explore learns to lead into noise, so that "
+        "less of it is stopped than by chance, then Control learns to stop it: 4% of it after 600,000 steps there, "
+        "12% after 2 million. The rate 5e-4, the entropy bonus 0.03 and the minibatch of 256 were chosen for AS in "
+        "pilots of 0.5 to 2 million steps on seeds 100 to 102, which no result here uses, and the budget for time. "
+        "With these settings AS visited 1.7 rooms and stopped 7% of the noise after 262,144 steps, and 2.1 and 9% "
+        "after 524,288 (seed 102); the bonus 0.01 gave 2.0 and 6% then, lambda 0.98 1.8 and 7%, and minibatches of "
+        "1,024 at a rate of 1e-3 were slower. RND with such minibatches was at 2.3 rooms and 3% (seed 102).",
+        "What came of it: AS and RND learn to pass doors, SMiRL does not try. AS leads RND in noise stopped by far "
+        "less than the intervals, it visits fewer rooms than RND, and both stop less than a random walk does: the "
+        "later phase, in which Control stops the noise, lies beyond this budget (in the pilots). The comparison "
+        "with RND holds, but shows nothing.",
+        "In the tests with a goal, turns and densities go on as in the game while one player acts throughout. "
+        "Control alone never reaches a goal in either world: it is paid for keeping still. Explore alone does on "
+        "the line; in the rooms it does so seldom, with a return below 0.01, as RND.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Paper 19: soft actor-critic."""

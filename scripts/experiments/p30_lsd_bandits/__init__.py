@@ -1,0 +1,1 @@
+"""Paper 30: last-switch-dependent bandits."""

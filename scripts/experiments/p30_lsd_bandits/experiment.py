@@ -1,0 +1,200 @@
+"""Paper 30, Last Switch Dependent Bandits: the relaxation, its rounding, and when that beats greed."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envzoo.papers import LSD_BANDITS
+from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.checks import point
+from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.p30_lsd_bandits import learning as learning
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from envzoo.agents.evaluation import EvaluationResult
+
+ENV, RECHARGING = "envzoo/LSDBandit-v0", "envzoo/RechargingBandit-v0"
+ROUNDS, EPISODES, INSTANCES = 1500, 32, 8
+GUARANTEE = 1.0 - math.exp(-1.0)
+
+# Family -> environment and keywords; its instances are the generator's seeds 0, 1, ...
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bait, 2 + 1 arms": (ENV, {"instance": "bait", "arms": 3, "satiation": 2, "deprivation": 6}),
+    "bait, 4 + 1 arms": (ENV, {"instance": "bait", "arms": 5, "satiation": 2, "deprivation": 8}),
+    "bait, 8 + 1 arms": (ENV, {"instance": "bait", "arms": 9, "satiation": 2, "deprivation": 12}),
+    "random, 3 arms": (ENV, {"instance": "random_monotone", "arms": 3, "satiation": 3, "deprivation": 3}),
+    "random, 20 arms": (ENV, {"instance": "random_monotone", "arms": 20, "satiation": 3, "deprivation": 3}),
+    "satiation, 5 arms": (ENV, {"instance": "satiation", "arms": 5, "satiation": 5, "deprivation": 10}),
+    "recharging, 5 arms": (RECHARGING, {"instance": "concave", "arms": 5, "max_delay": 10}),
+}
+BAIT, RECHARGE = "bait, 2 + 1 arms", "recharging, 5 arms"
+RANDOM = ("random, 3 arms", "random, 20 arms")
+
+# Label -> (agent, hyperparameters).
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "oracle greedy": ("OracleGreedy", {}),
+    "mirrored LP": ("MirroredLP", {}),
+    "mirrored LP, resync fill": ("MirroredLP", {"fill": "resync"}),
+    "Lagrangian index": ("LagrangianIndex", {}),
+}
+INTERLEAVED = "recharging LP"
+FULL_ONLY = ("bait, 8 + 1 arms", "random, 20 arms", "satiation, 5 arms")
+
+
+def arm_name(method: str, family: str) -> str:
+    """Name of the arm of a method on a family."""
+    return f"{method} ({family})"
+
+
+def relaxation(family: str, instance: int) -> float:
+    """Value of the relaxation of an instance, reward per round."""
+    import gymnasium as gym
+
+    from envzoo.agents.planners.lsd import lsd_lp
+
+    env_id, kwargs = FAMILIES[family]
+    env = gym.make(env_id, disable_env_checker=True, instance_seed=instance, **kwargs)
+    model = env.unwrapped.model
+    env.close()
+    return lsd_lp(model.payoffs, model.satiation, model.pulls_per_round).value
+
+
+def measure(result: EvaluationResult, family: str, instance: int) -> dict[str, float]:
+    """Expected reward as a share of the relaxation, and its standard error over the episodes."""
+    shares = result.infos["expected_return"] / (result.lengths * relaxation(family, instance))
+    return {"ratio": shares.mean(), "ratio_se": shares.std(ddof=1) / math.sqrt(len(shares))}
+
+
+def _arms() -> tuple[Arm, ...]:
+    arms = []
+    for family, (env_id, kwargs) in FAMILIES.items():
+        methods = METHODS | ({INTERLEAVED: ("RechargingLP", {})} if family == RECHARGE else {})
+        for method, (agent, hyperparameters) in methods.items():
+            evaluations = tuple(
+                Evaluation(
+                    EPISODES,
+                    env=env_id,
+                    env_kwargs={**kwargs, "instance_seed": instance, "max_episode_steps": ROUNDS},
+                    prefix=f"{instance}/",
+                    measure=partial(measure, family=family, instance=instance),
+                )
+                for instance in range(INSTANCES)
+            )
+            arms.append(
+                Arm(
+                    arm_name(method, family),
+                    agent,
+                    env_id,
+                    0,
+                    hyperparameters,
+                    kwargs,
+                    evaluations,
+                    group=family,
+                    full_only=family in FULL_ONLY,
+                )
+            )
+    return tuple(arms)
+
+
+def ratios(results: Results, method: str, family: str) -> np.ndarray:
+    """Share of the relaxation for each seed and instance, (seeds, instances)."""
+    arm = arm_name(method, family)
+    return np.stack([results.scores(arm, f"{instance}/ratio") for instance in range(INSTANCES)], axis=1)
+
+
+def _times_greedy(results: Results, method: str) -> float:
+    return float(ratios(results, method, BAIT).mean() / ratios(results, "oracle greedy", BAIT).mean())
+
+
+def _greedy_ahead(results: Results) -> float:
+    """The least lead of oracle greedy over pure rounding among the families of random monotone instances that ran."""
+    ran = [family for family in RANDOM if arm_name("mirrored LP", family) in results.arms]
+    return min(float((ratios(results, "oracle greedy", f) - ratios(results, "mirrored LP", f)).mean()) for f in ran)
+
+
+def _above_guarantee(results: Results) -> float:
+    """Distance to the guarantee of the instance that comes closest to it, three standard errors allowed."""
+    least = math.inf
+    for family in FAMILIES:
+        arm = arm_name("mirrored LP", family)
+        if arm in results.arms:
+            errors = np.stack([results.scores(arm, f"{i}/ratio_se") for i in range(INSTANCES)], axis=1)
+            pooled = np.sqrt((errors**2).sum(axis=0)) / len(errors)
+            least = min(least, float((ratios(results, "mirrored LP", family).mean(axis=0) + 3 * pooled).min()))
+    return least - GUARANTEE
+
+
+def _planners_differ(results: Results) -> float:
+    """Difference of both planners of recharging bandits, in standard errors over seeds and instances."""
+    gaps = (ratios(results, "mirrored LP", RECHARGE) - ratios(results, INTERLEAVED, RECHARGE)).ravel()
+    return float(abs(gaps.mean()) / (gaps.std(ddof=1) / math.sqrt(gaps.size)))
+
+
+def draw(results: Results, figure: Figure) -> None:
+    """See `lsd_figure`."""
+    from envzoo.scripts.experiments.p30_lsd_bandits.figure import draw as draw_all
+
+    draw_all(results, figure)
+
+
+EXPERIMENT = Experiment(
+    paper=LSD_BANDITS,
+    question="How much of the best reward does a plan with a guarantee earn when payoffs depend on the last switch?",
+    claim="Mirrored rounding earns at least 1 - 1/e of the relaxation on every instance. Where arms lure the greedy "
+    "into pulling them too early it is far ahead of greed; on random monotone instances greed is ahead of rounding. "
+    "Learned tables lead to a regret that grows slower than the horizon.",
+    arms=(*_arms(), *learning.ARMS),
+    checks=(
+        point(
+            "Bait, 2 + 1 arms: mirrored LP over oracle greedy", partial(_times_greedy, method="mirrored LP"), ">=", 1.15
+        ),
+        point("... with resync fill", partial(_times_greedy, method="mirrored LP, resync fill"), ">=", 1.15),
+        point(
+            "Random monotone: least lead of oracle greedy over the mirrored LP (share of LP)", _greedy_ahead, ">", 0.0
+        ),
+        point(
+            "Every instance: mirrored LP above 1 - 1/e (least distance, 3 s.e. allowed)", _above_guarantee, ">=", 0.0
+        ),
+        point("Recharging: mirrored and recharging planner differ by (standard errors)", _planners_differ, "<=", 3.0),
+        *learning.CHECKS,
+    ),
+    figure=draw,
+    tables=(
+        *(
+            Table(
+                family,
+                f"{family[0].upper()}{family[1:]}: share of the relaxation, by instance",
+                {f"{instance}/ratio": str(instance) for instance in range(INSTANCES)},
+            )
+            for family in FAMILIES
+        ),
+        *learning.TABLES,
+    ),
+    seeds=5,
+    quick_seeds=1,
+    notes=(
+        f"Every cell is the mean of {EPISODES} episodes of {ROUNDS} rounds from rested arms, each with phases of its "
+        "own, of the expected reward (without the noise of the payoffs) over the value of the relaxation, which no "
+        "policy can exceed in the long run.",
+        "Full text of the paper was not at hand: the relaxation, the rounding and the guarantee are derived anew from "
+        "its abstract, and tested (real states never below virtual ones, exact optima of small instances).",
+        "Resync fill gives rounds in which no arm is active to the arm that pays most and moves its virtual state with "
+        "it. The Lagrangian index is not of the paper: it pulls what is worth most at the price of a pull that the "
+        "relaxation sets, with the price scaled to the best of 13 values by simulation in the model. Neither has a "
+        "proved guarantee; the better of either and mirrored rounding has.",
+        "With 4 + 1 arms and more the mirrored LP alone falls behind greed also on bait instances: collisions leave "
+        "about a quarter of the rounds unused, and there are more baits to be greedy with.",
+        "Families and sizes were set before the runs, and pilots of the planners on the same families were seen; no "
+        "bound was moved.",
+        *learning.NOTES,
+        "CombUCB1 earns more than the informed planner without fill on this instance (regret below 0, not on the "
+        "logarithmic axes): blocks leave no round unused, collisions do.",
+    ),
+)

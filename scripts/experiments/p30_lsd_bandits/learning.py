@@ -1,0 +1,182 @@
+"""Learning in paper 30's experiment: regret of the learners against the horizon."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.checks import point
+from envzoo.scripts.experiments.core.experiment import Table
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.core.statistics import bootstrap_iqm
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from envzoo.agents.evaluation import EvaluationResult
+
+HORIZONS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+# Runs of every seed. The phases drawn after exploring decide much of what a run earns, so that learners which round
+# need many runs; those that search over blocks take a hundred times as long for a round.
+MANY, FEW = 480, 24
+INSTANCE = {"instance": "bait", "arms": 3, "satiation": 2, "deprivation": 6, "instance_seed": 0}
+ROUNDING = {"select": "virtual", "fill": "none"}
+RETURN, AVERAGE = "learner/expected_return", "learner/average_reward"
+LEARNERS = {
+    "explore then commit": ("LSDExploreCommit", ROUNDING, MANY),
+    "optimism": ("LSDUCB", ROUNDING, MANY),
+    "CombUCB1": ("CombUCB1", {}, FEW),
+    "ISI-CombUCB1": ("ISICombUCB1", {}, FEW),
+}
+MODEL_FREE_ROUNDS = 10_000
+
+
+def _name(learner: str, horizon: int) -> str:
+    return f"{learner}, T = {horizon:,}"
+
+
+def per_round(result: EvaluationResult) -> dict[str, float]:
+    """Reward per round of the finished policy."""
+    return {AVERAGE: float(result.returns.sum() / result.lengths.sum())}
+
+
+def _model_free() -> Arm:
+    """PPO knows nothing of bandits, learns one policy from all runs together, and is scored when it has learned."""
+    return Arm(
+        f"PPO, learned from {FEW} runs of {MODEL_FREE_ROUNDS:,}",
+        "PPO",
+        "envzoo/LSDBandit-v0",
+        FEW * MODEL_FREE_ROUNDS,
+        hyperparameters={"num_envs": FEW},
+        env_kwargs=INSTANCE,
+        evaluations=(Evaluation(episodes=100, deterministic=False, measure=per_round),),
+        group="learning",
+        full_only=True,
+    )
+
+
+def _arms() -> list[Arm]:
+    arms = []
+    for learner, (agent, hyperparameters, runs) in LEARNERS.items():
+        for horizon in HORIZONS:
+            # Ten iterations, of which only the last lies in the last tenth: the score is the sum at the horizon.
+            arms.append(
+                Arm(
+                    _name(learner, horizon),
+                    agent,
+                    "envzoo/LSDBandit-v0",
+                    runs * horizon,
+                    hyperparameters={**hyperparameters, "num_envs": runs, "rounds_per_iteration": horizon // 10},
+                    env_kwargs={**INSTANCE, "max_episode_steps": horizon},
+                    evaluations=(),
+                    group="learning",
+                    curves=(RETURN, AVERAGE),
+                    full_only=horizon > 20_000,
+                )
+            )
+    return arms
+
+
+ARMS = (*_arms(), _model_free())
+
+
+@cache
+def informed_reward() -> float:
+    """Reward per round of the same planner with the true payoffs, over many draws of its phases."""
+    from envzoo.agents.planners.lsd import lsd_lp, mirrored_rounding
+    from envzoo.bandits.generators import bait
+
+    sizes = {name: INSTANCE[name] for name in ("arms", "satiation", "deprivation")}
+    model = bait(**sizes, seed=INSTANCE["instance_seed"])
+    plan = lsd_lp(model.payoffs, model.satiation)
+    return float(mirrored_rounding(plan, 20_000, runs=2_000, seed=1, **ROUNDING).rewards.mean())
+
+
+def regrets(results: Results, learner: str) -> dict[int, np.ndarray]:
+    """Horizon -> regret against the informed planner, (seeds,)."""
+    return {
+        horizon: informed_reward() * horizon - results.scores(_name(learner, horizon), RETURN)
+        for horizon in HORIZONS
+        if results.has(_name(learner, horizon), RETURN)
+    }
+
+
+def slope(results: Results, learner: str) -> float:
+    """Slope of the line through log regret over log horizon; not a number where a regret is not positive."""
+    mean = {horizon: values.mean() for horizon, values in regrets(results, learner).items()}
+    if min(mean.values()) <= 0:
+        return float("nan")
+    return float(np.polyfit(np.log(list(mean)), np.log(list(mean.values())), 1)[0])
+
+
+def optimism_over_commit(results: Results) -> float:
+    """Regret of the optimistic learner over that of explore then commit at the largest horizon."""
+    optimism, commit = (regrets(results, learner) for learner in ("optimism", "explore then commit"))
+    horizon = max(optimism)
+    return float(optimism[horizon].mean() / commit[horizon].mean())
+
+
+CHECKS = (
+    point(
+        "Learning: slope of log regret over log T, explore then commit",
+        partial(slope, learner="explore then commit"),
+        "<",
+        0.85,
+        full_only=True,
+    ),
+    point(
+        "Learning: regret of the optimistic learner over explore then commit's at the largest T",
+        optimism_over_commit,
+        "<",
+        1.0,
+        full_only=True,
+    ),
+)
+TABLES = (
+    Table(
+        "learning",
+        "Learners, reward per round over the first T rounds",
+        {AVERAGE: "reward per round", RETURN: "expected rewards in all"},
+    ),
+)
+NOTES = (
+    f"Learning: bait instance with 3 arms; {MANY} runs for each seed and horizon of the learners that round, {FEW} of "
+    "those that search over blocks. Regret is measured against mirrored rounding with the true payoffs and the same "
+    "rounding (no fill, selection by virtual payoffs), averaged over 2,000 draws of its phases; it is no bound on what "
+    "other planners earn. The factor of the exploration (0.3) and the confidence (1, Chernoff, pooled) were set "
+    "before, and kept after, a pilot on other instances (seeds 100 and 101) at T = 2,000 and 20,000, in which optimism "
+    "was the better one in 2 of 8 cases at the longer horizon. Rounding without fill was chosen after it, because with "
+    "fill a wrong plan at times earns more than the right one; learners that play the Lagrangian index were tried in "
+    f"it and dropped. The {MANY} runs took the place of {FEW}, with which a first full run gave a ratio of 0.90 within "
+    "its noise, after pilots on instances 100 to 102 at T = 100,000 had shown how much the phases of one run matter.",
+    "PPO is the model-free reference: it sees the states of all arms, learns one policy from all runs together, and "
+    "its reward per round is that of the finished policy, not of learning.",
+)
+
+
+def draw_regret(axes: Axes, results: Results) -> None:
+    """Regret over the horizon on logarithmic axes, a line for each learner, and a line of slope 2/3."""
+    from envzoo.scripts.experiments.core import figures
+
+    colours = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.GREY)
+    for colour, learner in zip(colours, LEARNERS, strict=True):
+        found = regrets(results, learner)
+        if not found:
+            continue
+        x = np.array(list(found), float)
+        iqm, low, high = np.array([bootstrap_iqm(values) for values in found.values()]).T
+        shown = iqm > 0
+        axes.fill_between(x[shown], np.maximum(low, 1e-3)[shown], high[shown], color=colour, alpha=0.16, linewidth=0)
+        axes.plot(x[shown], iqm[shown], color=colour, marker="o", markersize=4, label=learner)
+    x = np.array(HORIZONS, float)
+    axes.plot(
+        x, 100 * (x / x[0]) ** (2 / 3), color=figures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="slope 2/3"
+    )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("horizon T (rounds)")
+    axes.set_ylabel("regret against the informed planner")
+    axes.legend()

@@ -1,0 +1,1 @@
+"""Paper 40: arbitrary entropy policy optimization."""

@@ -1,0 +1,280 @@
+"""Stored results: function arms, resuming, stale keys, renewal, and looking until a verdict is reached."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from envzoo.errors import EnvzooError
+from envzoo.papers import Paper
+from envzoo.scripts.experiments.core import keys
+from envzoo.scripts.experiments.core.arms import Arm, FunctionArm
+from envzoo.scripts.experiments.core.checks import Difference, Score, seeded
+from envzoo.scripts.experiments.core.execution import run_experiment
+from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.renewal import renew, stale_arms
+from envzoo.scripts.experiments.core.report import write_results
+
+CALLS = []
+
+
+def draw_one(seed, budget, quick, shift=0.0):
+    """A normal number around `shift`, from its seed alone."""
+    CALLS.append(seed)
+    values = np.random.default_rng(seed).normal(size=budget)
+    return {"scores": {"x": shift + values.mean()}, "curves": {"timesteps": [1, 2], "y": [shift, float("nan")]}}
+
+
+def draw_many(seeds, budget, quick, shift=0.0):
+    """The same for many seeds at once."""
+    return [draw_one(seed, budget, quick, shift) for seed in seeds]
+
+
+def nothing(results, figure):
+    figure.subplots()
+
+
+@pytest.fixture
+def experiment():
+    CALLS.clear()
+    return Experiment(
+        paper=Paper("Functions", "Nobody", 2024, number="97"),
+        question="Is one larger than the other?",
+        claim="It is.",
+        arms=(
+            FunctionArm("plain", draw_one, budget=4, group="g"),
+            FunctionArm("shifted", run_seeds=draw_many, budget=4, settings={"shift": 1.0}, group="g", batch=3, seeds=4),
+        ),
+        checks=(
+            seeded(
+                "shifted is larger",
+                Difference("shifted", "plain", "x"),
+                ">",
+                0.5,
+                null={"shifted": "plain"},
+                primary=True,
+            ),
+        ),
+        figure=nothing,
+        tables=(Table("g", "All", {"x": "x"}),),
+        seeds=6,
+        quick_seeds=2,
+    )
+
+
+def test_function_arms_have_scores_curves_and_seeds_of_their_own(experiment):
+    results = run_experiment(experiment, launcher="inline")
+    assert len(results.scores("plain", "x")) == 6
+    assert results.seeds("shifted") == (0, 1, 2, 3)
+    assert results.scores("shifted", "x") == pytest.approx(results.scores("plain", "x")[:4] + 1.0)
+    # The same generator in both arms: a difference without spread, of four seeds, decides nothing.
+    (check,) = results.data["checks"]
+    assert (check["n"], check["value"], check["verdict"]) == (4, pytest.approx(1.0), "inconclusive")
+    assert results.data["arms"]["plain"]["runs"][0]["curves"]["y"] == [0.0, None]
+    assert results.data["arms"]["shifted"]["settings"] == {"shift": 1.0}
+    assert results.data["arms"]["shifted"]["function"] == f"{__name__}:draw_many"
+
+
+def test_a_batch_of_seeds_is_each_seed_alone(experiment):
+    alone = run_experiment(experiment, launcher="inline").data["arms"]["shifted"]["runs"]
+    arms = (experiment.arms[0], dataclasses.replace(experiment.arms[1], batch=1))
+    again = run_experiment(dataclasses.replace(experiment, arms=arms), launcher="inline").data["arms"]["shifted"]
+    assert [run["scores"] for run in again["runs"]] == [run["scores"] for run in alone]
+
+
+def test_an_interrupted_experiment_runs_only_what_is_missing(experiment, tmp_path):
+    def stop(finished, total, name):
+        if finished == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(experiment, folder=tmp_path, launcher="inline", on_done=stop)
+    assert CALLS == [0, 1, 2]
+    parts = sorted((tmp_path / ".parts").iterdir())
+    parts[0].write_text("{torn")
+    results = run_experiment(experiment, folder=tmp_path, launcher="inline")
+    assert sorted(CALLS) == sorted([0, 1, 2, int(parts[0].stem.split("-")[1]), 3, 4, 5, 0, 1, 2, 3])
+    assert write_results(experiment, results, tmp_path)
+    fresh = run_experiment(experiment, launcher="inline")
+    for arm in results.arms:
+        assert (results.scores(arm, "x") == fresh.scores(arm, "x")).all()
+    # From results.json alone nothing runs, more seeds run only what is new, and `fresh` runs everything.
+    CALLS.clear()
+    run_experiment(experiment, folder=tmp_path, launcher="inline")
+    assert CALLS == []
+    run_experiment(experiment, folder=tmp_path, launcher="inline", seeds=7)
+    assert sorted(CALLS) == [4, 5, 6, 6]
+    CALLS.clear()
+    run_experiment(experiment, folder=tmp_path, launcher="inline", fresh=True)
+    assert len(CALLS) == 10
+
+
+def test_other_settings_are_other_results(experiment, tmp_path):
+    results = run_experiment(experiment, folder=tmp_path, launcher="inline")
+    write_results(experiment, results, tmp_path)
+    assert stale_arms(experiment, results.data) == []
+    changed = dataclasses.replace(experiment.arms[1], settings={"shift": 2.0})
+    experiment = dataclasses.replace(experiment, arms=(experiment.arms[0], changed))
+    assert [arm.name for arm in stale_arms(experiment, results.data)] == ["shifted"]
+    CALLS.clear()
+    assert run_experiment(experiment, folder=tmp_path, launcher="inline").scores("shifted", "x")[0] > 1.0
+    assert CALLS == [0, 1, 2, 3]
+
+
+def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(experiment, tmp_path):
+    results = run_experiment(experiment, folder=tmp_path, launcher="inline")
+    results.data["arms"]["plain"]["key"] = "old"
+    results.data["arms"]["shifted"]["key"] = "old"
+    results.data["arms"]["shifted"]["runs"][0]["scores"]["x"] += 1e-9
+    write_results(experiment, results, tmp_path)
+    CALLS.clear()
+    sentences = renew(experiment, tmp_path, launcher="inline")
+    assert CALLS == [0, 0]
+    assert [sentence.partition(": ")[::2] for sentence in sentences] == [
+        ("plain", "seed 0 gives the same numbers; its results are current"),
+        ("shifted", "seed 0 gives other numbers; it runs anew"),
+    ]
+    data = json.loads((tmp_path / "results.json").read_text())
+    assert [arm.name for arm in stale_arms(experiment, data)] == ["shifted"]
+    assert data["arms"]["plain"]["renewed_by_seed"] == 0
+
+
+def test_a_run_until_decided_looks_four_times_with_wider_intervals(experiment):
+    undecided = seeded("it is 0", Score("plain", "x"), ">", 0.0, null={"plain": "shifted"}, primary=True)
+    undecided = dataclasses.replace(experiment, checks=(undecided,))
+    results = run_experiment(undecided, until_decided=True, launcher="inline")
+    (check,) = results.data["checks"]
+    assert check["confidence"] == 0.9875
+    assert check["verdict"] == "inconclusive"
+    assert (results.data["looks"], check["n"]) == (4, 48)
+    clear = seeded("it is large", Score("plain", "x"), ">", -9.0, null={"plain": "shifted"}, primary=True)
+    results = run_experiment(dataclasses.replace(experiment, checks=(clear,)), until_decided=True, launcher="inline")
+    assert (results.data["looks"], results.data["verdict"]) == (1, "holds")
+
+
+def returns_nothing(seed, budget, quick):
+    return seed
+
+
+def forgets_a_seed(seeds, budget, quick):
+    return draw_many(seeds[1:], 1, quick)
+
+
+def test_bad_functions_are_one_sentence(experiment):
+    def with_arm(**keywords):
+        return dataclasses.replace(experiment, arms=(experiment.arms[0], FunctionArm("shifted", **keywords)))
+
+    with pytest.raises(EnvzooError, match="the function of an arm returns"):
+        run_experiment(with_arm(run=returns_nothing), launcher="inline")
+    with pytest.raises(EnvzooError, match="6 seeds gave 5 results"):
+        run_experiment(with_arm(run_seeds=forgets_a_seed), launcher="inline")
+    with pytest.raises(EnvzooError, match="needs one function"):
+        FunctionArm("none")
+    with pytest.raises(EnvzooError, match="must be a function of a module"):
+        FunctionArm("inner", lambda seed, budget, quick: None)
+    with pytest.raises(EnvzooError, match="batch is at least 1"):
+        FunctionArm("empty", run_seeds=draw_many, batch=0)
+
+
+# ---------------------------------------------------------------------------- keys
+
+
+BASE = '''"""Base."""
+
+RATE = 2
+
+def double(x):
+    return RATE * x
+
+def other(x):
+    return x
+'''
+ARM = """from keyed_package.base import double
+
+def run(seed):
+    return helper(seed)
+
+def helper(seed):
+    from .base import double as twice
+    return double(twice(seed))
+
+def figure():
+    return 1
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two modules on the path; returns the folder and a function that gives the fingerprint anew."""
+    folder = tmp_path / "keyed_package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "base.py").write_text(BASE)
+    (folder / "arm.py").write_text(ARM)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def fingerprint():
+        keys._load.cache_clear()
+        keys._expand.cache_clear()
+        return keys.fingerprint([("keyed_package.arm", "run")])
+
+    yield folder, fingerprint
+    for name in [name for name in sys.modules if name.startswith("keyed_package")]:
+        del sys.modules[name]
+    keys._load.cache_clear()
+    keys._expand.cache_clear()
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("base.py", "RATE = 2", "RATE = 3", True),  # a constant that a called function reads
+        ("base.py", "return RATE * x", "return RATE * x + 1", True),  # a function imported from another module
+        ("arm.py", "double(twice(seed))", "double(seed)", True),  # a function called in the same module
+        ("base.py", '"""Base."""', '"""Another docstring."""', False),
+        ("base.py", "def double(x):", "def double(x: int) -> int:  # typed", False),
+        ("base.py", "def other(x):\n    return x", "def other(x):\n    return -x", False),  # not reached
+        ("arm.py", "def figure():\n    return 1", "def figure():\n    return 2", False),
+    ],
+)
+def test_a_key_changes_with_the_code_that_runs_and_with_no_other(package, file, old, new, changes):
+    folder, fingerprint = package
+    before = fingerprint()
+    assert fingerprint() == before
+    edit(folder / file, old, new)
+    assert (fingerprint() != before) is changes
+
+
+def test_the_key_of_an_agents_arm_covers_agent_and_environment():
+    arm = Arm("a", "PPO", "envzoo/GridCoverage-v0", 100)
+    roots = [*keys._agent_roots(arm.agent), *keys._environment_roots(arm.env)]
+    reached = {}
+
+    def collect(definition):
+        if definition not in reached:
+            reached[definition] = keys._expand(definition)[1]
+            for found in reached[definition]:
+                collect(found)
+
+    for root in roots:
+        collect(root)
+    names = {(module.rpartition(".")[2], name) for module, name in reached}
+    assert {("grid_coverage", "step"), ("grid_coverage", "GridCoverage"), ("on_policy", "OnPolicyAgent")} <= names
+    base = keys.arm_key(arm, 100, False)
+    assert base == keys.arm_key(dataclasses.replace(arm, name="b", group="other"), 100, False)
+    others = [
+        keys.arm_key(arm, 101, False),
+        keys.arm_key(dataclasses.replace(arm, hyperparameters={"gamma": 0.9}), 100, False),
+        keys.arm_key(dataclasses.replace(arm, env_kwargs={"start": "centre"}), 100, False),
+    ]
+    assert len({base, *others}) == 4

@@ -1,0 +1,46 @@
+"""The committed results of experiments: every check can fail, and no result is of code that has changed since."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from envzoo.scripts.experiments import COMPARISONS, find_experiment, numbers
+from envzoo.scripts.experiments.core.renewal import stale_arms
+from envzoo.scripts.experiments.core.report import read_results
+from envzoo.scripts.experiments.core.verdicts import HOLDS
+
+PAPERS = Path(__file__).parents[2] / "docs" / "papers"
+NAMES = (*numbers(), *COMPARISONS)
+
+
+@functools.cache
+def committed(name):
+    return find_experiment(name), read_results(PAPERS / name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stored_verdicts_are_those_of_the_stored_runs(name):
+    experiment, results = committed(name)
+    confidence = max((check["confidence"] or 0.95 for check in results.data["checks"]), default=0.95)
+    again = [check.judge(results, confidence=confidence) for check in experiment.checks]
+    for stored, found in zip(results.data["checks"], again, strict=True):
+        assert (stored["sentence"], stored["verdict"]) == (found["sentence"], found["verdict"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_check_holds_when_the_claim_is_false(name):
+    experiment, results = committed(name)
+    for check in experiment.checks:
+        if check.kind != "point":
+            assert check.under_null(results)["verdict"] != HOLDS, check.sentence
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_judged_results_are_of_the_present_code(name):
+    experiment, results = committed(name)
+    if experiment.judged:
+        stale = [arm.name for arm in stale_arms(experiment, results.data)]
+        assert not stale, f"run `envzoo reproduce {name} --out docs/papers/{name}` (with --renew if no number changed)"
