@@ -7,38 +7,12 @@ import math
 import numbers
 import types
 import typing
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from envzoo.errors import EnvzooError, unknown
-from envzoo.papers import Paper
+from envzoo.specs import AgentSpec  # noqa: F401  (its place in the first release)
 
 C = TypeVar("C")
-
-
-@dataclass(frozen=True)
-class AgentSpec:
-    """One agent of the zoo.
-
-    Attributes:
-        name: Name for `envzoo.agents.make` and the command line.
-        entry_point: "module:Class", imported on use.
-        family: Folder of `envzoo.agents` it lives in.
-        summary: One line.
-        sources: What it learns from: "environment", "game" (PettingZoo) and/or "dataset" (Minari).
-        actions: Kinds of action space it takes: "discrete" and/or "continuous".
-        observations: Observation spaces it takes, in words.
-        paper: The publication it follows, if any.
-    """
-
-    name: str
-    entry_point: str
-    family: str
-    summary: str
-    sources: tuple[str, ...] = ("environment",)
-    actions: tuple[str, ...] = ("discrete", "continuous")
-    observations: str = "Box, Discrete, MultiDiscrete, MultiBinary, Dict"
-    paper: Paper | None = None
 
 
 def require(condition: bool, sentence: str) -> None:

@@ -20,7 +20,7 @@ def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
         from envzoo.registration import specs
 
         every = [*specs(), *games().values()]
-        rows = [[spec.id, spec.family, spec.paper or "", spec.summary] for spec in every]
+        rows = [[s.id, s.family, (s.paper.number or s.paper.slug) if s.paper else "", s.summary] for s in every]
         return ["id", "family", "paper", "what it is"], rows
     if kind == "agents":
         from envzoo.agents.registry import specs as agent_specs

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from envzoo.errors import EnvzooError
-from envzoo.scripts.experiments import COMPARISONS, find_experiment, numbers
+from envzoo.scripts.experiments import comparisons, find_experiment, numbers
 from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.renewal import renew
@@ -84,7 +84,7 @@ def reproduce(paper: str, options: ReproduceOptions | None = None, console: Cons
 def _reproduce_all(options: ReproduceOptions, console: Console) -> int:
     root = Path(options.out) if options.out is not None else Path("runs", "reproduce")
     codes, began = [], time.perf_counter()
-    for name in (*numbers(), *COMPARISONS):
+    for name in (*numbers(), *comparisons()):
         folder = root / (f"{name}-quick" if options.quick else name)
         codes.append(reproduce_experiment(find_experiment(name), replace(options, out=str(folder)), console=console))
     console.print(f"{len(codes)} experiments in {time.perf_counter() - began:.0f} s.")
@@ -97,8 +97,8 @@ def reproduce_experiment(
     """`reproduce` for an experiment object, registered or not."""
     options = options or ReproduceOptions()
     console = console or Console()
-    number = experiment.paper.number or experiment.paper.arxiv or "paper"
-    name = f"{number}-quick" if options.quick else number
+    label = experiment.paper.label or "paper"
+    name = f"{label}-quick" if options.quick else label
     folder = Path(options.out) if options.out is not None else Path("runs", "reproduce", name)
     _check_writable(folder)  # before minutes of work, not after
     console.print(f"[bold]{experiment.paper.title}[/] ({experiment.paper.authors}, {experiment.paper.year})")

@@ -127,7 +127,7 @@ def test_worked_example_shows_the_code_as_it_is():
 
 
 def test_committed_results_are_of_the_present_claim():
-    comparisons = {name: experiments.find_experiment(name) for name in experiments.COMPARISONS}
+    comparisons = {name: experiments.find_experiment(name) for name in experiments.comparisons()}
     for number, experiment in {**experiments.experiments(), **comparisons}.items():
         file = ROOT / "docs" / "papers" / number / "results.json"
         if file.exists():
@@ -165,4 +165,4 @@ def test_shell_examples_name_things_that_exist(name):
         if words[:2] == ["envzoo", "make-dataset"]:
             assert is_dataset_id(words[2]), line
         if words[:2] == ["envzoo", "reproduce"]:
-            assert words[2] in [*papers.papers(), *experiments.COMPARISONS], line
+            assert words[2] in [*papers.papers(), *experiments.comparisons()], line

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from envzoo.scripts.experiments import COMPARISONS, find_experiment, numbers
+from envzoo.scripts.experiments import comparisons, find_experiment, numbers
 from envzoo.scripts.experiments.core.renewal import stale_arms
 from envzoo.scripts.experiments.core.report import read_results
 from envzoo.scripts.experiments.core.verdicts import HOLDS
 
 PAPERS = Path(__file__).parents[2] / "docs" / "papers"
-NAMES = (*numbers(), *COMPARISONS)
+NAMES = (*numbers(), *comparisons())
 
 
 @functools.cache
 def committed(name):
-    return find_experiment(name), read_results(PAPERS / name)
+    return find_experiment(name), read_results(PAPERS / find_experiment(name).paper.slug)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -70,7 +70,7 @@ def title(figure, results: Results, text: str) -> None:
     figure.suptitle(f"{HEADS[results.verdict]}: {text}", x=0.01, ha="left", fontsize=12.5, fontweight="bold")
     figure.supxlabel(
         f"Interquartile mean over {seeds} seed{'s' if seeds > 1 else ''}, bands and whiskers are 95% bootstrap "
-        f"intervals.  Paper {results.data['paper']['number']}.  {results.sentence}",
+        f"intervals.  Paper {results.data['paper']['slug']}.  {results.sentence}",
         x=0.01,
         ha="left",
         fontsize=8,

@@ -167,7 +167,7 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
         lines += ["", "## Superseded", "", "| check | last value | bound | why it is gone |", "|---|---:|---:|---|"]
         for old in experiment.superseded:
             lines.append(f"| {old.sentence} | {format_number(old.value)} | {old.bound} | {old.reason} |")
-    command = f"envzoo reproduce {paper.number}{' --quick' if data['quick'] else ''}"
+    command = f"envzoo reproduce {paper.label}{' --quick' if data['quick'] else ''}"
     lines += ["", f"To run it again: `{command}`. All numbers, hyperparameters and versions: `results.json`.", ""]
     return "\n".join(lines)
 

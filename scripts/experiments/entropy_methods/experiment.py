@@ -170,7 +170,7 @@ def _tables() -> tuple[Table, ...]:
 
 EXPERIMENT = Experiment(
     paper=Paper(
-        "Entropy methods compared", "Methods of seven papers and their baselines", 2025, None, "entropy-methods"
+        "Entropy methods compared", "Methods of seven papers and their baselines", 2025, slug="entropy-methods"
     ),
     question="What does each method for language models buy, and at what price, on the same model and puzzles?",
     claim="None: every method runs from the same warmed-up model on the same number of generated tokens, at two or "

@@ -164,7 +164,7 @@ def _tables() -> tuple[Table, ...]:
 
 
 EXPERIMENT = Experiment(
-    paper=Paper("Strengths of entropy methods", "Methods of five papers", 2025, None, "entropy-sweeps"),
+    paper=Paper("Strengths of entropy methods", "Methods of five papers", 2025, slug="entropy-sweeps"),
     question="How strong must each method be on a small model, where the published strengths hardly act?",
     claim="The strengths that the experiments take are those that this rule chooses, on seeds that no experiment is "
     "judged on: the one that keeps the most entropy at equal accuracy, of those that cost at most 0.05 of accuracy at "

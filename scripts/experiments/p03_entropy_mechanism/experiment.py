@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import spearmanr
 
-from envzoo.papers import ENTROPY_MECHANISM
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.results import Results
@@ -107,7 +107,7 @@ def _kept(arm: str, metric: str, sentence: str, bound: float) -> Check:
 
 
 EXPERIMENT = Experiment(
-    paper=ENTROPY_MECHANISM,
+    paper=find("03-entropy-mechanism"),
     question="Why does the entropy of a language model collapse under reinforcement learning, and what holds it?",
     claim="Under GRPO the entropy collapses, and accuracy follows R = b - a exp(H). The fall is as large as the "
     "covariance of log-probability and advantage says. Clip-Cov and KL-Cov, which act on the tokens of the largest "

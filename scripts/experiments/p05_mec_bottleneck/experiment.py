@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envzoo.papers import MEC_BOTTLENECK
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm, Evaluation
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
@@ -241,7 +241,7 @@ def _against_learned(results: Results) -> float:
 
 
 EXPERIMENT = Experiment(
-    paper=MEC_BOTTLENECK,
+    paper=find("05-mec-bottleneck"),
     question="How much of a message can be hidden in the actions of a policy that does its job, through a code of "
     "bounded entropy?",
     claim="Whatever the rate, actions and return are those of play without a message; entropy-bounded codes tell much "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envzoo.papers import STEER
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.results import Results
@@ -82,7 +82,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper=STEER,
+    paper=find("06-steer"),
     question="Can the change of entropy that a token causes be foretold, and held small?",
     claim="STEER's estimate ranks true changes of entropy better than the covariance does. With it as a weight the "
     "entropy moves less from update to update and is higher at the same accuracy, the more so the smaller the least "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envzoo.papers import SUBMODULAR_RL
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm, Evaluation
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
@@ -97,7 +97,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper=SUBMODULAR_RL,
+    paper=find("09-submodular"),
     question="Does a policy gradient on marginal gains cover, collect and learn more than one on additive rewards?",
     claim="From a grid's corner SubPO covers most of what any path could; it covers more of a plane than ModPO, "
     "collects the items that count, measures about as well as a planner and comes close to the best plan where that "

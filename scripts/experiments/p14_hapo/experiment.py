@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envzoo.papers import HAPO
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Experiment
@@ -125,7 +125,7 @@ def _no_worse(method: str, task: str) -> Check:
 
 
 EXPERIMENT = Experiment(
-    paper=HAPO,
+    paper=find("14-hapo"),
     question="Should every token be sampled, credited and clipped alike?",
     claim="HAPO keeps a higher entropy than DAPO at the same accuracy, where answers have one length and where they "
     "have many, and ends at an accuracy at least as high. So does each of its four components alone, and all together "

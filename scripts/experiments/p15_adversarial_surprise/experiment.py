@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envzoo.papers import ADVERSARIAL_SURPRISE
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm, Evaluation
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
@@ -135,7 +135,7 @@ COLUMNS = {ROOMS: "rooms visited", STOPPED: "noisy rooms stopped", SHARE: "share
 LINE = "alternating"
 
 EXPERIMENT = Experiment(
-    paper=ADVERSARIAL_SURPRISE,
+    paper=find("15-adversarial-surprise"),
     question="Does a contest between seeking and fleeing surprise explore a world that traps either alone?",
     claim="In a line of dark and noisy rooms AS visits nearly all and never stays in noise, SMiRL hides in the first, "
     "and counts end in noise. In rooms of doors and tiles AS visits more rooms than SMiRL and stops more noise than "

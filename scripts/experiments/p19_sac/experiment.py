@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envzoo.papers import SAC
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm, Evaluation
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
@@ -263,7 +263,7 @@ def _draw_goals(axes: Axes, results: Results) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper=SAC,
+    paper=find("19-sac"),
     question="Does learning the temperature take over the tuning of entropy against reward?",
     claim="From any initial value the temperature brings the policy to its target entropy, and it follows the scale of "
     "the rewards, to which a fixed temperature is sensitive; entropy keeps several solutions alive.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envzoo.papers import D3S
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
@@ -168,7 +168,7 @@ def _table(task: str, title: str) -> Table:
 
 
 EXPERIMENT = Experiment(
-    paper=D3S,
+    paper=find("22-d3s"),
     question="Which answers and tokens of a rollout are worth learning from?",
     claim="D3S reaches GRPO's accuracy with at most 0.8 times the tokens in the backward pass, with larger gradients "
     "at first, on TextSumTo and on TextCountdown. Without its schedule it ends below the scheduled form.",

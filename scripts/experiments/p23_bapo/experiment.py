@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envzoo.papers import BAPO
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Experiment
@@ -132,7 +132,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper=BAPO,
+    paper=find("23-bapo"),
     question="Does balancing rewarded and punished tokens keep learning from stale data stable?",
     claim="On data that are 4 and 8 optimizer steps old, and in 4 passes over a rollout, BAPO moves its bounds in more "
     "than a tenth of the minibatches, ends with a higher entropy than GRPO, takes smaller extreme gradients, and loses "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envzoo.papers import LSD_BANDITS
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm, Evaluation
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
@@ -145,7 +145,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper=LSD_BANDITS,
+    paper=find("30-lsd-bandits"),
     question="How much of the best reward does a plan with a guarantee earn when payoffs depend on the last switch?",
     claim="Mirrored rounding earns at least 1 - 1/e of the relaxation on every instance. Where arms lure the greedy "
     "into pulling them too early it is far ahead of greed; on random monotone instances greed is ahead of rounding. "

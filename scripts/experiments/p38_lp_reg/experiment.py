@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envzoo.papers import LP_REG
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.results import Results
@@ -92,7 +92,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper=LP_REG,
+    paper=find("38-lp-reg"),
     question="Does protecting rare but sensible tokens keep a better route alive that looks worse at first?",
     claim="Where a rare first token B leads to a route that solves everything but is badly learned, Lp-Reg ends with "
     "at least five times GRPO's probability of B, and a pass@16 at least as high; without its noise filter junk "

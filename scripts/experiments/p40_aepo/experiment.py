@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import spearmanr
 
-from envzoo.papers import AEPO_ARBITRARY
+from envzoo.papers import find
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.results import Results
@@ -96,7 +96,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper=AEPO_ARBITRARY,
+    paper=find("40-aepo"),
     question="Can the entropy of a policy be held at any level while it learns?",
     claim="AEPO holds the mean entropy within 0.15 nats of the targets 0.25, 0.5 and 0.75 over the last third of "
     "training, in their order, while GRPO's falls all the time to below 0.25. The best target for accuracy is not the "

@@ -1,0 +1,127 @@
+"""All generated files, and the command that writes or checks them."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import tyro
+
+from envzoo import papers
+from envzoo.agents import registry
+from envzoo.errors import EnvzooError
+from envzoo.files import write_text
+from envzoo.scripts import experiments
+from envzoo.scripts.docs.agents import agent_page
+from envzoo.scripts.docs.environments import environment_page
+from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, environments, paper_page
+from envzoo.scripts.docs.papers import comparison_page, paper_page_text
+from envzoo.scripts.docs.speed import speed_page
+from envzoo.scripts.docs.tables import TABLES, comparison_table
+from envzoo.scripts.markdown import blocks
+from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
+
+
+def index_page() -> str:
+    """docs/README.md."""
+    return blocks(
+        "# Documentation of envzoo",
+        GENERATED,
+        "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
+        " [CONTRIBUTING](../CONTRIBUTING.md); how to train language models on many GPUs, in [TRL](trl.md);"
+        " how fast things are, in [Speed](speed.md).",
+        *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
+        "## Comparisons",
+        comparison_table(""),
+        "## Reference",
+        "What is useful without an agent of ours: functions and wrappers for any code.",
+        reference_table(""),
+    )
+
+
+def with_tables(readme: str) -> str:
+    """The README with the text between its markers replaced by the tables.
+
+    Raises:
+        EnvzooError: When a marker is missing.
+    """
+    for name, make in TABLES.items():
+        pattern = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.S)
+        if not pattern.search(readme):
+            raise EnvzooError(f"README.md has lost its markers <!-- {name} --> and <!-- /{name} -->; put them back")
+        before, after = re.split(pattern, readme, maxsplit=1)
+        readme = f"{before}<!-- {name} -->\n{make('docs/')}\n<!-- /{name} -->{after}"
+    return readme
+
+
+def pages(root: Path) -> dict[str, str]:
+    """Every generated file, by its path below `root`."""
+    readme = root / "README.md"
+    if not readme.exists():
+        raise EnvzooError(f"{root} has no README.md to put the tables into")
+    found = {"README.md": with_tables(readme.read_text(encoding="utf-8")), "docs/README.md": index_page()}
+    found |= {f"docs/{environment.page}": environment_page(environment) for environment in environments()}
+    found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.specs().items()}
+    found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
+    found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
+    found["docs/speed.md"] = speed_page(root)
+    found |= {f"docs/{comparison_page_path(name)}": comparison_page(root, name) for name in experiments.comparisons()}
+    return found
+
+
+def leftovers(root: Path, current: Iterable[str]) -> list[str]:
+    """Generated pages of things that are no longer there."""
+    found = sorted(path for path in (root / "docs").rglob("*.md") if GENERATED in path.read_text(encoding="utf-8"))
+    return [name for path in found if (name := path.relative_to(root).as_posix()) not in set(current)]
+
+
+def check_root(root: Path) -> None:
+    """Raise EnvzooError unless `root` is the repository of envzoo."""
+    project = root / "pyproject.toml"
+    name = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["name"] if project.exists() else None
+    if name != "envzoo":
+        raise EnvzooError(
+            f"{root} is not envzoo's repository (no pyproject.toml of envzoo); start there or give --root"
+        )
+
+
+def build_docs(root: Path = Path(), check: bool = False) -> int:
+    """Write the pages and tables that are made from the code.
+
+    Args:
+        root: Root of envzoo's repository.
+        check: Write nothing; exit with status 1 when a file is not what the code says.
+
+    Returns:
+        The exit status.
+    """
+    check_root(root)
+    made = pages(root)
+    old = leftovers(root, made)
+    stale = [name for name, text in made.items() if not _is(root / name, text)]
+    if check:
+        for name in [*stale, *old][:1]:
+            print(f"{name} is not what the code says; {CURE}", file=sys.stderr)
+        return int(bool(stale or old))
+    for name in stale:
+        write_text(root / name, made[name])
+    for name in old:
+        (root / name).unlink()
+    print(f"{len(made)} files made from the code: {len(stale)} written, {len(old)} removed, the rest were current")
+    return 0
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    try:
+        return tyro.cli(build_docs, args=arguments, prog="build_docs")
+    except EnvzooError as error:
+        print(error, file=sys.stderr)
+        return 2

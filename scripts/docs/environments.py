@@ -1,0 +1,36 @@
+"""Pages of environments."""
+
+from __future__ import annotations
+
+import re
+
+from envzoo.scripts.docs.links import GENERATED, Environment, paper_link, source_file
+from envzoo.scripts.markdown import blocks, code, manual, table
+
+
+def environment_page(environment: Environment) -> str:
+    """The page of an environment: its ids, how to make it, its manual."""
+    first = environment.specs[0]
+    ids = table(
+        ("id", "what it is", "keywords it sets", "time limit"),
+        (
+            (
+                f"`{row.id}`",
+                row.summary,
+                ", ".join(f"`{name}={value!r}`" for name, value in row.kwargs.items()),
+                f"{row.max_episode_steps} steps" if row.max_episode_steps else "",
+            )
+            for row in environment.specs
+        ),
+    )
+    vector = f'envs = gym.make_vec("{first.id}", num_envs=1024)' if first.vector_entry_point else ""
+    path = source_file(first.entry_point)
+    text = re.sub(r"^## Registered ids\n.*?(?=^## |\Z)", "", manual(first.manual()), flags=re.M | re.S)
+    return blocks(
+        f"# {environment.name}",
+        GENERATED,
+        f"Paper: {paper_link(first.paper, '../')}. " * bool(first.paper) + f"Code: [{path}](../../{path}).",
+        ids,
+        code("python", f'import gymnasium as gym\nimport envzoo\n\nenv = gym.make("{first.id}")\n{vector}'),
+        text,
+    )

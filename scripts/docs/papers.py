@@ -1,0 +1,77 @@
+"""Pages of papers and of comparisons: the claim, the committed results, and what belongs to the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envzoo.agents import registry
+from envzoo.papers import Paper
+from envzoo.scripts import experiments
+from envzoo.scripts.docs.links import GENERATED, NOTES, agent_link, environments, paper_page
+from envzoo.scripts.experiments.core.checks import Check
+from envzoo.scripts.experiments.core.report import format_bound
+from envzoo.scripts.markdown import blocks, code, table
+
+
+def committed_results(root: Path, folder: str) -> str:
+    """The verdict, tables and figure of the committed full run; "" when there is none."""
+    report = root / "docs" / "papers" / folder / "table.md"
+    if not report.exists():
+        return ""
+    _, _, rest = report.read_text(encoding="utf-8").partition("**Found.**")
+    return "## Results\n\n**Found.**" + rest.replace("`results.json`", "[results.json](results.json)")
+
+
+def check_bound(check: Check) -> str:
+    """The bound of a check, as in its results."""
+    threshold = list(check.threshold) if isinstance(check.threshold, tuple) else check.threshold
+    return format_bound({"operator": check.operator, "threshold": threshold})
+
+
+def claim_section(number: str) -> str:
+    """What an experiment asks, what it expects, and how it is run; "" when the paper has none."""
+    if number not in experiments.numbers() and number not in experiments.comparisons():
+        return ""
+    experiment = experiments.find_experiment(number)
+    bounds = [
+        (f"**primary.** {check.sentence}" if check.primary else check.sentence, check_bound(check))
+        for check in experiment.checks
+    ]
+    return blocks(
+        "## Claim",
+        f"{experiment.question} {experiment.claim}",
+        table(("check", "must be"), bounds),
+        code("sh", f"envzoo reproduce {number}\nenvzoo reproduce {number} --quick    # a shorter run"),
+    )
+
+
+def paper_page_text(root: Path, paper: Paper) -> str:
+    """The page of a paper; hand-written notes below the marker are kept."""
+    number = paper.number or ""
+    own = [row for row in registry.specs().values() if row.paper == paper]
+    ids = [(f"[`{row.id}`](../../{environment.page})", row.summary) for environment in environments()
+             for row in environment.specs if row.paper == paper]  # fmt: skip
+    where = f"[arXiv {paper.arxiv}]({paper.url})" if paper.url else ""
+    page = root / "docs" / paper_page(paper)
+    kept = page.read_text(encoding="utf-8").partition(NOTES)[2] if page.exists() else ""
+    return blocks(
+        f"# {number} {paper.title}",
+        GENERATED,
+        ", ".join(part for part in (paper.authors, str(paper.year), where) if part) + ".",
+        claim_section(number),
+        committed_results(root, paper.slug),
+        "## Environments" if ids else "",
+        table(("id", "what it is"), ids) if ids else "",
+        "## Agents" if own else "",
+        table(("agent", "what it does"), [(agent_link(row.name, "../../"), row.summary) for row in own]) if own else "",
+        NOTES,
+        kept.strip(),
+    )
+
+
+def comparison_page(root: Path, name: str) -> str:
+    """The page of a comparison that is of no single paper."""
+    paper = experiments.find_experiment(name).paper
+    return blocks(
+        f"# {paper.title}", GENERATED, f"{paper.authors}.", claim_section(name), committed_results(root, name)
+    )
