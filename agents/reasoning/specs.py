@@ -1,80 +1,205 @@
-"""The rows of the registry for the methods that train language models."""
+"""The table of agents for language models trained on verifiable puzzles."""
 
 from __future__ import annotations
 
-from envzoo import papers
-from envzoo.agents.spec import AgentSpec
+from envzoo.specs import AgentSpec, Example
 
+_EXAMPLE = Example(
+    "envzoo/TextSumTo-Tokens-v0",
+    {"terms": 2},
+    {
+        "model_dim": 8,
+        "model_layers": 1,
+        "model_heads": 2,
+        "warm_up_updates": 2,
+        "warm_up_batch": 8,
+        "warm_up_cache": False,
+        "num_prompts": 2,
+        "group_size": 4,
+        "num_minibatches": 2,
+    },
+    timesteps=24,
+)
 
-def _method(name: str, module: str, summary: str, paper: papers.Paper) -> AgentSpec:
-    """The row of a method that trains a language model on verifiable puzzles."""
-    path = f"envzoo.agents.reasoning.{module}:{name}"
-    return AgentSpec(
-        name, path, "reasoning", summary, actions=("discrete",), observations="windows of token ids, Text", paper=paper
-    )
-
-
-LANGUAGE_MODELS = (
-    _method(
+AGENTS = (
+    AgentSpec(
         "GRPO",
-        "grpo",
+        "envzoo.agents.reasoning.grpo:GRPO",
+        "reasoning",
         "Clipped policy gradient of a language model, advantages against the other answers to a prompt.",
-        papers.GRPO,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="grpo",
+        example=_EXAMPLE,
     ),
-    _method(
+    AgentSpec(
         "DrGRPO",
-        "grpo",
+        "envzoo.agents.reasoning.grpo:DrGRPO",
+        "reasoning",
         "GRPO without the standard deviation and without dividing by an answer's length.",
-        papers.DR_GRPO,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="dr-grpo",
+        example=_EXAMPLE,
     ),
-    _method("DAPO", "grpo", "GRPO with clip-higher, dynamic sampling and the mean over tokens.", papers.DAPO),
-    _method(
+    AgentSpec(
+        "DAPO",
+        "envzoo.agents.reasoning.grpo:DAPO",
+        "reasoning",
+        "GRPO with clip-higher, dynamic sampling and the mean over tokens.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="dapo",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
         "RLOO",
-        "grpo",
+        "envzoo.agents.reasoning.grpo:RLOO",
+        "reasoning",
         "REINFORCE for a language model, the mean of the other answers' rewards as baseline.",
-        papers.RLOO,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="rloo",
+        example=_EXAMPLE,
     ),
-    _method(
+    AgentSpec(
         "ReinforcePlusPlus",
-        "grpo",
+        "envzoo.agents.reasoning.grpo:ReinforcePlusPlus",
+        "reasoning",
         "Clipped policy gradient with advantages whitened over the whole batch.",
-        papers.REINFORCE_PLUS_PLUS,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="reinforce-plus-plus",
+        example=_EXAMPLE,
     ),
-    _method("GSPO", "grpo", "GRPO with one ratio for a whole answer.", papers.GSPO),
-    _method(
+    AgentSpec(
+        "GSPO",
+        "envzoo.agents.reasoning.grpo:GSPO",
+        "reasoning",
+        "GRPO with one ratio for a whole answer.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="gspo",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
         "CISPO",
-        "grpo",
+        "envzoo.agents.reasoning.grpo:CISPO",
+        "reasoning",
         "REINFORCE with clipped importance weights, so that every token keeps its gradient.",
-        papers.CISPO,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="cispo",
+        example=_EXAMPLE,
     ),
-    _method("ClipHigher", "grpo", "GRPO with more room for rare tokens to rise; DAPO's clipping alone.", papers.DAPO),
-    _method("EntropyBonus", "grpo", "GRPO with the mean entropy of the tokens in the objective.", papers.GRPO),
-    _method(
-        "ForkTokens", "grpo", "GRPO on the fifth of the tokens with the highest entropy alone.", papers.FORK_TOKENS
+    AgentSpec(
+        "ClipHigher",
+        "envzoo.agents.reasoning.grpo:ClipHigher",
+        "reasoning",
+        "GRPO with more room for rare tokens to rise; DAPO's clipping alone.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="dapo",
+        example=_EXAMPLE,
     ),
-    _method(
+    AgentSpec(
+        "EntropyBonus",
+        "envzoo.agents.reasoning.grpo:EntropyBonus",
+        "reasoning",
+        "GRPO with the mean entropy of the tokens in the objective.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="grpo",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
+        "ForkTokens",
+        "envzoo.agents.reasoning.grpo:ForkTokens",
+        "reasoning",
+        "GRPO on the fifth of the tokens with the highest entropy alone.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="fork-tokens",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
         "ClipCov",
-        "entropy_mechanism",
+        "envzoo.agents.reasoning.entropy_mechanism:ClipCov",
+        "reasoning",
         "Takes the gradient from tokens whose probability and advantage go together most.",
-        papers.ENTROPY_MECHANISM,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="03-entropy-mechanism",
+        example=_EXAMPLE,
     ),
-    _method(
+    AgentSpec(
         "KLCov",
-        "entropy_mechanism",
+        "envzoo.agents.reasoning.entropy_mechanism:KLCov",
+        "reasoning",
         "Holds tokens whose probability and advantage go together most to the old policy.",
-        papers.ENTROPY_MECHANISM,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="03-entropy-mechanism",
+        example=_EXAMPLE,
     ),
-    _method("STEER", "steer", "Weighs tokens down by how much they would change the entropy.", papers.STEER),
-    _method("HAPO", "hapo", "Temperature, advantages and clipping as functions of each token's entropy.", papers.HAPO),
-    _method(
-        "D3S", "d3s", "Trains on the answers whose advantages vary most, and on their uncertain tokens.", papers.D3S
+    AgentSpec(
+        "STEER",
+        "envzoo.agents.reasoning.steer:STEER",
+        "reasoning",
+        "Weighs tokens down by how much they would change the entropy.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="06-steer",
+        example=_EXAMPLE,
     ),
-    _method("BAPO", "bapo", "Widens the clipping until rewarded tokens have their share; for stale data.", papers.BAPO),
-    _method("LpReg", "lp_reg", "Keeps rare but sensible tokens alive while they are punished.", papers.LP_REG),
-    _method(
+    AgentSpec(
+        "HAPO",
+        "envzoo.agents.reasoning.hapo:HAPO",
+        "reasoning",
+        "Temperature, advantages and clipping as functions of each token's entropy.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="14-hapo",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
+        "D3S",
+        "envzoo.agents.reasoning.d3s:D3S",
+        "reasoning",
+        "Trains on the answers whose advantages vary most, and on their uncertain tokens.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="22-d3s",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
+        "BAPO",
+        "envzoo.agents.reasoning.bapo:BAPO",
+        "reasoning",
+        "Widens the clipping until rewarded tokens have their share; for stale data.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="23-bapo",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
+        "LpReg",
+        "envzoo.agents.reasoning.lp_reg:LpReg",
+        "reasoning",
+        "Keeps rare but sensible tokens alive while they are punished.",
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="38-lp-reg",
+        example=_EXAMPLE,
+    ),
+    AgentSpec(
         "AEPOArbitrary",
-        "aepo_arbitrary",
+        "envzoo.agents.reasoning.aepo_arbitrary:AEPOArbitrary",
+        "reasoning",
         "Holds the entropy at a target with rewarded samples of another temperature.",
-        papers.AEPO_ARBITRARY,
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="40-aepo",
+        example=_EXAMPLE,
     ),
 )

@@ -1,0 +1,111 @@
+"""The table of agents for bandits with last-switch-dependent payoffs."""
+
+from __future__ import annotations
+
+from envzoo.specs import AgentSpec, Example
+
+_EXAMPLE_1 = Example("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 4}, timesteps=5)
+_EXAMPLE_2 = Example(
+    "envzoo/LSDBandit-v0",
+    {"arms": 3, "satiation": 2, "deprivation": 3, "max_episode_steps": 7},
+    {"num_envs": 3, "rounds_per_iteration": 10},
+    timesteps=90,
+)
+
+AGENTS = (
+    AgentSpec(
+        "MirroredLP",
+        "envzoo.agents.bandits.mirrored_lp:MirroredLP",
+        "bandits",
+        "Planner of last-switch-dependent bandits: the linear relaxation, rounded by mirroring virtual arms.",
+        actions=("discrete", "binary"),
+        observations="MultiDiscrete states of the arms",
+        paper="30-lsd-bandits",
+        example=_EXAMPLE_1,
+    ),
+    AgentSpec(
+        "LagrangianIndex",
+        "envzoo.agents.bandits.lagrangian_index:LagrangianIndex",
+        "bandits",
+        "Planner of last-switch-dependent bandits: an index from the relaxation's price of a pull.",
+        actions=("discrete", "binary"),
+        observations="MultiDiscrete states of the arms",
+        paper="30-lsd-bandits",
+        example=Example("envzoo/LSDBandit-Laforgue-v0", hyperparameters={"planning_rounds": 50}, timesteps=5),
+    ),
+    AgentSpec(
+        "OracleGreedy",
+        "envzoo.agents.bandits.oracle_greedy:OracleGreedy",
+        "bandits",
+        "Baseline of MirroredLP: pulls what pays most now, knowing all payoffs.",
+        actions=("discrete", "binary"),
+        observations="MultiDiscrete states of the arms",
+        paper="30-lsd-bandits",
+        example=Example("envzoo/LSDBandit-Laforgue-v0", timesteps=5),
+    ),
+    AgentSpec(
+        "RechargingLP",
+        "envzoo.agents.bandits.recharging_planner:RechargingLP",
+        "bandits",
+        "Planner of recharging bandits: the linear relaxation, rounded by interleaving random periods.",
+        actions=("discrete", "binary"),
+        observations="MultiDiscrete states of the arms",
+        paper="recharging-bandits",
+        example=Example("envzoo/RechargingBandit-v0", timesteps=5),
+    ),
+    AgentSpec(
+        "PeriodicPlanner",
+        "envzoo.agents.bandits.periodic:PeriodicPlanner",
+        "bandits",
+        "Planner of bandits with a memory: purely periodic pulls, round robin, or the best arm's own cycle.",
+        actions=("discrete", "binary"),
+        observations="MultiDiscrete states of the arms",
+        paper="recovering-rewards",
+        example=_EXAMPLE_1,
+    ),
+    AgentSpec(
+        "LSDExploreCommit",
+        "envzoo.agents.bandits.lsd_explore_commit:LSDExploreCommit",
+        "bandits",
+        "Learner of bandits with a memory: visit all states equally often, then play the plan for good.",
+        actions=("discrete", "multibinary"),
+        observations="MultiDiscrete",
+        paper="30-lsd-bandits",
+        example=Example(
+            "envzoo/LSDBandit-v0",
+            {"arms": 3, "satiation": 2, "deprivation": 3, "max_episode_steps": 7},
+            {"num_envs": 3, "rounds_per_iteration": 10, "visits": 1},
+            timesteps=90,
+        ),
+    ),
+    AgentSpec(
+        "LSDUCB",
+        "envzoo.agents.bandits.lsd_ucb:LSDUCB",
+        "bandits",
+        "Optimistic learner of bandits with a memory: plan for upper bounds that know of monotone payoffs.",
+        actions=("discrete", "multibinary"),
+        observations="MultiDiscrete",
+        paper="30-lsd-bandits",
+        example=_EXAMPLE_2,
+    ),
+    AgentSpec(
+        "CombUCB1",
+        "envzoo.agents.bandits.comb_ucb1:CombUCB1",
+        "bandits",
+        "Baseline learner of bandits with a memory: blocks planned by upper confidence bounds.",
+        actions=("discrete",),
+        observations="MultiDiscrete",
+        paper="lsd-analysis",
+        example=_EXAMPLE_2,
+    ),
+    AgentSpec(
+        "ISICombUCB1",
+        "envzoo.agents.bandits.isi_comb_ucb1:ISICombUCB1",
+        "bandits",
+        "CombUCB1 with blocks that do not depend on the states they start from.",
+        actions=("discrete",),
+        observations="MultiDiscrete",
+        paper="lsd-analysis",
+        example=_EXAMPLE_2,
+    ),
+)
