@@ -1,12 +1,13 @@
 # The commands of this repository. Each makes what it needs: a virtual environment in .venv with envzoo installed in it.
 #
-#   make demo    learn a policy in about a minute and look at it
-#   make test    run the tests
-#   make lint    ruff: rules and format
-#   make docs    write the generated documentation (docs/ and the tables of the README)
-#   make clean   remove .venv, caches and build outputs; runs/ is kept
+#   make demo            learn a policy in about a minute and look at it
+#   make test            run the tests
+#   make test-emulated   run them in a random order and with the arithmetic of an older processor
+#   make lint            ruff: rules and format
+#   make docs            write the generated documentation (docs/ and the tables of the README)
+#   make clean           remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test test-emulated lint docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -19,6 +20,12 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 EXTRAS ?= test
 WORKERS ?= 2
 PYTEST_ARGS ?=
+
+# Makes torch, Numba and MKL use no instructions newer than SSE, which changes the rounding of many results.
+EMULATED := ATEN_CPU_CAPABILITY=default NUMBA_CPU_NAME=generic MKL_CBWR=COMPATIBLE
+
+# Seed of the random order; the commit, so that the order varies and a failure can be repeated.
+SHUFFLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo 0)
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -51,6 +58,12 @@ demo: .venv/.installed-core
 
 test: .venv/.installed-$(EXTRAS)
 	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+# With caches of its own: what was compiled for or learned on this processor would be taken from the usual ones.
+test-emulated: .venv/.installed-$(EXTRAS)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	env $(EMULATED) NUMBA_CACHE_DIR="$$folder/numba" ENVZOO_CACHE="$$folder/envzoo" \
+		$(BIN)/pytest -n $(WORKERS) --shuffle $(SHUFFLE) $(PYTEST_ARGS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .

@@ -109,6 +109,15 @@ def test_measures_by_hand():
 # ---------------------------------------------------------------------------- warm-up
 
 
+def demonstration_loss(agent):
+    """Cross-entropy per token of right answers to puzzles that are not learned from."""
+    prompts = agent.task.sample(64, "evaluation", seed=5)
+    answers, mask = (torch.as_tensor(part) for part in agent.codec.demonstrations(prompts, agent.task.solve(prompts)))
+    with torch.no_grad():
+        logp, _ = answer_log_probs(agent.policy, torch.as_tensor(agent.codec.encode(prompts)), answers)
+    return -logp[mask].mean().item()
+
+
 def test_the_warm_up_imitates_and_is_shared_by_all_methods(monkeypatch):
     calls = []
     imitate = warm_up.imitate
@@ -122,7 +131,8 @@ def test_the_warm_up_imitates_and_is_shared_by_all_methods(monkeypatch):
     assert len(calls) == 1
     assert torch.equal(weights(first), weights(second))
     assert not torch.equal(weights(first), before)
-    assert first.assess(32, 4)["accuracy"] > make(warm_up_updates=0).assess(32, 4)["accuracy"] + 0.05
+    # From about log 14 = 2.6 nats per token of a right answer, where all tokens are equally likely, to about 1.1.
+    assert demonstration_loss(first) < demonstration_loss(make(warm_up_updates=0)) - 0.8
     for changes in ({"seed": 1}, {"warm_up_updates": 101}, {"warm_up_noise": 0.1}, {"source": (SUM[0], {"terms": 3})}):
         make(**{**settings, **changes})._warm_up()
     assert len(calls) == 5
@@ -149,10 +159,11 @@ def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
 def test_grpo_learns_to_answer():
     agent = make(num_prompts=16, group_size=8, learning_rate=3e-3, num_minibatches=4)
     before = agent.assess(32, 8, "train")
-    rows = train(agent, 40)
+    rows = train(agent, 80)
     after = agent.assess(32, 8, "train")
-    assert after["accuracy"] > before["accuracy"] + 0.2
-    assert after["entropy"] < before["entropy"]
+    # Over seeds the accuracy rises by 0.4 +- 0.07, and the entropy falls from 1.0 to 0.2 +- 0.1.
+    assert after["accuracy"] > before["accuracy"] + 0.1
+    assert after["entropy"] < 0.7 * before["entropy"]
     assert abs(rows[0]["policy/kl_to_start"]) < 1e-6 < rows[-1]["policy/kl_to_start"]
 
 
@@ -270,9 +281,26 @@ def test_long_answers_pay():
     torch.testing.assert_close(rollout.reward, right - ((length - longest + 2) / 2).clamp(0, 1))
 
 
-def test_the_kl_penalty_holds_the_policy_at_its_start():
-    free, held = make(), make(kl_coefficient=10.0, kl_estimator="k2")
-    assert train(held, 6)[-1]["policy/kl_to_start"] < train(free, 6)[-1]["policy/kl_to_start"]
+@pytest.mark.parametrize("estimator", ["k2", "k3"])
+def test_the_kl_penalty_adds_the_gradient_of_the_divergence_from_the_start(estimator):
+    gradients = []
+    for coefficient in (0.0, 0.5):
+        agent = make(kl_coefficient=coefficient, kl_estimator=estimator, num_minibatches=1, aggregation="token_mean")
+        agent._warm_up()
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in agent.policy.parameters():
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+        agent.optimizer.apply = lambda: None
+        agent.iterate()
+        gradients.append(agent.optimizer.flat.grad.clone())
+    rollout = agent.seen
+    logp, start = (agent._log_probs(model, rollout)[0] for model in (agent.policy, agent.start))
+    d = (start.detach() - logp)[rollout.mask > 0]
+    divergence = {"k2": d**2 / 2, "k3": d.exp() - d - 1}[estimator].mean()
+    expected = torch.cat([part.flatten() for part in torch.autograd.grad(divergence, agent.optimizer.parameters)])
+    assert expected.abs().max() > 1e-2
+    torch.testing.assert_close(gradients[1] - gradients[0], 0.5 * expected, atol=1e-5, rtol=1e-4)
 
 
 def test_assessing_does_not_disturb_learning():
