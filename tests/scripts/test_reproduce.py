@@ -59,12 +59,22 @@ def test_an_unknown_paper_is_one_sentence(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_paper_09_holds_with_one_seed_in_two_processes(tmp_path):
+def test_paper_09_with_one_seed_in_two_processes(tmp_path):
     console = Console(file=io.StringIO(), width=200)
-    assert reproduce("9", quick=True, seeds=1, processes=2, out=tmp_path, console=console) == 0
+    code = reproduce("9", quick=True, seeds=1, processes=2, out=tmp_path, console=console)
     data = json.loads((tmp_path / "results.json").read_text())
     assert data["paper"]["arxiv"] == "2307.13372"
-    assert [check["holds"] for check in data["checks"]] == [True] * 7
+    # Bounds that every seed keeps by five standard deviations between seeds or more; those of the experiment are for
+    # its mean over seeds.
+    over_modpo, share, centre, items, items_over_random, design, tiny = (check["value"] for check in data["checks"])
+    assert over_modpo > 1.4  # 1.74 +- 0.03
+    assert share > 0.8  # 0.89 +- 0.01
+    assert centre < -1  # -4.1 +- 0.4
+    assert items > 15  # 19.7 +- 0.3
+    assert items_over_random < 2  # -2.9 +- 1.0, where SubPO has 7
+    assert design > 3  # 3.9 +- 0.1
+    assert tiny > 0.95  # 0.998 +- 0.001
+    assert code == (0 if all(check["holds"] for check in data["checks"]) else 1)
     figure = (tmp_path / "figure.png").read_bytes()
     assert figure.startswith(b"\x89PNG")
 
