@@ -21,8 +21,10 @@ EXTRAS ?= test
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-# Makes torch, Numba and MKL use no instructions newer than SSE, which changes the rounding of many results.
-EMULATED := ATEN_CPU_CAPABILITY=default NUMBA_CPU_NAME=generic MKL_CBWR=COMPATIBLE
+# Keeps torch (and its oneDNN and MKL), Numba and NumPy (and its OpenBLAS) from instructions newer than SSE, which changes
+# the rounding of many results.
+EMULATED := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE NUMBA_CPU_NAME=generic \
+	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4 AVX512_ICL AVX512_SPR" OPENBLAS_CORETYPE=Nehalem
 
 # Seed of the random order; the commit, so that the order varies and a failure can be repeated.
 SHUFFLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo 0)

@@ -20,7 +20,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Shuffle files as blocks, so that fixtures of a module are still made once. Workers of xdist get the same order."""
+    """Shuffle the files, and the tests within each; every worker of xdist gets the same order."""
     seed = config.getoption("shuffle")
     if seed is None:
         return
