@@ -220,11 +220,12 @@ def test_every_method_learns(folders, name):
 
 
 def test_rewards_are_learned(folders):
-    agent = make(folders["llama"], num_prompts=8, warm_up_updates=20, warm_up_batch=16, warm_up_learning_rate=1e-2)
+    settings = {"warm_up_updates": 20, "warm_up_batch": 16, "warm_up_learning_rate": 1e-2}
+    agent = make(folders["llama"], num_prompts=8, learning_rate=3e-3, **settings)
     agent.task._verify = lambda prompts, answers, ends: (answers[:, 0] % 2).astype(np.float32)
     before = agent.assess(16, 4)["accuracy"]
     train(agent, 8)
-    assert agent.assess(16, 4)["accuracy"] > before + 0.25
+    assert agent.assess(16, 4)["accuracy"] > before + 0.25  # over seeds from 0.3 - 0.5 to 0.9 - 1
 
 
 def test_the_start_is_kept_where_it_is_needed(folders):
