@@ -31,6 +31,8 @@ SHUFFLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo 0)
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Each worker takes neighbouring tests, which share fixtures and compiled code, until it helps the other.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
 NEEDS := pyproject.toml setup.py | $(BIN)/python
 
 help:
@@ -59,13 +61,13 @@ demo: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.demo
 
 test: .venv/.installed-$(EXTRAS)
-	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 # With caches of its own: what was compiled for or learned on this processor would be taken from the usual ones.
 test-emulated: .venv/.installed-$(EXTRAS)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	env $(EMULATED) NUMBA_CACHE_DIR="$$folder/numba" ENVZOO_CACHE="$$folder/envzoo" \
-		$(BIN)/pytest -n $(WORKERS) --shuffle $(SHUFFLE) $(PYTEST_ARGS)
+		$(PYTEST) --shuffle $(SHUFFLE) $(PYTEST_ARGS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .

@@ -47,6 +47,15 @@ def ctrl_c():
     signal.signal(signal.SIGINT, previous)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def empty_cache(tmp_path_factory):
+    """Models that were warmed up before, on this machine or another, are neither used nor kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "ENVZOO_CACHE" not in os.environ:
+            patch.setenv("ENVZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def datasets_root(tmp_path_factory):
     """A Minari root with `envzoo/grid-coverage/random-v0`, named in the environment so that child processes see it."""
