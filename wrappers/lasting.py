@@ -30,7 +30,8 @@ _MINIGRID = (
 )
 _PER_EPISODE = {f"gymnasium.wrappers.{module}:{name}" for module, names in _GYMNASIUM.items() for name in names}
 _PER_EPISODE |= {f"minigrid.wrappers:{name}" for name in _MINIGRID}
-_OWN_ATTRIBUTES = {"env", "_action_space", "_observation_space", "_metadata", "_cached_spec", "_saved_kwargs"}
+# What every wrapper has, and the reset that a recorder put there.
+_OWN_ATTRIBUTES = {"reset", "env", "_action_space", "_observation_space", "_metadata", "_cached_spec", "_saved_kwargs"}
 
 
 def register_per_episode(cls: type | str) -> None:

@@ -203,6 +203,7 @@ class Episode:
             raise ValueError("the reset options of an episode are not made of numbers")
         if not isinstance(generators, dict) or not isinstance(own, dict):
             raise ValueError("the states before a reset are no dicts")
+        _ = self._stack[-1].np_random  # is made by the first look at it
         found = self._scan()
         if not generators.keys() <= found.keys() or own.keys() != self._own.keys():
             raise ReplayError("cannot be replayed (it has other generators or wrappers than before)")
@@ -230,7 +231,8 @@ class Recorder:
         self._rows: list[bytes] = []
         self._actions: list[bytes] = []
         self._starts = [0] * env.num_envs  # for each episode, the first of the pending steps that is its own
-        self._dtype, self._shape = np.dtype(np.int64), (env.num_envs,)
+        space = env.single_action_space
+        self._dtype, self._shape = np.dtype(space.dtype or np.int64), (env.num_envs, *(space.shape or ()))
         self._limit = 1
         self._space = env.single_observation_space
         self._flat = isinstance(self._space, _ARRAYS)
@@ -379,7 +381,8 @@ class Recorder:
             for action in actions:
                 if over:
                     raise ReplayError("ended an episode earlier when it was replayed")
-                observation, reward, terminated, truncated, _ = episode.env.step(action)
+                # A copy, because an environment may write into its action.
+                observation, reward, terminated, truncated, _ = episode.env.step(action.copy())
                 over = bool(terminated or truncated)
                 place = concatenate(space, [observation], place)
                 episode.hash.update(b"".join(_leaves(space, place)))
