@@ -15,6 +15,7 @@ import envzoo  # noqa: F401  (registers our environments)
 from envzoo.agents.spec import AgentSpec
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
 from envzoo.games import games, make_game
+from envzoo.wrappers.adapters import has_adapter
 
 
 @dataclass
@@ -79,7 +80,8 @@ class Source:
 def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
     """A vector environment of `num_envs` episodes that resets finished ones in the same step where it can.
 
-    Environments with a vector implementation use it; others run one after the other.
+    Environments with a vector implementation whose state can be captured use it (see `register_state_adapter`); others
+    run one after the other, and their episodes can be replayed.
 
     Raises:
         EnvzooError: The environment refuses its keywords.
@@ -89,7 +91,7 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
     try:
         if _is_kernel(spec):
             return gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
-        if spec.vector_entry_point is not None and num_envs > 1:
+        if has_adapter(spec.vector_entry_point) and num_envs > 1:
             return gym.make_vec(env_id, num_envs=num_envs, **env_kwargs)
         make_one = partial(gym.make, env_id, disable_env_checker=True, **env_kwargs)
         return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP, copy=False)

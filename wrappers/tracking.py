@@ -120,6 +120,19 @@ class _Memory:
             raise EnvzooError(f"{self.env.unwrapped} cannot capture its state: it has no get_state and set_state")
         return inner
 
+    def get_memory(self) -> dict[str, np.ndarray]:
+        """Copies of what the wrapper itself remembers, each array with a leading dimension of B."""
+        return {name: array.copy() for name, array in self._fields().items()}
+
+    def set_memory(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `get_memory` gave for as many episodes; raises EnvzooError when it does not fit."""
+        _, own = self._split(state)
+        for name, array in self._fields().items():
+            if own[name].shape != array.shape:
+                raise EnvzooError(f"field {name!r} of the state holds {len(own[name])} episodes, not {len(array)}")
+        for name, array in self._fields().items():
+            array[:] = own[name]
+
     def _split(self, state: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The captured state as the inner environment's part and ours, ours checked."""
         fields = self._fields()

@@ -11,13 +11,15 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.agents.bandits.estimates import record
 from envzoo.agents.bandits.planning import BanditPlanner, model_of
-from envzoo.agents.loops.experience import captures_all, step_info
+from envzoo.agents.loops.experience import boundary_notice, fresh_seed, replay_notice, step_info
 from envzoo.agents.planners.lsd_lp import cycle_order
 from envzoo.agents.planners.lsd_rounding import draw_virtual, mirrored_round, new_streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.wrappers.capture import Capture
+from envzoo.wrappers.replay import ReplayError
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Runs:
         if self.mode == AutoresetMode.DISABLED:
             raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
         self.several = model.pulls_per_round > 1
+        self.capture = Capture(env)
         self.resets = 0
         self.expected, self.rounds = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
         self._reset(seed)
@@ -119,7 +122,7 @@ class Runs:
     def state_dict(self) -> dict[str, Any]:
         """Where the runs stand, with the environment's own state where it can be captured."""
         return {
-            "env": self.env.get_state() if captures_all(self.env) else None,
+            "env": self.capture.get_state(),
             **{name: getattr(self, name).copy() for name in ("columns", "start", "expected", "rounds")},
             "resetting": self._resetting.copy(),
             "resets": self.resets,
@@ -132,17 +135,17 @@ class Runs:
                 raise ValueError(f"{name} has the shape {state[name].shape}")
             setattr(self, name, state[name].copy())
         self.resets = state["resets"]
-        if state["env"] is not None and captures_all(self.env):
-            self.env.set_state(state["env"])
-            self.columns, self.start = state["columns"].copy(), state["start"].copy()
-            self._resetting = state["resetting"].copy()
+        try:
+            steps = self.capture.set_state(state["env"])
+        except ReplayError as error:
+            self.resets += 1
+            self.notices.append(boundary_notice(error))
+            self._reset(fresh_seed(self.seed, self.resets))
             return
-        self.resets += 1
-        self.notices.append(
-            "the training environment cannot capture its state: learning goes on from the start of new episodes, "
-            "so the numbers will differ from an uninterrupted run"
-        )
-        self._reset(int(np.random.SeedSequence([self.seed, self.resets]).generate_state(1)[0] >> 1))
+        if steps is not None:
+            self.notices.append(replay_notice(steps))
+        self.columns, self.start = state["columns"].copy(), state["start"].copy()
+        self._resetting = state["resetting"].copy()
 
 
 class BanditLearner(BanditPlanner):
