@@ -85,8 +85,12 @@ class AEPOArbitrary(GRPO):
 
 
 def _inject(rollout: Rollout, places: Tensor, extra: Rollout) -> Rollout:
-    """Rows `places` of a rollout replaced by others, whose advantage is 1 on every token."""
-    extra = extra.replace(advantage=injected_advantage(extra.mask))
-    fields, others = rollout.fields(), extra.fields()
-    changed = {name: value.index_copy(0, places, others[name]) for name, value in fields.items() if name != "group"}
+    """Rows `places` of a rollout replaced by others, whose advantage is 1 on every token.
+
+    The others keep their prompts, so they keep groups of their own as well, numbered on from those of the rollout.
+    """
+    first = int(rollout.group.max()) + 1
+    extra = extra.replace(advantage=injected_advantage(extra.mask), group=extra.group + first)
+    others = extra.fields()
+    changed = {name: value.index_copy(0, places, others[name]) for name, value in rollout.fields().items()}
     return rollout.replace(**changed)

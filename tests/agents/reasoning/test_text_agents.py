@@ -250,6 +250,20 @@ def test_aepo_replaces_rows_by_right_answers_of_weight_one():
     assert agent.memory["entropy"] == pytest.approx(float(agent.seen.entropy.sum() / agent.seen.mask.sum()))
 
 
+def test_aepo_scores_injected_answers_under_their_own_prompts():
+    agent = make("AEPOArbitrary")
+    agent._warm_up()
+    rollout = agent.generate()
+    asked, which = rollout.distinct_prompts()
+    assert agent._count > 0
+    assert torch.equal(asked[which], rollout.prompts)
+    logp, _ = agent._measure(agent.policy, rollout)
+    torch.testing.assert_close(logp, rollout.old_logp, atol=1e-5, rtol=0)
+    rows = train(make("AEPOArbitrary"), 6)
+    assert sum(row["select/injected"] for row in rows) > 0
+    assert max(row["policy/logp_error"] for row in rows) < 1e-5
+
+
 def test_dynamic_sampling_keeps_prompts_whose_answers_differ():
     agent = make("DAPO")
     agent._warm_up()
