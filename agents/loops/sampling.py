@@ -13,6 +13,7 @@ from torch import Tensor
 from envzoo.agents.loops.codec import Codec, Dialogue
 from envzoo.agents.loops.rollouts import Rollout
 from envzoo.agents.losses.text.lp_reg import min_p_log_prob
+from envzoo.agents.losses.text.tokens import entropy_of_log_probs
 from envzoo.agents.networks.language import LanguageModel
 from envzoo.agents.networks.text_draw import draw
 from envzoo.errors import NonFiniteError
@@ -72,7 +73,7 @@ def _draw(logits: Tensor, manner: Manner) -> tuple[Tensor, Tensor, Tensor]:
         return _draw_in_kernels(logits, base, manner.temperature, generator)
     log_prob = torch.log_softmax(logits / base, -1)
     prob = log_prob.exp()
-    entropy = -(prob * log_prob).sum(-1)
+    entropy = entropy_of_log_probs(log_prob)
     if generator is None:
         token = log_prob.argmax(-1)
     else:
@@ -99,6 +100,8 @@ def _draw_in_kernels(
         logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), token.numpy(), logp.numpy(),
         entropy.numpy(),
     )  # fmt: skip
+    if bool(entropy.isnan().any()):  # 0 * -inf of tokens whose logit is -inf; other NaNs stay
+        entropy = entropy_of_log_probs(torch.log_softmax(logits / base, -1))
     return token, logp, entropy
 
 

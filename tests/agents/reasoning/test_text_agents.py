@@ -10,7 +10,7 @@ from reasoning_training import SMALL, train, weights
 
 from envzoo import agents
 from envzoo.agents.agent import Callback
-from envzoo.agents.loops import rollouts, warm_up
+from envzoo.agents.loops import rollouts, sampling, warm_up
 from envzoo.agents.loops.text import SILENT_UPDATES
 from envzoo.agents.networks.language import answer_log_probs
 from envzoo.errors import EnvzooError, NonFiniteError, UnknownNameError, UnsupportedSpaceError
@@ -82,6 +82,17 @@ def test_hot_samples_are_recorded_at_the_base_temperature():
     torch.testing.assert_close(logp * hot.mask, hot.old_logp, atol=1e-4, rtol=0)
     cool = agent.answer(agent.task.sample(8), 0.2)
     assert cool.old_logp.sum() / cool.mask.sum() > hot.old_logp.sum() / hot.mask.sum() + 0.3
+
+
+@pytest.mark.parametrize("in_kernels", [True, False])
+def test_tokens_whose_logit_is_minus_infinity_are_never_drawn(in_kernels):
+    logits = torch.tensor([[0.0, np.log(3), -np.inf]], dtype=torch.float32).expand(64, 3)
+    of_entropy = None if in_kernels else (lambda entropy: torch.ones_like(entropy))
+    manner = sampling.Manner(torch.Generator().manual_seed(0), temperature_of=of_entropy)
+    token, logp, entropy = sampling._draw(logits, manner)
+    assert set(token.tolist()) == {0, 1}
+    torch.testing.assert_close(logp, torch.tensor([0.25, 0.75]).log()[token])
+    torch.testing.assert_close(entropy, torch.full((64,), float(np.log(4) - 0.75 * np.log(3))))
 
 
 def test_pass_at_k_is_the_chance_of_a_random_subset():
