@@ -71,13 +71,17 @@ class AEPOArbitrary(GRPO):
         first = max(1, int(c.extra_prompts * c.num_prompts)) * c.group_size
         prompts = rollout.prompts[: first : c.group_size].cpu().numpy()
         extra = self.answer(prompts, heat)
-        advantage = self.advantages(extra)
-        kept = reinforced_rows(advantage.sum(1) / extra.mask.sum(1).clamp_min(1.0))
+        # What is injected is right by the verifier: a reward with other terms in it would let wrong answers pass.
+        advantage = self.advantages(extra.replace(reward=extra.verifier_reward))
+        kept = reinforced_rows(torch.where(extra.correct, advantage.sum(1) / extra.mask.sum(1).clamp_min(1.0), 0.0))
         self._count = injection_count(len(kept), most, entropy, c.target_entropy)
         generator = self.streams.numpy("injection")
         kept = kept[torch.as_tensor(generator.permutation(len(kept)), device=self.device)[: self._count]]
         places = torch.as_tensor(generator.permutation(len(rollout))[: self._count], device=self.device)
         return _inject(rollout, places, extra.rows(kept))
+
+    def _watch(self, useful: float) -> None:
+        super()._watch(useful + self._count)  # injected answers are learned from, whatever the others' rewards
 
     def select(self, rollout: Rollout) -> tuple[Rollout, dict[str, float]]:
         """All answers; tells how many were injected into the last generated rollout."""

@@ -191,7 +191,9 @@ def test_stale_rollouts_come_from_older_policies():
     agent = make("GRPO", staleness=2)
     rows = train(agent, 4)
     assert len(agent.queue.items) == 2
-    assert rows[0]["policy/logp_error"] < 1e-4 < rows[3]["policy/logp_error"]
+    assert rows[0]["policy/logp_error"] < 1e-4 < rows[3]["policy/stale_logp_difference"]
+    assert "policy/stale_logp_difference" not in rows[0]
+    assert not any("policy/logp_error" in row for row in rows[1:])
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_aepo_replaces_rows_by_right_answers_of_weight_one():
     injected = (one | (rollout.mask == 0)).all(1)
     assert injected.sum() == agent._count
     assert len(rollout) == 32
-    assert (rollout.reward[injected] == 1).all()
+    assert (rollout.verifier_reward[injected] == 1).all()
     assert (rollout.advantage[rollout.mask == 0] == 0).all()
     assert agent.memory["entropy"] == pytest.approx(float(agent.seen.entropy.sum() / agent.seen.mask.sum()))
 
