@@ -85,7 +85,8 @@ class TextConfig:
     max_generations: int = 10
     """Most batches of prompts that dynamic sampling generates for one rollout."""
     overlong_buffer: int = 0
-    """Tokens before the longest length in which answers begin to be punished (DAPO); 0 for no punishment."""
+    """Tokens before the longest length in which answers begin to be punished (DAPO); 0 for no punishment. Accuracy and
+    dynamic sampling go by the verifier alone."""
 
     def __post_init__(self):
         name = type(self).__name__.removesuffix("Config")

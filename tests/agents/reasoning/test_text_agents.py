@@ -10,7 +10,7 @@ from reasoning_training import SMALL, train, weights
 
 from envzoo import agents
 from envzoo.agents.agent import Callback
-from envzoo.agents.loops import rollouts, warm_up
+from envzoo.agents.loops import rollouts, sampling, warm_up
 from envzoo.agents.loops.text import SILENT_UPDATES
 from envzoo.agents.networks.language import answer_log_probs
 from envzoo.errors import EnvzooError, NonFiniteError, UnknownNameError, UnsupportedSpaceError
@@ -82,6 +82,17 @@ def test_hot_samples_are_recorded_at_the_base_temperature():
     torch.testing.assert_close(logp * hot.mask, hot.old_logp, atol=1e-4, rtol=0)
     cool = agent.answer(agent.task.sample(8), 0.2)
     assert cool.old_logp.sum() / cool.mask.sum() > hot.old_logp.sum() / hot.mask.sum() + 0.3
+
+
+@pytest.mark.parametrize("in_kernels", [True, False])
+def test_tokens_whose_logit_is_minus_infinity_are_never_drawn(in_kernels):
+    logits = torch.tensor([[0.0, np.log(3), -np.inf]], dtype=torch.float32).expand(64, 3)
+    of_entropy = None if in_kernels else (lambda entropy: torch.ones_like(entropy))
+    manner = sampling.Manner(torch.Generator().manual_seed(0), temperature_of=of_entropy)
+    token, logp, entropy = sampling._draw(logits, manner)
+    assert set(token.tolist()) == {0, 1}
+    torch.testing.assert_close(logp, torch.tensor([0.25, 0.75]).log()[token])
+    torch.testing.assert_close(entropy, torch.full((64,), float(np.log(4) - 0.75 * np.log(3))))
 
 
 def test_pass_at_k_is_the_chance_of_a_random_subset():
@@ -191,7 +202,9 @@ def test_stale_rollouts_come_from_older_policies():
     agent = make("GRPO", staleness=2)
     rows = train(agent, 4)
     assert len(agent.queue.items) == 2
-    assert rows[0]["policy/logp_error"] < 1e-4 < rows[3]["policy/logp_error"]
+    assert rows[0]["policy/logp_error"] < 1e-4 < rows[3]["policy/stale_logp_difference"]
+    assert "policy/stale_logp_difference" not in rows[0]
+    assert not any("policy/logp_error" in row for row in rows[1:])
 
 
 @pytest.mark.parametrize(
@@ -256,9 +269,23 @@ def test_aepo_replaces_rows_by_right_answers_of_weight_one():
     injected = (one | (rollout.mask == 0)).all(1)
     assert injected.sum() == agent._count
     assert len(rollout) == 32
-    assert (rollout.reward[injected] == 1).all()
+    assert (rollout.verifier_reward[injected] == 1).all()
     assert (rollout.advantage[rollout.mask == 0] == 0).all()
     assert agent.memory["entropy"] == pytest.approx(float(agent.seen.entropy.sum() / agent.seen.mask.sum()))
+
+
+def test_aepo_scores_injected_answers_under_their_own_prompts():
+    agent = make("AEPOArbitrary")
+    agent._warm_up()
+    rollout = agent.generate()
+    asked, which = rollout.distinct_prompts()
+    assert agent._count > 0
+    assert torch.equal(asked[which], rollout.prompts)
+    logp, _ = agent._measure(agent.policy, rollout)
+    torch.testing.assert_close(logp, rollout.old_logp, atol=1e-5, rtol=0)
+    rows = train(make("AEPOArbitrary"), 6)
+    assert sum(row["select/injected"] for row in rows) > 0
+    assert max(row["policy/logp_error"] for row in rows) < 1e-5
 
 
 def test_dynamic_sampling_keeps_prompts_whose_answers_differ():
