@@ -14,10 +14,10 @@ from envzoo.errors import EnvzooError, InvalidActionError, MissingExtraError, Re
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, keys
 from envzoo.reasoning.episode import RIGHT, RUNNING, WRONG, FreeText
+from envzoo.reasoning.safe_scoring import LONGEST, check_dataset, playable, score_answer
 from envzoo.reasoning.task import SPLITS
 from envzoo.reasoning.transcript import MODEL, PROMPT, coloured
 
-LONGEST = 2**17  # characters
 MOST_STEPS_ASIDE = 1000  # items that are passed over in search of one of the split
 _FIELDS = ("item", "outcome", "streams")
 
@@ -44,8 +44,7 @@ def dataset_names() -> list[str]:
     Raises:
         MissingExtraError: When reasoning-gym is not installed.
     """
-    # A composite takes other datasets for its configuration and is no source of problems of its own.
-    return sorted(name for name in library().factory.DATASETS if name != "composite")
+    return playable(list(library().factory.DATASETS))
 
 
 def in_split(question: str, split: str) -> bool:
@@ -62,6 +61,12 @@ class ReasoningGym(gym.Env):
     Verifiable Rewards", arXiv 2505.24760) generates problems of about a hundred kinds from algebra to games, each with
     a verifier. `envzoo.reasoning.reasoning_gym.dataset_names()` lists them. It needs the extra `text`.
 
+    No answer is ever evaluated as code. Some of the package's verifiers pass the answer to `eval` or to SymPy's
+    parser, and others can be kept busy for ever by a short answer; `envzoo/reasoning/safe_scoring/table.py` reviews
+    every dataset. Most verifiers are called as they are, some only with answers within stated bounds, and twelve are
+    replaced by parsers of bounded grammars that give the same scores. The datasets `codeio`, which executes programs
+    from a data file, and `composite` are refused, and so is any dataset that a later version of the package adds.
+
     ## Action space
     `Text`: the answer, any string.
 
@@ -70,7 +75,8 @@ class ReasoningGym(gym.Env):
 
     ## Reward
     The dataset's score of the answer, from 0 to 1; some datasets give part of the points for a badly formatted or an
-    incomplete answer.
+    incomplete answer. An answer scores 0 if it is longer than 131,072 characters, lies outside the bounds of its
+    dataset, makes the verifier fail, or would get a score that is not a number from 0 to 1.
 
     ## Info
     `item`, the number of the item within the dataset.
@@ -110,10 +116,8 @@ class ReasoningGym(gym.Env):
             raise unknown("render mode", render_mode, self.metadata["render_modes"])
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
-        names = dataset_names()
-        if dataset not in names:
-            raise unknown("dataset of reasoning-gym", dataset, names)
-        self.render_mode, self.split = render_mode, split
+        check_dataset(dataset, list(library().factory.DATASETS))
+        self.render_mode, self.split, self.dataset_name = render_mode, split, dataset
         self.size = check_whole("size", size, 1)
         seed = check_whole("dataset_seed", dataset_seed, 0)
         try:
@@ -161,7 +165,7 @@ class ReasoningGym(gym.Env):
             raise ResetNeededError("step was called on an episode that has not begun or has ended; call reset first")
         if not isinstance(action, str):
             raise InvalidActionError(f"action {action!r} is no text; expected a string, the answer")
-        reward = float(self.dataset.score_answer(answer=action, entry=self._entry))
+        reward = score_answer(self.dataset_name, self.dataset, action, self._entry)
         self._answer, self._outcome = action, RIGHT if reward >= 1 else WRONG
         return self._entry["question"], reward, True, False, {"item": self._item}
 
