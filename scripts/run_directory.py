@@ -69,7 +69,7 @@ def check_facts(facts: dict[str, Any]) -> None:
     """Raise EnvzooError for facts of a wrong type, and for those that JSON cannot hold."""
     for name, (expected, is_valid) in FACTS.items():
         if not is_valid(facts[name]):
-            raise EnvzooError(f"{name} is {expected}, got {facts[name]!r}")
+            raise EnvzooError(f"{name} is {expected.replace('null', 'None')}, got {facts[name]!r}")
         if not is_json(facts[name]):
             raise EnvzooError(f"{name} of a run in a folder consists of numbers, strings, lists and dicts alone")
 
@@ -83,6 +83,14 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for runs, with those above it; raises StorageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"the run directory {path} cannot be made ({reason(error)})") from error
 
 
 class RunDirectory:
@@ -132,10 +140,7 @@ class RunDirectory:
             StorageError: The folder cannot be made or written.
         """
         is_new = not self.path.exists()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:
-            raise StorageError(f"the run directory {self.path} cannot be made ({reason(error)})") from error
+        make_folder(self.path)
         lock = RunLock(self.path)
         lock.acquire(patience)
         try:

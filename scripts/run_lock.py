@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 import time
-import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +17,7 @@ except ImportError:  # Windows
 from envzoo.errors import RunDirectoryError
 from envzoo.files import storage_error
 
-_held: weakref.WeakSet[RunLock] = weakref.WeakSet()
+_held: set[RunLock] = set()
 
 
 class RunLock:
@@ -115,6 +114,7 @@ class RunLock:
     def forget(self) -> None:
         """Close the file without ending the lock of a parent process."""
         handle, self.handle = self.handle, None
+        _held.discard(self)
         if handle is not None:
             os.close(handle)
 

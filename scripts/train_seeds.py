@@ -11,7 +11,7 @@ from typing import Any
 
 from envzoo.errors import RunDirectoryError
 from envzoo.scripts.resume import check
-from envzoo.scripts.run_directory import RunDirectory
+from envzoo.scripts.run_directory import RunDirectory, make_folder
 from envzoo.scripts.training import DEFAULTS, train
 
 LOCK_PATIENCE = 60.0  # seconds for the worker of a lost node to end, before another one writes its run
@@ -41,6 +41,7 @@ def start_jobs(shared: Mapping[str, Any], root: Path, seeds: list[int]) -> list[
     make(shared["agent"], shared["source"], seed=seeds[0], **settings, **shared["hyperparameters"])
     for seed in seeds:
         RunDirectory(root / f"seed{seed}").check_free()
+    make_folder(root)
     return [_job(shared, root, seed, seeds) for seed in seeds]
 
 

@@ -260,7 +260,8 @@ def _resume(
             learner = make(agent, source, seed=facts["seed"], **settings, **facts["hyperparameters"])
         if learner.seed != facts["seed"]:
             raise RunDirectoryError(
-                f"the checkpoints in {directory.checkpoints} are of seed {learner.seed}, but the run is of {facts['seed']}"
+                f"the checkpoints in {directory.checkpoints} are of seed {learner.seed}, but run.json is of seed "
+                f"{facts['seed']}"
             )
         learner.threads = facts["threads"]  # checkpoints of older versions do not name it
         lacking = missing_rows(directory.metrics, learner.iteration)

@@ -37,9 +37,10 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, float]]:
 
 def missing_rows(path: str | os.PathLike, iteration: int) -> str | None:
     """What a metrics table lacks of the iterations 1 to `iteration`, as one sentence; None when it has them all."""
-    if iteration == 0:
+    path = Path(path)
+    if iteration == 0 or path.is_dir():  # what is no file is refused when it is written
         return None
-    if not Path(path).exists():
+    if not path.exists():
         return f"{path} is missing, so the run goes on without the metrics of its first {iteration} iterations"
     found = {row["iteration"] for row in read_metrics(path)}
     lacking = sum(number not in found for number in range(1, iteration + 1))
