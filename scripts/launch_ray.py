@@ -102,7 +102,8 @@ def _killed(ray: Any) -> tuple[type[BaseException], ...]:
 def _report_kill(error: BaseException, name: str, kills: int) -> None:
     first = str(error).strip().splitlines()[0]
     if kills > RETRIES:
-        raise EnvzooError(f"a process died while running {name}, {kills} times ({first})") from error
+        times = f", {kills} times" if kills > 1 else ""
+        raise EnvzooError(f"a process died while running {name}{times} ({first})") from error
     print(f"note: the worker of {name} was killed; it is run again ({kills} of {RETRIES})", file=sys.stderr)
 
 

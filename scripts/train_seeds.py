@@ -41,7 +41,6 @@ def start_jobs(shared: Mapping[str, Any], root: Path, seeds: list[int]) -> list[
     make(shared["agent"], shared["source"], seed=seeds[0], **settings, **shared["hyperparameters"])
     for seed in seeds:
         RunDirectory(root / f"seed{seed}").check_free()
-    make_folder(root)
     return [_job(shared, root, seed, seeds) for seed in seeds]
 
 
@@ -132,6 +131,8 @@ def run_seeds(
     if launcher == "ray":  # workers have working folders of their own
         root = Path(os.path.abspath(root))
         jobs = [{**job, "run_dir": os.path.abspath(job["run_dir"])} for job in jobs]
+    else:
+        make_folder(root)
     return run_jobs(
         train_job,
         jobs,
