@@ -21,6 +21,7 @@ from envzoo.agents.callback import Callback, CallbackList
 from envzoo.agents.seeding import Streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import AgentSpec
+from envzoo.agents.threads import check_threads, count_parameters, on_own_threads, rows_of, threads_for
 from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError
 from envzoo.version import __version__
 
@@ -68,11 +69,13 @@ class Agent(ABC):
         device: Where networks live.
         streams: Named random generators.
         num_timesteps: Steps learned from so far (environment steps; gradient steps for offline agents).
+        threads: Threads of PyTorch while learning; None until they are chosen (see `envzoo.agents.threads`).
         notices: Sentences a person should see (for example after a resume that could not be exact).
     """
 
     spec: ClassVar[AgentSpec]
     Config: ClassVar[type] = NoConfig
+    threads: int | None = None
 
     def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -99,6 +102,7 @@ class Agent(ABC):
 
     # ------------------------------------------------------------------ learning
 
+    @on_own_threads
     def learn(self, total_timesteps: int | None = None, callback: Callback | Iterable[Callback] | None = None):
         """Learn for a number of further steps; can be called again and goes on.
 
@@ -145,6 +149,16 @@ class Agent(ABC):
         # An agent that does not learn has nothing to do: its budget is spent at once.
         self.num_timesteps = self.target_timesteps
         return {}
+
+    def rows_per_update(self) -> int:
+        """Rows of a batch, for the choice of threads."""
+        return rows_of(self.config)
+
+    def choose_threads(self) -> int:
+        """The number of threads to learn with, the same on every machine."""
+        if self.threads is None:
+            self.threads = threads_for(count_parameters(self), self.rows_per_update())
+        return self.threads
 
     def progress(self) -> float:
         """Share of the current `learn` budget that is spent, in [0, 1]; schedules read it."""
@@ -223,6 +237,7 @@ class Agent(ABC):
             "observation_space": str(self.source.observation_space),
             "action_space": str(self.source.action_space),
             "num_timesteps": self.num_timesteps,
+            "threads": self.choose_threads(),
             "versions": {"envzoo": __version__, "torch": torch.__version__, "numpy": np.__version__},
         }
 
@@ -246,6 +261,10 @@ class Agent(ABC):
                 raise CheckpointError(
                     f"{path} was trained with the {what.replace('_', ' ')} {stored}, but {self.source.name} has {mine}"
                 )
+        try:
+            self.threads = check_threads(header.get("threads", 1)) or 1  # files without the number: one thread
+        except EnvzooError as error:
+            raise CheckpointError(f"{path} is damaged: {error}") from None
         try:
             self.load_state_dict(state)
             self.restored_extra = dict(state.get("extra", {}))

@@ -58,6 +58,12 @@ class CallbackList(Callback):
         return all(answer is not False for answer in answers)
 
     def on_end(self, agent: Agent) -> None:
-        """When `learn` ends."""
+        """When `learn` ends. All of them run in any case; the first error is raised after that."""
+        errors = []
         for callback in self.callbacks:
-            callback.on_end(agent)
+            try:
+                callback.on_end(agent)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]

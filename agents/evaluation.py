@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.experience import step_info
 from envzoo.agents.source import is_game
+from envzoo.agents.threads import on_own_threads
 from envzoo.errors import EnvzooError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class EvaluationResult:
         return values[metric]
 
 
+@on_own_threads
 def evaluate(
     agent: Agent,
     env: VectorEnv | ParallelEnv | None = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from envzoo import papers
 from envzoo.agents.reasoning.specs import LANGUAGE_MODELS
 from envzoo.agents.spec import AgentSpec, build_config
+from envzoo.agents.threads import check_threads, using_threads
 from envzoo.errors import CheckpointError, unknown
 from envzoo.papers import (
     ADVERSARIAL_SURPRISE,
@@ -328,6 +329,7 @@ def make(
     seed: int = 0,
     device: str = "auto",
     env_kwargs: Mapping[str, Any] | None = None,
+    threads: int | str = "auto",
     **hyperparameters: Any,
 ) -> Agent:
     """Make an agent for a source.
@@ -338,6 +340,8 @@ def make(
         seed: Non-negative seed from which every random number of the agent and its training environment descends.
         device: "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", ...
         env_kwargs: Keywords for the environment when `source` is an id.
+        threads: Threads of PyTorch inside `learn`, on which the rounding of sums depends; "auto" chooses them from the
+            sizes of networks and batches (1 for small ones). The number is saved with the agent.
         **hyperparameters: Fields of the agent's config; `envzoo train AGENT --help` explains each.
 
     Raises:
@@ -349,7 +353,11 @@ def make(
 
     cls = agent_class(agent)
     config = build_config(cls.Config, agent, hyperparameters)
-    return cls(resolve(source, cls.spec, dict(env_kwargs or {})), config, seed=seed, device=device)
+    wanted = check_threads(threads)
+    with using_threads(1):  # the first weights do not depend on the machine either
+        made = cls(resolve(source, cls.spec, dict(env_kwargs or {})), config, seed=seed, device=device)
+    made.threads = wanted
+    return made
 
 
 def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", expect: str | None = None) -> Agent:

@@ -38,6 +38,10 @@ class RunDirectoryError(EnvzooError):
     """A run directory that is missing, occupied, or holds another run."""
 
 
+class StorageError(EnvzooError, OSError):
+    """The operating system refused to write a file: a full disk, a read-only folder, a folder in its place."""
+
+
 class NonFiniteError(EnvzooError, ArithmeticError):
     """A metric of training became NaN or infinite."""
 

@@ -31,6 +31,7 @@ from envzoo.agents.networks.pretrained import DTYPES
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
+from envzoo.agents.threads import using_threads
 from envzoo.errors import CheckpointError
 
 SILENT_UPDATES = 20  # after so many updates without any difference between rewards, a person should know
@@ -151,6 +152,12 @@ class TextAgent(Agent):
             penalty = overlong_penalty(length, self.codec.answer_length, buffer)
             rollout = rollout.replace(reward=rollout.reward + penalty)
         return rollout
+
+    def rows_per_update(self) -> int:
+        """Tokens of a minibatch, its prompts included."""
+        c = self.config
+        answers = c.num_prompts * c.group_size // c.num_minibatches
+        return min(answers, c.micro_batch or answers) * (self.task.prompt_length + self.codec.answer_length)
 
     def temperature_of(self) -> Any:
         """Temperatures of tokens from their entropies, or None for one temperature."""
@@ -354,7 +361,8 @@ class TextAgent(Agent):
             facts = {"source": self.source.name, "keywords": self.source.env_kwargs}
             if c.compute_dtype != "float32":
                 facts["compute_dtype"] = c.compute_dtype
-            self.policy.load_state_dict(warm_up(self.policy, self.codec, settings, facts, c.warm_up_cache))
+            with using_threads(self.choose_threads()):  # `assess` warms up too, outside `learn`
+                self.policy.load_state_dict(warm_up(self.policy, self.codec, settings, facts, c.warm_up_cache))
         if self.start is not None:
             self.start.load_state_dict(self.policy.state_dict())
         self.memory["warm"] = True

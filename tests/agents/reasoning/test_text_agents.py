@@ -1,12 +1,14 @@
 """The trainer of language models: sampling, warm-up, resuming, stages that reduce to others, and bad input."""
 
 import itertools
+import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
 from reasoning_training import SMALL, train, weights
+from safetensors.torch import load_file, save_file
 
 from envzoo import agents
 from envzoo.agents.agent import Callback
@@ -162,6 +164,68 @@ def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match=r"warm_up/\w+\.safetensors cannot be read \(.+\); it is made again$"):
         again._warm_up()
     assert torch.equal(weights(agent), weights(again))
+
+
+def kept_model(folder, monkeypatch):
+    """The file of a warm-up in a cache of its own, and the weights that came out."""
+    monkeypatch.setenv("ENVZOO_CACHE", str(folder))
+    agent = make(warm_up_updates=3)
+    agent._warm_up()
+    return next(warm_up.cache_folder().iterdir()), weights(agent)
+
+
+def first_name(arrays):
+    return sorted(name for name, array in arrays.items() if array.ndim == 2)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda arrays: arrays.pop(first_name(arrays)), "it lacks '"),
+        (lambda arrays: arrays.update(more=torch.zeros(3)), "it holds a strange 'more'"),
+        (
+            lambda arrays: arrays.update({first_name(arrays): torch.zeros(2, 3)}),
+            r"is \(2, 3\) of torch.float32, expected",
+        ),
+        (lambda arrays: arrays.update({k: v.double() for k, v in arrays.items()}), "of torch.float64, expected"),
+    ],
+)
+def test_a_cache_with_other_arrays_is_made_again(tmp_path, monkeypatch, change, words):
+    file, expected = kept_model(tmp_path, monkeypatch)
+    whole, arrays = file.read_bytes(), load_file(file)
+    change(arrays)
+    save_file(arrays, file)
+    again = make(warm_up_updates=3)
+    with pytest.warns(UserWarning, match=rf"safetensors cannot be read \(.*{words}.*\); it is made again$"):
+        again._warm_up()
+    assert torch.equal(weights(again), expected)
+    assert file.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_noticed_before_the_work(tmp_path, monkeypatch):
+    _, expected = kept_model(tmp_path / "good", monkeypatch)
+    (tmp_path / "file").write_text("precious")
+    monkeypatch.setenv("ENVZOO_CACHE", str(tmp_path / "file"))
+    agent, imitate = make(warm_up_updates=3), warm_up.imitate
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        seen = []
+        monkeypatch.setattr(warm_up, "imitate", lambda *a, **k: seen.append(len(caught)) or imitate(*a, **k))
+        agent._warm_up()
+    sentences = [str(warning.message) for warning in caught]
+    assert len(sentences) == 1
+    expected_words = r"the warmed-up model cannot be kept, because .*file cannot be written \(.+\); set ENVZOO_CACHE"
+    assert re.match(expected_words, sentences[0])
+    assert seen == [1]
+    assert torch.equal(weights(agent), expected)
+
+
+def test_warm_ups_of_several_threads_are_kept_apart(tmp_path, monkeypatch):
+    kept_model(tmp_path, monkeypatch)
+    agent = make(warm_up_updates=3)
+    agent.threads = 2
+    agent._warm_up()
+    assert len(list(warm_up.cache_folder().iterdir())) == 2
 
 
 # ---------------------------------------------------------------------------- learning
