@@ -96,17 +96,20 @@ def _job(shared: Mapping[str, Any], root: Path, seed: int, seeds: list[int], res
 
 
 def train_job(job: dict[str, Any]) -> dict[str, Any]:
-    """`train` with one picklable argument, for the launcher."""
-    return train(**job)
+    """`train` with one picklable argument, for the launcher; `killed` says that an earlier worker may have begun."""
+    settings = {name: value for name, value in job.items() if name != "killed"}
+    if job.get("killed"):
+        settings["patience"] = LOCK_PATIENCE
+        if not job["resume"] and RunDirectory(job["run_dir"]).exists:
+            # All that the run was asked for is in its folder.
+            begun = ("siblings", "hyperparameters", *DEFAULTS)
+            settings = {name: value for name, value in settings.items() if name not in begun} | {"resume": True}
+    return train(**settings)
 
 
 def after_a_kill(job: dict[str, Any]) -> dict[str, Any]:
     """The job that goes on where a killed one was: from its checkpoint, if it got so far."""
-    job = {**job, "patience": LOCK_PATIENCE}
-    if not RunDirectory(job["run_dir"]).exists:
-        return job
-    unwanted = ("siblings", "seed", "hyperparameters", *DEFAULTS)
-    return {name: value for name, value in job.items() if name not in unwanted} | {"resume": True}
+    return {**job, "killed": True}
 
 
 def run_seeds(
