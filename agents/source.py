@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 import envzoo  # noqa: F401  (registers our environments)
+from envzoo.agents import guard
 from envzoo.agents.spec import AgentSpec
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
 from envzoo.games import games, make_game
@@ -107,7 +108,13 @@ def _dataset_env(dataset: Any) -> tuple[str, dict[str, Any]]:
             f"dataset {dataset.spec.dataset_id} was recorded in {spec.id}, which is not registered here; install and "
             "import the package that has it, or give an evaluation environment"
         )
-    return spec.id, _keywords(spec)
+    keywords = _keywords(spec)
+    # The dataset's own file names them, whoever asked for the dataset. Wrappers and entry points that are stored beside
+    # them are never looked at.
+    with guard.reading(f"dataset {dataset.spec.dataset_id}"):
+        guard.check_environment(spec.id)
+        guard.check_keywords(spec.id, keywords)
+    return spec.id, keywords
 
 
 def _keywords(spec: gym.envs.registration.EnvSpec) -> dict[str, Any]:
@@ -189,6 +196,8 @@ def _resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source
 def _resolve_id(name: str, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source:
     from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari
 
+    guard.check_environment(name)
+    guard.check_keywords(name, env_kwargs)
     environments = gym.registry
     if name in environments or ":" in name:
         try:

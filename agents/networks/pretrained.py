@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from envzoo.agents import guard
 from envzoo.agents.networks.language import computing
 from envzoo.errors import CheckpointError, EnvzooError, MissingExtraError
 
@@ -170,6 +171,7 @@ def load_pretrained(name: str, dtype: str = "float32") -> tuple[PretrainedModel,
         MissingExtraError: transformers is not installed.
         EnvzooError: No such model, or one that is no causal language model in safetensors.
     """
+    guard.check_model(name)
     transformers = library()
     if _is_folder(name):
         _check_folder(Path(name).expanduser())
