@@ -2,11 +2,12 @@
 #
 #   make demo    learn a policy in about a minute and look at it
 #   make test    run the tests
+#   make hostile load hostile agent files, HOSTILE=1200 of them, and see that they do nothing
 #   make lint    ruff: rules and format
 #   make docs    write the generated documentation (docs/ and the tables of the README)
 #   make clean   remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test hostile lint docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -18,6 +19,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 # Extras that `make test` installs, and how many processes run the tests.
 EXTRAS ?= test
 WORKERS ?= 2
+HOSTILE ?= 1200
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
@@ -51,6 +53,9 @@ demo: .venv/.installed-core
 
 test: .venv/.installed-$(EXTRAS)
 	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+hostile: .venv/.installed-$(EXTRAS)
+	ENVZOO_HOSTILE=$(HOSTILE) $(BIN)/pytest -n 0 -s tests/agents/test_hostile.py $(PYTEST_ARGS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .

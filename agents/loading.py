@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
-from envzoo.agents import checkpoint, guard
+from envzoo.agents import budget, checkpoint, guard
 from envzoo.agents.agent import Agent
 from envzoo.agents.registry import agent_class, specs
 from envzoo.agents.source import Source, resolve
 from envzoo.agents.spec import build_config
 from envzoo.errors import CheckpointError, shorten
+from envzoo.memory import at_most
+
+# What an environment may take that a file names, over what the file holds, unless ENVZOO_MAX_BYTES is set.
+BYTES, BYTES_EACH = 128 * 2**20, 8
 
 
 def load(path: str | os.PathLike, source: Any, device: str, expect: str | None) -> Agent:
@@ -35,9 +40,8 @@ def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expe
     try:
         name, hyperparameters, seed = header["agent"], header["config"], header["seed"]
         stored_source, env_kwargs = header["source"], header["env_kwargs"]
-        parts = state["parts"]
     except (LookupError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged: its header or state lacks {error}") from None
+        raise CheckpointError(f"{path} is damaged: its header lacks {error}") from None
     if not isinstance(name, str) or not isinstance(hyperparameters, Mapping) or not isinstance(env_kwargs, Mapping):
         raise CheckpointError(f"{path} is damaged: its header does not name an agent with its settings")
     if name not in specs():
@@ -50,15 +54,20 @@ def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expe
     if source is None and stored_source is None:
         raise CheckpointError(f"{path} was trained on an environment object; give the source to load it with")
     cls = agent_class(name)
-    if source is not None:  # the user's word, for the keywords as well where it is the source that they belong to
-        same_source = isinstance(source, str) and source == stored_source
-        resolved = resolve(source, cls.spec, dict(env_kwargs) if same_source else {})
-    with guard.reading(path):
+    limited = guard.current_file() is None  # one file, one budget, whatever it contains
+    with ExitStack() as stack:
+        stack.enter_context(guard.reading(path, vouched=source))
+        if limited and source is None:
+            stack.enter_context(at_most(BYTES + BYTES_EACH * budget.sizes(state)[0]))
+        parts = state.get("parts") if isinstance(state, Mapping) else None
         guard.check_config(cls.Config, hyperparameters, specs(), parts)
         config = build_config(cls.Config, name, hyperparameters)
-        if source is None:
-            resolved = resolve(stored_source, cls.spec, dict(env_kwargs))
+        # Who names the stored source vouches for the keywords that are stored with it.
+        again = source is None or (isinstance(source, str) and source == stored_source)
+        resolved = resolve(stored_source if again else source, cls.spec, dict(env_kwargs) if again else {})
         _check_spaces(path, header, resolved)
+        if limited:
+            stack.enter_context(budget.TensorBudget(path, state))
         agent = cls.rebuild(resolved, config, state, seed=seed, device=device)
         agent.restore(state, header, path)
     return agent

@@ -16,6 +16,10 @@ from envzoo.agents import guard
 from envzoo.agents.spec import AgentSpec
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
 from envzoo.games import games, make_game
+from envzoo.memory import check_bytes
+
+COPY_BYTES = 32 * 2**10  # of an environment that is an object of its own, by experience
+ROW_BYTES = 2**10  # of one that is a row in arrays
 
 
 @dataclass
@@ -86,11 +90,15 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
         EnvzooError: The environment refuses its keywords.
     """
     env_kwargs = env_kwargs or {}
+    guard.check_environment(env_id)
     spec = gym.spec(env_id)
+    one_by_one = spec.vector_entry_point is None or num_envs == 1
+    if not _is_kernel(spec):  # those count for themselves
+        check_bytes(num_envs * (COPY_BYTES if one_by_one else ROW_BYTES), f"{num_envs} environments {env_id}")
     try:
         if _is_kernel(spec):
             return gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
-        if spec.vector_entry_point is not None and num_envs > 1:
+        if not one_by_one:
             return gym.make_vec(env_id, num_envs=num_envs, **env_kwargs)
         make_one = partial(gym.make, env_id, disable_env_checker=True, **env_kwargs)
         return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP, copy=False)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from envzoo.agents.callbacks.checkpoints import list_checkpoints
-from envzoo.errors import RunDirectoryError
+from envzoo.errors import RunDirectoryError, shorten
 from envzoo.files import write_text
 
 FACTS = (
@@ -39,6 +39,26 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+_WHOLE = {"seed": (0, None), "timesteps": (1, None), "threads": (1, 4096), "eval_every": (0, None),
+          "eval_episodes": (1, None)}  # fmt: skip
+_KINDS = {"agent": str, "source": str, "device": str, "env_kwargs": dict, "hyperparameters": dict, "given": dict}
+
+
+def _check_facts(path: Path, facts: dict[str, Any]) -> None:
+    """Refuse facts that `create` would not have written; raises RunDirectoryError."""
+    for name, kind in _KINDS.items():
+        if not isinstance(facts[name], kind):
+            raise RunDirectoryError(f"{path} is damaged ({name} is a {type(facts[name]).__name__})")
+    for name, (least, most) in _WHOLE.items():
+        value = facts[name]
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < least or (most is not None and value > most):
+            raise RunDirectoryError(f"{path} is damaged ({name} is {shorten(repr(value), 40)})")
+    for name in ("checkpoint_every", "stop_at"):
+        if facts[name] is not None and (isinstance(facts[name], bool) or not isinstance(facts[name], int | float)):
+            raise RunDirectoryError(f"{path} is damaged ({name} is a {type(facts[name]).__name__})")
 
 
 class RunDirectory:
@@ -85,6 +105,7 @@ class RunDirectory:
             raise RunDirectoryError(f"{self.facts_file} is damaged ({error})") from None
         if not isinstance(facts, dict) or missing:
             raise RunDirectoryError(f"{self.facts_file} is damaged (it lacks {', '.join(missing) or 'names'})")
+        _check_facts(self.facts_file, facts)
         return facts
 
     def latest_checkpoint(self) -> Path | None:

@@ -142,7 +142,7 @@ def train(
     """
     import torch
 
-    from envzoo.agents import load, make
+    from envzoo.agents import guard, load, make
     from envzoo.scripts.run_directory import RunDirectory, free_directory
 
     if resume:
@@ -156,9 +156,10 @@ def train(
         torch.set_num_threads(facts["threads"])
         checkpoint = directory.latest_checkpoint()
         if checkpoint is None:
-            learner = make(
-                agent, source, seed=facts["seed"], device=device, env_kwargs=facts["env_kwargs"], **facts["given"]
-            )
+            with guard.reading(directory.facts_file, vouched=source):
+                learner = make(
+                    agent, source, seed=facts["seed"], device=device, env_kwargs=facts["env_kwargs"], **facts["given"]
+                )
         else:
             learner = load(checkpoint, source, device=device, expect=agent)
         return _run(learner, directory, facts, checkpoint, timesteps, progress)

@@ -143,14 +143,16 @@ class CarriedAgent:
 
     Args:
         agent: It does not learn any more.
+        kept: Its header and state as the file of the other agent holds them; None takes the agent's.
     """
 
-    def __init__(self, agent: Agent):
+    def __init__(self, agent: Agent, kept: dict[str, Any] | None = None):
         self.agent = agent
+        self.kept = {"header": agent.header(), "state": agent.state_dict()} if kept is None else kept
 
     def state_dict(self) -> dict[str, Any]:
         """What its own file would hold."""
-        return {"header": self.agent.header(), "state": self.agent.state_dict()}
+        return self.kept
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Nothing is left to do: the agent was made of the same state (see `CouplingAgent.rebuild`)."""

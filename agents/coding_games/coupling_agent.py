@@ -82,7 +82,13 @@ class CouplingAgent(Agent):
     split_message: tuple[int, ...] = ()  # sizes of the blocks into which one message is split
 
     def __init__(
-        self, source: Source, config: Any, *, seed: int = 0, device: str = "auto", carrier_agent: Agent | None = None
+        self,
+        source: Source,
+        config: Any,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        carrier_agent: CarriedAgent | None = None,
     ):
         super().__init__(source, config, seed=seed, device=device)
         self.definition = find_definition(source, self.spec.name)
@@ -119,7 +125,8 @@ class CouplingAgent(Agent):
                 header, inner = carried["header"], carried["state"]
             except (LookupError, TypeError):
                 raise CheckpointError("the agent's file lacks the agent that carries its messages") from None
-            keywords["carrier_agent"] = revive(header, inner, device="cpu")
+            kept = {"header": header, "state": inner}
+            keywords["carrier_agent"] = CarriedAgent(revive(header, inner, device="cpu"), kept)
         return cls(source, config, **keywords)
 
     # ------------------------------------------------------------------ what subclasses decide
@@ -148,7 +155,7 @@ class CouplingAgent(Agent):
 
     # ------------------------------------------------------------------ the carrier
 
-    def _build_carrier(self, carried: Agent | None) -> TableCarrier | FormulaCarrier | AgentCarrier:
+    def _build_carrier(self, carried: CarriedAgent | None) -> TableCarrier | FormulaCarrier | AgentCarrier:
         c = self.config
         if c.carrier == "planner":
             return self._own_carrier()
@@ -166,12 +173,12 @@ class CouplingAgent(Agent):
             self.learner = self.register("carrier", learner)
         else:
             try:
-                learner = load(c.carrier, device="cpu") if carried is None else carried
+                carried = carried or CarriedAgent(load(c.carrier, device="cpu"))
             except CheckpointError as error:
                 raise EnvzooError(
                     f"carrier is 'planner', the name of an agent, or a readable file, got {c.carrier!r} ({error})"
                 ) from error
-            self.register("carrier_agent", CarriedAgent(learner))
+            learner = self.register("carrier_agent", carried).agent
         return AgentCarrier(learner, self.states, self.num_actions)
 
     def _own_carrier(self) -> TableCarrier | FormulaCarrier:

@@ -19,7 +19,10 @@ from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError
+from envzoo.memory import check_bytes
 from envzoo.wrappers.tracking import VectorTrackingWrapper
+
+ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step
 
 
 @dataclass
@@ -83,6 +86,8 @@ class OnPolicyAgent(Agent):
         for wrapper, arguments in layers:
             env = self.follower.wrap(env, wrapper, arguments)
             self.codec = ObservationCodec(env.single_observation_space)
+        rows, row = env.num_envs * (self.num_steps or 1), self.codec.packed_dim * self.codec.dtype.itemsize
+        check_bytes(rows * (row + ROW_BYTES), f"a rollout of {rows} steps", later=True)
         self.policy = self.register("policy", self.build_policy().to(self.device))
         self.experience = Experience(
             env, self.codec, self.actions, self.streams.integer("environment"), self.reward_key, self.notices
