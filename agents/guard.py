@@ -146,6 +146,20 @@ def check_file(path: Any) -> None:
         )
 
 
+def check_work(steps: float, most: float, what: str) -> None:
+    """Refuse long computations that a file asks for while it is loaded; whoever gives the source may ask for any.
+
+    Raises:
+        CheckpointError: More `steps` than `most`.
+    """
+    files = _READING.get()
+    if files and files[-1][1] is None and steps > most:
+        raise CheckpointError(
+            f"{current_file()} is refused: {what} would take {float(steps):.1e} steps while it is loaded, over the "
+            f"limit of {float(most):.1e}; give the source to load it with"
+        )
+
+
 def check_config(config: type, values: Mapping[str, Any], agents: Collection[str], parts: Any) -> None:
     """Judge the fields of a config that name something outside, as they stand in a file.
 

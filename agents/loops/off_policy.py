@@ -93,6 +93,7 @@ class OffPolicyAgent(Agent):
                 self.device,
             ),
         )
+        check_bytes(2**10 * config.num_envs, f"what is remembered of {config.num_envs} environments")
         env = source.training_env(config.num_envs)
         self.experience = Experience(
             env, self.codec, self.actions, self.streams.integer("environment"), notices=self.notices

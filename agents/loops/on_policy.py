@@ -22,6 +22,7 @@ from envzoo.errors import EnvzooError
 from envzoo.memory import check_bytes
 from envzoo.wrappers.tracking import VectorTrackingWrapper
 
+ENV_BYTES = 2**10  # of what is remembered of each environment, four times that behind wrappers; by experience
 ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step
 
 
@@ -82,6 +83,8 @@ class OnPolicyAgent(Agent):
         layers = self.wrappers()
         if kind is not None:
             layers = [*layers, *kind.wrappers(settings, self.streams.integer("intrinsic"))]
+        tracked = ENV_BYTES * (1 + 3 * bool(layers)) * config.num_envs
+        check_bytes(tracked, f"what is remembered of {config.num_envs} environments")
         env = source.training_env(config.num_envs)
         for wrapper, arguments in layers:
             env = self.follower.wrap(env, wrapper, arguments)

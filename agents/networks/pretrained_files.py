@@ -42,6 +42,7 @@ _GENERATION = frozenset(
         *("repetition_penalty", "temperature", "top_k", "top_p", "transformers_version", "use_cache"),
     )
 )
+_WORDS_ONLY = ("config.json", "generation_config.json")
 _OWN_TOKENIZERS = ("PreTrainedTokenizerFast", "PreTrainedTokenizer", "TokenizersBackend", "PythonBackend")
 _PLAIN = ("tokenizer.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja")
 _SENTENCEPIECE = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model")
@@ -59,8 +60,11 @@ def _model_keys(values: Mapping[str, Any]) -> frozenset[str]:
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or kind not in CONFIG_MAPPING:
         raise _refuse(f"is a model of the type {shorten(repr(kind))}, none of the library's causal language models")
-    own = CONFIG_MAPPING[kind]().to_dict()
-    return frozenset(key for key in own if not key.startswith("_") and not _REFUSED.search(key)) | _COMMON
+    try:
+        own = CONFIG_MAPPING[kind]().to_dict()
+    except Exception as error:  # some are only parts of other models
+        raise _refuse(f"is a model of the type {kind!r}, which cannot stand alone") from error
+    return frozenset(key for key in own if not _REFUSED.search(key)) | _COMMON
 
 
 _KEYS: dict[str, Callable[[Mapping[str, Any]], frozenset[str]]] = {
@@ -82,7 +86,24 @@ def keep_known(name: str, data: bytes) -> bytes:
         return data
     values = json.loads(data)
     keys = _KEYS[name](values)
-    return json.dumps({key: value for key, value in values.items() if key in keys}, indent=2).encode()
+    kept = {key: value for key, value in values.items() if key in keys}
+    if name in _WORDS_ONLY:
+        kept = {key: _without_refused(value) for key, value in kept.items() if not _is_text(value)}
+    return json.dumps(kept, indent=2).encode()
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not _WORD.fullmatch(value)
+
+
+def _is_refused(key: str) -> bool:
+    return not _WORD.fullmatch(key) or key.startswith("_") or _REFUSED.search(key) is not None
+
+
+def _without_refused(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_refused(v) for key, v in value.items() if not _is_refused(key) and not _is_text(v)}
+    return [_without_refused(item) for item in value if not _is_text(item)] if isinstance(value, list) else value
 
 
 def check_known(name: str, data: bytes) -> None:
@@ -107,7 +128,7 @@ def check_known(name: str, data: bytes) -> None:
             raise _refuse(f"sets {shorten(repr(key), 80)} in {name}")
     if name == "tokenizer_config.json":
         _check_tokenizer(values)
-    elif name in ("config.json", "generation_config.json"):
+    elif name in _WORDS_ONLY:
         _check_words(name, values)
 
 
@@ -131,12 +152,12 @@ def _check_words(name: str, values: Mapping[str, Any]) -> None:
         value = left.pop()
         if isinstance(value, dict):
             for key in value:
-                if not _WORD.fullmatch(key) or key.startswith("_") or _REFUSED.search(key):
+                if _is_refused(key):
                     raise _refuse(f"sets {shorten(repr(key), 80)} in {name}")
             left += value.values()
         elif isinstance(value, list):
             left += value
-        elif isinstance(value, str) and not _WORD.fullmatch(value):
+        elif _is_text(value):
             raise _refuse(f"has the text {shorten(repr(value), 80)} in {name}")
 
 
