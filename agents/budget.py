@@ -6,13 +6,14 @@ stored: every operation that makes a tensor is tried on the meta device first, w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten, tree_map
 
 from envzoo.errors import CheckpointError
 from envzoo.memory import readable
@@ -20,7 +21,7 @@ from envzoo.memory import readable
 # What is made while an agent is built, over what its file holds: initial weights are drawn, transformed and copied
 # into networks, their targets and the optimizer. The constants are for agents that have hardly any weights.
 BYTES, BYTES_EACH = 16 * 2**20, 32
-TENSORS, TENSORS_EACH = 5000, 100
+TENSORS, TENSORS_EACH = 1000, 50
 
 
 class TensorBudget(TorchDispatchMode):
@@ -60,13 +61,14 @@ def requested(func: Any, args: tuple, kwargs: dict[str, Any]) -> int:
     """Bytes of what an operation would make, counted on the meta device."""
     try:
         # Generators belong to a device, and the shape does not depend on them.
-        meta = {key: value for key, value in kwargs.items() if key not in ("generator", "pin_memory")}
+        meta = {key: None if key in ("generator", "pin_memory") else value for key, value in kwargs.items()}
         if "device" in meta or not any(isinstance(arg, torch.Tensor) for arg in args):
             meta["device"] = torch.device("meta")
         made = func(*tree_map(_on_meta, args), **tree_map(_on_meta, meta))
     except (NotImplementedError, RuntimeError, TypeError):  # the shape depends on the content: no more than came in
         made = args
-    total = 0
+    # Where nothing came in, the shape is among the arguments.
+    total = 0 if any(isinstance(value, torch.Tensor) for value in tree_flatten(made)[0]) else 8 * _product(args)
 
     def count(value: Any) -> None:
         nonlocal total
@@ -75,6 +77,12 @@ def requested(func: Any, args: tuple, kwargs: dict[str, Any]) -> int:
 
     tree_map(count, made)
     return total
+
+
+def _product(args: tuple) -> int:
+    """The largest product of whole numbers in an argument, which may be a shape."""
+    shapes = [arg if isinstance(arg, list | tuple) else [arg] for arg in args]
+    return max((math.prod(n for n in shape if type(n) is int) for shape in shapes), default=0)
 
 
 def _on_meta(value: Any) -> Any:

@@ -18,7 +18,7 @@ from envzoo.agents.registry import agent_class
 from envzoo.agents.source import Source
 from envzoo.agents.spec import Holds, held_fields
 from envzoo.agents.standard.random import Random
-from envzoo.errors import CheckpointError, EnvzooError
+from envzoo.errors import CheckpointError, EnvzooError, RunDirectoryError
 
 _spec = spec_from_file_location("contract", Path(__file__).with_name("test_contract.py"))
 contract = module_from_spec(_spec)
@@ -385,3 +385,46 @@ def test_a_run_file_may_name_no_more_than_an_agent_file(tmp_path, watched):
         assert "run.json names the" in sentence
         assert "evilmod" not in asked
         assert "/etc/passwd" not in opened
+
+
+def test_the_command_line_imports_nothing_that_a_file_names(tmp_path, watched, capsys):
+    from envzoo.scripts.cli import main
+
+    agents.make("MECB", SMALL, env_kwargs=BOTH, device="cpu").save(tmp_path / "mecb.zip")
+    path = changed(tmp_path / "mecb.zip", tmp_path / "a.zip", set_config(carrier="PPO", carrier_env=EVIL))
+    codes = []
+    _, asked, _ = watched(lambda: codes.append(main(["evaluate", str(path), "--episodes", "1"])))
+    assert codes == [2]
+    assert "which needs a module that is not imported" in " ".join(capsys.readouterr().err.split())
+    assert "evilmod" not in asked
+
+
+DAMAGED = {
+    "threads": 10**9,
+    "seed": -1,
+    "timesteps": "many",
+    "eval_every": True,
+    "eval_episodes": 0,
+    "env_kwargs": [],
+    "given": None,
+    "agent": ["PPO"],
+    "source": {"id": EVIL},
+    "checkpoint_every": "often",
+    "stop_at": [1],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_facts_of_a_run_that_no_run_has(name, tmp_path):
+    from envzoo.scripts.plot import plot
+    from envzoo.scripts.run_directory import FACTS, RunDirectory
+
+    good = dict.fromkeys(FACTS, 1) | {"agent": "PPO$x$", "source": "s", "device": "cpu", "env_kwargs": {}}
+    good |= {"hyperparameters": {}, "given": {}}
+    (tmp_path / "run.json").write_text(json.dumps(good))
+    (tmp_path / "metrics.jsonl").write_text('{"iteration": 1, "timesteps": 4, "eval/return_mean": 1.0}\n')
+    assert RunDirectory(tmp_path).facts() == good
+    assert plot([str(tmp_path)], str(tmp_path / "a.png")).is_file()
+    (tmp_path / "run.json").write_text(json.dumps({**good, name: DAMAGED[name]}))
+    with pytest.raises(RunDirectoryError, match=rf"run.json is damaged \({name} is "):
+        RunDirectory(tmp_path).facts()
