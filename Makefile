@@ -1,13 +1,14 @@
 # The commands of this repository. Each makes what it needs: a virtual environment in .venv with envzoo installed in it.
 #
-#   make demo            learn a policy in about a minute and look at it
-#   make test            run the tests
-#   make test-emulated   run them in a random order and with the arithmetic of an older processor
-#   make lint            ruff: rules and format
-#   make docs            write the generated documentation (docs/ and the tables of the README)
-#   make clean           remove .venv, caches and build outputs; runs/ is kept
+#   make demo             learn a policy in about a minute and look at it
+#   make test             run the tests
+#   make test-emulated    run them in a random order and with the arithmetic of an older processor
+#   make hostile          load hostile agent files, HOSTILE=1200 of them, and see that they do nothing
+#   make lint             ruff: rules and format
+#   make docs             write the generated documentation (docs/ and the tables of the README)
+#   make clean            remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test test-emulated lint docs clean
+.PHONY: help demo test test-emulated hostile lint docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -19,6 +20,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 # Extras that `make test` installs, and how many processes run the tests.
 EXTRAS ?= test
 WORKERS ?= 2
+HOSTILE ?= 1200
 PYTEST_ARGS ?=
 
 # Keeps torch (and its oneDNN and MKL), Numba and NumPy (and its OpenBLAS) from instructions newer than SSE, which changes
@@ -68,6 +70,9 @@ test-emulated: .venv/.installed-$(EXTRAS)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	env $(EMULATED) NUMBA_CACHE_DIR="$$folder/numba" ENVZOO_CACHE="$$folder/envzoo" \
 		$(PYTEST) --shuffle $(SHUFFLE) $(PYTEST_ARGS)
+
+hostile: .venv/.installed-$(EXTRAS)
+	ENVZOO_HOSTILE=$(HOSTILE) $(BIN)/pytest -n 0 -s tests/agents/test_hostile.py $(PYTEST_ARGS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from envzoo.agents.seeding import Streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import AgentSpec
 from envzoo.agents.threads import check_threads, count_parameters, on_own_threads, rows_of, threads_for
-from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError
+from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError, shorten
 from envzoo.version import __version__
 
 T = TypeVar("T")
@@ -227,13 +227,14 @@ class Agent(ABC):
         """What a checkpoint says of the agent: JSON-serialisable facts, enough to make it again."""
         # An environment with keywords that JSON cannot hold cannot be made again from its id.
         again = is_json(self.source.env_kwargs)
+        keywords = {name: value for name, value in self.source.env_kwargs.items() if name != "render_mode"}
         return {
             "agent": self.spec.name,
             "config": asdict(self.config),
             "seed": self.seed,
             "source": self.source.id if again else None,
             "source_name": self.source.name,
-            "env_kwargs": self.source.env_kwargs if again else {},
+            "env_kwargs": keywords if again else {},
             "observation_space": str(self.source.observation_space),
             "action_space": str(self.source.action_space),
             "num_timesteps": self.num_timesteps,
@@ -247,7 +248,13 @@ class Agent(ABC):
         Args:
             path: Target, by custom ending in ".zip"; safetensors and JSON inside, loading it runs no code.
             extra: More state to keep beside the agent's (callbacks use it).
+
+        Raises:
+            EnvzooError: The agent's class is not registered (see `envzoo.agents.register`), so no file could name it.
         """
+        from envzoo.agents import registry
+
+        registry.require_registered(type(self))
         state = self.state_dict()
         if extra:
             state["extra"] = extra
@@ -255,12 +262,6 @@ class Agent(ABC):
 
     def restore(self, state: dict[str, Any], header: dict[str, Any], path: str | os.PathLike) -> None:
         """Load a state read from `path`, with one clear sentence when it does not fit this agent."""
-        for what in ("observation_space", "action_space"):
-            mine, stored = str(getattr(self.source, what)), header.get(what)
-            if mine != stored:
-                raise CheckpointError(
-                    f"{path} was trained with the {what.replace('_', ' ')} {stored}, but {self.source.name} has {mine}"
-                )
         try:
             self.threads = check_threads(header.get("threads", 1)) or 1  # files without the number: one thread
         except EnvzooError as error:
@@ -269,5 +270,5 @@ class Agent(ABC):
             self.load_state_dict(state)
             self.restored_extra = dict(state.get("extra", {}))
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = shorten(str(error).splitlines()[0] if str(error) else type(error).__name__)
             raise CheckpointError(f"{path} does not fit {self.spec.name} on {self.source.name} ({reason})") from error

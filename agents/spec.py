@@ -10,10 +10,11 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from envzoo.errors import EnvzooError, unknown
+from envzoo.errors import EnvzooError, shorten, unknown
 from envzoo.papers import Paper
 
 C = TypeVar("C")
+MOST_ITEMS = 10_000  # of a tuple of hyperparameters
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,31 @@ class AgentSpec:
     actions: tuple[str, ...] = ("discrete", "continuous")
     observations: str = "Box, Discrete, MultiDiscrete, MultiBinary, Dict"
     paper: Paper | None = None
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Marks a config field whose text names something outside the agent: `Annotated[str, Holds("model")]`.
+
+    What such a field holds in a file is judged before anything is built from it (see `envzoo.agents.guard`).
+
+    Attributes:
+        kind: What it names.
+        words: Values that name nothing outside.
+        part: The registered part of the agent that carries what is named into its file, so that loading it needs
+            neither name nor path; None when the name is looked up again.
+    """
+
+    kind: Literal["environment", "agent", "model"]
+    words: tuple[str, ...] = ()
+    part: str | None = None
+
+
+def held_fields(cls: type) -> dict[str, Holds]:
+    """The fields of a config that name something outside, by name."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    marked = {field.name: getattr(hints[field.name], "__metadata__", ()) for field in dataclasses.fields(cls)}
+    return {name: mark for name, marks in marked.items() for mark in marks if isinstance(mark, Holds)}
 
 
 def require(condition: bool, sentence: str) -> None:
@@ -71,6 +97,8 @@ def _coerce(value: Any, annotation: Any) -> Any:
         if isinstance(value, str) or not isinstance(value, typing.Iterable):
             raise TypeError
         inner = arguments[0] if arguments else Any
+        if isinstance(value, typing.Sized) and len(value) > MOST_ITEMS:
+            raise TypeError
         return tuple(_coerce(item, inner) for item in value)
     if annotation in (float, int) and isinstance(value, numbers.Real) and not isinstance(value, bool):
         if not math.isfinite(value) or (annotation is int and value != int(value)):
@@ -112,6 +140,6 @@ def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
             values[name] = _coerce(value, hints[name])
         except (TypeError, ValueError, OverflowError):
             raise EnvzooError(
-                f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {value!r}"
+                f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {shorten(repr(value))}"
             ) from None
     return cls(**values)

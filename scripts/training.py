@@ -221,7 +221,7 @@ def _resume(
     patience: float,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    from envzoo.agents import load, make
+    from envzoo.agents import guard, load, make
     from envzoo.agents.callbacks.metrics_table import missing_rows
     from envzoo.agents.registry import agent_class
     from envzoo.scripts.resume import CHANGEABLE, check, notices
@@ -257,7 +257,8 @@ def _resume(
         resumed = learner is not None
         if not resumed:
             settings = {"device": device, "env_kwargs": facts["env_kwargs"], "threads": facts["threads"]}
-            learner = make(agent, source, seed=facts["seed"], **settings, **facts["hyperparameters"])
+            with guard.reading(directory.facts_file, vouched=source):
+                learner = make(agent, source, seed=facts["seed"], **settings, **facts["hyperparameters"])
         if learner.seed != facts["seed"]:
             raise RunDirectoryError(
                 f"the checkpoints in {directory.checkpoints} are of seed {learner.seed}, but run.json is of seed "

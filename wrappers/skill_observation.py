@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
 from envzoo.kernel.stream import integer, keys
+from envzoo.sizes import check_bytes
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
 
@@ -24,6 +25,7 @@ class SkillTracker(Tracker):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
         self._skills = int(skills)
+        check_bytes(32 * (num_envs + 1) * self._skills, f"{skills} skills in the observations of {num_envs} episodes")
         self._join = Joiner(space, entry, spaces.Box(0.0, 1.0, (self._skills,), np.float32))
         self.space = self._join.space
         streams = np.zeros((num_envs, 2), np.uint64)

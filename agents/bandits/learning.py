@@ -18,8 +18,11 @@ from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.sizes import check_bytes
 from envzoo.wrappers.capture import Capture
 from envzoo.wrappers.replay import ReplayError
+
+ARRAYS = 8  # as large as the statistics, that a learner keeps at most
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,8 @@ class BanditLearner(BanditPlanner):
         super().__init__(source, config, seed=seed, device=device)
         env = source.training_env(config.num_envs)
         self.num_runs = env.num_envs
+        table = ARRAYS * 8 * self.model.arms * self.model.num_states
+        check_bytes(self.num_runs * table, f"the statistics of {self.num_runs} learners")
         self.runs = self.register("runs", Runs(env, self.model, self.streams.integer("environment"), self.notices))
         m, sizes = self.model, (self.num_runs, self.model.arms, self.model.num_states)
         self._cycles = cycle_order(m.deprivation, m.satiation)

@@ -19,6 +19,7 @@ from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
+from envzoo.sizes import check_bytes
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class OffPolicyAgent(Agent):
         super().__init__(source, config, seed=seed, device=device)
         self.codec = ObservationCodec(source.observation_space)
         self.actions = self.build_actions()
+        row = 2 * self.codec.packed_dim * self.codec.dtype.itemsize
+        check_bytes(config.batch_size * row, f"a batch of {config.batch_size} transitions", later=True)
         self.build()
         self.buffer = self.register(
             "buffer",
@@ -90,6 +93,7 @@ class OffPolicyAgent(Agent):
                 self.device,
             ),
         )
+        check_bytes(2**10 * config.num_envs, f"what is remembered of {config.num_envs} environments")
         env = source.training_env(config.num_envs)
         self.experience = Experience(
             env, self.codec, self.actions, self.streams.integer("environment"), notices=self.notices

@@ -16,6 +16,7 @@ from envzoo.coding_games import couplings
 from envzoo.coding_games.couplings import entropy
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel.stream import uniform
+from envzoo.sizes import check_bytes
 
 SILENT, COUPLING, LIKELIHOOD = range(3)  # the conventions
 NO_OPTION = -1
@@ -199,6 +200,7 @@ class MessageRules:
     def build(self, states: int | None, actions: int) -> Messages:
         """The kernels' view of the rules, for a game of so many states (None: not countable) and actions."""
         sizes = self.sizes
+        check_bytes(128 * sum(sizes), f"beliefs over {sum(sizes)} messages")
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         prior = self._prior(sizes)
         parts = [prior[first:last] for first, last in pairwise(offsets)]

@@ -11,8 +11,9 @@ from numba import njit
 
 from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, unknown
 from envzoo.kernel.check import ActionCheck
-from envzoo.kernel.definition import Allocator, Definition
+from envzoo.kernel.definition import Allocator, Definition, episode_bytes
 from envzoo.kernel.stream import keys
+from envzoo.sizes import check_bytes
 
 # Fields that every episode has besides the definition's; part of the captured state.
 COMMON_FIELDS = ("streams", "elapsed", "needs_reset")
@@ -58,6 +59,8 @@ class Batch:
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not (whole and value >= 1) and not (name == "max_episode_steps" and value is None):
                 raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least 1")
+        name = type(definition).__name__
+        check_bytes(num_envs * episode_bytes(definition), f"{num_envs} episode{'s' * (num_envs > 1)} of {name}")
         self.definition = definition
         self.num_envs = int(num_envs)
         self.state = Allocator(definition.state)(self.num_envs)

@@ -12,6 +12,7 @@ from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import bits, integer
+from envzoo.sizes import check_bytes
 from envzoo.surprise import room_picture
 from envzoo.surprise.codes import (
     BALL,
@@ -345,6 +346,10 @@ class SurpriseRooms(Definition):
             anywhere=bool(paper_layout),
             television=bool(television),
             goal=bool(goal),
+        )
+        check_bytes(
+            64 * (layout.size**2 + layout.rooms),
+            f"{layout.rooms} rooms in a grid of {layout.size}x{layout.size}",
         )
         self._require_room(layout)
         self.size, self.rooms, self.goal = layout.size, layout.rooms, layout.goal

@@ -400,9 +400,9 @@ def test_files_of_strangers_are_not_trusted(folders, tmp_path):
             agents.load(tmp_path / "bad.zip", device="cpu")
     parts = {key: value for key, value in state["parts"].items() if key != "model_files"}
     checkpoint.save(tmp_path / "bad.zip", header, {**state, "parts": parts})
-    with pytest.raises(CheckpointError, match="lacks the configuration of its language model"):
+    with pytest.raises(CheckpointError, match="a file may not have a model fetched"):
         agents.load(tmp_path / "bad.zip", device="cpu")
     files = {**state["parts"]["model_files"], "config.json": np.frombuffer(b"{}", np.uint8)}
     checkpoint.save(tmp_path / "bad.zip", header, {**state, "parts": {**state["parts"], "model_files": files}})
-    with pytest.raises(CheckpointError, match="is damaged"):
+    with pytest.raises(CheckpointError, match="is a model of the type None, none of the library's"):
         agents.load(tmp_path / "bad.zip", device="cpu")
