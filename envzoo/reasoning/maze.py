@@ -12,10 +12,10 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.sizes import check_bytes
 from envzoo.reasoning.episode import TextEnv, TextEpisode
 from envzoo.reasoning.numbering import permute
 from envzoo.reasoning.task import EOS, PAD, Task
+from envzoo.sizes import check_bytes
 
 FREE, WALL, START, GOAL, COLON, UP = (2 + k for k in range(6))  # then down, left, right
 MOST_SIZE = 6

@@ -45,7 +45,7 @@ def made_within(limit, make):
     """Run `make` under a limit; the sentence or None. It must not have taken much more than the limit."""
     tracemalloc.start()
     try:
-        with memory.at_most(limit):
+        with sizes.at_most(limit):
             make()
         return None
     except EnvzooError as error:
@@ -113,18 +113,18 @@ def test_layouts_that_no_array_can_have_are_counted():
 
 
 def test_the_variable_sets_the_limit(monkeypatch):
-    with memory.at_most(10):
+    with sizes.at_most(10):
         with pytest.raises(EnvzooError, match="a thing would take 11 bytes, over the limit of 10 bytes"):
-            memory.check_bytes(11, "a thing")
-        memory.check_bytes(11, "a thing", later=True)
+            sizes.check_bytes(11, "a thing")
+        sizes.check_bytes(11, "a thing", later=True)
         monkeypatch.setenv(memory.VARIABLE, "1024")
-        memory.check_bytes(1024, "a thing")
+        sizes.check_bytes(1024, "a thing")
         with pytest.raises(EnvzooError, match=r"a thing would take 2.0 KiB, over the limit of 1.0 KiB"):
-            memory.check_bytes(2048, "a thing", later=True)
+            sizes.check_bytes(2048, "a thing", later=True)
     for wrong in ("many", "-1", "0", "1e9", "9" * 50):
         monkeypatch.setenv(memory.VARIABLE, wrong)
         with pytest.raises(EnvzooError, match="ENVZOO_MAX_BYTES is"):
-            memory.check_bytes(1, "a thing")
+            sizes.check_bytes(1, "a thing")
     monkeypatch.setenv(memory.VARIABLE, "")
     assert memory.max_bytes() == memory.DEFAULT == 4 * 2**30
 

@@ -210,7 +210,9 @@ class Changing(Walk):
 def test_environments_that_can_be_replayed(cls, mode, before, tmp_path):
     one, two, steps = resumed(lambda: of_class(cls, mode), tmp_path, before, 40)
     assert one == two
-    assert steps == 2 * (before if before < 9 else {9: 9 * (mode == MODES[1]), 31: 4 if mode == MODES[0] else 1}[before])
+    assert steps == 2 * (
+        before if before < 9 else {9: 9 * (mode == MODES[1]), 31: 4 if mode == MODES[0] else 1}[before]
+    )
 
 
 @pytest.mark.parametrize("cls", [Hidden, Counting])
