@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from envzoo import papers
 from envzoo.agents.reasoning.specs import LANGUAGE_MODELS
 from envzoo.agents.spec import AgentSpec, build_config
-from envzoo.errors import CheckpointError, unknown
+from envzoo.errors import CheckpointError, EnvzooError, unknown
 from envzoo.papers import (
     ADVERSARIAL_SURPRISE,
     BEHAVIOURAL_CLONING,
@@ -307,7 +307,7 @@ def specs() -> dict[str, AgentSpec]:
 
 def spec(name: str) -> AgentSpec:
     """The spec of one agent; raises UnknownNameError with the nearest name."""
-    if name not in _SPECS:
+    if not isinstance(name, str) or name not in _SPECS:
         raise unknown("agent", name, _SPECS, where="`envzoo list agents` shows them all")
     return _SPECS[name]
 
@@ -348,6 +348,8 @@ def make(
     from envzoo.agents.source import resolve
 
     cls = agent_class(agent)
+    if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
+        raise EnvzooError(f"env_kwargs is {env_kwargs!r}; expected a dict of keywords of the environment")
     config = build_config(cls.Config, agent, hyperparameters)
     return cls(resolve(source, cls.spec, dict(env_kwargs or {})), config, seed=seed, device=device)
 

@@ -45,7 +45,7 @@ class OffPolicyConfig:
             require(getattr(self, name) >= 1, f"{name} is at least 1, got {getattr(self, name)}")
         require(self.learning_starts >= 0, f"learning_starts is at least 0, got {self.learning_starts}")
         steps = self.gradient_steps
-        require(steps is None or steps >= 0, f"gradient_steps is at least 0 or None, got {steps}")
+        require(steps is None or steps >= 1, f"gradient_steps is at least 1, or None, got {steps}")
 
 
 class Pace:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel.arguments import check_whole
 
 # (rows, columns) of the actions 0 stay, 1 right, 2 down, 3 left, 4 up.
 MOVES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
@@ -53,9 +54,8 @@ def disc_table(
         raise unknown("disc", disc, ("square", *_PAPER_DISCS))
     if disc == "square":
         radius = 1 if radius is None else radius
-        if not isinstance(radius, int | np.integer) or isinstance(radius, bool) or radius < 0:
-            raise EnvzooError(f"radius is {radius!r}; expected a whole number of at least 0")
-        first, last = -int(radius), int(radius)
+        radius = min(check_whole("radius", radius, 0), max(rows, columns))  # no cell lies further away
+        first, last = -radius, radius
     else:
         if radius is not None:
             raise EnvzooError(

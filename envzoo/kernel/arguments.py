@@ -3,22 +3,56 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, unknown
+
+MOST = 2**31 - 1  # larger counts fit no array, and no integer type of a kernel
 
 
-def check_whole(name: str, value: Any, least: int) -> int:
+def check_whole(name: str, value: Any, least: int, most: int | None = MOST) -> int:
     """`value` as an int.
 
     Raises:
-        EnvzooError: When it is not a whole number of at least `least`.
+        EnvzooError: When it is not a whole number from `least` to `most` (None for no upper bound).
     """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
         raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    if most is not None and value > most:
+        raise EnvzooError(f"{name} is {value!r}; expected a whole number from {least} to {most}")
     return int(value)
+
+
+def check_seed(value: Any) -> int:
+    """`value` as an int.
+
+    Raises:
+        EnvzooError: When it is not a whole number of at least 0.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
+        raise EnvzooError(f"seed {value!r} is not usable; expected an integer of at least 0")
+    return int(value)
+
+
+def check_choice(kind: str, name: Any, choices: Iterable[str]) -> str:
+    """`name`, when it is among `choices`.
+
+    Args:
+        kind: What the name was meant to be, singular.
+        name: What was given; anything but a string is refused, also what cannot be looked up in a dict.
+        choices: The valid names.
+
+    Raises:
+        UnknownNameError: When it is not.
+    """
+    choices = list(choices)
+    if not isinstance(name, str) or name not in choices:
+        raise unknown(kind, name, choices)
+    return name
 
 
 def check_number(name: str, value: Any, least: float, most: float = math.inf, *, above: bool = False) -> float:

@@ -57,7 +57,7 @@ class KernelEnv(gym.Env):
         read = batch.read_options(options)
         if seed is not None:
             batch.seed([seed], batch.everyone)
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else int(seed))
         infos = batch.new_infos()
         batch.reset(batch.everyone, infos, read)
         batch.started = True

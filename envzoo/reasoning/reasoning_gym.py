@@ -115,7 +115,7 @@ class ReasoningGym(gym.Env):
             raise unknown("dataset of reasoning-gym", dataset, names)
         self.render_mode, self.split = render_mode, split
         self.size = check_whole("size", size, 1)
-        seed = check_whole("dataset_seed", dataset_seed, 0)
+        seed = check_whole("dataset_seed", dataset_seed, 0, None)
         try:
             self.dataset = library().create_dataset(dataset, size=self.size, seed=seed, **dict(config or {}))
         except (TypeError, ValueError, AssertionError, AttributeError) as error:
