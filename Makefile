@@ -2,11 +2,12 @@
 #
 #   make demo    learn a policy in about a minute and look at it
 #   make test    run the tests
+#   make fuzz    play at random in every environment and game, 2 million steps, each of them checked
 #   make lint    ruff: rules and format
 #   make docs    write the generated documentation (docs/ and the tables of the README)
 #   make clean   remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test fuzz lint docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -19,6 +20,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 EXTRAS ?= test
 WORKERS ?= 2
 PYTEST_ARGS ?=
+FUZZ_STEPS ?= 2000000
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -51,6 +53,10 @@ demo: .venv/.installed-core
 
 test: .venv/.installed-$(EXTRAS)
 	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+# Without -P: the folder of the script, and not the root, is where Python looks first.
+fuzz: .venv/.installed-$(EXTRAS)
+	$(BIN)/python tests/fuzz/fuzz.py --steps $(FUZZ_STEPS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .
