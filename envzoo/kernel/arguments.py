@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,29 @@ def check_whole(name: str, value: Any, least: int, most: int | None = MOST) -> i
     if most is not None and value > most:
         raise EnvzooError(f"{name} is {value!r}; expected a whole number from {least} to {most}")
     return int(value)
+
+
+def check_shape(name: str, value: Any) -> tuple[int, ...]:
+    """`value` as a tuple of ints.
+
+    Raises:
+        EnvzooError: When it is not a sequence of whole numbers of at least 1.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or np.ndim(value) != 1:
+        raise EnvzooError(f"{name} is {value!r}; expected a sequence of whole numbers")
+    return tuple(check_whole(f"{name}[{i}]", part, 1) for i, part in enumerate(value))
+
+
+def read_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array, of whatever shape and dtype.
+
+    Raises:
+        EnvzooError: When its rows differ in length, or are no sequences that an array can be made of.
+    """
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        raise EnvzooError(f"{name} cannot be read as an array; expected numbers in rows of one length") from None
 
 
 def check_seed(value: Any) -> int:

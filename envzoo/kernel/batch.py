@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numba import njit
 
 from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, unknown
-from envzoo.kernel.arguments import check_seed
+from envzoo.kernel.arguments import check_seed, read_array
 from envzoo.kernel.check import ActionCheck
 from envzoo.kernel.definition import Allocator, Definition
 from envzoo.kernel.stream import keys
@@ -114,6 +114,7 @@ class Batch:
         for name in options:
             if name not in self.definition.option_names:
                 raise unknown("reset option", name, self.definition.option_names)
+            read_array(f"reset option {name}", options[name])
         return self.definition.options(options, self.num_envs)
 
     def reset(self, where: np.ndarray, infos: tuple, options: tuple | None = None) -> None:
@@ -217,7 +218,7 @@ class Batch:
         for name, array in fields.items():
             if name not in state:
                 raise EnvzooError(f"the state has no field {name!r}; expected {', '.join(fields)}")
-            given = np.asarray(state[name])
+            given = read_array(f"field {name!r} of the state", state[name])
             if given.dtype != array.dtype or given.shape[1:] != array.shape[1:] or given.ndim != array.ndim:
                 raise EnvzooError(
                     f"field {name!r} of the state is {given.dtype} of shape {given.shape}; expected {array.dtype} of "

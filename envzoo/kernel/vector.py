@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envzoo.errors import EnvzooError, ResetNeededError, unknown
-from envzoo.kernel.arguments import check_seed, check_whole
+from envzoo.errors import EnvzooError, ResetNeededError
+from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
 from envzoo.kernel.batch import Batch, check_options
 from envzoo.kernel.definition import Definition, build
 from envzoo.kernel.drawing import tile
@@ -58,11 +58,10 @@ class KernelVectorEnv(VectorEnv):
         render_tiles: int = 16,
         **parameters: Any,
     ) -> None:
-        values = [mode.value for mode in AutoresetMode]
-        if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in values:
-            raise unknown("autoreset mode", autoreset_mode, values)
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        if not isinstance(autoreset_mode, AutoresetMode):
+            check_choice("autoreset mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.render_mode = render_mode
         self.render_tiles = check_whole("render_tiles", render_tiles, 1)
@@ -232,7 +231,7 @@ class KernelVectorEnv(VectorEnv):
             first = check_seed(seed)
             return [first + i for i in range(self.num_envs)]
         sequence = isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str | bytes)
-        if not sequence or np.ndim(seed) == 0 or len(seed) != self.num_envs:
+        if not sequence or read_array("seed", seed).ndim == 0 or len(seed) != self.num_envs:
             raise EnvzooError(f"seed {seed!r} is not usable; expected an integer or a list of {self.num_envs} of them")
         return seed
 
