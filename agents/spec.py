@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel.arguments import MOST
 from envzoo.papers import Paper
 
 C = TypeVar("C")
@@ -95,6 +96,16 @@ def describe_type(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) and not arguments else str(annotation)
 
 
+def _check_sizes(name: str, agent: str, value: Any) -> None:
+    """Refuse counts that nothing can have, and widths of layers that are none."""
+    parts = value if isinstance(value, tuple) else (value,)
+    whole = [part for part in parts if isinstance(part, int) and not isinstance(part, bool)]
+    if any(abs(part) > MOST for part in whole):
+        raise EnvzooError(f"hyperparameter {name} of {agent} is {value!r}; expected at most {MOST}")
+    if name.endswith("hidden") and any(part < 1 for part in whole):
+        raise EnvzooError(f"hyperparameter {name} of {agent} is {value!r}; expected widths of at least 1")
+
+
 def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
     """Make a config dataclass from hyperparameters, checking names and types.
 
@@ -114,4 +125,5 @@ def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
             raise EnvzooError(
                 f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {value!r}"
             ) from None
+        _check_sizes(name, agent, values[name])
     return cls(**values)

@@ -178,7 +178,7 @@ class ObservationCodec:
             if outside.any():
                 row, column = np.argwhere(outside)[0]
                 raise EnvzooError(
-                    f"{name} holds {values[row, column]}; expected {first[column]} to "
+                    f"{name} holds {values[row, column]}, which is out of range; expected {first[column]} to "
                     f"{first[column] + counts[column] - 1}"
                 )
 
