@@ -22,10 +22,10 @@ from envzoo.agents.seeding import Streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import AgentSpec
 from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError
+from envzoo.kernel.arguments import MOST
 from envzoo.version import __version__
 
 T = TypeVar("T")
-MOST_TIMESTEPS = 2**53  # every count up to here is exact as a float, too, which metrics are
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Agent(ABC):
             number = isinstance(total_timesteps, numbers.Real) and not isinstance(total_timesteps, bool)
             if not number or total_timesteps < 1 or total_timesteps % 1 != 0:
                 raise EnvzooError(f"total_timesteps is a positive integer, got {total_timesteps!r}")
-            if self.num_timesteps + total_timesteps > MOST_TIMESTEPS:
+            if self.num_timesteps + total_timesteps > MOST:
                 raise EnvzooError(f"total_timesteps is {total_timesteps}; expected at most 2**53 timesteps in all")
             self.schedule_start = self.num_timesteps
             self.target_timesteps = self.num_timesteps + int(total_timesteps)
@@ -216,7 +216,7 @@ class Agent(ABC):
         progress = {}
         for name in ("num_timesteps", "iteration", "schedule_start", "target_timesteps"):
             progress[name] = operator.index(state["progress"][name])
-            if isinstance(state["progress"][name], bool) or not 0 <= progress[name] <= MOST_TIMESTEPS:
+            if isinstance(state["progress"][name], bool) or not 0 <= progress[name] <= MOST:
                 raise ValueError(f"{name} is {state['progress'][name]}")
         vars(self).update(progress)
         for name, part in self._parts.items():

@@ -110,7 +110,10 @@ class _Memory:
             raise EnvzooError(f"{type(self).__name__} takes the arguments env, {', '.join(names)} ({error})") from None
         given = self.tracker_class.defaults(env) | {name: bound[name] for name in names if name in bound}
         self.arguments = given
-        self.tracker = self.tracker_class(space, num_envs, **given)
+        try:
+            self.tracker = self.tracker_class(space, num_envs, **given)
+        except MemoryError as error:
+            raise EnvzooError(f"{type(self).__name__} has no room for what it is to remember ({error})") from None
         self._ended = np.zeros(num_envs, np.bool_)
         below = [layer for layer in _layers(env) if getattr(layer, "tracker_class", None) is self.tracker_class]
         self._prefix = self.tracker.name + (str(len(below) + 1) if below else "") + "/"

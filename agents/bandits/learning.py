@@ -134,8 +134,12 @@ class Runs:
         self.resets = state["resets"]
         if state["env"] is not None and captures_all(self.env):
             self.env.set_state(state["env"])
-            self.columns, self.start = state["columns"].copy(), state["start"].copy()
-            self._resetting = state["resetting"].copy()
+            names = ("columns", "start", "resetting")
+            for name, array in zip(names, (self.columns, self.start, self._resetting), strict=True):
+                given = np.asarray(state[name])
+                if (given.shape, given.dtype) != (array.shape, array.dtype):
+                    raise ValueError(f"{name} is {given.dtype} of shape {given.shape}")
+            self.columns, self.start, self._resetting = (np.array(state[name]) for name in names)
             return
         self.resets += 1
         self.notices.append(

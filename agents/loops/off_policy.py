@@ -19,6 +19,7 @@ from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
+from envzoo.kernel.arguments import MOST
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,12 @@ class Pace:
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the counters."""
-        vars(self).update(state)
+        """Take over the counters; raises ValueError for what is none."""
+        for name in vars(self):
+            count = state[name]
+            if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST:
+                raise ValueError(f"{name} is {count!r}")
+        vars(self).update({name: state[name] for name in vars(self)})
 
 
 class OffPolicyAgent(Agent):

@@ -148,7 +148,8 @@ class FlatOptimizer:
         """
         for moments in state["state"].values():
             for name, tensor in moments.items():
-                fits = name == "step" or (tensor.shape, tensor.dtype) == (self.flat.shape, self.flat.dtype)
+                shape = torch.Size([]) if name == "step" else self.flat.shape
+                fits = tensor.shape == shape and (name == "step" or tensor.dtype == self.flat.dtype)
                 if not fits:
                     raise ValueError(f"{name} of the optimizer has the shape {tuple(tensor.shape)} and {tensor.dtype}")
         lr = state["lr"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
 
-MOST = 2**31 - 1  # larger counts fit no array, and no integer type of a kernel
+MOST = 2**53  # no count is larger: up to here all are exact, as floats too, and kernels can add them
 
 
 def check_whole(name: str, value: Any, least: int, most: int | None = MOST) -> int:
