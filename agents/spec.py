@@ -7,8 +7,11 @@ import math
 import numbers
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
+
+import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel.arguments import MOST
@@ -69,7 +72,8 @@ def _coerce(value: Any, annotation: Any) -> Any:
             return None
         raise TypeError
     if origin is tuple:
-        if isinstance(value, str) or not isinstance(value, typing.Iterable):
+        # Neither a dict, whose keys would be taken, nor a set, which has no order.
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
             raise TypeError
         inner = arguments[0] if arguments else Any
         return tuple(_coerce(item, inner) for item in value)
