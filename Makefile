@@ -3,12 +3,16 @@
 #   make demo             learn a policy in about a minute and look at it
 #   make test             run the tests
 #   make test-emulated    run them in a random order and with the arithmetic of an older processor
+#   make fuzz             play at random in every environment and game, 2 million steps, each of them checked
 #   make hostile          load hostile agent files, HOSTILE=1200 of them, and see that they do nothing
+#   make hostile-answers  give hostile answers to every dataset of reasoning-gym, and see that they do nothing
+#   make stress           repeat tiny runs among random allocations, and compare their bits
+#   make kills            kill runs at random moments, resume them, and compare them with uninterrupted ones
 #   make lint             ruff: rules and format
 #   make docs             write the generated documentation (docs/ and the tables of the README)
 #   make clean            remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test test-emulated hostile lint docs clean
+.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -22,6 +26,7 @@ EXTRAS ?= test
 WORKERS ?= 2
 HOSTILE ?= 1200
 PYTEST_ARGS ?=
+FUZZ_STEPS ?= 2000000
 
 # Keeps torch (and its oneDNN and MKL), Numba and NumPy (and its OpenBLAS) from instructions newer than SSE, which changes
 # the rounding of many results.
@@ -73,6 +78,10 @@ test-emulated: .venv/.installed-$(EXTRAS)
 
 hostile: .venv/.installed-$(EXTRAS)
 	ENVZOO_HOSTILE=$(HOSTILE) $(BIN)/pytest -n 0 -s tests/agents/test_hostile.py $(PYTEST_ARGS)
+
+# Without -P: the folder of the script, and not the root, is where Python looks first.
+fuzz: .venv/.installed-$(EXTRAS)
+	$(BIN)/python tests/fuzz/fuzz.py --steps $(FUZZ_STEPS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import operator
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -23,6 +23,7 @@ from envzoo.agents.source import Source
 from envzoo.agents.spec import AgentSpec
 from envzoo.agents.threads import check_threads, count_parameters, on_own_threads, rows_of, threads_for
 from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError, shorten
+from envzoo.kernel.arguments import MOST
 from envzoo.version import __version__
 
 T = TypeVar("T")
@@ -103,27 +104,35 @@ class Agent(ABC):
     # ------------------------------------------------------------------ learning
 
     @on_own_threads
-    def learn(self, total_timesteps: int | None = None, callback: Callback | Iterable[Callback] | None = None):
+    def learn(
+        self,
+        total_timesteps: int | None = None,
+        callback: Callback | Callable | Iterable[Callback | Callable] | None = None,
+    ):
         """Learn for a number of further steps; can be called again and goes on.
 
         Args:
             total_timesteps: Steps to add to what was learned before; None finishes the budget of an interrupted call.
-            callback: One callback or several (see `envzoo.agents.callbacks`).
+            callback: One callback or several (see `envzoo.agents.callbacks`); a function of (agent, metrics) is one,
+                and stops learning by returning False.
 
         Returns:
             The agent.
 
         Raises:
-            EnvzooError: A budget that is not a positive integer.
+            EnvzooError: A budget that is not a positive integer, or a callback that is none.
             NonFiniteError: A metric became NaN or infinite; the sentence names iteration and metric.
         """
+        callbacks = CallbackList(callback)
         if total_timesteps is not None:
             number = isinstance(total_timesteps, numbers.Real) and not isinstance(total_timesteps, bool)
             if not number or total_timesteps < 1 or total_timesteps % 1 != 0:
                 raise EnvzooError(f"total_timesteps is a positive integer, got {total_timesteps!r}")
+            if self.num_timesteps + total_timesteps > MOST:
+                raise EnvzooError(f"total_timesteps is {total_timesteps}; expected at most 2**53 timesteps in all")
             self.schedule_start = self.num_timesteps
             self.target_timesteps = self.num_timesteps + int(total_timesteps)
-        callbacks = self._callbacks = CallbackList(callback)
+        self._callbacks = callbacks
         callbacks.on_start(self)
         try:
             while self.num_timesteps < self.target_timesteps:
@@ -218,8 +227,12 @@ class Agent(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state made by `state_dict` of an equal agent."""
+        progress = {}
         for name in ("num_timesteps", "iteration", "schedule_start", "target_timesteps"):
-            setattr(self, name, operator.index(state["progress"][name]))
+            progress[name] = operator.index(state["progress"][name])
+            if isinstance(state["progress"][name], bool) or not 0 <= progress[name] <= MOST:
+                raise ValueError(f"{name} is {state['progress'][name]}")
+        vars(self).update(progress)
         for name, part in self._parts.items():
             part.load_state_dict(state["parts"][name])
 

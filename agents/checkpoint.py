@@ -85,7 +85,11 @@ def save(path: str | os.PathLike, header: Mapping[str, Any], state: Any) -> None
         path: Target file; parent folders are made.
         header: JSON-serialisable facts that `read_header` returns without loading arrays (agent, config, spaces, ...).
         state: Tree of arrays and plain values.
+
+    Raises:
+        CheckpointError: What is given as a path is none.
     """
+    check_path(path)
     arrays: dict[str, np.ndarray] = {}
     manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, "header": dict(header)}
     manifest["state"] = _encode(state, arrays)
@@ -99,6 +103,13 @@ def save(path: str | os.PathLike, header: Mapping[str, Any], state: Any) -> None
         for name, data in ((MANIFEST, encoded), (TENSORS, save_safetensors(arrays))):
             # A fixed date keeps the bytes a function of the content alone.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+
+
+def check_path(path: Any) -> Path:
+    """The path of a checkpoint file; raises CheckpointError for what is no path."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise CheckpointError(f"the checkpoint file is {path!r}; expected its path")
+    return Path(path)
 
 
 def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
@@ -177,7 +188,7 @@ def read_header(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
     """
-    path = Path(path)
+    path = check_path(path)
     return _parse_manifest(path, _read_members(path, (MANIFEST,))[0])["header"]
 
 
@@ -187,7 +198,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], Any]:
     Raises:
         CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
     """
-    path = Path(path)
+    path = check_path(path)
     manifest_bytes, tensor_bytes = _read_members(path, (MANIFEST, TENSORS))
     manifest = _parse_manifest(path, manifest_bytes)
     listed = int.from_bytes(tensor_bytes[:8], "little")  # the bytes of safetensors' own list of the arrays

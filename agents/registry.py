@@ -309,7 +309,7 @@ def specs() -> dict[str, AgentSpec]:
 
 def spec(name: str) -> AgentSpec:
     """The spec of one agent; raises UnknownNameError with the nearest name."""
-    if name not in _SPECS:
+    if not isinstance(name, str) or name not in _SPECS:
         raise unknown("agent", name, _SPECS, where="`envzoo list agents` shows them all")
     return _SPECS[name]
 
@@ -413,6 +413,8 @@ def make(
     from envzoo.agents.source import resolve
 
     cls = agent_class(agent)
+    if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
+        raise EnvzooError(f"env_kwargs is {env_kwargs!r}; expected a dict of keywords of the environment")
     config = build_config(cls.Config, agent, hyperparameters)
     wanted = check_threads(threads)
     with using_threads(1):  # the first weights do not depend on the machine either

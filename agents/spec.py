@@ -7,10 +7,14 @@ import math
 import numbers
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+
 from envzoo.errors import EnvzooError, shorten, unknown
+from envzoo.kernel.arguments import MOST
 from envzoo.papers import Paper
 
 C = TypeVar("C")
@@ -94,7 +98,8 @@ def _coerce(value: Any, annotation: Any) -> Any:
             return None
         raise TypeError
     if origin is tuple:
-        if isinstance(value, str) or not isinstance(value, typing.Iterable):
+        # Neither a dict, whose keys would be taken, nor a set, which has no order.
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
             raise TypeError
         inner = arguments[0] if arguments else Any
         if isinstance(value, typing.Sized) and len(value) > MOST_ITEMS:
@@ -123,6 +128,16 @@ def describe_type(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) and not arguments else str(annotation)
 
 
+def _check_sizes(name: str, agent: str, value: Any) -> None:
+    """Refuse counts that nothing can have, and widths of layers that are none."""
+    parts = value if isinstance(value, tuple) else (value,)
+    whole = [part for part in parts if isinstance(part, int) and not isinstance(part, bool)]
+    if any(abs(part) > MOST for part in whole):
+        raise EnvzooError(f"hyperparameter {name} of {agent} is {value!r}; expected at most {MOST}")
+    if name.endswith("hidden") and any(part < 1 for part in whole):
+        raise EnvzooError(f"hyperparameter {name} of {agent} is {value!r}; expected widths of at least 1")
+
+
 def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
     """Make a config dataclass from hyperparameters, checking names and types.
 
@@ -142,4 +157,5 @@ def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
             raise EnvzooError(
                 f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {shorten(repr(value))}"
             ) from None
+        _check_sizes(name, agent, values[name])
     return cls(**values)

@@ -54,6 +54,6 @@ def make_game(game_id: str, **kwargs: Any) -> Any:
         UnknownNameError: There is no such game, or it has no such keyword.
         EnvzooError: A value that is not usable.
     """
-    if game_id not in games():
+    if not isinstance(game_id, str) or game_id not in games():
         raise unknown("game", game_id, games())
     return import_module(games()[game_id].module).parallel_env(**kwargs)

@@ -61,7 +61,9 @@ def _read_flags(cls: type[T], flags: list[str], prog: str, description: str) -> 
             raise
     lines = [line.strip("│╭╮╰╯ ") for line in report.getvalue().splitlines()]
     body = lines[1:] if lines and lines[0].startswith("─") else lines
-    rule = next((i for i, line in enumerate(body) if line.startswith("─")), len(body))
+    if len(body) > 1 and body[1].startswith("---"):  # without a terminal, a title over a rule in place of a box
+        body = body[2:]
+    rule = next((i for i, line in enumerate(body) if line.startswith(("─", "---"))), len(body))
     text = " ".join(" ".join(body[:rule]).split()).removeprefix("Error parsing ").rstrip(".")
     raise EnvzooError(f"{text}; `{prog} --help` explains every option")
 

@@ -15,6 +15,7 @@ game = adversarial_surprise_v0.env("envzoo/BlockChain-v0", rounds=4)
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -24,6 +25,8 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import wrappers as pettingzoo_wrappers
 
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_choice
+from envzoo.kernel.batch import check_options
 from envzoo.wrappers.adversarial_rounds import AdversarialRounds
 from envzoo.wrappers.return_normalizer import ReturnNormalizer
 from envzoo.wrappers.round_switcher import CONTROL, PLAYERS
@@ -43,6 +46,8 @@ class _Game:
     """
 
     def _open(self, source: Any, normalize: bool, render_mode: str | None, rounds: dict[str, Any]) -> None:
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
         if isinstance(source, str):
             source = gym.make(source, render_mode=render_mode)
         if not isinstance(source, gym.Env):
@@ -58,12 +63,12 @@ class _Game:
     @functools.cache  # noqa: B019  (PettingZoo asks for the same object at every call)
     def observation_space(self, agent: str) -> spaces.Space:
         """The environment's observation with turn and density, the same for both players."""
-        return self.observation_spaces[agent]
+        return self.observation_spaces[check_choice("player", agent, PLAYERS)]
 
     @functools.cache  # noqa: B019
     def action_space(self, agent: str) -> spaces.Space:
         """The environment's actions, the same for both players."""
-        return self.action_spaces[agent]
+        return self.action_spaces[check_choice("player", agent, PLAYERS)]
 
     @property
     def player(self) -> str:
@@ -71,6 +76,7 @@ class _Game:
         return PLAYERS[int(self._turns.player()[0])]
 
     def _start(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        check_options(options)
         self.agents = list(PLAYERS)
         self._steps = 0
         # PettingZoo's games pass over options they do not know, ours of the kernel base refuse them.
@@ -171,6 +177,8 @@ class parallel_env(_Game, ParallelEnv):
         Raises:
             EnvzooError: That player gave no action.
         """
+        if not isinstance(actions, Mapping):
+            raise EnvzooError(f"the actions are a {type(actions).__name__}; expected a dict by player")
         if self.player not in actions:
             raise EnvzooError(f"{self.player} has the round, but actions came from {list(actions)} only")
         observation, rewards, terminated, truncated, info = self._advance(actions[self.player])

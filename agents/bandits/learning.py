@@ -145,6 +145,11 @@ class Runs:
             self.notices.append(boundary_notice(error))
             self._reset(fresh_seed(self.seed, self.resets))
             return
+        names = ("columns", "start", "resetting")
+        for name, array in zip(names, (self.columns, self.start, self._resetting), strict=True):
+            given = np.asarray(state[name])
+            if (given.shape, given.dtype) != (array.shape, array.dtype):
+                raise ValueError(f"{name} is {given.dtype} of shape {given.shape}")
         if steps is not None:
             self.notices.append(replay_notice(steps))
         self.columns, self.start = state["columns"].copy(), state["start"].copy()

@@ -131,6 +131,10 @@ class BanditPlanner(Agent):
             EnvzooError: Observations of another number of arms than the plan is for, or a state of another batch.
         """
         given = np.asarray(observation)
+        if given.dtype.kind not in "iu" or not given.size:
+            raise EnvzooError(
+                f"the observation is {given.dtype} of shape {given.shape}; expected integers, at least one row of them"
+            )
         columns = np.ascontiguousarray(np.atleast_2d(given), np.int64)
         count, arms = len(columns), self.model.arms
         if given.ndim not in (1, 2) or columns.shape[1] != arms:

@@ -32,7 +32,8 @@ from envzoo.agents.optim import make_optimizer
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.agents.threads import using_threads
-from envzoo.errors import CheckpointError
+from envzoo.errors import CheckpointError, EnvzooError
+from envzoo.kernel.arguments import read_array
 
 SILENT_UPDATES = 20  # after so many updates without any difference between rewards, a person should know
 
@@ -417,7 +418,9 @@ class TextAgent(Agent):
         generator = None if deterministic else self.streams.torch("acting")
         if isinstance(observation, str):
             return answer_texts(self, [observation], generator)[0], None
-        observation = np.asarray(observation)
+        observation = read_array("the observation", observation)
+        if not observation.size:
+            raise EnvzooError("the batch of observations is empty; expected at least one observation")
         if observation.dtype.kind in "UO":
             return answer_texts(self, [str(text) for text in observation], generator), None
         single = observation.ndim == 1

@@ -11,6 +11,7 @@ from envzoo.bandits.generators import LSD_GENERATORS
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import KernelEnv, KernelVectorEnv
+from envzoo.kernel.arguments import check_choice
 from envzoo.sizes import check_bytes
 
 MOST_COLUMNS_LEFT_OUT = 20  # more than the states that a generator has by default
@@ -31,8 +32,7 @@ def generate(
         UnknownNameError: No such generator, or one that does not take an argument.
         EnvzooError: From the generator.
     """
-    if instance not in generators:
-        raise unknown("instance", instance, generators)
+    check_choice("instance", instance, generators)
     takes = [name for name in signature(generators[instance]).parameters if name != "seed"]
     chosen = {name: value for name, value in given.items() if value is not None}
     for name in chosen:

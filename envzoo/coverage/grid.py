@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel.arguments import check_whole
 from envzoo.sizes import check_bytes
 
 # (rows, columns) of the actions 0 stay, 1 right, 2 down, 3 left, 4 up.
@@ -56,10 +57,8 @@ def disc_table(
         raise unknown("disc", disc, ("square", *_PAPER_DISCS))
     if disc == "square":
         radius = 1 if radius is None else radius
-        if not isinstance(radius, int | np.integer) or isinstance(radius, bool) or radius < 0:
-            raise EnvzooError(f"radius is {radius!r}; expected a whole number of at least 0")
-        reach = min(int(radius), max(rows, columns))  # beyond the border there is nothing to cover
-        first, last = -reach, reach
+        radius = min(check_whole("radius", radius, 0), max(rows, columns))  # no cell lies further away
+        first, last = -radius, radius
     else:
         if radius is not None:
             raise EnvzooError(

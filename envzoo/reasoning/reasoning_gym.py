@@ -11,7 +11,8 @@ import gymnasium as gym
 import numpy as np
 
 from envzoo.errors import EnvzooError, InvalidActionError, MissingExtraError, ResetNeededError, unknown
-from envzoo.kernel.arguments import check_whole
+from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
+from envzoo.kernel.batch import check_options
 from envzoo.kernel.stream import integer, keys
 from envzoo.reasoning.episode import RIGHT, RUNNING, WRONG, FreeText
 from envzoo.reasoning.safe_scoring import LONGEST, check_dataset, playable, score_answer
@@ -112,14 +113,15 @@ class ReasoningGym(gym.Env):
         config: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown("render mode", render_mode, self.metadata["render_modes"])
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
+        check_choice("split", split, SPLITS)
         check_dataset(dataset, list(library().factory.DATASETS))
+        if config is not None and not isinstance(config, Mapping):
+            raise EnvzooError(f"config is {config!r}; expected a dict of the dataset's settings, or None")
         self.render_mode, self.split, self.dataset_name = render_mode, split, dataset
         self.size = check_whole("size", size, 1)
-        seed = check_whole("dataset_seed", dataset_seed, 0)
+        seed = check_whole("dataset_seed", dataset_seed, 0, None)
         try:
             self.dataset = library().create_dataset(dataset, size=self.size, seed=seed, **dict(config or {}))
         except (TypeError, ValueError, AssertionError, AttributeError) as error:
@@ -139,9 +141,11 @@ class ReasoningGym(gym.Env):
             UnknownNameError: For an unknown option.
             EnvzooError: For an item outside the dataset, or when no item of the split is found.
         """
+        check_options(options)
+        seed = None if seed is None else check_seed(seed)
         super().reset(seed=seed)
         if seed is not None:
-            self._streams[0] = keys(np.array([seed], np.uint64))[0], 0
+            self._streams[0] = keys(np.array([seed % 2**64], np.uint64))[0], 0
         for name in options or {}:
             if name != "item":
                 raise unknown("reset option", name, ["item"])
@@ -183,9 +187,11 @@ class ReasoningGym(gym.Env):
         Raises:
             EnvzooError: When the state does not fit; nothing is changed then.
         """
+        if not isinstance(state, Mapping):
+            raise EnvzooError(f"the state is a {type(state).__name__}; expected the dict that get_state returns")
         for name in _FIELDS:
             expected = (np.uint64, (1, 2)) if name == "streams" else (np.int64, (1,))
-            array = np.asarray(state.get(name))
+            array = read_array(f"field {name!r} of the state", state.get(name))
             if (array.dtype, array.shape) != expected:
                 raise EnvzooError(f"field {name!r} of the state does not fit; expected {expected[0].__name__} values")
         item, outcome = int(state["item"][0]), int(state["outcome"][0])

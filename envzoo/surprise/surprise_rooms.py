@@ -331,7 +331,7 @@ class SurpriseRooms(Definition):
         if not np.isclose(sum(shares), 1.0):
             raise EnvzooError(f"p_dark + p_floor + p_ball is {sum(shares):g}; expected probabilities that sum to 1")
         dark, floor, _ = (share / sum(shares) for share in shares)
-        if actions not in ACTION_SETS:
+        if not isinstance(actions, str) or actions not in ACTION_SETS:
             raise unknown("actions", actions, ACTION_SETS)
         time = check_whole("goal_time", goal_time, 1)
         least = check_whole("least_side", least_side, 4)

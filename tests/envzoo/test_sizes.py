@@ -74,7 +74,7 @@ def test_no_number_of_episodes_is_larger_than_the_limit(name):
 
 
 def test_what_is_refused_by_default(monkeypatch):
-    monkeypatch.delenv(memory.VARIABLE, raising=False)
+    monkeypatch.delenv(sizes.VARIABLE, raising=False)
     for keywords in ({"rows": 20_000, "columns": 20_000}, {"rows": 10**9}, {"radius": 10**9, "rows": 5000}):
         with pytest.raises(EnvzooError, match=r"would take .*[GT]iB, over the limit of 4.0 GiB; ask"):
             gym.make("envzoo/GridCoverage-v0", **keywords)
@@ -117,19 +117,19 @@ def test_the_variable_sets_the_limit(monkeypatch):
         with pytest.raises(EnvzooError, match="a thing would take 11 bytes, over the limit of 10 bytes"):
             sizes.check_bytes(11, "a thing")
         sizes.check_bytes(11, "a thing", later=True)
-        monkeypatch.setenv(memory.VARIABLE, "1024")
+        monkeypatch.setenv(sizes.VARIABLE, "1024")
         sizes.check_bytes(1024, "a thing")
         with pytest.raises(EnvzooError, match=r"a thing would take 2.0 KiB, over the limit of 1.0 KiB"):
             sizes.check_bytes(2048, "a thing", later=True)
     for wrong in ("many", "-1", "0", "1e9", "9" * 50):
-        monkeypatch.setenv(memory.VARIABLE, wrong)
+        monkeypatch.setenv(sizes.VARIABLE, wrong)
         with pytest.raises(EnvzooError, match="ENVZOO_MAX_BYTES is"):
             sizes.check_bytes(1, "a thing")
-    monkeypatch.setenv(memory.VARIABLE, "")
-    assert memory.max_bytes() == memory.DEFAULT == 4 * 2**30
+    monkeypatch.setenv(sizes.VARIABLE, "")
+    assert sizes.max_bytes() == sizes.DEFAULT == 4 * 2**30
 
 
 def test_readable():
-    assert [memory.readable(n) for n in (0, 1023, 1024, 3.7 * 2**30, 2**50, 10**40)] == [
+    assert [sizes.readable(n) for n in (0, 1023, 1024, 3.7 * 2**30, 2**50, 10**40)] == [
         *("0 bytes", "1023 bytes", "1.0 KiB", "3.7 GiB", "1024.0 TiB", "9.1e+27 TiB"),
     ]
