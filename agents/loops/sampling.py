@@ -14,7 +14,7 @@ from envzoo.agents.loops.codec import Codec, Dialogue
 from envzoo.agents.loops.rollouts import Rollout
 from envzoo.agents.losses.text.lp_reg import min_p_log_prob
 from envzoo.agents.networks.language import LanguageModel
-from envzoo.agents.networks.text_draw import draw
+from envzoo.agents.networks.text_draw import APART, draw
 from envzoo.errors import NonFiniteError
 from envzoo.reasoning.task import DONE
 
@@ -95,9 +95,10 @@ def _draw_in_kernels(
     rows = len(logits)
     token, logp, entropy = torch.empty(rows, dtype=torch.int64), torch.empty(rows), torch.empty(rows)
     uniform = torch.rand(rows, generator=generator)
+    scratch = np.empty((2, logits.shape[1] + APART), np.float32)[:, : logits.shape[1]]
     draw(
-        logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), token.numpy(), logp.numpy(),
-        entropy.numpy(),
+        logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), *scratch, token.numpy(),
+        logp.numpy(), entropy.numpy(),
     )  # fmt: skip
     return token, logp, entropy
 
