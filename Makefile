@@ -3,10 +3,11 @@
 #   make demo    learn a policy in about a minute and look at it
 #   make test    run the tests
 #   make lint    ruff: rules and format
+#   make stress  repeat tiny runs among random allocations and count differing bits (STRESS_ARGS="--repetitions 20")
 #   make docs    write the generated documentation (docs/ and the tables of the README)
 #   make clean   remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint stress docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -19,6 +20,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 EXTRAS ?= test
 WORKERS ?= 2
 PYTEST_ARGS ?=
+STRESS_ARGS ?=
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -55,6 +57,9 @@ test: .venv/.installed-$(EXTRAS)
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+stress: .venv/.installed-core
+	OMP_NUM_THREADS=1 $(BIN)/python -P -m envzoo.scripts.stress $(STRESS_ARGS)
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs
