@@ -41,8 +41,9 @@ class LSDExploreCommit(RoundingLearner):
     (isotonic regression), which never takes them further from the true one.
 
     What is guaranteed: a plan without fill keeps, in expectation, the share 1 - k^k e^-k / k! of its own value (all of
-    it with as many pulls as arms), where payoffs are those that it was made for; estimates miss them by less the more visits there were. A plan with fill has no such
-    guarantee; `fill="best"` takes it only where it earned more in simulated rounds.
+    it with as many pulls as arms), where payoffs are those that it was made for; estimates miss them by
+    less the more visits there were. A plan with fill has no such guarantee; `fill="best"` takes it only where it earned
+    more in simulated rounds.
     """
 
     Config = LSDExploreCommitConfig
