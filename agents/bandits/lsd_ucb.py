@@ -67,9 +67,9 @@ class LSDUCB(RoundingLearner):
     few states.
 
     What is guaranteed: a plan without fill keeps, in expectation, the share 1 - k^k e^-k / k! of its own value (all of
-    it with as many pulls as arms), where payoffs are those that it was made for; upper bounds are larger than the payoffs, by
-    less and less. A plan with fill has no such guarantee; `fill="best"` takes it only where it earned more in simulated
-    rounds.
+    it with as many pulls as arms), where payoffs are those that it was made for; upper bounds are larger than
+    payoffs, by less and less. A plan with fill has no such guarantee; `fill="best"` takes it only where it earned more
+    in simulated rounds.
     """
 
     Config = LSDUCBConfig
