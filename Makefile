@@ -35,6 +35,7 @@ EMULATED := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPAT
 
 # Seed of the random order; the commit, so that the order varies and a failure can be repeated.
 SHUFFLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo 0)
+STRESS_ARGS ?=
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -86,6 +87,9 @@ fuzz: .venv/.installed-$(EXTRAS)
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+stress: .venv/.installed-core
+	OMP_NUM_THREADS=1 $(BIN)/python -P -m envzoo.scripts.stress $(STRESS_ARGS)
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs

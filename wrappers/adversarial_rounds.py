@@ -99,7 +99,7 @@ class AdversarialRounds(TrackingWrapper):
         rounds: Number of rounds.
         round_length: Steps of a round, None to divide the environment's time limit evenly.
         explore_first: Whether Explore has the first round; the number of rounds must be even then.
-        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1).
+        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1), rounded up to whole steps.
         density: "categorical", "bernoulli", "gaussian" or "auto"; see `envzoo.surprise.density.make_density`.
         memory: When the models forget: with each "episode", with each "round" of Control, or never ("lifetime").
 

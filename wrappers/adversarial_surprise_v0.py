@@ -2,8 +2,9 @@
 
 `env(...)` is the turn-based form, in which the player of the running round acts alone; `parallel_env(...)` the
 parallel one, in which both give an action and only that of the player whose round it is counts. In every step Control
-gets log p(o) where the step is scored, and Explore minus that, so the game is exactly zero-sum. In the turn-based form
-Explore receives, with its next turn, what its last one brought about.
+gets log p(o) where the step is scored, and Explore minus that, so the game is exactly zero-sum, whoever begins. (The
+agent AdversarialSurprise pays Explore for the round that follows, which is zero-sum only with Explore first.) In the
+turn-based form Explore receives, with its next turn, what its last one brought about.
 
 ```python
 from envzoo.wrappers import adversarial_surprise_v0

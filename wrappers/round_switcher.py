@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +50,13 @@ class RoundTracker(Tracker):
         self.rounds, self.round_length = int(rounds), int(round_length)
         self.horizon = self.rounds * self.round_length
         self.first = EXPLORE if explore_first else CONTROL
-        self.unscored = round(warm_up * self.round_length)
+        # Steps before warm_up * round_length are not scored. Rounded, as 0.07 * 100 is 7.000000000000001.
+        self.unscored = math.ceil(round(warm_up * self.round_length, 9))
+        if self.unscored == self.round_length:
+            raise EnvzooError(
+                f"warm_up is {warm_up!r}, which leaves no step that is scored in rounds of {self.round_length}; give "
+                "a smaller one, or longer rounds"
+            )
         self._join = Joiner(space, entry, spaces.Box(0.0, 1.0, (2,), np.float32))
         self.space = self._join.space
         self.arrays = {"clock": np.zeros(num_envs, np.int64)}
@@ -117,7 +124,7 @@ class RoundSwitcher(TrackingWrapper):
         rounds: Number of rounds.
         round_length: Steps of a round, None to divide the environment's time limit evenly.
         explore_first: Whether Explore has the first round; the number of rounds must be even then.
-        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1).
+        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1), rounded up to whole steps.
         entry: Name of the entry.
 
     Raises:

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.agents.bandits.estimates import record
+from envzoo.agents.bandits.fill import choose_fill
 from envzoo.agents.bandits.planning import BanditPlanner, model_of
 from envzoo.agents.loops.experience import boundary_notice, fresh_seed, replay_notice, step_info
 from envzoo.agents.planners.lsd_lp import cycle_order
@@ -45,9 +46,12 @@ class RoundingLearnerConfig(BanditLearnerConfig):
 
     select: Literal["virtual", "real"] = "real"
     """Which active arms are pulled: those of the largest payoff in their virtual or in their real state."""
-    fill: Literal["none", "resync"] = "resync"
+    fill: Literal["best", "none", "resync"] = "best"
     """Pulls for which no arm is active: "none" leaves them, "resync" gives them to the arm that pays most now and lets
-    its virtual state follow."""
+    its virtual state follow, "best" tries both for every plan, in simulation with the payoffs that it was made for, and
+    takes "resync" where it earned more. Only "none" keeps the guarantee of mirrored rounding. "resync" can earn next to
+    nothing where pulls are not scarce, as it pulls arms that ought to rest; with as many pulls as arms "best" is
+    "none", which then earns all that the plan is worth."""
 
 
 class Arrays:
@@ -256,7 +260,8 @@ class BanditLearner(BanditPlanner):
 class RoundingLearner(BanditLearner):
     """Base of learners that solve the relaxation for a table of their own and play it by mirrored rounding.
 
-    Their arrays `table`, `activation` and `stationary` (R, K, S) hold the plan of every run.
+    Their arrays `table`, `activation` and `stationary` (R, K, S) hold the plan of every run, `fill` (R,) whether its
+    free pulls are filled.
     """
 
     config: RoundingLearnerConfig
@@ -269,6 +274,8 @@ class RoundingLearner(BanditLearner):
             "stationary": np.zeros(sizes),
             "virtual": np.zeros(sizes[:2], np.int64),
             "streams": new_streams(self.streams.integer("rounding"), sizes[0]),
+            "fill": np.full(sizes[0], self.config.fill == "resync"),
+            "trials": new_streams(self.streams.integer("trials"), sizes[0]),
         }
 
     def play(self, where: np.ndarray, new: np.ndarray, pulls: np.ndarray) -> None:
@@ -276,25 +283,32 @@ class RoundingLearner(BanditLearner):
         p, real = self.policy, self.runs.columns
         if new.any():
             draw_virtual(p.stationary, real, p.streams, new, p.virtual)
-        self._round(p.table, p.activation, real, p.virtual, p.streams, where, pulls)
+        self._round(p.table, p.activation, p.fill, real, p.virtual, p.streams, where, pulls)
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
         """One round of mirrored rounding with the plans of the runs."""
-        table, activation, stationary = (a[np.arange(len(columns)) % self.num_runs] for a in self.plans())
+        rows = np.arange(len(columns)) % self.num_runs
+        table, activation, stationary, fill = (array[rows] for array in self.plans())
         virtual = memory.setdefault("virtual", np.zeros_like(columns))
         draw_virtual(stationary, columns, memory["streams"], start, virtual)
         pulls = np.zeros(columns.shape, bool)
         where = np.ones(len(columns), bool)
-        self._round(table, activation, columns, virtual, memory["streams"], where, pulls)
+        self._round(table, activation, fill, columns, virtual, memory["streams"], where, pulls)
         return pulls
 
-    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Table, activation and stationary law of every run, as `predict` plays them."""
-        return self.policy.table, self.policy.activation, self.policy.stationary
+    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Table, activation and stationary law of every run, and its fill, as `predict` plays them."""
+        return self.policy.table, self.policy.activation, self.policy.stationary, self.policy.fill
 
-    def _round(self, table, activation, real, virtual, streams, where, pulls) -> None:
+    def decide_fill(self, where, table, activation, stationary, fill, trials) -> None:
+        """Write the fill of the plans that have just been made in the runs of `where`."""
         m, c = self.model, self.config
-        by_real, fill = c.select == "real", c.fill == "resync"
+        if c.fill == "best":
+            by_real = c.select == "real"
+            choose_fill(table, activation, stationary, m.satiation, m.pulls_per_round, by_real, where, trials, fill)
+
+    def _round(self, table, activation, fill, real, virtual, streams, where, pulls) -> None:
+        m, by_real = self.model, self.config.select == "real"
         mirrored_round(
             table, activation, m.satiation, m.pulls_per_round, by_real, fill, real, virtual, streams, where, pulls
         )

@@ -15,7 +15,7 @@ from envzoo.agents.loops.rollouts import Rollout
 from envzoo.agents.losses.text.lp_reg import min_p_log_prob
 from envzoo.agents.losses.text.tokens import entropy_of_log_probs
 from envzoo.agents.networks.language import LanguageModel
-from envzoo.agents.networks.text_draw import draw
+from envzoo.agents.networks.text_draw import APART, draw
 from envzoo.errors import NonFiniteError
 from envzoo.reasoning.task import DONE
 
@@ -101,9 +101,10 @@ def _draw_in_kernels(
     rows = len(logits)
     token, logp, entropy = torch.empty(rows, dtype=torch.int64), torch.empty(rows), torch.empty(rows)
     uniform = torch.rand(rows, generator=generator)
+    scratch = np.empty((2, logits.shape[1] + APART), np.float32)[:, : logits.shape[1]]
     draw(
-        logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), token.numpy(), logp.numpy(),
-        entropy.numpy(),
+        logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), *scratch, token.numpy(),
+        logp.numpy(), entropy.numpy(),
     )  # fmt: skip
     if bool(entropy.isnan().any()):  # 0 * -inf of tokens whose logit is -inf; other NaNs stay
         entropy = entropy_of_log_probs(torch.log_softmax(logits / base, -1))
