@@ -1,12 +1,18 @@
 # The commands of this repository. Each makes what it needs: a virtual environment in .venv with envzoo installed in it.
 #
-#   make demo    learn a policy in about a minute and look at it
-#   make test    run the tests
-#   make lint    ruff: rules and format
-#   make docs    write the generated documentation (docs/ and the tables of the README)
-#   make clean   remove .venv, caches and build outputs; runs/ is kept
+#   make demo             learn a policy in about a minute and look at it
+#   make test             run the tests
+#   make test-emulated    run them in a random order and with the arithmetic of an older processor
+#   make fuzz             play at random in every environment and game, 2 million steps, each of them checked
+#   make hostile          load hostile agent files, HOSTILE=1200 of them, and see that they do nothing
+#   make hostile-answers  give hostile answers to every dataset of reasoning-gym, and see that they do nothing
+#   make stress           repeat tiny runs among random allocations, and compare their bits
+#   make kills            kill runs at random moments, resume them, and compare them with uninterrupted ones
+#   make lint             ruff: rules and format
+#   make docs             write the generated documentation (docs/ and the tables of the README)
+#   make clean            remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -18,10 +24,23 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 # Extras that `make test` installs, and how many processes run the tests.
 EXTRAS ?= test
 WORKERS ?= 2
+HOSTILE ?= 1200
 PYTEST_ARGS ?=
+FUZZ_STEPS ?= 2000000
+
+# Keeps torch (and its oneDNN and MKL), Numba and NumPy (and its OpenBLAS) from instructions newer than SSE, which changes
+# the rounding of many results.
+EMULATED := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE NUMBA_CPU_NAME=generic \
+	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4 AVX512_ICL AVX512_SPR" OPENBLAS_CORETYPE=Nehalem
+
+# Seed of the random order; the commit, so that the order varies and a failure can be repeated.
+SHUFFLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo 0)
+STRESS_ARGS ?=
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Each worker takes neighbouring tests, which share fixtures and compiled code, until it helps the other.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
 NEEDS := pyproject.toml setup.py | $(BIN)/python
 
 help:
@@ -50,11 +69,27 @@ demo: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.demo
 
 test: .venv/.installed-$(EXTRAS)
-	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+# With caches of its own: what was compiled for or learned on this processor would be taken from the usual ones.
+test-emulated: .venv/.installed-$(EXTRAS)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	env $(EMULATED) NUMBA_CACHE_DIR="$$folder/numba" ENVZOO_CACHE="$$folder/envzoo" \
+		$(PYTEST) --shuffle $(SHUFFLE) $(PYTEST_ARGS)
+
+hostile: .venv/.installed-$(EXTRAS)
+	ENVZOO_HOSTILE=$(HOSTILE) $(BIN)/pytest -n 0 -s tests/agents/test_hostile.py $(PYTEST_ARGS)
+
+# Without -P: the folder of the script, and not the root, is where Python looks first.
+fuzz: .venv/.installed-$(EXTRAS)
+	$(BIN)/python tests/fuzz/fuzz.py --steps $(FUZZ_STEPS)
 
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+stress: .venv/.installed-core
+	OMP_NUM_THREADS=1 $(BIN)/python -P -m envzoo.scripts.stress $(STRESS_ARGS)
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs

@@ -1,5 +1,5 @@
-"""Agents: `make` one for a source, `learn`, `predict`, `save`, `load`; `specs` lists them all."""
+"""Agents: `make` one for a source, `learn`, `predict`, `save`, `load`; `register` your own; `specs` lists them all."""
 
-from envzoo.agents.registry import load, make, spec, specs
+from envzoo.agents.registry import load, make, register, spec, specs
 
-__all__ = ["load", "make", "spec", "specs"]
+__all__ = ["load", "make", "register", "spec", "specs"]

@@ -9,7 +9,7 @@ import operator
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -21,7 +21,9 @@ from envzoo.agents.callback import Callback, CallbackList
 from envzoo.agents.seeding import Streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import AgentSpec
-from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError
+from envzoo.agents.threads import check_threads, count_parameters, on_own_threads, rows_of, threads_for
+from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError, shorten
+from envzoo.kernel.arguments import MOST
 from envzoo.version import __version__
 
 T = TypeVar("T")
@@ -68,11 +70,13 @@ class Agent(ABC):
         device: Where networks live.
         streams: Named random generators.
         num_timesteps: Steps learned from so far (environment steps; gradient steps for offline agents).
+        threads: Threads of PyTorch while learning; None until they are chosen (see `envzoo.agents.threads`).
         notices: Sentences a person should see (for example after a resume that could not be exact).
     """
 
     spec: ClassVar[AgentSpec]
     Config: ClassVar[type] = NoConfig
+    threads: int | None = None
 
     def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -99,27 +103,36 @@ class Agent(ABC):
 
     # ------------------------------------------------------------------ learning
 
-    def learn(self, total_timesteps: int | None = None, callback: Callback | Iterable[Callback] | None = None):
+    @on_own_threads
+    def learn(
+        self,
+        total_timesteps: int | None = None,
+        callback: Callback | Callable | Iterable[Callback | Callable] | None = None,
+    ):
         """Learn for a number of further steps; can be called again and goes on.
 
         Args:
             total_timesteps: Steps to add to what was learned before; None finishes the budget of an interrupted call.
-            callback: One callback or several (see `envzoo.agents.callbacks`).
+            callback: One callback or several (see `envzoo.agents.callbacks`); a function of (agent, metrics) is one,
+                and stops learning by returning False.
 
         Returns:
             The agent.
 
         Raises:
-            EnvzooError: A budget that is not a positive integer.
+            EnvzooError: A budget that is not a positive integer, or a callback that is none.
             NonFiniteError: A metric became NaN or infinite; the sentence names iteration and metric.
         """
+        callbacks = CallbackList(callback)
         if total_timesteps is not None:
             number = isinstance(total_timesteps, numbers.Real) and not isinstance(total_timesteps, bool)
             if not number or total_timesteps < 1 or total_timesteps % 1 != 0:
                 raise EnvzooError(f"total_timesteps is a positive integer, got {total_timesteps!r}")
+            if self.num_timesteps + total_timesteps > MOST:
+                raise EnvzooError(f"total_timesteps is {total_timesteps}; expected at most 2**53 timesteps in all")
             self.schedule_start = self.num_timesteps
             self.target_timesteps = self.num_timesteps + int(total_timesteps)
-        callbacks = self._callbacks = CallbackList(callback)
+        self._callbacks = callbacks
         callbacks.on_start(self)
         try:
             while self.num_timesteps < self.target_timesteps:
@@ -145,6 +158,16 @@ class Agent(ABC):
         # An agent that does not learn has nothing to do: its budget is spent at once.
         self.num_timesteps = self.target_timesteps
         return {}
+
+    def rows_per_update(self) -> int:
+        """Rows of a batch, for the choice of threads."""
+        return rows_of(self.config)
+
+    def choose_threads(self) -> int:
+        """The number of threads to learn with, the same on every machine."""
+        if self.threads is None:
+            self.threads = threads_for(count_parameters(self), self.rows_per_update())
+        return self.threads
 
     def progress(self) -> float:
         """Share of the current `learn` budget that is spent, in [0, 1]; schedules read it."""
@@ -204,8 +227,12 @@ class Agent(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state made by `state_dict` of an equal agent."""
+        progress = {}
         for name in ("num_timesteps", "iteration", "schedule_start", "target_timesteps"):
-            setattr(self, name, operator.index(state["progress"][name]))
+            progress[name] = operator.index(state["progress"][name])
+            if isinstance(state["progress"][name], bool) or not 0 <= progress[name] <= MOST:
+                raise ValueError(f"{name} is {state['progress'][name]}")
+        vars(self).update(progress)
         for name, part in self._parts.items():
             part.load_state_dict(state["parts"][name])
 
@@ -213,16 +240,18 @@ class Agent(ABC):
         """What a checkpoint says of the agent: JSON-serialisable facts, enough to make it again."""
         # An environment with keywords that JSON cannot hold cannot be made again from its id.
         again = is_json(self.source.env_kwargs)
+        keywords = {name: value for name, value in self.source.env_kwargs.items() if name != "render_mode"}
         return {
             "agent": self.spec.name,
             "config": asdict(self.config),
             "seed": self.seed,
             "source": self.source.id if again else None,
             "source_name": self.source.name,
-            "env_kwargs": self.source.env_kwargs if again else {},
+            "env_kwargs": keywords if again else {},
             "observation_space": str(self.source.observation_space),
             "action_space": str(self.source.action_space),
             "num_timesteps": self.num_timesteps,
+            "threads": self.choose_threads(),
             "versions": {"envzoo": __version__, "torch": torch.__version__, "numpy": np.__version__},
         }
 
@@ -232,7 +261,13 @@ class Agent(ABC):
         Args:
             path: Target, by custom ending in ".zip"; safetensors and JSON inside, loading it runs no code.
             extra: More state to keep beside the agent's (callbacks use it).
+
+        Raises:
+            EnvzooError: The agent's class is not registered (see `envzoo.agents.register`), so no file could name it.
         """
+        from envzoo.agents import registry
+
+        registry.require_registered(type(self))
         state = self.state_dict()
         if extra:
             state["extra"] = extra
@@ -240,15 +275,13 @@ class Agent(ABC):
 
     def restore(self, state: dict[str, Any], header: dict[str, Any], path: str | os.PathLike) -> None:
         """Load a state read from `path`, with one clear sentence when it does not fit this agent."""
-        for what in ("observation_space", "action_space"):
-            mine, stored = str(getattr(self.source, what)), header.get(what)
-            if mine != stored:
-                raise CheckpointError(
-                    f"{path} was trained with the {what.replace('_', ' ')} {stored}, but {self.source.name} has {mine}"
-                )
+        try:
+            self.threads = check_threads(header.get("threads", 1)) or 1  # files without the number: one thread
+        except EnvzooError as error:
+            raise CheckpointError(f"{path} is damaged: {error}") from None
         try:
             self.load_state_dict(state)
             self.restored_extra = dict(state.get("extra", {}))
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = shorten(str(error).splitlines()[0] if str(error) else type(error).__name__)
             raise CheckpointError(f"{path} does not fit {self.spec.name} on {self.source.name} ({reason})") from error

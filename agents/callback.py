@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from envzoo.errors import EnvzooError
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -34,13 +36,51 @@ class Callback:
         """Take over a state made by `state_dict`."""
 
 
-class CallbackList(Callback):
-    """Several callbacks as one."""
+class FunctionCallback(Callback):
+    """A plain function as a callback.
 
-    def __init__(self, callbacks: Callback | Iterable[Callback] | None):
+    Args:
+        function: Called as `function(agent, metrics)` after each iteration; returning False stops learning.
+    """
+
+    def __init__(self, function: Callable[[Agent, dict[str, float]], bool | None]):
+        self.function = function
+
+    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
+        """Call the function."""
+        return self.function(agent, metrics)
+
+
+def as_callback(given: Any) -> Callback:
+    """A callback, or a function of (agent, metrics) as one.
+
+    Raises:
+        EnvzooError: Anything else, also a class of callbacks in place of an instance.
+    """
+    if isinstance(given, Callback):
+        return given
+    if callable(given) and not isinstance(given, type):
+        return FunctionCallback(given)
+    what = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+    raise EnvzooError(
+        f"a callback is {what}; expected an instance of envzoo.agents.callback.Callback, or a function of (agent, "
+        "metrics)"
+    )
+
+
+class CallbackList(Callback):
+    """Several callbacks as one.
+
+    Raises:
+        EnvzooError: Something among them is no callback.
+    """
+
+    def __init__(self, callbacks: Callback | Callable | Iterable[Callback | Callable] | None):
         if callbacks is None:
             callbacks = []
-        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        if not isinstance(callbacks, list | tuple | set | frozenset | Iterator | Generator):
+            callbacks = [callbacks]
+        self.callbacks = [as_callback(callback) for callback in callbacks]
 
     def on_start(self, agent: Agent) -> None:
         """Before the first iteration of a `learn` call."""
@@ -58,6 +98,12 @@ class CallbackList(Callback):
         return all(answer is not False for answer in answers)
 
     def on_end(self, agent: Agent) -> None:
-        """When `learn` ends."""
+        """When `learn` ends. All of them run in any case; the first error is raised after that."""
+        errors = []
         for callback in self.callbacks:
-            callback.on_end(agent)
+            try:
+                callback.on_end(agent)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]

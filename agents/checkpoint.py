@@ -22,13 +22,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from envzoo.errors import CheckpointError
+from envzoo.errors import CheckpointError, EnvzooError
 from envzoo.files import atomic_file
+from envzoo.sizes import readable
 
 FORMAT = "envzoo-agent"
 FORMAT_VERSION = 1
 MANIFEST, TENSORS = "manifest.json", "tensors.safetensors"
-MAX_MANIFEST_BYTES = 64 * 2**20
+MAX_MANIFEST_BYTES = 8 * 2**20
+MAX_CONTAINERS, MAX_VALUES = 200_000, 1_000_000
 
 
 def _encode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -83,14 +85,31 @@ def save(path: str | os.PathLike, header: Mapping[str, Any], state: Any) -> None
         path: Target file; parent folders are made.
         header: JSON-serialisable facts that `read_header` returns without loading arrays (agent, config, spaces, ...).
         state: Tree of arrays and plain values.
+
+    Raises:
+        CheckpointError: What is given as a path is none.
     """
+    check_path(path)
     arrays: dict[str, np.ndarray] = {}
     manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, "header": dict(header)}
     manifest["state"] = _encode(state, arrays)
+    encoded = json.dumps(manifest).encode()
+    if len(encoded) > MAX_MANIFEST_BYTES or _is_crowded(encoded):  # nobody could read it again
+        raise EnvzooError(
+            f"the agent cannot be saved: its plain numbers and texts take {readable(len(encoded))}, and no more than "
+            f"{readable(MAX_MANIFEST_BYTES)}, {MAX_VALUES} values and {MAX_CONTAINERS} lists are read"
+        )
     with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in ((MANIFEST, json.dumps(manifest).encode()), (TENSORS, save_safetensors(arrays))):
+        for name, data in ((MANIFEST, encoded), (TENSORS, save_safetensors(arrays))):
             # A fixed date keeps the bytes a function of the content alone.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+
+
+def check_path(path: Any) -> Path:
+    """The path of a checkpoint file; raises CheckpointError for what is no path."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise CheckpointError(f"the checkpoint file is {path!r}; expected its path")
+    return Path(path)
 
 
 def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
@@ -114,7 +133,10 @@ def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
                         f"{path} is refused: its member {info.filename} claims more bytes than the file"
                     )
                 if info.filename == MANIFEST and info.file_size > MAX_MANIFEST_BYTES:
-                    raise CheckpointError(f"{path} is refused: its manifest has {info.file_size} bytes, over the limit")
+                    raise CheckpointError(
+                        f"{path} is refused: its manifest has {info.file_size} bytes, over the limit of "
+                        f"{MAX_MANIFEST_BYTES}"
+                    )
             return [archive.read(name) for name in names]
     except CheckpointError:
         raise
@@ -132,7 +154,16 @@ def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
         raise CheckpointError(f"{path} is truncated or not an envzoo checkpoint ({e or type(e).__name__})") from e
 
 
+def _is_crowded(data: bytes) -> bool:
+    """Whether a manifest has more lists or values than ours: they take far more memory than their characters."""
+    return data.count(b"[") + data.count(b"{") > MAX_CONTAINERS or data.count(b",") > MAX_VALUES
+
+
 def _parse_manifest(path: Path, data: bytes) -> dict[str, Any]:
+    if _is_crowded(data):
+        raise CheckpointError(
+            f"{path} is damaged: its manifest cannot be read (over {MAX_CONTAINERS} lists or {MAX_VALUES} values)"
+        )
     try:
         manifest = json.loads(data)
         if manifest["format"] != FORMAT:
@@ -157,7 +188,7 @@ def read_header(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
     """
-    path = Path(path)
+    path = check_path(path)
     return _parse_manifest(path, _read_members(path, (MANIFEST,))[0])["header"]
 
 
@@ -167,9 +198,14 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], Any]:
     Raises:
         CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
     """
-    path = Path(path)
+    path = check_path(path)
     manifest_bytes, tensor_bytes = _read_members(path, (MANIFEST, TENSORS))
     manifest = _parse_manifest(path, manifest_bytes)
+    listed = int.from_bytes(tensor_bytes[:8], "little")  # the bytes of safetensors' own list of the arrays
+    if len(tensor_bytes) >= 8 and MAX_MANIFEST_BYTES < listed <= len(tensor_bytes):
+        raise CheckpointError(
+            f"{path} is refused: its list of arrays has {listed} bytes, over the limit of {MAX_MANIFEST_BYTES}"
+        )
     try:
         arrays = {key: array.copy() for key, array in load_safetensors(tensor_bytes).items()}
         return manifest["header"], _decode(manifest["state"], arrays)

@@ -11,7 +11,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.experience import step_info
 from envzoo.agents.source import is_game
+from envzoo.agents.threads import on_own_threads
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_seed
 
 if TYPE_CHECKING:
     from pettingzoo import ParallelEnv
@@ -52,6 +54,7 @@ class EvaluationResult:
         return values[metric]
 
 
+@on_own_threads
 def evaluate(
     agent: Agent,
     env: VectorEnv | ParallelEnv | None = None,
@@ -73,11 +76,19 @@ def evaluate(
         deterministic: Passed to `predict`.
 
     Raises:
-        EnvzooError: No episodes asked for, or no environment to play in.
+        EnvzooError: No agent, a number of episodes or a seed that is not usable, or no environment to play in.
     """
-    if episodes < 1:
-        raise EnvzooError(f"an evaluation needs at least 1 episode, got {episodes}")
+    if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or episodes < 1:
+        raise EnvzooError(f"an evaluation needs at least 1 episode, got {episodes!r}")
+    check_seed(seed)
+    if not callable(getattr(agent, "predict", None)) or not hasattr(agent, "source"):
+        raise EnvzooError(f"an evaluation is of an agent, got {agent!r}; expected one made by envzoo.agents.make")
     own = env is None
+    if not own and not is_game(env) and not isinstance(env, VectorEnv):
+        raise EnvzooError(
+            f"an evaluation plays in a vector environment or a game, got {env!r}; expected gymnasium.make_vec(...), or "
+            "None for copies of the environment that the agent learned in"
+        )
     if is_game(env) or (own and agent.source.kind == "game"):
         game = agent.source.evaluation_game() if own else env
         try:

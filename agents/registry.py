@@ -1,17 +1,18 @@
-"""The table of agents, and the three functions that use it: `make`, `load` and `specs`."""
+"""The table of agents, and the functions that use it: `make`, `load`, `register` and `specs`."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from envzoo import papers
 from envzoo.agents.reasoning.specs import LANGUAGE_MODELS
 from envzoo.agents.spec import AgentSpec, build_config
-from envzoo.errors import CheckpointError, unknown
+from envzoo.agents.threads import check_threads, using_threads
+from envzoo.errors import EnvzooError, unknown
 from envzoo.papers import (
     ADVERSARIAL_SURPRISE,
     BEHAVIOURAL_CLONING,
@@ -298,6 +299,7 @@ _TABLE = (
 )
 
 _SPECS = {spec.name: spec for spec in _TABLE}
+_CLASSES: dict[str, type[Agent]] = {}  # those that were registered as classes
 
 
 def specs() -> dict[str, AgentSpec]:
@@ -307,7 +309,7 @@ def specs() -> dict[str, AgentSpec]:
 
 def spec(name: str) -> AgentSpec:
     """The spec of one agent; raises UnknownNameError with the nearest name."""
-    if name not in _SPECS:
+    if not isinstance(name, str) or name not in _SPECS:
         raise unknown("agent", name, _SPECS, where="`envzoo list agents` shows them all")
     return _SPECS[name]
 
@@ -315,10 +317,70 @@ def spec(name: str) -> AgentSpec:
 def agent_class(name: str) -> type[Agent]:
     """Import and return the class of an agent; raises UnknownNameError."""
     found = spec(name)
+    if name in _CLASSES:
+        return _CLASSES[name]
     module, _, attribute = found.entry_point.partition(":")
     cls = getattr(importlib.import_module(module), attribute)
     cls.spec = found
     return cls
+
+
+def register(name: str, agent: type[Agent] | str, *, summary: str = "", **facts: Any) -> AgentSpec:
+    """Give an agent of your own a name, under which `make`, `load` and the command line know it.
+
+    A file holds the name and not the class, so the agent has to be registered before a file of it is loaded.
+
+    Args:
+        name: A name that no other agent has.
+        agent: The class, or "module:Class", which is imported on use.
+        summary: One line for lists; the first line of the class's docstring when it is left out.
+        **facts: Further fields of `AgentSpec`, such as `sources` and `actions`; left out, they are those of the class
+            that the agent derives from.
+
+    Returns:
+        The agent's spec.
+
+    Raises:
+        EnvzooError: The name is taken or no identifier, or the agent is neither a class of agents nor "module:Class".
+    """
+    from envzoo.agents.agent import Agent
+
+    if not isinstance(name, str) or not name.isidentifier():
+        raise EnvzooError(f"the name of an agent is a Python identifier such as 'MyPPO', got {name!r}")
+    if name in _SPECS:
+        raise EnvzooError(f"there is an agent {name!r} already ({_SPECS[name].entry_point}); choose another name")
+    cls = agent if isinstance(agent, type) and issubclass(agent, Agent) else None
+    if cls is None and not (isinstance(agent, str) and all(agent.partition(":"))):
+        raise EnvzooError(f"agent is a subclass of envzoo.agents.agent.Agent or 'module:Class', got {agent!r}")
+    known = {field.name for field in dataclasses.fields(AgentSpec)} - {"name", "entry_point", "summary"}
+    for fact in facts:
+        if fact not in known:
+            raise unknown("fact about an agent", fact, known)
+    parent = getattr(cls, "spec", None)
+    if parent is not None:
+        facts = {fact: getattr(parent, fact) for fact in known} | facts
+    if cls is not None:
+        summary = summary or next(iter((cls.__doc__ or "").strip().splitlines()), "")
+    entry_point = agent if cls is None else f"{cls.__module__}:{cls.__qualname__}"
+    found = _SPECS[name] = AgentSpec(name, entry_point, facts.pop("family", "custom"), summary, **facts)
+    if cls is not None:
+        _CLASSES[name] = cls
+        cls.spec = found
+    return found
+
+
+def require_registered(cls: type[Agent]) -> None:
+    """Refuse a class that a file could not name.
+
+    Raises:
+        EnvzooError: The class is not the one that is registered under the name in its spec.
+    """
+    name = cls.spec.name
+    if name not in _SPECS or agent_class(name) is not cls:
+        raise EnvzooError(
+            f"{cls.__name__} is not registered, so its file would be loaded as {name}; register it first, with "
+            f"envzoo.agents.register({cls.__name__!r}, {cls.__name__})"
+        )
 
 
 def make(
@@ -328,6 +390,7 @@ def make(
     seed: int = 0,
     device: str = "auto",
     env_kwargs: Mapping[str, Any] | None = None,
+    threads: int | str = "auto",
     **hyperparameters: Any,
 ) -> Agent:
     """Make an agent for a source.
@@ -338,6 +401,8 @@ def make(
         seed: Non-negative seed from which every random number of the agent and its training environment descends.
         device: "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", ...
         env_kwargs: Keywords for the environment when `source` is an id.
+        threads: Threads of PyTorch inside `learn`, on which the rounding of sums depends; "auto" chooses them from the
+            sizes of networks and batches (1 for small ones). The number is saved with the agent.
         **hyperparameters: Fields of the agent's config; `envzoo train AGENT --help` explains each.
 
     Raises:
@@ -348,8 +413,14 @@ def make(
     from envzoo.agents.source import resolve
 
     cls = agent_class(agent)
+    if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
+        raise EnvzooError(f"env_kwargs is {env_kwargs!r}; expected a dict of keywords of the environment")
     config = build_config(cls.Config, agent, hyperparameters)
-    return cls(resolve(source, cls.spec, dict(env_kwargs or {})), config, seed=seed, device=device)
+    wanted = check_threads(threads)
+    with using_threads(1):  # the first weights do not depend on the machine either
+        made = cls(resolve(source, cls.spec, dict(env_kwargs or {})), config, seed=seed, device=device)
+    made.threads = wanted
+    return made
 
 
 def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", expect: str | None = None) -> Agent:
@@ -357,40 +428,14 @@ def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", e
 
     Args:
         path: The file.
-        source: As in `make`; None takes the environment or dataset id stored in the file (with the keywords stored).
+        source: As in `make`; None takes the environment or dataset id stored in the file. Whoever names the stored id
+            here vouches for the keywords that are stored with it.
         device: As in `make`.
         expect: Name of the agent the file must hold, if it matters.
 
     Raises:
         CheckpointError: Missing, truncated, unsafe or damaged file, another agent, or a source with other spaces.
     """
-    from envzoo.agents import checkpoint
-    from envzoo.agents.source import resolve
+    from envzoo.agents import loading
 
-    header, state = checkpoint.read(path)
-    try:
-        name, hyperparameters, seed = header["agent"], header["config"], header["seed"]
-        stored_source, env_kwargs = header["source"], header["env_kwargs"]
-    except KeyError as error:
-        raise CheckpointError(f"{path} is damaged: its header lacks {error}") from None
-    if not isinstance(name, str) or not isinstance(hyperparameters, Mapping) or not isinstance(env_kwargs, Mapping):
-        raise CheckpointError(f"{path} is damaged: its header does not name an agent with its settings")
-    if name not in _SPECS:
-        raise CheckpointError(f"{path} holds an agent {name!r} that this version of envzoo does not have")
-    if expect is not None and name != expect:
-        raise CheckpointError(f"{path} holds an agent {name}, expected {expect}")
-    if source is None and stored_source is None:
-        raise CheckpointError(f"{path} was trained on an environment object; give the source to load it with")
-    if source is None and ":" in str(stored_source) and str(stored_source).split(":")[0] not in sys.modules:
-        # "module:id" makes Gymnasium import the module, which a stranger's file must not decide.
-        raise CheckpointError(
-            f"{path} was trained on {stored_source!r}, which needs a module that is not imported; "
-            "import it first, or give the source to load it with"
-        )
-    same_source = source is None or (isinstance(source, str) and source == stored_source)
-    cls = agent_class(name)
-    config = build_config(cls.Config, name, hyperparameters)
-    resolved = resolve(stored_source if source is None else source, cls.spec, dict(env_kwargs) if same_source else {})
-    agent = cls.rebuild(resolved, config, state, seed=seed, device=device)
-    agent.restore(state, header, path)
-    return agent
+    return loading.load(path, source, device, expect)

@@ -12,9 +12,15 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 import envzoo  # noqa: F401  (registers our environments)
+from envzoo.agents import guard
 from envzoo.agents.spec import AgentSpec
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
 from envzoo.games import games, make_game
+from envzoo.sizes import check_bytes
+from envzoo.wrappers.adapters import has_adapter
+
+COPY_BYTES = 32 * 2**10  # of an environment that is an object of its own, by experience
+ROW_BYTES = 2**10  # of one that is a row in arrays
 
 
 @dataclass
@@ -79,17 +85,22 @@ class Source:
 def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
     """A vector environment of `num_envs` episodes that resets finished ones in the same step where it can.
 
-    Environments with a vector implementation use it; others run one after the other.
+    Environments with a vector implementation whose state can be captured use it (see `register_state_adapter`); others
+    run one after the other, and their episodes can be replayed.
 
     Raises:
         EnvzooError: The environment refuses its keywords.
     """
     env_kwargs = env_kwargs or {}
+    guard.check_environment(env_id)
     spec = gym.spec(env_id)
+    one_by_one = not has_adapter(spec.vector_entry_point) or num_envs == 1
+    if not _is_kernel(spec):  # those count for themselves
+        check_bytes(num_envs * (COPY_BYTES if one_by_one else ROW_BYTES), f"{num_envs} environments {env_id}")
     try:
         if _is_kernel(spec):
             return gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
-        if spec.vector_entry_point is not None and num_envs > 1:
+        if not one_by_one:
             return gym.make_vec(env_id, num_envs=num_envs, **env_kwargs)
         make_one = partial(gym.make, env_id, disable_env_checker=True, **env_kwargs)
         return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
@@ -107,7 +118,13 @@ def _dataset_env(dataset: Any) -> tuple[str, dict[str, Any]]:
             f"dataset {dataset.spec.dataset_id} was recorded in {spec.id}, which is not registered here; install and "
             "import the package that has it, or give an evaluation environment"
         )
-    return spec.id, _keywords(spec)
+    keywords = _keywords(spec)
+    # The dataset's own file names them, whoever asked for the dataset. Wrappers and entry points that are stored beside
+    # them are never looked at.
+    with guard.reading(f"dataset {dataset.spec.dataset_id}"):
+        guard.check_environment(spec.id)
+        guard.check_keywords(spec.id, keywords)
+    return spec.id, keywords
 
 
 def _keywords(spec: gym.envs.registration.EnvSpec) -> dict[str, Any]:
@@ -189,6 +206,8 @@ def _resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source
 def _resolve_id(name: str, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source:
     from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari
 
+    guard.check_environment(name)
+    guard.check_keywords(name, env_kwargs)
     environments = gym.registry
     if name in environments or ":" in name:
         try:

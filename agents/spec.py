@@ -7,12 +7,43 @@ import math
 import numbers
 import types
 import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from envzoo.errors import EnvzooError, unknown
+import numpy as np
+
+from envzoo.errors import EnvzooError, shorten, unknown
+from envzoo.kernel.arguments import MOST
 from envzoo.specs import AgentSpec  # noqa: F401  (its place in the first release)
 
 C = TypeVar("C")
+MOST_ITEMS = 10_000  # of a tuple of hyperparameters
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Marks a config field whose text names something outside the agent: `Annotated[str, Holds("model")]`.
+
+    What such a field holds in a file is judged before anything is built from it (see `envzoo.agents.guard`).
+
+    Attributes:
+        kind: What it names.
+        words: Values that name nothing outside.
+        part: The registered part of the agent that carries what is named into its file, so that loading it needs
+            neither name nor path; None when the name is looked up again.
+    """
+
+    kind: Literal["environment", "agent", "model"]
+    words: tuple[str, ...] = ()
+    part: str | None = None
+
+
+def held_fields(cls: type) -> dict[str, Holds]:
+    """The fields of a config that name something outside, by name."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    marked = {field.name: getattr(hints[field.name], "__metadata__", ()) for field in dataclasses.fields(cls)}
+    return {name: mark for name, marks in marked.items() for mark in marks if isinstance(mark, Holds)}
 
 
 def require(condition: bool, sentence: str) -> None:
@@ -42,9 +73,12 @@ def _coerce(value: Any, annotation: Any) -> Any:
             return None
         raise TypeError
     if origin is tuple:
-        if isinstance(value, str) or not isinstance(value, typing.Iterable):
+        # Neither a dict, whose keys would be taken, nor a set, which has no order.
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
             raise TypeError
         inner = arguments[0] if arguments else Any
+        if isinstance(value, typing.Sized) and len(value) > MOST_ITEMS:
+            raise TypeError
         return tuple(_coerce(item, inner) for item in value)
     if annotation in (float, int) and isinstance(value, numbers.Real) and not isinstance(value, bool):
         if not math.isfinite(value) or (annotation is int and value != int(value)):
@@ -69,6 +103,16 @@ def describe_type(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) and not arguments else str(annotation)
 
 
+def _check_sizes(name: str, agent: str, value: Any) -> None:
+    """Refuse counts that nothing can have, and widths of layers that are none."""
+    parts = value if isinstance(value, tuple) else (value,)
+    whole = [part for part in parts if isinstance(part, int) and not isinstance(part, bool)]
+    if any(abs(part) > MOST for part in whole):
+        raise EnvzooError(f"hyperparameter {name} of {agent} is {value!r}; expected at most {MOST}")
+    if name.endswith("hidden") and any(part < 1 for part in whole):
+        raise EnvzooError(f"hyperparameter {name} of {agent} is {value!r}; expected widths of at least 1")
+
+
 def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
     """Make a config dataclass from hyperparameters, checking names and types.
 
@@ -86,6 +130,7 @@ def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
             values[name] = _coerce(value, hints[name])
         except (TypeError, ValueError, OverflowError):
             raise EnvzooError(
-                f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {value!r}"
+                f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {shorten(repr(value))}"
             ) from None
+        _check_sizes(name, agent, values[name])
     return cls(**values)

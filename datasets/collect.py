@@ -18,12 +18,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.datasets import store
 from envzoo.datasets.recipes import NAMESPACES
-from envzoo.errors import DatasetError, EnvzooError
+from envzoo.errors import DatasetError, EnvzooError, unknown
+from envzoo.kernel.arguments import check_seed
 
 if TYPE_CHECKING:
     from minari.data_collector import EpisodeBuffer
 
 MAX_PARALLEL = 1000
+MAX_EPISODES = 10**8  # more would not fit on a disk
 MAX_EPISODE_STEPS = 100_000  # a guard for environments that never end
 BUILDING = ".envzoo-building-"  # Minari overlooks hidden folders
 
@@ -73,8 +75,15 @@ def collect(
         EnvzooError: No episodes asked for, an environment that does not reset in the step after the end, or an
             episode that does not end.
     """
-    if episodes < 1:
-        raise EnvzooError(f"a dataset needs at least 1 episode, got {episodes}")
+    if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or not 1 <= episodes <= MAX_EPISODES:
+        raise EnvzooError(f"a dataset needs at least 1 episode, and at most {MAX_EPISODES}, got {episodes!r}")
+    check_seed(seed)
+    if not callable(predict):
+        raise EnvzooError(f"predict is a {type(predict).__name__}; expected a function, such as an agent's predict")
+    if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
+        raise EnvzooError(f"env_kwargs is {env_kwargs!r}; expected a dict of keywords of the environment")
+    if not isinstance(env_id, str) or env_id not in gym.registry:
+        raise unknown("environment", env_id, [name for name in gym.registry if name.startswith("envzoo/")])
     buffers: list[EpisodeBuffer] = []
     for first in range(0, episodes, MAX_PARALLEL):
         env = _vector_env(env_id, min(MAX_PARALLEL, episodes - first), env_kwargs or {})

@@ -173,6 +173,6 @@ def recipes() -> dict[str, Recipe]:
 def recipe(dataset_id: str) -> Recipe:
     """The recipe of one dataset; raises UnknownNameError with the nearest id."""
     known = recipes()
-    if dataset_id not in known:
+    if not isinstance(dataset_id, str) or dataset_id not in known:
         raise unknown("dataset", dataset_id, known, where="`envzoo list datasets` shows them all")
     return known[dataset_id]

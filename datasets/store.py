@@ -26,7 +26,7 @@ def root() -> Path:
 
 def is_valid_id(name: str) -> bool:
     """Whether a name has the form of a Minari id, `(namespace/)*name-vN`."""
-    return _ID.fullmatch(name) is not None
+    return isinstance(name, str) and _ID.fullmatch(name) is not None
 
 
 def is_local(dataset_id: str) -> bool:
@@ -67,7 +67,7 @@ def load_minari(dataset_id: str) -> MinariDataset:
             or its files are damaged.
     """
     if not is_valid_id(dataset_id):
-        guess = nearest(dataset_id, known_dataset_ids())
+        guess = nearest(str(dataset_id), known_dataset_ids())
         hint = f"; did you mean {guess!r}?" if guess else ""
         raise DatasetError(f"{dataset_id!r} is not the id of a dataset, expected (namespace/)name-vN{hint}")
     if not is_local(dataset_id):

@@ -10,6 +10,7 @@ import numpy as np
 
 from envzoo.datasets.store import damaged
 from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
+from envzoo.kernel.arguments import MOST, check_whole, read_array
 
 if TYPE_CHECKING:
     from minari import MinariDataset
@@ -33,6 +34,16 @@ def _compact(array: Any) -> np.ndarray:
             "Discrete, MultiDiscrete or MultiBinary spaces, or a Dict of these"
         )
     return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _finite(name: str, value: Any) -> float:
+    if not _is_number(value) or not np.isfinite(float(value)):
+        raise EnvzooError(f"{name} is {value!r}; expected a finite number")
+    return value
 
 
 def discounted_returns(rewards: np.ndarray, gamma: float) -> np.ndarray:
@@ -87,6 +98,8 @@ class TransitionTable:
             DatasetError: The dataset is empty or its files are damaged.
             UnsupportedSpaceError: Observations or actions are not numbers (Text, Tuple), or actions are a Dict.
         """
+        if not callable(getattr(dataset, "iterate_episodes", None)):
+            raise DatasetError(f"a transition table is made from a Minari dataset, got a {type(dataset).__name__}")
         try:
             episodes = list(dataset.iterate_episodes())
         except (OSError, KeyError, ValueError, RuntimeError, AssertionError) as error:
@@ -110,11 +123,17 @@ class TransitionTable:
             UnsupportedSpaceError: As in `from_minari`.
             EnvzooError: gamma outside [0, 1].
         """
-        if not 0 <= gamma <= 1:
-            raise EnvzooError(f"gamma of a transition table lies in [0, 1], got {gamma}")
+        if not _is_number(gamma) or not 0 <= gamma <= 1:
+            raise EnvzooError(f"gamma of a transition table lies in [0, 1], got {gamma!r}")
+        if not isinstance(episodes, list | tuple):
+            raise DatasetError(f"a transition table is made from a list of episodes, got a {type(episodes).__name__}")
         if not episodes:
             raise DatasetError("a transition table needs at least one episode")
         for number, episode in enumerate(episodes):
+            if not isinstance(episode, list | tuple) or len(episode) != 5:
+                raise DatasetError(
+                    f"episode {number} is no tuple of observations, actions, rewards, terminations and truncations"
+                )
             _check_episode(number, *episode)
         observations, actions, rewards, terminations, _ = zip(*episodes, strict=True)
         lengths = np.array([len(r) for r in rewards], np.int64)
@@ -165,7 +184,7 @@ class TransitionTable:
             EnvzooError: Nothing is chosen.
         """
         keep = np.zeros(self.num_episodes, bool)
-        keep[chosen] = True
+        keep[self._index("episode numbers", chosen, self.num_episodes)] = True
         if not keep.any():
             raise EnvzooError("no episode of the transition table is chosen")
         rows = np.flatnonzero(keep[self.episode_id])
@@ -180,14 +199,16 @@ class TransitionTable:
         Raises:
             EnvzooError: A fraction outside (0, 1].
         """
-        if not 0 < fraction <= 1:
-            raise EnvzooError(f"the share of episodes to keep lies in (0, 1], got {fraction}")
+        if not _is_number(fraction) or not 0 < fraction <= 1:
+            raise EnvzooError(f"the share of episodes to keep lies in (0, 1], got {fraction!r}")
         count = max(1, int(fraction * self.num_episodes))
         best = np.argsort(-self.mc_return[self.episode_starts], kind="stable")
         return self.select_episodes(best[:count])
 
     def map_rewards(self, function: Callable[[np.ndarray], np.ndarray]) -> TransitionTable:
         """The table with rewards `function(rewards)`, (N,) -> (N,); `mc_return` follows."""
+        if not callable(function):
+            raise EnvzooError(f"a reward transform is a function of rewards, got a {type(function).__name__}")
         rewards = np.asarray(function(self.rewards), np.float32)
         if rewards.shape != self.rewards.shape:
             raise EnvzooError(f"a reward transform keeps the shape {self.rewards.shape}, but gave {rewards.shape}")
@@ -197,7 +218,7 @@ class TransitionTable:
 
     def shift_rewards(self, constant: float) -> TransitionTable:
         """The table with a constant added to every reward (-1 for goals that pay 1: every step then costs)."""
-        return self.map_rewards(lambda rewards: rewards + np.float32(constant))
+        return self.map_rewards(lambda rewards: rewards + np.float32(_finite("constant", constant)))
 
     def scale_rewards(self, span: float = 1000.0) -> TransitionTable:
         """The table with rewards scaled so that the best and the worst episode's return differ by `span`.
@@ -205,6 +226,7 @@ class TransitionTable:
         Raises:
             EnvzooError: All episodes have the same return.
         """
+        _finite("span", span)
         totals = self.episode_returns()
         spread = totals.max() - totals.min()
         if spread == 0:
@@ -220,6 +242,7 @@ class TransitionTable:
         Raises:
             UnsupportedSpaceError: Observations are a dict or not floats.
         """
+        _finite("eps", eps)
         if isinstance(self.observations, dict) or self.observations.dtype.kind != "f":
             raise UnsupportedSpaceError("only observations of a float Box space can be normalised")
         mean = self.observations.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -231,6 +254,7 @@ class TransitionTable:
 
     def rows(self, index: np.ndarray) -> dict[str, Any]:
         """The rows at `index` (any shape) of every field, as a dict."""
+        index = self._index("rows", index, len(self))
         batch = {name: getattr(self, name)[index] for name in FIELDS}
         for name in ("observations", "next_observations"):
             batch[name] = _map(lambda a: a[index], getattr(self, name))
@@ -268,8 +292,8 @@ class TransitionTable:
         Returns:
             Every field as (batch_size, length, ...), and `mask` bool (batch_size, length), True on true rows.
         """
-        if length < 1:
-            raise EnvzooError(f"a window has at least 1 step, got {length}")
+        if not isinstance(length, int | np.integer) or isinstance(length, bool) or not 1 <= length <= MOST:
+            raise EnvzooError(f"a window has at least 1 step, and at most {MOST}, got {length!r}")
         last = self._draw(batch_size, generator, weights)[:, None]
         back = np.arange(length - 1, -1, -1)
         mask = back <= self.step[last]
@@ -280,10 +304,27 @@ class TransitionTable:
 
         return {name: _map(blank, rows) for name, rows in batch.items()} | {"mask": mask}
 
+    def _index(self, what: str, index: Any, length: int) -> np.ndarray:
+        """Numbers below `length` (or a mask of that length) as an array that indexes."""
+        array = read_array(what, index)
+        if array.size == 0:
+            array = array.astype(np.int64)
+        mask = array.dtype.kind == "b" and array.shape == (length,)
+        inside = array.dtype.kind in "iu" and (not array.size or -length <= array.min() <= array.max() < length)
+        if not mask and not inside:
+            raise EnvzooError(f"{what} are not usable; expected whole numbers below {length}, or {length} booleans")
+        return array
+
     def _draw(self, count: int, generator: np.random.Generator, weights: np.ndarray | None) -> np.ndarray:
+        check_whole("batch_size", count, 0)
+        if not isinstance(generator, np.random.Generator):
+            raise EnvzooError(f"generator is a {type(generator).__name__}; expected a numpy.random.Generator")
         if weights is None:
             return generator.integers(len(self), size=count)
-        weights = np.asarray(weights, np.float64)
+        try:
+            weights = np.asarray(weights, np.float64)
+        except (TypeError, ValueError):
+            weights = np.zeros(0)
         if weights.shape != (len(self),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise EnvzooError(f"sampling weights are {len(self)} finite numbers of at least 0, not all of them 0")
         cumulative = np.cumsum(weights)
@@ -359,6 +400,14 @@ def _check_episode(number: int, observations: Any, actions: Any, rewards: Any, t
             "a transition table takes array actions, and array or dict observations, but episode "
             f"{number} has {type(actions).__name__} actions and {type(observations).__name__} observations"
         )
+    parts: list[Any] = []
+    _map(parts.append, observations)
+    for part in (*parts, actions, rewards, terminations, truncations):
+        if np.ndim(part) == 0:
+            raise DatasetError(f"episode {number} holds a {type(part).__name__} in place of an array of its steps")
+    for part in (rewards, terminations, truncations):
+        if np.asarray(part).dtype.kind not in "biuf":
+            raise DatasetError(f"rewards, terminations and truncations of episode {number} are not numbers")
     steps = len(rewards)
     lengths: list[int] = []
     _map(lambda a: lengths.append(len(a) - 1), observations)

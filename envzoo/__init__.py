@@ -4,9 +4,11 @@ Importing it registers the environments with Gymnasium (`gymnasium.make("envzoo/
 of them, nor PyTorch; agents live in `envzoo.agents`.
 """
 
+from envzoo.numba_cache import ensure_cache
 from envzoo.registration import register_all
 from envzoo.version import __version__
 
+ensure_cache()
 register_all()
 
 __all__ = ["__version__"]

@@ -38,12 +38,21 @@ class RunDirectoryError(EnvzooError):
     """A run directory that is missing, occupied, or holds another run."""
 
 
+class StorageError(EnvzooError, OSError):
+    """The operating system refused to write a file: a full disk, a read-only folder, a folder in its place."""
+
+
 class NonFiniteError(EnvzooError, ArithmeticError):
     """A metric of training became NaN or infinite."""
 
 
 class MissingExtraError(EnvzooError, ImportError):
     """An optional dependency is not installed; the text names the extra that installs it."""
+
+
+def shorten(text: str, most: int = 200) -> str:
+    """The text, or its beginning and "..." when it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
@@ -62,11 +71,11 @@ def unknown(kind: str, name: object, choices: Iterable[str], *, where: str = "")
         choices: The valid names.
         where: An optional closing half-sentence ("list them with `envzoo list agents`").
     """
-    choices = sorted(choices)
-    guess = nearest(str(name), choices)
+    choices, name = sorted(choices), shorten(str(name))
+    guess = nearest(name, choices)
     hint = f"; did you mean {guess!r}?" if guess else ""
     if len(choices) <= 12:
         expected = f"; expected one of {', '.join(choices)}" if choices else ""
     else:
         expected = "" if guess else f"; expected one of {', '.join(choices[:12])}, ..."
-    return UnknownNameError(f"unknown {kind} {str(name)!r}{expected}{hint}{' (' + where + ')' if where else ''}")
+    return UnknownNameError(f"unknown {kind} {name!r}{expected}{hint}{' (' + where + ')' if where else ''}")

@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from envzoo.errors import StorageError
+
+
+def reason(error: BaseException) -> str:
+    """Why the operating system refused, in its words and on one line."""
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+def storage_error(path: str | os.PathLike, error: BaseException, consequence: str = "") -> StorageError:
+    """The error for a file that could not be written.
+
+    Args:
+        path: The file or folder.
+        error: What the operating system said.
+        consequence: A closing half-sentence ("the checkpoint before it is kept").
+    """
+    result = StorageError(f"{path} cannot be written ({reason(error)}){'; ' + consequence if consequence else ''}")
+    result.errno = getattr(error, "errno", None)
+    return result
 
 
 @contextmanager
@@ -15,10 +36,20 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a binary file that appears at `path`, whole, when the block ends without an error.
 
     Parent folders are made. On an error the temporary file is removed and `path` is left as it was.
+
+    Raises:
+        StorageError: The operating system refuses: a full disk, a read-only folder, a folder at `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        if path.is_dir():
+            raise StorageError(f"{path} is a folder, so no file can be written there; give the path of a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except StorageError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        raise storage_error(path, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -26,9 +57,43 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private; use what open() would give
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and not isinstance(error, StorageError):
+            kept = "the file that was there before is unchanged" if path.is_file() else ""
+            raise storage_error(path, error, kept) from error
         raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power failure, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_leftovers(folder: str | os.PathLike, names: Iterable[str]) -> list[Path]:
+    """Remove temporary files that writers of `names` left in a folder when they were killed.
+
+    Args:
+        folder: The folder; it need not exist.
+        names: File names, or patterns of them ("checkpoint-*.zip").
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    for name in names:
+        with suppress(OSError):
+            for path in Path(folder).glob(f".{name}.*.tmp"):
+                path.unlink(missing_ok=True)
+                removed.append(path)
+    return removed
 
 
 def _umask() -> int:
@@ -46,3 +111,40 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> None:
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write `text` to `path` in UTF-8, atomically."""
     write_bytes(path, text.encode())
+
+
+class AppendedFile:
+    """A file that grows by whole records: one that cannot be written in full is taken back.
+
+    Args:
+        path: The file; it is made, with the folders above it, when it is not there.
+
+    Raises:
+        StorageError: The operating system refuses.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: Any = self.path.open("ab", buffering=0)
+        except (OSError, ValueError) as error:
+            raise storage_error(self.path, error) from error
+
+    def append(self, record: bytes) -> None:
+        """Write one record."""
+        left = memoryview(record)
+        try:
+            size = os.fstat(self._file.fileno()).st_size
+            try:
+                while left:
+                    left = left[self._file.write(left) :]
+            except OSError:
+                os.ftruncate(self._file.fileno(), size)
+                raise
+        except OSError as error:
+            raise storage_error(self.path, error, "what it held before is kept") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

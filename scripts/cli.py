@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import importlib
 import io
 import sys
@@ -24,6 +25,10 @@ COMMANDS = {
     "reproduce": ("envzoo.scripts.reproduce", "Rerun the central claim of a paper."),
     "bench": ("envzoo.scripts.bench", "Measure speed against peers."),
 }
+
+
+# What a disk can refuse at any moment, also to the libraries we use; no mistake of the program.
+FULL_OR_READ_ONLY = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def split_positional(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -56,9 +61,17 @@ def _read_flags(cls: type[T], flags: list[str], prog: str, description: str) -> 
             raise
     lines = [line.strip("│╭╮╰╯ ") for line in report.getvalue().splitlines()]
     body = lines[1:] if lines and lines[0].startswith("─") else lines
-    rule = next((i for i, line in enumerate(body) if line.startswith("─")), len(body))
+    if len(body) > 1 and body[1].startswith("---"):  # without a terminal, a title over a rule in place of a box
+        body = body[2:]
+    rule = next((i for i, line in enumerate(body) if line.startswith(("─", "---"))), len(body))
     text = " ".join(" ".join(body[:rule]).split()).removeprefix("Error parsing ").rstrip(".")
     raise EnvzooError(f"{text}; `{prog} --help` explains every option")
+
+
+def flags_given(flags: list[str]) -> set[str]:
+    """Names of the fields that flags set, whatever their values."""
+    names = {flag[2:].split("=")[0].replace("-", "_") for flag in flags if flag.startswith("--")}
+    return names | {name.removeprefix("no_") for name in names}
 
 
 def parse(
@@ -98,11 +111,11 @@ def parse(
         ],
     )
     parsed = _read_flags(both, flags, prog, description)
-    defaults = config()
+    named = flags_given(flags)
     given = {
         field.name: getattr(parsed.hyperparameter, field.name)
         for field in dataclasses.fields(config)
-        if getattr(parsed.hyperparameter, field.name) != getattr(defaults, field.name)
+        if field.name in named
     }
     return parsed.run, given
 
@@ -145,12 +158,18 @@ def main(argv: list[str] | None = None) -> int:
         # Spaces and reasons quoted in a sentence can hold line breaks.
         print(f"envzoo: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output (`| head`) has gone
+            sys.stderr.close()
+            return 0
+        if error.errno not in FULL_OR_READ_ONLY:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"envzoo: error: {where}{error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("envzoo: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output (`| head`) has gone
-        sys.stderr.close()
-        return 0
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from types import FrameType
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from envzoo.errors import EnvzooError, MissingExtraError, unknown
+from envzoo.errors import EnvzooError, unknown
+from envzoo.scripts.launch_ray import GRACE_SECONDS, fail, run_ray
 
 Launcher = Literal["processes", "ray", "inline"]
 LAUNCHERS = ("processes", "ray", "inline")
-GRACE_SECONDS = 30.0  # what a job gets to end by itself after Ctrl-C before it is killed
 
 
 def available_cores() -> int:
@@ -45,6 +45,8 @@ def run_jobs(
     processes: int | None = None,
     names: Sequence[str] | None = None,
     on_done: Callable[[int, Any], None] | None = None,
+    again: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    shared_folder: str | os.PathLike | None = None,
 ) -> list[Any]:
     """Call `function(job)` for every job and return what came out, in the order of the jobs.
 
@@ -61,11 +63,14 @@ def run_jobs(
         processes: How many jobs run at a time; None: one for each core, with Ray as many as the cluster has room for.
         names: Names of the jobs for messages; None takes `job_name`.
         on_done: Called in this process as `on_done(index, result)` whenever a job has ended, in order of completion.
+        again: Makes the job that is run in place of one whose worker was killed, with Ray; as it stands, it runs whole.
+        shared_folder: A folder that the jobs write in. With Ray it is made, and every node has to see it.
 
     Raises:
         UnknownNameError: Unknown launcher.
         MissingExtraError: Ray is asked for and not installed.
-        EnvzooError: A bad number of processes, or a process that died.
+        EnvzooError: A bad number of processes, a process that died (with Ray, several times), or a node of the cluster
+            that does not see the shared folder.
     """
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
@@ -74,17 +79,11 @@ def run_jobs(
     names = list(names) if names is not None else [job_name(job, index) for index, job in enumerate(jobs)]
     if not jobs:
         return []
-    run = {"inline": _run_inline, "processes": _run_processes, "ray": _run_ray}[launcher]
-    return run(function, jobs, names, processes, on_done or (lambda index, result: None))
-
-
-def _fail(error: BaseException, name: str) -> NoReturn:
-    """Raise the error of a job again, with the job named."""
-    if isinstance(error, EnvzooError):
-        raise type(error)(f"{name}: {error}") from error
-    # A mistake in the program keeps its class and traceback; the note is printed below them.
-    error.add_note(f"while running the job {name}")
-    raise error
+    on_done = on_done or (lambda index, result: None)
+    if launcher == "ray":
+        return run_ray(function, jobs, names, processes, on_done, again, shared_folder, available_cores())
+    run = {"inline": _run_inline, "processes": _run_processes}[launcher]
+    return run(function, jobs, names, processes, on_done)
 
 
 # ---------------------------------------------------------------------------- inline
@@ -96,7 +95,7 @@ def _run_inline(function, jobs, names, processes, on_done) -> list[Any]:
         try:
             result = function(dict(job))
         except Exception as error:
-            _fail(error, names[index])
+            fail(error, names[index])
         results.append(result)
         on_done(index, result)
     return results
@@ -203,7 +202,7 @@ def _outcome(future: Future, name: str, futures: Mapping[Future, int], names: Se
             "killed, perhaps for lack of memory (fewer processes need less), or crashed"
         ) from error
     if error is not None:
-        _fail(error, name)
+        fail(error, name)
     return future.result()
 
 
@@ -225,63 +224,3 @@ def _stop(pool: ProcessPoolExecutor, futures: Mapping[Future, int]) -> list[Futu
             if worker.is_alive():
                 worker.kill()
     return [future for future in futures if future.done() and not future.cancelled() and future.exception() is None]
-
-
-# ---------------------------------------------------------------------------- Ray
-
-
-def _run_ray(function, jobs, names, processes, on_done) -> list[Any]:
-    try:
-        import ray
-        from ray import init  # noqa: F401  (any folder called ray, such as Ray's own in /tmp, imports as a package)
-    except ImportError as error:
-        raise MissingExtraError("the launcher 'ray' needs Ray; install it with `pip install 'envzoo[ray]'`") from error
-    started = not ray.is_initialized()
-    if started:
-        address = os.environ.get("RAY_ADDRESS")
-        # A local Ray gets as many CPUs as processes are wanted; the size of a cluster is not ours to choose.
-        local = {} if address else {"num_cpus": processes or available_cores(), "include_dashboard": False}
-        ray.init(address=address or "local", log_to_driver=False, logging_level="warning", **local)
-    remote = ray.remote(num_cpus=1, max_retries=0)(function)
-    limit = processes or len(jobs)
-    results: list[Any] = [None] * len(jobs)
-    references: dict[Any, int] = {}
-    try:
-        waiting = list(range(len(jobs)))
-        while waiting or references:
-            while waiting and len(references) < limit:
-                index = waiting.pop(0)
-                references[remote.remote(dict(jobs[index]))] = index
-            done, _ = ray.wait(list(references), num_returns=1)
-            for reference in done:
-                index = references.pop(reference)
-                results[index] = _ray_outcome(ray, reference, names[index])
-                on_done(index, results[index])
-    finally:
-        _cancel_ray(ray, list(references))
-        if started:
-            ray.shutdown()
-    return results
-
-
-def _cancel_ray(ray: Any, references: list[Any]) -> None:
-    """Interrupt running tasks, and kill those that do not end."""
-    if not references:
-        return
-    for reference in references:
-        ray.cancel(reference)
-    try:
-        _, left = ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
-    except KeyboardInterrupt:
-        left = references
-    for reference in left:
-        ray.cancel(reference, force=True)
-
-
-def _ray_outcome(ray: Any, reference: Any, name: str) -> Any:
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        _fail(error.cause if isinstance(error.cause, BaseException) else error, name)
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise EnvzooError(f"a process died while running {name} ({str(error).splitlines()[0]})") from error

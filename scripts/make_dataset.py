@@ -109,6 +109,7 @@ def train(recipe: Recipe) -> Agent | Demonstrator:
         seed=policy.seed,
         device="cpu",
         env_kwargs=recipe.env_kwargs,
+        threads=1,
         **policy.hyperparameters,
     )
     return agent.learn(policy.timesteps) if policy.timesteps else agent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from envzoo.errors import EnvzooError, RunDirectoryError, unknown
+from envzoo.errors import EnvzooError, RunDirectoryError, shorten, unknown
 from envzoo.files import write_bytes
 
 PREFERRED = ("eval/return_mean", "rollout/return_mean")
@@ -64,7 +64,9 @@ def plot(
     for path in find_runs(paths):
         run = RunDirectory(path)
         facts = run.facts()
-        groups[f"{facts['agent']} on {facts['source']}"].append(read_metrics(run.metrics))
+        # Matplotlib takes what stands between dollar signs for a formula, and a file can hold any text.
+        label = shorten(f"{facts['agent']} on {facts['source']}").replace("$", r"\$")
+        groups[label].append(read_metrics(run.metrics))
     names = {name for runs in groups.values() for rows in runs for row in rows for name in row}
     names -= {"iteration", "timesteps"}
     metric = metric or next((name for name in PREFERRED if name in names), None)

@@ -1,12 +1,13 @@
 """The folder of one training run: what was asked for, with which versions, and everything that came out.
 
 ```
-run.json          agent, source, hyperparameters, seed, budget, evaluation, versions
+run.json          agent, source, hyperparameters, seed, budget, evaluation, threads, versions
 metrics.jsonl     a row of metrics per iteration
 tensorboard/      the same for TensorBoard
 checkpoints/      the newest checkpoints, from which the run can go on
 agent.zip         the trained agent
-results.json      the final evaluation
+results.json      the final evaluation, written last: with it the run is finished
+.lock             while a process writes the run
 ```
 """
 
@@ -14,20 +15,63 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from envzoo.agents import checkpoint
+from envzoo.agents.agent import is_json
 from envzoo.agents.callbacks.checkpoints import list_checkpoints
-from envzoo.errors import RunDirectoryError
-from envzoo.files import write_text
+from envzoo.agents.threads import MAX_THREADS
+from envzoo.errors import CheckpointError, EnvzooError, RunDirectoryError, StorageError
+from envzoo.files import reason, remove_leftovers, write_text
+from envzoo.scripts.run_lock import RunLock
 
-FACTS = (
-    *("agent", "source", "env_kwargs", "hyperparameters", "given", "seed", "timesteps", "threads", "device"),
-    *("eval_every", "eval_episodes", "eval_stochastic", "checkpoint_every", "stop_at"),
-)
 PACKAGES = ("envzoo", "gymnasium", "torch", "numpy", "numba", "minari")
+
+
+def _is_int(value: Any, least: int, most: int | None = None) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least and (most is None or value <= most)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _positive(value: Any) -> bool:
+    return _is_int(value, 1)
+
+
+# What each entry of run.json has to be, in words and as a test.
+FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "agent": ("a string", lambda value: isinstance(value, str)),
+    "source": ("a string", lambda value: isinstance(value, str)),
+    "env_kwargs": ("an object", lambda value: isinstance(value, dict)),
+    "hyperparameters": ("an object", lambda value: isinstance(value, dict)),
+    "given": ("an object", lambda value: isinstance(value, dict)),
+    "seed": ("a non-negative integer", lambda value: _is_int(value, 0)),
+    "timesteps": ("a positive integer", _positive),
+    "threads": (f"an integer from 1 to {MAX_THREADS}", lambda value: _is_int(value, 1, MAX_THREADS)),
+    "device": ("a string", lambda value: isinstance(value, str)),
+    "eval_every": ("a non-negative integer", lambda value: _is_int(value, 0)),
+    "eval_episodes": ("a positive integer", _positive),
+    "eval_stochastic": ("true or false", lambda value: isinstance(value, bool)),
+    "checkpoint_every": ("a positive integer or null", lambda value: value is None or _positive(value)),
+    "stop_at": ("a number or null", lambda value: value is None or _is_number(value)),
+}
+
+
+def check_facts(facts: dict[str, Any]) -> None:
+    """Raise EnvzooError for facts of a wrong type, and for those that JSON cannot hold."""
+    for name, (expected, is_valid) in FACTS.items():
+        if not is_valid(facts[name]):
+            raise EnvzooError(f"{name} is {expected.replace('null', 'None')}, got {facts[name]!r}")
+        if not is_json(facts[name]):
+            raise EnvzooError(f"{name} of a run in a folder consists of numbers, strings, lists and dicts alone")
 
 
 def versions() -> dict[str, str]:
@@ -41,8 +85,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for runs, with those above it; raises StorageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"the run directory {path} cannot be made ({reason(error)})") from error
+
+
 class RunDirectory:
-    """Paths and facts of a run folder; makes nothing until `create`."""
+    """Paths and facts of a run folder; makes nothing until `writing`."""
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
@@ -56,19 +108,70 @@ class RunDirectory:
     @property
     def exists(self) -> bool:
         """Whether a run was started here."""
-        return self.facts_file.is_file()
+        try:
+            return self.facts_file.is_file()
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path} cannot be looked into ({reason(error)})") from error
 
-    def create(self, facts: dict[str, Any]) -> None:
-        """Start a run here.
+    def check_free(self) -> None:
+        """Refuse a folder in which no run can be started.
 
         Raises:
             RunDirectoryError: The folder already holds a run, or other files.
         """
         if self.exists:
             raise RunDirectoryError(f"{self.path} already holds a run; go on with --resume, or give another --run-dir")
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        try:
+            occupied = self.path.exists() and (not self.path.is_dir() or any(map(_matters, self.path.iterdir())))
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path} cannot be looked into ({reason(error)})") from error
+        if occupied:
             raise RunDirectoryError(f"{self.path} exists and is not an empty folder; give another --run-dir")
-        write_text(self.facts_file, json.dumps({**facts, "versions": versions()}, indent=2) + "\n")
+
+    @contextmanager
+    def writing(self, patience: float = 0.0) -> Iterator[None]:
+        """Make the folder if it is not there, and keep other processes from writing in it inside the block.
+
+        Args:
+            patience: Seconds to wait for another process that writes in it.
+
+        Raises:
+            RunDirectoryError: Another process writes in it.
+            StorageError: The folder cannot be made or written.
+        """
+        is_new = not self.path.exists()
+        make_folder(self.path)
+        lock = RunLock(self.path)
+        lock.acquire(patience)
+        try:
+            remove_leftovers(self.path, (self.facts_file.name, self.metrics.name, self.agent.name, self.results.name))
+            remove_leftovers(self.checkpoints, ["checkpoint-*.zip"])
+            yield
+        finally:
+            lock.release()
+            if is_new:
+                with suppress(OSError):  # a folder in which nothing came to be; others are not empty
+                    self.path.rmdir()
+
+    def create(self, facts: dict[str, Any]) -> None:
+        """Start a run here; to be called inside `writing`.
+
+        Raises:
+            RunDirectoryError: The folder already holds a run, or other files.
+            StorageError: The operating system refuses.
+        """
+        self.check_free()
+        self._write_facts({**facts, "versions": versions()})
+
+    def update(self, facts: dict[str, Any]) -> None:
+        """Write facts that a resumed run has changed; to be called inside `writing`."""
+        with suppress(FileNotFoundError):
+            if facts["timesteps"] > self.facts()["timesteps"]:
+                self.results.unlink()  # those of the smaller budget; without them the run is not finished
+        self._write_facts(facts)
+
+    def _write_facts(self, facts: dict[str, Any]) -> None:
+        write_text(self.facts_file, json.dumps(facts, indent=2) + "\n")
 
     def facts(self) -> dict[str, Any]:
         """What `create` wrote.
@@ -81,16 +184,61 @@ class RunDirectory:
         try:
             facts = json.loads(self.facts_file.read_text())
             missing = [name for name in FACTS if name not in facts]
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise RunDirectoryError(f"{self.facts_file} is damaged ({error})") from None
         if not isinstance(facts, dict) or missing:
             raise RunDirectoryError(f"{self.facts_file} is damaged (it lacks {', '.join(missing) or 'names'})")
+        for name, (expected, is_valid) in FACTS.items():
+            if not is_valid(facts[name]):
+                found = json.dumps(facts[name])
+                raise RunDirectoryError(f"{self.facts_file} is damaged ({name} is {found[:40]}, expected {expected})")
         return facts
+
+    def finished(self) -> tuple[dict[str, Any], int] | None:
+        """Metrics and timesteps of a run that has ended; None while there is something left to do."""
+        try:
+            metrics = json.loads(self.results.read_text())
+            timesteps = checkpoint.read_header(self.agent)["num_timesteps"]
+        except (OSError, ValueError, KeyError):  # CheckpointError is a ValueError: what is damaged is made again
+            return None
+        return (metrics, timesteps) if isinstance(metrics, dict) and _is_int(timesteps, 0) else None
 
     def latest_checkpoint(self) -> Path | None:
         """The newest checkpoint, or None."""
         found = list_checkpoints(self.checkpoints)
         return found[-1] if found else None
+
+    def load_newest(self, load: Callable[[Path], Any]) -> tuple[Any, list[str]]:
+        """The newest checkpoint that is whole, as `load` makes it; None when there is none at all.
+
+        Damaged ones are passed over and renamed, so that they are not mistaken for the newest again.
+
+        Returns:
+            What was loaded, and a sentence for each that was passed over.
+
+        Raises:
+            CheckpointError: All are damaged, or the newest whole one is refused for another reason.
+        """
+        damaged: list[tuple[Path, CheckpointError]] = []
+        for path in reversed(list_checkpoints(self.checkpoints)):
+            try:
+                loaded = load(path)
+            except CheckpointError:
+                try:
+                    checkpoint.read(path)
+                except CheckpointError as error:
+                    damaged.append((path, error))
+                    continue
+                raise  # it is whole, but not of this run
+            sentences = []
+            for torn, error in damaged:
+                with suppress(OSError):
+                    torn.replace(torn.with_name(f"{torn.name}.damaged"))
+                sentences.append(f"{error}; the run goes on from {path.name}, the checkpoint before it")
+            return loaded, sentences
+        if damaged:
+            raise damaged[0][1]
+        return None, []
 
     def trained_agent(self) -> Path:
         """The finished agent, or the newest checkpoint of an unfinished run.
@@ -103,6 +251,11 @@ class RunDirectory:
         if path is None:
             raise RunDirectoryError(f"{self.path} has no trained agent and no checkpoint yet")
         return path
+
+
+def _matters(path: Path) -> bool:
+    """Whether a file is more than what a run leaves that was killed before it began."""
+    return path.name != ".lock" and not (path.name.startswith(".run.json.") and path.name.endswith(".tmp"))
 
 
 def free_directory(root: str | os.PathLike, name: str) -> Path:

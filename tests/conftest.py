@@ -1,8 +1,11 @@
 """Shared fixtures: one small dataset root for the whole session, one torch thread everywhere, no deadlines."""
 
 import os
+import random
+import signal
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Read by torch and by the child processes that tests start; the workers of xdist share the cores already.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings
@@ -10,6 +13,47 @@ from hypothesis import settings
 # A first example may wait for a compiler, and a machine may be busy: no example has a deadline.
 settings.register_profile("envzoo", deadline=None)
 settings.load_profile("envzoo")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shuffle", metavar="SEED", help="run the test files, and the tests of each, in a random order")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Shuffle the files, and the tests within each; every worker of xdist gets the same order."""
+    seed = config.getoption("shuffle")
+    if seed is None:
+        return
+    generator, files = random.Random(seed), {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    blocks = list(files.values())
+    generator.shuffle(blocks)
+    for block in blocks:
+        generator.shuffle(block)
+    items[:] = [item for block in blocks for item in block]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("shuffle") is not None:
+        terminalreporter.write_line(f"the tests ran in the order of --shuffle {config.getoption('shuffle')}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Let Ctrl-C reach the child processes of tests: a shell has what it runs in the background ignore SIGINT."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_cache(tmp_path_factory):
+    """Models that were warmed up before, on this machine or another, are neither used nor kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "ENVZOO_CACHE" not in os.environ:
+            patch.setenv("ENVZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,8 @@ _MODULES = {
     "VectorVisitationMask": "envzoo.wrappers.visitation_mask",
     "VisitationMask": "envzoo.wrappers.visitation_mask",
     "capturable": "envzoo.wrappers.tracking",
+    "register_per_episode": "envzoo.wrappers.lasting",
+    "register_state_adapter": "envzoo.wrappers.adapters",
 }
 
 __all__ = [*_MODULES, "adversarial_surprise_v0"]

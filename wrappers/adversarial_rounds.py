@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import unknown
+from envzoo.kernel.arguments import check_choice
 from envzoo.surprise.density import make_density
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.round_switcher import CONTROL, RoundTracker
@@ -34,8 +34,7 @@ class AdversarialTracker(Tracker):
         memory: str = "episode",
         horizon: int | None = None,
     ) -> None:
-        if memory not in MEMORIES:
-            raise unknown("memory", memory, MEMORIES)
+        check_choice("memory", memory, MEMORIES)
         self._memory = memory
         self.turns = RoundTracker(space, num_envs, rounds, round_length, explore_first, warm_up, horizon=horizon)
         # The model reads the environment's own observation, so that neither clock nor player surprise anybody.
@@ -100,7 +99,7 @@ class AdversarialRounds(TrackingWrapper):
         rounds: Number of rounds.
         round_length: Steps of a round, None to divide the environment's time limit evenly.
         explore_first: Whether Explore has the first round; the number of rounds must be even then.
-        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1).
+        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1), rounded up to whole steps.
         density: "categorical", "bernoulli", "gaussian" or "auto"; see `envzoo.surprise.density.make_density`.
         memory: When the models forget: with each "episode", with each "round" of Control, or never ("lifetime").
 

@@ -2,8 +2,9 @@
 
 `env(...)` is the turn-based form, in which the player of the running round acts alone; `parallel_env(...)` the
 parallel one, in which both give an action and only that of the player whose round it is counts. In every step Control
-gets log p(o) where the step is scored, and Explore minus that, so the game is exactly zero-sum. In the turn-based form
-Explore receives, with its next turn, what its last one brought about.
+gets log p(o) where the step is scored, and Explore minus that, so the game is exactly zero-sum, whoever begins. (The
+agent AdversarialSurprise pays Explore for the round that follows, which is zero-sum only with Explore first.) In the
+turn-based form Explore receives, with its next turn, what its last one brought about.
 
 ```python
 from envzoo.wrappers import adversarial_surprise_v0
@@ -15,6 +16,7 @@ game = adversarial_surprise_v0.env("envzoo/BlockChain-v0", rounds=4)
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -24,6 +26,8 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import wrappers as pettingzoo_wrappers
 
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_choice
+from envzoo.kernel.batch import check_options
 from envzoo.wrappers.adversarial_rounds import AdversarialRounds
 from envzoo.wrappers.return_normalizer import ReturnNormalizer
 from envzoo.wrappers.round_switcher import CONTROL, PLAYERS
@@ -43,6 +47,8 @@ class _Game:
     """
 
     def _open(self, source: Any, normalize: bool, render_mode: str | None, rounds: dict[str, Any]) -> None:
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
         if isinstance(source, str):
             source = gym.make(source, render_mode=render_mode)
         if not isinstance(source, gym.Env):
@@ -58,12 +64,12 @@ class _Game:
     @functools.cache  # noqa: B019  (PettingZoo asks for the same object at every call)
     def observation_space(self, agent: str) -> spaces.Space:
         """The environment's observation with turn and density, the same for both players."""
-        return self.observation_spaces[agent]
+        return self.observation_spaces[check_choice("player", agent, PLAYERS)]
 
     @functools.cache  # noqa: B019
     def action_space(self, agent: str) -> spaces.Space:
         """The environment's actions, the same for both players."""
-        return self.action_spaces[agent]
+        return self.action_spaces[check_choice("player", agent, PLAYERS)]
 
     @property
     def player(self) -> str:
@@ -71,6 +77,7 @@ class _Game:
         return PLAYERS[int(self._turns.player()[0])]
 
     def _start(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        check_options(options)
         self.agents = list(PLAYERS)
         self._steps = 0
         # PettingZoo's games pass over options they do not know, ours of the kernel base refuse them.
@@ -171,6 +178,8 @@ class parallel_env(_Game, ParallelEnv):
         Raises:
             EnvzooError: That player gave no action.
         """
+        if not isinstance(actions, Mapping):
+            raise EnvzooError(f"the actions are a {type(actions).__name__}; expected a dict by player")
         if self.player not in actions:
             raise EnvzooError(f"{self.player} has the round, but actions came from {list(actions)} only")
         observation, rewards, terminated, truncated, info = self._advance(actions[self.player])

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
+from envzoo.kernel.arguments import check_whole
 
 # What the wrappers take as `key`.
 Key = None | str | int | tuple | Callable[[Any], Any]
@@ -46,6 +47,12 @@ class ElementReader:
         discretiser: Callable[[np.ndarray], np.ndarray] | None = None,
         size: int | None = None,
     ) -> None:
+        if discretiser is not None and not callable(discretiser):
+            raise EnvzooError(
+                f"discretiser is a {type(discretiser).__name__}; expected a function of positions, or a GridDiscretiser"
+            )
+        if size is not None:
+            size = check_whole("size", size, 1)
         self.discretiser = discretiser
         self._callable = key if callable(key) else None
         self._info = key[len(_INFO) :] if isinstance(key, str) and key.startswith(_INFO) else None
@@ -133,7 +140,7 @@ class ElementReader:
             raise EnvzooError(f"key {key!r} names no entry of the observation; expected one of {', '.join(space)}")
         if path:
             width = space.shape[0] if space.shape is not None and len(space.shape) == 1 else 0
-            if not all(isinstance(c, int | np.integer) and 0 <= c < width for c in path):
+            if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) and 0 <= c < width for c in path):
                 raise EnvzooError(f"{self._label} has no components {path}; it is {space}")
             self._components = np.array(path)
             self._label += f"[{', '.join(map(str, path))}]"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envzoo.errors import EnvzooError, unknown
+from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_choice, check_shape
 
 
 class GridDiscretiser:
@@ -29,16 +30,18 @@ class GridDiscretiser:
     def __init__(
         self, low: Sequence[float], high: Sequence[float], shape: Sequence[int], *, outside: str = "clip"
     ) -> None:
-        self.low, self.high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-        self.shape = tuple(int(n) for n in shape)
+        try:
+            self.low, self.high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+        except (TypeError, ValueError):
+            raise EnvzooError(f"low {low!r} and high {high!r} are no corners; expected numbers, one per axis") from None
+        self.shape = check_shape("shape", shape)
         fits = self.low.shape == self.high.shape == (len(self.shape),) and np.isfinite([self.low, self.high]).all()
         if not fits or not (self.low < self.high).all() or not self.shape or min(self.shape) < 1:
             raise EnvzooError(
                 f"low {low}, high {high} and shape {shape} span no grid; expected finite corners, low below high, and "
                 "a positive number of cells along each axis"
             )
-        if outside not in ("clip", "raise"):
-            raise unknown("value of outside", outside, ("clip", "raise"))
+        check_choice("value of outside", outside, ("clip", "raise"))
         self.outside = outside
         self.size = int(np.prod(self.shape))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_whole
 from envzoo.wrappers.elements import ElementReader, Key
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
@@ -30,8 +30,7 @@ class HistoryTracker(Tracker):
         replace: bool = False,
         entry: str = "history",
     ) -> None:
-        if not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 1:
-            raise EnvzooError(f"length is {length!r}; expected a whole number of at least 1")
+        check_whole("length", length, 1)
         self._reader = ElementReader(space, key, discretiser, size)
         self.info_keys = self._reader.info_keys
         value = spaces.Box(-1, self._reader.size - 1, (int(length),), np.int64)

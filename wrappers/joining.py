@@ -30,6 +30,8 @@ class Joiner:
     """
 
     def __init__(self, inner: spaces.Space, name: str, value: spaces.Space) -> None:
+        if not isinstance(name, str):
+            raise EnvzooError(f"entry is {name!r}; expected the name of an entry, a string")
         self._name = name
         self._kind = "wrap"
         if isinstance(inner, spaces.Dict):

@@ -11,6 +11,12 @@ from gymnasium import spaces
 from envzoo.errors import EnvzooError
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
 
+_EXPECTED = {
+    "gamma": "a discount factor in [0, 1]",
+    "epsilon": "a positive number",
+    "clip": "a positive number or None",
+}
+
 
 class ReturnTracker(Tracker):
     """Running returns of B episodes and their variance; see `ReturnNormalizer` for the arguments and errors."""
@@ -26,12 +32,14 @@ class ReturnTracker(Tracker):
         clip: float | None = None,
         frozen: bool = False,
     ) -> None:
-        if not 0 <= gamma <= 1:
-            raise EnvzooError(f"gamma is {gamma!r}; expected a discount factor in [0, 1]")
-        if not epsilon > 0:
-            raise EnvzooError(f"epsilon is {epsilon!r}; expected a positive number")
-        if clip is not None and not clip > 0:
-            raise EnvzooError(f"clip is {clip!r}; expected a positive number or None")
+        for name, value, fits in (
+            ("gamma", gamma, lambda number: 0 <= number <= 1),
+            ("epsilon", epsilon, lambda number: number > 0),
+            ("clip", clip, lambda number: number > 0),
+        ):
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not (number and fits(value)) and not (name == "clip" and value is None):
+                raise EnvzooError(f"{name} is {value!r}; expected {_EXPECTED[name]}")
         self.space = space
         self._gamma, self._epsilon, self._clip, self._frozen = gamma, epsilon, clip, frozen
         # The statistics are those of all episodes together. Every row keeps a copy, so that a captured state has them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_whole
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper, time_limit
 
 EXPLORE, CONTROL = 0, 1
 PLAYERS = ("explore", "control")
+MOST_STEPS = 2**31 - 1  # of rounds and of their steps, whose product the clocks hold
 
 
 class RoundTracker(Tracker):
@@ -36,18 +39,24 @@ class RoundTracker(Tracker):
         if round_length is None:
             if horizon is None:
                 raise EnvzooError("the environment states no time limit; give round_length, the steps of a round")
+            check_whole("horizon", horizon, 1, MOST_STEPS)
             if horizon % rounds or horizon < rounds:
                 raise EnvzooError(
                     f"the environment's {horizon} steps cannot be divided into {rounds} equal rounds; give "
                     f"round_length, or a time limit of {max(horizon // rounds, 1) * rounds} steps"
                 )
             round_length = horizon // rounds
-        if isinstance(round_length, bool) or not isinstance(round_length, int | np.integer) or round_length < 1:
-            raise EnvzooError(f"round_length is {round_length!r}; expected a whole number of at least 1")
+        check_whole("round_length", round_length, 1, MOST_STEPS)
         self.rounds, self.round_length = int(rounds), int(round_length)
         self.horizon = self.rounds * self.round_length
         self.first = EXPLORE if explore_first else CONTROL
-        self.unscored = round(warm_up * self.round_length)
+        # Steps before warm_up * round_length are not scored. Rounded, as 0.07 * 100 is 7.000000000000001.
+        self.unscored = math.ceil(round(warm_up * self.round_length, 9))
+        if self.unscored == self.round_length:
+            raise EnvzooError(
+                f"warm_up is {warm_up!r}, which leaves no step that is scored in rounds of {self.round_length}; give "
+                "a smaller one, or longer rounds"
+            )
         self._join = Joiner(space, entry, spaces.Box(0.0, 1.0, (2,), np.float32))
         self.space = self._join.space
         self.arrays = {"clock": np.zeros(num_envs, np.int64)}
@@ -90,14 +99,13 @@ def check_rounds(rounds: int, explore_first: bool, warm_up: float) -> None:
     Raises:
         EnvzooError: Not a whole number of rounds, an odd one with Explore first, or a warm-up outside [0, 1).
     """
-    if isinstance(rounds, bool) or not isinstance(rounds, int | np.integer) or rounds < 2:
-        raise EnvzooError(f"rounds is {rounds!r}; expected a whole number of at least 2")
+    check_whole("rounds", rounds, 2, MOST_STEPS)
     if explore_first and rounds % 2:
         raise EnvzooError(
             f"rounds is {rounds}, but when Explore begins each of its rounds needs one of Control after it; expected "
             f"an even number such as {rounds + 1}"
         )
-    if not 0 <= warm_up < 1:
+    if isinstance(warm_up, bool) or not isinstance(warm_up, int | float | np.number) or not 0 <= warm_up < 1:
         raise EnvzooError(f"warm_up is {warm_up!r}; expected a share of Control's rounds in [0, 1)")
 
 
@@ -116,7 +124,7 @@ class RoundSwitcher(TrackingWrapper):
         rounds: Number of rounds.
         round_length: Steps of a round, None to divide the environment's time limit evenly.
         explore_first: Whether Explore has the first round; the number of rounds must be even then.
-        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1).
+        warm_up: Share of each of Control's rounds in which nothing is scored, in [0, 1), rounded up to whole steps.
         entry: Name of the entry.
 
     Raises:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, keys
+from envzoo.sizes import check_bytes
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
 
@@ -20,14 +21,14 @@ class SkillTracker(Tracker):
     name = "SkillObservation"
 
     def __init__(self, space: spaces.Space, num_envs: int, skills: int = 16, seed: int = 0, entry: str = "skill"):
-        for name, value, least in (("skills", skills, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
+        check_whole("skills", skills, 1)
+        check_whole("seed", seed, 0, None)
         self._skills = int(skills)
+        check_bytes(32 * (num_envs + 1) * self._skills, f"{skills} skills in the observations of {num_envs} episodes")
         self._join = Joiner(space, entry, spaces.Box(0.0, 1.0, (self._skills,), np.float32))
         self.space = self._join.space
         streams = np.zeros((num_envs, 2), np.uint64)
-        streams[:, 0] = keys(np.uint64(seed) + np.arange(num_envs, dtype=np.uint64))
+        streams[:, 0] = keys(np.uint64(seed % 2**64) + np.arange(num_envs, dtype=np.uint64))
         self.arrays = {"skill": np.zeros(num_envs, np.int64), "stream": streams}
 
     def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import EnvzooError, unknown
+from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_choice
 from envzoo.surprise.density import make_density
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
@@ -30,9 +31,9 @@ class SurpriseTracker(Tracker):
         clip: float | None = 300.0,
         entry: str = "density",
     ) -> None:
-        if memory not in MEMORIES:
-            raise unknown("memory", memory, MEMORIES)
-        if clip is not None and not clip > 0:
+        check_choice("memory", memory, MEMORIES)
+        number = isinstance(clip, int | float | np.number) and not isinstance(clip, bool)
+        if clip is not None and not (number and clip > 0):
             raise EnvzooError(f"clip is {clip!r}; expected a positive number or None")
         self.density = make_density(density, space, num_envs)
         self._memory, self._clip = memory, clip

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import MOST, check_whole
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper, time_limit
 
@@ -21,8 +22,7 @@ class TimeTracker(Tracker):
     def __init__(self, space: spaces.Space, num_envs: int, horizon: int | None = None, entry: str = "time") -> None:
         if horizon is None:
             raise EnvzooError("the environment states no max_episode_steps; give horizon, the largest number of steps")
-        if not isinstance(horizon, int | np.integer) or isinstance(horizon, bool) or horizon < 1:
-            raise EnvzooError(f"horizon is {horizon!r}; expected a whole number of at least 1")
+        check_whole("horizon", horizon, 1, MOST - 1)
         self._horizon = int(horizon)
         self._share = isinstance(space, spaces.Box)
         if self._share:

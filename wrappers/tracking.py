@@ -13,7 +13,8 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from envzoo.errors import EnvzooError, unknown
+from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
+from envzoo.kernel.batch import check_options
 
 _ONE = np.ones(1, np.bool_)
 
@@ -70,6 +71,8 @@ def capturable(env: Any) -> Any:
     Returns:
         That layer, or None when the environment cannot capture its state.
     """
+    if not isinstance(env, gym.Env | VectorEnv):
+        raise EnvzooError(f"env is a {type(env).__name__}; expected an environment or a vector environment")
     if not (hasattr(env.unwrapped, "get_state") and hasattr(env.unwrapped, "set_state")):
         return None
     while not (hasattr(env, "get_state") and hasattr(env, "set_state")):
@@ -101,10 +104,16 @@ class _Memory:
         for name in kwargs:
             if name not in names:
                 raise unknown(f"argument of {type(self).__name__}", name, names)
-        bound = signature.bind(space, num_envs, *args, **kwargs).arguments
+        try:
+            bound = signature.bind(space, num_envs, *args, **kwargs).arguments
+        except TypeError as error:  # too many, one missing, or one given twice
+            raise EnvzooError(f"{type(self).__name__} takes the arguments env, {', '.join(names)} ({error})") from None
         given = self.tracker_class.defaults(env) | {name: bound[name] for name in names if name in bound}
         self.arguments = given
-        self.tracker = self.tracker_class(space, num_envs, **given)
+        try:
+            self.tracker = self.tracker_class(space, num_envs, **given)
+        except MemoryError as error:
+            raise EnvzooError(f"{type(self).__name__} has no room for what it is to remember ({error})") from None
         self._ended = np.zeros(num_envs, np.bool_)
         below = [layer for layer in _layers(env) if getattr(layer, "tracker_class", None) is self.tracker_class]
         self._prefix = self.tracker.name + (str(len(below) + 1) if below else "") + "/"
@@ -120,8 +129,26 @@ class _Memory:
             raise EnvzooError(f"{self.env.unwrapped} cannot capture its state: it has no get_state and set_state")
         return inner
 
+    def get_memory(self) -> dict[str, np.ndarray]:
+        """Copies of what the wrapper itself remembers, each array with a leading dimension of B."""
+        return {name: array.copy() for name, array in self._fields().items()}
+
+    def set_memory(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `get_memory` gave for as many episodes; raises EnvzooError when it does not fit."""
+        _, own = self._split(state)
+        for name, array in self._fields().items():
+            if own[name].shape != array.shape:
+                raise EnvzooError(f"field {name!r} of the state holds {len(own[name])} episodes, not {len(array)}")
+        for name, array in self._fields().items():
+            array[:] = own[name]
+
     def _split(self, state: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The captured state as the inner environment's part and ours, ours checked."""
+        if not isinstance(state, Mapping):
+            raise EnvzooError(f"the state is a {type(state).__name__}; expected the dict that get_state returns")
+        for name, array in state.items():
+            if np.ndim(array) == 0:
+                raise EnvzooError(f"field {name!r} of the state is a single value; expected an array of all episodes")
         fields = self._fields()
         inner = {name: array for name, array in state.items() if name not in fields}
         own = {name: np.asarray(array) for name, array in state.items() if name in fields}
@@ -147,10 +174,16 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
 
     Raises:
         UnknownNameError: For an unknown argument.
-        EnvzooError: From the tracker.
+        UnsupportedSpaceError: For what is no environment, or a vector environment.
+        EnvzooError: From the tracker, or for a missing argument.
     """
 
     def __init__(self, env: gym.Env, *args: Any, **kwargs: Any) -> None:
+        if not isinstance(env, gym.Env):
+            other = f"; Vector{type(self).__name__} wraps a vector environment" if isinstance(env, VectorEnv) else ""
+            raise UnsupportedSpaceError(
+                f"{type(self).__name__} wraps a gymnasium.Env, got a {type(env).__name__}{other}"
+            )
         given = self._remember(env, env.observation_space, 1, args, kwargs)
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **given)
         gym.Wrapper.__init__(self, env)
@@ -158,6 +191,7 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; raises EnvzooError when what the tracker reads is not there."""
+        check_options(options)
         observation, info = self.env.reset(seed=seed, options=options)
         self.tracker.start(_ONE, _lift(observation), self._read(info))
         self._ended[0] = False
@@ -207,6 +241,12 @@ class VectorTrackingWrapper(VectorWrapper, _Memory):
     """
 
     def __init__(self, env: VectorEnv, *args: Any, **kwargs: Any) -> None:
+        if not isinstance(env, VectorEnv):
+            single = type(self).__name__.removeprefix("Vector")
+            other = f"; {single} wraps a single environment" if isinstance(env, gym.Env) else ""
+            raise UnsupportedSpaceError(
+                f"{type(self).__name__} wraps a gymnasium.vector.VectorEnv, got a {type(env).__name__}{other}"
+            )
         super().__init__(env)
         self._remember(env, env.single_observation_space, env.num_envs, args, kwargs)
         self.single_observation_space = self.tracker.space
@@ -215,6 +255,7 @@ class VectorTrackingWrapper(VectorWrapper, _Memory):
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start all episodes, or those marked in `options["reset_mask"]`."""
+        check_options(options)
         mask = (options or {}).get("reset_mask")
         observation, infos = self.env.reset(seed=seed, options=options)
         where = np.ones(self.num_envs, np.bool_) if mask is None else mask.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_shape
 from envzoo.wrappers.elements import ElementReader, Key
 from envzoo.wrappers.joining import Joiner
 from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
@@ -31,8 +33,8 @@ class MaskTracker(Tracker):
     ) -> None:
         self._reader = ElementReader(space, key, discretiser, size)
         self.info_keys = self._reader.info_keys
-        shape = (self._reader.size,) if shape is None else tuple(int(n) for n in shape)
-        if np.prod(shape) != self._reader.size:
+        shape = (self._reader.size,) if shape is None else check_shape("shape", shape)
+        if math.prod(shape) != self._reader.size:
             raise EnvzooError(f"shape {shape} does not hold the {self._reader.size} elements; expected as many cells")
         self._join = Joiner(space, entry, spaces.MultiBinary(shape))
         self.space = self._join.space

@@ -14,6 +14,7 @@ from envzoo.agents.spec import require
 from envzoo.bandits.kernels import after_pull, after_rest
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import UnsupportedSpaceError
+from envzoo.sizes import check_bytes
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class CombUCB1(BanditLearner):
     def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
         """The block of every run and the position in it."""
         length = self.block_length()
+        check_bytes(8 * sizes[0] * length, f"blocks of {length} rounds of {sizes[0]} learners")
         return {"block": np.zeros((sizes[0], length), np.int64), "position": np.full(sizes[0], length)}
 
     def act(self, pulls: np.ndarray) -> None:

@@ -10,14 +10,20 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.agents.bandits.estimates import record
+from envzoo.agents.bandits.fill import choose_fill
 from envzoo.agents.bandits.planning import BanditPlanner, model_of
-from envzoo.agents.loops.experience import captures_all, step_info
+from envzoo.agents.loops.experience import boundary_notice, fresh_seed, replay_notice, step_info
 from envzoo.agents.planners.lsd_lp import cycle_order
 from envzoo.agents.planners.lsd_rounding import draw_virtual, mirrored_round, new_streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.sizes import check_bytes
+from envzoo.wrappers.capture import Capture
+from envzoo.wrappers.replay import ReplayError
+
+ARRAYS = 8  # as large as the statistics, that a learner keeps at most
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,12 @@ class RoundingLearnerConfig(BanditLearnerConfig):
 
     select: Literal["virtual", "real"] = "real"
     """Which active arms are pulled: those of the largest payoff in their virtual or in their real state."""
-    fill: Literal["none", "resync"] = "resync"
+    fill: Literal["best", "none", "resync"] = "best"
     """Pulls for which no arm is active: "none" leaves them, "resync" gives them to the arm that pays most now and lets
-    its virtual state follow."""
+    its virtual state follow, "best" tries both for every plan, in simulation with the payoffs that it was made for, and
+    takes "resync" where it earned more. Only "none" keeps the guarantee of mirrored rounding. "resync" can earn next to
+    nothing where pulls are not scarce, as it pulls arms that ought to rest; with as many pulls as arms "best" is
+    "none", which then earns all that the plan is worth."""
 
 
 class Arrays:
@@ -80,6 +89,7 @@ class Runs:
         if self.mode == AutoresetMode.DISABLED:
             raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
         self.several = model.pulls_per_round > 1
+        self.capture = Capture(env)
         self.resets = 0
         self.expected, self.rounds = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
         self._reset(seed)
@@ -119,7 +129,7 @@ class Runs:
     def state_dict(self) -> dict[str, Any]:
         """Where the runs stand, with the environment's own state where it can be captured."""
         return {
-            "env": self.env.get_state() if captures_all(self.env) else None,
+            "env": self.capture.get_state(),
             **{name: getattr(self, name).copy() for name in ("columns", "start", "expected", "rounds")},
             "resetting": self._resetting.copy(),
             "resets": self.resets,
@@ -132,17 +142,22 @@ class Runs:
                 raise ValueError(f"{name} has the shape {state[name].shape}")
             setattr(self, name, state[name].copy())
         self.resets = state["resets"]
-        if state["env"] is not None and captures_all(self.env):
-            self.env.set_state(state["env"])
-            self.columns, self.start = state["columns"].copy(), state["start"].copy()
-            self._resetting = state["resetting"].copy()
+        try:
+            steps = self.capture.set_state(state["env"])
+        except ReplayError as error:
+            self.resets += 1
+            self.notices.append(boundary_notice(error))
+            self._reset(fresh_seed(self.seed, self.resets))
             return
-        self.resets += 1
-        self.notices.append(
-            "the training environment cannot capture its state: learning goes on from the start of new episodes, "
-            "so the numbers will differ from an uninterrupted run"
-        )
-        self._reset(int(np.random.SeedSequence([self.seed, self.resets]).generate_state(1)[0] >> 1))
+        names = ("columns", "start", "resetting")
+        for name, array in zip(names, (self.columns, self.start, self._resetting), strict=True):
+            given = np.asarray(state[name])
+            if (given.shape, given.dtype) != (array.shape, array.dtype):
+                raise ValueError(f"{name} is {given.dtype} of shape {given.shape}")
+        if steps is not None:
+            self.notices.append(replay_notice(steps))
+        self.columns, self.start = state["columns"].copy(), state["start"].copy()
+        self._resetting = state["resetting"].copy()
 
 
 class BanditLearner(BanditPlanner):
@@ -160,6 +175,8 @@ class BanditLearner(BanditPlanner):
         super().__init__(source, config, seed=seed, device=device)
         env = source.training_env(config.num_envs)
         self.num_runs = env.num_envs
+        table = ARRAYS * 8 * self.model.arms * self.model.num_states
+        check_bytes(self.num_runs * table, f"the statistics of {self.num_runs} learners")
         self.runs = self.register("runs", Runs(env, self.model, self.streams.integer("environment"), self.notices))
         m, sizes = self.model, (self.num_runs, self.model.arms, self.model.num_states)
         self._cycles = cycle_order(m.deprivation, m.satiation)
@@ -243,7 +260,8 @@ class BanditLearner(BanditPlanner):
 class RoundingLearner(BanditLearner):
     """Base of learners that solve the relaxation for a table of their own and play it by mirrored rounding.
 
-    Their arrays `table`, `activation` and `stationary` (R, K, S) hold the plan of every run.
+    Their arrays `table`, `activation` and `stationary` (R, K, S) hold the plan of every run, `fill` (R,) whether its
+    free pulls are filled.
     """
 
     config: RoundingLearnerConfig
@@ -256,6 +274,8 @@ class RoundingLearner(BanditLearner):
             "stationary": np.zeros(sizes),
             "virtual": np.zeros(sizes[:2], np.int64),
             "streams": new_streams(self.streams.integer("rounding"), sizes[0]),
+            "fill": np.full(sizes[0], self.config.fill == "resync"),
+            "trials": new_streams(self.streams.integer("trials"), sizes[0]),
         }
 
     def play(self, where: np.ndarray, new: np.ndarray, pulls: np.ndarray) -> None:
@@ -263,25 +283,32 @@ class RoundingLearner(BanditLearner):
         p, real = self.policy, self.runs.columns
         if new.any():
             draw_virtual(p.stationary, real, p.streams, new, p.virtual)
-        self._round(p.table, p.activation, real, p.virtual, p.streams, where, pulls)
+        self._round(p.table, p.activation, p.fill, real, p.virtual, p.streams, where, pulls)
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
         """One round of mirrored rounding with the plans of the runs."""
-        table, activation, stationary = (a[np.arange(len(columns)) % self.num_runs] for a in self.plans())
+        rows = np.arange(len(columns)) % self.num_runs
+        table, activation, stationary, fill = (array[rows] for array in self.plans())
         virtual = memory.setdefault("virtual", np.zeros_like(columns))
         draw_virtual(stationary, columns, memory["streams"], start, virtual)
         pulls = np.zeros(columns.shape, bool)
         where = np.ones(len(columns), bool)
-        self._round(table, activation, columns, virtual, memory["streams"], where, pulls)
+        self._round(table, activation, fill, columns, virtual, memory["streams"], where, pulls)
         return pulls
 
-    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Table, activation and stationary law of every run, as `predict` plays them."""
-        return self.policy.table, self.policy.activation, self.policy.stationary
+    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Table, activation and stationary law of every run, and its fill, as `predict` plays them."""
+        return self.policy.table, self.policy.activation, self.policy.stationary, self.policy.fill
 
-    def _round(self, table, activation, real, virtual, streams, where, pulls) -> None:
+    def decide_fill(self, where, table, activation, stationary, fill, trials) -> None:
+        """Write the fill of the plans that have just been made in the runs of `where`."""
         m, c = self.model, self.config
-        by_real, fill = c.select == "real", c.fill == "resync"
+        if c.fill == "best":
+            by_real = c.select == "real"
+            choose_fill(table, activation, stationary, m.satiation, m.pulls_per_round, by_real, where, trials, fill)
+
+    def _round(self, table, activation, fill, real, virtual, streams, where, pulls) -> None:
+        m, by_real = self.model, self.config.select == "real"
         mirrored_round(
             table, activation, m.satiation, m.pulls_per_round, by_real, fill, real, virtual, streams, where, pulls
         )

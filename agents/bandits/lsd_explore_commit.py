@@ -39,6 +39,11 @@ class LSDExploreCommit(RoundingLearner):
     The states of all arms are explored at the same time, one arm resting while another is pulled, so that L is close to
     the number of states rather than the sum of all rests. The estimates are projected on the non-decreasing tables
     (isotonic regression), which never takes them further from the true one.
+
+    What is guaranteed: a plan without fill keeps, in expectation, the share 1 - k^k e^-k / k! of its own value (all of
+    it with as many pulls as arms), where payoffs are those that it was made for; estimates miss them by
+    less the more visits there were. A plan with fill has no such guarantee; `fill="best"` takes it only where it earned
+    more in simulated rounds.
     """
 
     Config = LSDExploreCommitConfig
@@ -70,21 +75,24 @@ class LSDExploreCommit(RoundingLearner):
             explore_round(p.counts, p.sums, p.visits[0], m.satiation, k, self.runs.columns, exploring, pulls, p.left)
             ready = exploring & (p.left == 0)
             if ready.any():
-                commit_runs(p.counts, p.sums, m.satiation, k, *self._cycles, ready, p.table, p.activation, p.stationary)
+                self._commit(ready, *super().plans(), p.trials)
                 p.committed |= ready
                 new |= ready
         if p.committed.any():
             self.play(p.committed, new, pulls)
 
-    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The plans committed to; where there is none yet, plans for what is known so far."""
+        plans = tuple(array.copy() for array in super().plans())
+        self._commit(~self.policy.committed, *plans, self.policy.trials.copy())
+        return plans
+
+    def _commit(self, where, table, activation, stationary, fill, trials) -> None:
         p, m = self.policy, self.model
-        table, activation, stationary = p.table.copy(), p.activation.copy(), p.stationary.copy()
-        rest = ~p.committed
         commit_runs(
-            p.counts, p.sums, m.satiation, m.pulls_per_round, *self._cycles, rest, table, activation, stationary
+            p.counts, p.sums, m.satiation, m.pulls_per_round, *self._cycles, where, table, activation, stationary
         )
-        return table, activation, stationary
+        self.decide_fill(where, table, activation, stationary, fill, trials)
 
     def metrics(self) -> dict[str, float]:
         """The visits asked for, and the share of the runs that have committed."""

@@ -65,6 +65,11 @@ class LSDUCB(RoundingLearner):
     own time, when some state has been visited twice as often as before the epoch (as in UCRL2): plans change often
     while little is known, and K S log2 T times at most. Epochs that double in length would be too few, as a plan visits
     few states.
+
+    What is guaranteed: a plan without fill keeps, in expectation, the share 1 - k^k e^-k / k! of its own value (all of
+    it with as many pulls as arms), where payoffs are those that it was made for; upper bounds are larger than
+    payoffs, by less and less. A plan with fill has no such guarantee; `fill="best"` takes it only where it earned more
+    in simulated rounds.
     """
 
     Config = LSDUCBConfig
@@ -83,7 +88,7 @@ class LSDUCB(RoundingLearner):
         """Plan where an epoch begins, then play."""
         p, new = self.policy, self.runs.start | self.policy.due
         if p.due.any():
-            self._plan(p.counts, p.began, p.due, p.table, p.activation, p.stationary)
+            self._plan(p.counts, p.began, p.due, *super().plans(), p.trials)
             p.epochs += p.due
         self._before = self.runs.columns
         self.play(np.ones(self.num_runs, bool), new, pulls)
@@ -93,20 +98,21 @@ class LSDUCB(RoundingLearner):
         p = self.policy
         end_epochs(p.counts, p.began, self._before, self._pulls, p.due)
 
-    def _plan(self, counts, began, due, table, activation, stationary) -> None:
+    def _plan(self, counts, began, due, table, activation, stationary, fill, trials) -> None:
         c, m, p = self.config, self.model, self.policy
         options = (c.confidence, c.bound == "chernoff", c.pooled, m.satiation, m.pulls_per_round)
         plan_epochs(
             counts, p.sums, self.runs.rounds, *options, *self._cycles, began, due, table, activation, stationary
         )
+        self.decide_fill(due, table, activation, stationary, fill, trials)
 
-    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The present plans; plans for the present bounds where an epoch is over."""
         p = self.policy
         plans = tuple(array.copy() for array in super().plans())
-        self._plan(p.counts, p.began.copy(), p.due, *plans)
+        self._plan(p.counts, p.began.copy(), p.due, *plans, p.trials.copy())
         return plans
 
     def metrics(self) -> dict[str, float]:
-        """Epochs so far."""
-        return {"learner/epochs": float(self.policy.epochs.mean())}
+        """Epochs so far, and the share of the runs whose plan fills free pulls."""
+        return {"learner/epochs": float(self.policy.epochs.mean()), "learner/filling": float(self.policy.fill.mean())}

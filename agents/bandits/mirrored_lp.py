@@ -119,7 +119,7 @@ class MirroredLP(BanditPlanner):
             plan.satiation,
             plan.pulls_per_round,
             self.config.select == "real",
-            self.config.fill == "resync",
+            np.array([self.config.fill == "resync"]),
             columns,
             virtual,
             memory["streams"],

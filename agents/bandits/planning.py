@@ -9,11 +9,15 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from envzoo.agents import guard
 from envzoo.agents.agent import Agent
 from envzoo.agents.source import Source
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.kernel.stream import keys
+from envzoo.sizes import check_bytes
+
+MOST_VARIABLES, MOST_SIMULATED = 20_000, 50_000_000  # of what a file may ask for while it is loaded: about a second
 
 
 def model_of(env: Any) -> BanditModel | None:
@@ -79,6 +83,11 @@ class BanditPlanner(Agent):
                 "envzoo/LSDBandit-v0, envzoo/RechargingBandit-v0, or another environment with one"
             )
         if not same_model(model, self.model):
+            guard.check_work(model.arms * model.num_states, MOST_VARIABLES, "a plan")
+            draws, rounds = (getattr(self.config, name, 1) for name in ("draws", "planning_rounds"))
+            runs = draws + getattr(self.config, "prices", 0)
+            guard.check_work(runs * rounds * model.arms, MOST_SIMULATED, "a simulation of plans")
+            check_bytes(64 * runs * model.arms, f"a simulation of {runs} plans")
             self.plan(model)
             self.model = model
 
@@ -122,6 +131,10 @@ class BanditPlanner(Agent):
             EnvzooError: Observations of another number of arms than the plan is for, or a state of another batch.
         """
         given = np.asarray(observation)
+        if given.dtype.kind not in "iu" or not given.size:
+            raise EnvzooError(
+                f"the observation is {given.dtype} of shape {given.shape}; expected integers, at least one row of them"
+            )
         columns = np.ascontiguousarray(np.atleast_2d(given), np.int64)
         count, arms = len(columns), self.model.arms
         if given.ndim not in (1, 2) or columns.shape[1] != arms:

@@ -6,11 +6,13 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envzoo.agents.callback import Callback
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, StorageError
+from envzoo.files import reason, remove_leftovers
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -19,9 +21,17 @@ PATTERN = re.compile(r"checkpoint-(\d+)\.zip")
 
 
 def list_checkpoints(folder: str | os.PathLike) -> list[Path]:
-    """The checkpoints of a folder, oldest first."""
+    """The checkpoints of a folder, oldest first.
+
+    Raises:
+        EnvzooError: The folder is there and cannot be read.
+    """
     folder = Path(folder)
-    found = [path for path in folder.glob("checkpoint-*.zip") if PATTERN.fullmatch(path.name)]
+    try:
+        entries = list(folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise EnvzooError(f"the folder of checkpoints {folder} cannot be read ({reason(error)})") from error
+    found = [path for path in entries if PATTERN.fullmatch(path.name)]
     return sorted(found, key=lambda path: int(PATTERN.fullmatch(path.name)[1]))
 
 
@@ -56,7 +66,8 @@ class Checkpoints(Callback):
         self._saved_at = -1
 
     def on_start(self, agent: Agent) -> None:
-        """Start the clock."""
+        """Start the clock, and remove what a killed run left of a checkpoint that it was writing."""
+        remove_leftovers(self.folder, ["checkpoint-*.zip"])
         self._saved_at = agent.num_timesteps
         self._clock = time.monotonic()
 
@@ -77,10 +88,16 @@ class Checkpoints(Callback):
     def save(self, agent: Agent) -> Path:
         """Write a checkpoint now and drop the oldest ones."""
         path = self.folder / f"checkpoint-{agent.num_timesteps}.zip"
-        agent.save(path, extra={callback.name: callback.state_dict() for callback in self.others})
+        try:
+            agent.save(path, extra={callback.name: callback.state_dict() for callback in self.others})
+        except StorageError as error:
+            before = list_checkpoints(self.folder)
+            kept = f"; the checkpoint before it, {before[-1].name}, is kept" if before else ""
+            raise StorageError(f"{error}{kept}") from error
         self._saved_at, self._clock = agent.num_timesteps, time.monotonic()
         for old in list_checkpoints(self.folder)[: -self.keep]:
-            old.unlink(missing_ok=True)
+            with suppress(OSError):  # a file too many does no harm
+                old.unlink(missing_ok=True)
         return path
 
     def restore_others(self, extra: dict[str, Any]) -> None:

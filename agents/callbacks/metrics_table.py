@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from envzoo.agents.callback import Callback
-from envzoo.files import write_text
+from envzoo.errors import EnvzooError
+from envzoo.files import AppendedFile, reason, write_text
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -20,7 +21,11 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, float]]:
     if not path.is_file():
         return []
     rows = []
-    for line in path.read_bytes().splitlines():
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise EnvzooError(f"{path} cannot be read ({reason(error)})") from error
+    for line in lines:
         try:
             row = json.loads(line)
             row["iteration"], row["timesteps"]
@@ -28,6 +33,20 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, float]]:
             break
         rows.append(row)
     return rows
+
+
+def missing_rows(path: str | os.PathLike, iteration: int) -> str | None:
+    """What a metrics table lacks of the iterations 1 to `iteration`, as one sentence; None when it has them all."""
+    path = Path(path)
+    if iteration == 0 or path.is_dir():  # what is no file is refused when it is written
+        return None
+    if not path.exists():
+        return f"{path} is missing, so the run goes on without the metrics of its first {iteration} iterations"
+    found = {row["iteration"] for row in read_metrics(path)}
+    lacking = sum(number not in found for number in range(1, iteration + 1))
+    if not lacking:
+        return None
+    return f"{path} lacks the metrics of {lacking} of the {iteration} iterations before the checkpoint; the run goes on"
 
 
 class MetricsTable(Callback):
@@ -43,19 +62,18 @@ class MetricsTable(Callback):
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._file: IO[str] | None = None
+        self._file: AppendedFile | None = None
 
     def on_start(self, agent: Agent) -> None:
         """Open the file, keeping the rows up to the agent's timesteps."""
         kept = [row for row in read_metrics(self.path) if row["iteration"] <= agent.iteration]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
-        self._file = self.path.open("a")
+        self._file = AppendedFile(self.path)
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
         """Append a row."""
         row: dict[str, Any] = {"iteration": agent.iteration, "timesteps": agent.num_timesteps, **metrics}
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        self._file.append((json.dumps(row) + "\n").encode())
 
     def on_end(self, agent: Agent) -> None:
         """Close the file."""

@@ -138,6 +138,26 @@ class AgentCarrier:
         return probabilities / probabilities.sum(axis=1, keepdims=True), memory
 
 
+class CarriedAgent:
+    """A trained agent as a part of the one that hides messages in its actions: header and state, saved as they are.
+
+    Args:
+        agent: It does not learn any more.
+        kept: Its header and state as the file of the other agent holds them; None takes the agent's.
+    """
+
+    def __init__(self, agent: Agent, kept: dict[str, Any] | None = None):
+        self.agent = agent
+        self.kept = {"header": agent.header(), "state": agent.state_dict()} if kept is None else kept
+
+    def state_dict(self) -> dict[str, Any]:
+        """What its own file would hold."""
+        return self.kept
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing is left to do: the agent was made of the same state (see `CouplingAgent.rebuild`)."""
+
+
 def _same_space(one: spaces.Space, other: spaces.Space) -> bool:
     """Whether observations of one space can be read as those of the other; bounds of Boxes do not matter."""
     if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.coding_games.carriers import AgentCarrier, FormulaCarrier, TableCarrier
+from envzoo.agents.coding_games.carriers import AgentCarrier, CarriedAgent, FormulaCarrier, TableCarrier
 from envzoo.agents.coding_games.play import guesses, hide, listen
 from envzoo.agents.coding_games.views import MessageBlind, find_definition
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source, make_vector_env
-from envzoo.agents.spec import require
+from envzoo.agents.spec import Holds, require
 from envzoo.coding_games import couplings
 from envzoo.coding_games.carrier import carrier_policy
 from envzoo.coding_games.messages import COUPLING
@@ -32,10 +32,11 @@ class CouplingConfig:
 
     temperature: float | None = None
     """Temperature of the carrier, the maximum-entropy policy of a finite game; None takes the game's own carrier."""
-    carrier: str = "planner"
+    carrier: Annotated[str, Holds("agent", words=("planner",), part="carrier_agent")] = "planner"
     """Who acts as if there were no message: "planner" (the game's or the maximum-entropy policy), the name of an agent
-    that `learn` trains for it ("PPO"), or the file of a trained agent. Its policy must be stochastic and discrete."""
-    carrier_env: str | None = None
+    that `learn` trains for it ("PPO"), or the file of a trained agent, which is copied into the file of this one. Its
+    policy must be stochastic and discrete."""
+    carrier_env: Annotated[str | None, Holds("environment")] = None
     """Environment in which a carrier named by its agent is trained; None takes the game, with the message left out."""
 
     def __post_init__(self):
@@ -80,7 +81,15 @@ class CouplingAgent(Agent):
     config: CouplingConfig
     split_message: tuple[int, ...] = ()  # sizes of the blocks into which one message is split
 
-    def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
+    def __init__(
+        self,
+        source: Source,
+        config: Any,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        carrier_agent: CarriedAgent | None = None,
+    ):
         super().__init__(source, config, seed=seed, device=device)
         self.definition = find_definition(source, self.spec.name)
         self.messages = self.definition.parameters.messages
@@ -97,12 +106,28 @@ class CouplingAgent(Agent):
         self.limits = np.array([rate * couplings.entropy(part) for part in parts])
         self.largest_gap = 0.0
         self.learner: Agent | None = None
-        self.carrier = self._build_carrier()
+        self.carrier = self._build_carrier(carrier_agent)
         if source.kind == "environment":
             self.codec = ObservationCodec(source.observation_space)
             self.player = isinstance(source.action_space, spaces.MultiDiscrete)
             if not self.player:
                 self._check_convention()
+
+    @classmethod
+    def rebuild(cls, source: Source, config: CouplingConfig, state: Any, **keywords: Any) -> CouplingAgent:
+        """An agent for a saved state; a carrier that came from a file is made of the copy in it."""
+        from envzoo.agents.loading import revive
+        from envzoo.agents.registry import specs
+
+        if config.carrier != "planner" and config.carrier not in specs():
+            try:
+                carried = state["parts"]["carrier_agent"]
+                header, inner = carried["header"], carried["state"]
+            except (LookupError, TypeError):
+                raise CheckpointError("the agent's file lacks the agent that carries its messages") from None
+            kept = {"header": header, "state": inner}
+            keywords["carrier_agent"] = CarriedAgent(revive(header, inner, device="cpu"), kept)
+        return cls(source, config, **keywords)
 
     # ------------------------------------------------------------------ what subclasses decide
 
@@ -130,7 +155,7 @@ class CouplingAgent(Agent):
 
     # ------------------------------------------------------------------ the carrier
 
-    def _build_carrier(self) -> TableCarrier | FormulaCarrier | AgentCarrier:
+    def _build_carrier(self, carried: CarriedAgent | None) -> TableCarrier | FormulaCarrier | AgentCarrier:
         c = self.config
         if c.carrier == "planner":
             return self._own_carrier()
@@ -148,11 +173,12 @@ class CouplingAgent(Agent):
             self.learner = self.register("carrier", learner)
         else:
             try:
-                learner = load(c.carrier, device="cpu")
+                carried = carried or CarriedAgent(load(c.carrier, device="cpu"))
             except CheckpointError as error:
                 raise EnvzooError(
                     f"carrier is 'planner', the name of an agent, or a readable file, got {c.carrier!r} ({error})"
                 ) from error
+            learner = self.register("carrier_agent", carried).agent
         return AgentCarrier(learner, self.states, self.num_actions)
 
     def _own_carrier(self) -> TableCarrier | FormulaCarrier:

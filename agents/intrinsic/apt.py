@@ -25,8 +25,12 @@ class APTSettings(ICMSettings):
 
 
 def neighbour_reward(features: Tensor, neighbours: int) -> Tensor:
-    """log(1 + mean distance to the k nearest points of the batch, the point itself among them): (N, F) -> (N,)."""
-    distances = torch.cdist(features, features)
+    """log(1 + mean distance to the k nearest points of the batch, the point itself among them): (N, F) -> (N,).
+
+    Distances are those of the differences. From |x|^2 + |y|^2 - 2 x.y, as `torch.cdist` has them for more than 25
+    points, little is left in float32 when points lie close together and far from the origin, and not 0 for equal ones.
+    """
+    distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
     return torch.log1p(distances.topk(min(neighbours, len(features)), dim=-1, largest=False).values.mean(dim=-1))
 
 

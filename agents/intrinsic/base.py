@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from envzoo.agents.intrinsic.config import INTRINSICS
 from envzoo.agents.networks.encoders import Encoder, make_encoder
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
 
 if TYPE_CHECKING:
     from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
+
+COUNTS = ("feature_dim", "intrinsic_minibatch_size", "members", "neighbours", "particles", "skills")
 
 
 @dataclass(frozen=True)
@@ -200,5 +203,16 @@ def intrinsic_class(name: str) -> type[Intrinsic]:
 
 
 def settings_of(cls: type[Intrinsic], config: Any) -> Any:
-    """The settings of an intrinsic reward: the config's fields of the same names, defaults for the others."""
-    return cls.Settings(**{f.name: getattr(config, f.name, f.default) for f in fields(cls.Settings)})
+    """The settings of an intrinsic reward: the config's fields of the same names, defaults for the others.
+
+    Raises:
+        EnvzooError: A setting that the reward cannot use.
+    """
+    settings = cls.Settings(**{f.name: getattr(config, f.name, f.default) for f in fields(cls.Settings)})
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in COUNTS:
+            require(value >= 1, f"{field.name} of the intrinsic reward is at least 1, got {value}")
+    rate = getattr(settings, "intrinsic_learning_rate", 1.0)
+    require(rate > 0, f"intrinsic_learning_rate is positive, got {rate}")
+    return settings

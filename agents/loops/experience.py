@@ -11,6 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.errors import EnvzooError
+from envzoo.wrappers.capture import Capture
+from envzoo.wrappers.replay import ReplayError
 
 
 @dataclass
@@ -44,17 +46,6 @@ def step_info(infos: dict[str, Any], key: str, done: np.ndarray) -> np.ndarray |
     return np.where(mask, final[key], value)
 
 
-def captures_all(env: VectorEnv) -> bool:
-    """Whether `get_state` of an environment holds all that decides how it goes on: every wrapper must take part."""
-    while True:
-        # The class is asked, because Gymnasium's wrappers pass attribute look-ups on to what they wrap.
-        if not (hasattr(type(env), "get_state") and hasattr(type(env), "set_state")):
-            return False
-        if env is env.unwrapped:
-            return True
-        env = env.env
-
-
 class Experience:
     """Steps a vector environment for a loop, whichever way it resets finished episodes.
 
@@ -85,7 +76,7 @@ class Experience:
         self.mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if self.mode == AutoresetMode.DISABLED:
             raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
-        self.capturable = captures_all(env)
+        self.capture = Capture(env)
         self.seed = seed
         self.resets = 0  # resumes that had to start new episodes
         self.notices = notices if notices is not None else []
@@ -167,7 +158,7 @@ class Experience:
     def state_dict(self) -> dict[str, Any]:
         """Positions of the running episodes, with the environment's own state where it can be captured."""
         return {
-            "env": self.env.get_state() if self.capturable else None,
+            "env": self.capture.get_state(),
             "observation": self.observation,
             "start": self.start,
             "resetting": self._resetting,
@@ -180,24 +171,47 @@ class Experience:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` stood; from an episode boundary, with a notice, where that is not possible."""
         self.resets = state["resets"]
-        if state["env"] is not None and self.capturable and len(state["start"]) == self.num_envs:
-            self.env.set_state(state["env"])
-            names = ("observation", "start", "resetting", "returns", "lengths")
-            mine = (self.observation, self.start, self._resetting, self._returns, self._lengths)
-            for name, array in zip(names, mine, strict=True):
-                if (state[name].shape, state[name].dtype) != (array.shape, array.dtype):
-                    raise ValueError(f"{name} has the shape {state[name].shape} and {state[name].dtype}")
-            # Copies, because steps write into some of them.
-            self.observation, self.start, self._resetting, self._returns, self._lengths = (
-                state[name].copy() for name in names
-            )
-            self.finished = {key: list(values) for key, values in state["finished"].items()}
+        try:
+            steps = self._take_up(state)
+        except ReplayError as error:
+            self.resets += 1
+            self.notices.append(boundary_notice(error))
+            self.reset(fresh_seed(self.seed, self.resets))
             return
-        self.resets += 1
-        reason = "cannot capture its state" if not self.capturable else "runs another number of episodes than before"
-        self.notices.append(
-            f"the training environment {reason}: learning goes on from the start of new episodes, "
-            "so the numbers will differ from an uninterrupted run"
+        if steps is not None:
+            self.notices.append(replay_notice(steps))
+
+    def _take_up(self, state: dict[str, Any]) -> int | None:
+        """Restore the running episodes; returns how many steps were replayed, None if none had to be."""
+        names = ("observation", "start", "resetting", "returns", "lengths")
+        mine = (self.observation, self.start, self._resetting, self._returns, self._lengths)
+        if len(state["start"]) != self.num_envs:
+            raise ReplayError("runs another number of episodes than before")
+        for name, array in zip(names, mine, strict=True):
+            if (state[name].shape, state[name].dtype) != (array.shape, array.dtype):
+                raise ValueError(f"{name} has the shape {state[name].shape} and {state[name].dtype}")
+        steps = self.capture.set_state(state["env"])
+        # Copies, because steps write into some of them.
+        self.observation, self.start, self._resetting, self._returns, self._lengths = (
+            state[name].copy() for name in names
         )
-        fresh = np.random.SeedSequence([self.seed, self.resets]).generate_state(1)[0] >> 1
-        self.reset(int(fresh))
+        self.finished = {key: list(values) for key, values in state["finished"].items()}
+        return steps
+
+
+def boundary_notice(error: ReplayError) -> str:
+    """The sentence for a person when learning cannot go on within the running episodes."""
+    return (
+        f"the training environment {error}: learning goes on from the start of new episodes, "
+        "so the numbers will differ from an uninterrupted run"
+    )
+
+
+def replay_notice(steps: int) -> str:
+    """The sentence for a person when the running episodes were replayed."""
+    return f"the running episodes of the training environment were replayed, verified over {steps} steps"
+
+
+def fresh_seed(seed: int, resets: int) -> int:
+    """The seed of new episodes after the running ones were lost for the `resets`-th time."""
+    return int(np.random.SeedSequence([seed, resets]).generate_state(1)[0] >> 1)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
+from envzoo.errors import EnvzooError
 from envzoo.wrappers.tracking import Tracker, VectorTrackingWrapper
 
 
@@ -99,8 +100,10 @@ class Follower:
         if state is None:
             fresh, memory, policy_state = np.ones(count, bool), None, None
         else:
+            if not isinstance(state, Followed):
+                raise EnvzooError(f"the state is a {type(state).__name__}; expected what the last predict returned")
             policy_state, memory = state
-            fresh = np.zeros(count, bool) if episode_start is None else np.array(episode_start, bool).reshape(count)
+            fresh = np.zeros(count, bool) if episode_start is None else read_starts(episode_start, count)
         extended, memory = self.extend(batch, fresh, memory)
         action, policy_state = predict_with_policy(agent, policy, extended, policy_state, fresh, deterministic)
         return (action if batched else action[0]), Followed(policy_state, memory)
@@ -111,6 +114,23 @@ def _lift(observation: Any) -> Any:
     if isinstance(observation, dict):
         return {name: _lift(part) for name, part in observation.items()}
     return np.asarray(observation)[None]
+
+
+def read_starts(episode_start: Any, count: int) -> np.ndarray:
+    """Which of `count` observations open an episode, bool (count,), fresh; raises EnvzooError for another number."""
+    starts = np.array(episode_start)
+    if starts.size != count or starts.dtype.kind not in "biu":
+        raise EnvzooError(f"episode_start is {episode_start!r}; expected {count} booleans, one for each observation")
+    return starts.astype(bool).reshape(count)
+
+
+def check_memory(state: Any, initial: Tensor) -> None:
+    """Raise EnvzooError unless `state` is a memory like `initial`."""
+    if not isinstance(state, Tensor) or (state.shape, state.dtype) != (initial.shape, initial.dtype):
+        what = f"of shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"a {type(state).__name__}"
+        raise EnvzooError(
+            f"the state is {what}; expected what the last predict returned, of shape {tuple(initial.shape)}"
+        )
 
 
 def predict_with_policy(
@@ -127,9 +147,11 @@ def predict_with_policy(
     x = torch.from_numpy(np.ascontiguousarray(rows)).to(agent.device)
     if state is None:
         state = policy.initial_state(len(rows))
+    elif policy.recurrent:
+        check_memory(state, policy.initial_state(len(rows)))
     start = None
     if episode_start is not None and policy.recurrent:
-        start = torch.from_numpy(np.array(episode_start, dtype=bool).reshape(len(rows))).to(agent.device)
+        start = torch.from_numpy(read_starts(episode_start, len(rows))).to(agent.device)
     generator = agent.streams.torch("predict")
     acting = policy.act(x, state, start, generator, deterministic)
     action = agent.actions.to_environment(acting.action.cpu().numpy())

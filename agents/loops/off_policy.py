@@ -19,6 +19,8 @@ from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
+from envzoo.kernel.arguments import MOST
+from envzoo.sizes import check_bytes
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class OffPolicyConfig:
             require(getattr(self, name) >= 1, f"{name} is at least 1, got {getattr(self, name)}")
         require(self.learning_starts >= 0, f"learning_starts is at least 0, got {self.learning_starts}")
         steps = self.gradient_steps
-        require(steps is None or steps >= 0, f"gradient_steps is at least 0 or None, got {steps}")
+        require(steps is None or steps >= 1, f"gradient_steps is at least 1, or None, got {steps}")
 
 
 class Pace:
@@ -61,8 +63,12 @@ class Pace:
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the counters."""
-        vars(self).update(state)
+        """Take over the counters; raises ValueError for what is none."""
+        for name in vars(self):
+            count = state[name]
+            if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST:
+                raise ValueError(f"{name} is {count!r}")
+        vars(self).update({name: state[name] for name in vars(self)})
 
 
 class OffPolicyAgent(Agent):
@@ -79,6 +85,8 @@ class OffPolicyAgent(Agent):
         super().__init__(source, config, seed=seed, device=device)
         self.codec = ObservationCodec(source.observation_space)
         self.actions = self.build_actions()
+        row = 2 * self.codec.packed_dim * self.codec.dtype.itemsize
+        check_bytes(config.batch_size * row, f"a batch of {config.batch_size} transitions", later=True)
         self.build()
         self.buffer = self.register(
             "buffer",
@@ -90,6 +98,7 @@ class OffPolicyAgent(Agent):
                 self.device,
             ),
         )
+        check_bytes(2**10 * config.num_envs, f"what is remembered of {config.num_envs} environments")
         env = source.training_env(config.num_envs)
         self.experience = Experience(
             env, self.codec, self.actions, self.streams.integer("environment"), notices=self.notices

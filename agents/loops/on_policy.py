@@ -19,7 +19,11 @@ from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError
+from envzoo.sizes import check_bytes
 from envzoo.wrappers.tracking import VectorTrackingWrapper
+
+ENV_BYTES = 2**10  # of what is remembered of each environment, four times that behind wrappers; by experience
+ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step
 
 
 @dataclass
@@ -79,10 +83,14 @@ class OnPolicyAgent(Agent):
         layers = self.wrappers()
         if kind is not None:
             layers = [*layers, *kind.wrappers(settings, self.streams.integer("intrinsic"))]
+        tracked = ENV_BYTES * (1 + 3 * bool(layers)) * config.num_envs
+        check_bytes(tracked, f"what is remembered of {config.num_envs} environments")
         env = source.training_env(config.num_envs)
         for wrapper, arguments in layers:
             env = self.follower.wrap(env, wrapper, arguments)
             self.codec = ObservationCodec(env.single_observation_space)
+        rows, row = env.num_envs * (self.num_steps or 1), self.codec.packed_dim * self.codec.dtype.itemsize
+        check_bytes(rows * (row + ROW_BYTES), f"a rollout of {rows} steps", later=True)
         self.policy = self.register("policy", self.build_policy().to(self.device))
         self.experience = Experience(
             env, self.codec, self.actions, self.streams.integer("environment"), self.reward_key, self.notices

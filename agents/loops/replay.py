@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor
 
 from envzoo.errors import EnvzooError
+from envzoo.sizes import check_bytes
 
 
 class Batch(NamedTuple):
@@ -65,6 +68,8 @@ class ReplayBuffer:
             "terminated": ((), torch.float32),
             "next_observation": observation,
         }
+        row = sum(math.prod(shape) * torch.empty((), dtype=dtype).itemsize for shape, dtype in self._columns.values())
+        check_bytes(self.capacity * row, f"a replay buffer for {self.capacity} transitions", later=True)
         self._arrays = self._allocate(min(self.capacity, self.INITIAL_ROWS))
 
     def __len__(self) -> int:
@@ -156,7 +161,10 @@ class ReplayBuffer:
         Raises:
             EnvzooError: It holds more than this buffer can.
         """
-        size, position = state["size"], state["position"]
+        size, position = operator.index(state["size"]), operator.index(state["position"])
+        lengths = {len(column) for column in state["rows"].values()}
+        if lengths != {size} or not 0 <= position <= size:
+            raise ValueError(f"a replay buffer of {size} transitions holds {sorted(lengths)}")
         if size > self.capacity:
             raise EnvzooError(f"a replay buffer for {self.capacity} transitions cannot take over {size}")
         self._arrays = self._allocate(min(self.capacity, max(size, self.INITIAL_ROWS)))

@@ -25,10 +25,13 @@ class Rollout:
         old_logp: (B, T), log-probability at the base temperature, whatever temperature the token was drawn at.
         entropy: (B, T) nats, of the distribution at the base temperature.
         proxy_logp: (B, T), log-probability under the min-p filtered distribution; 0 when no filter was asked for.
-        reward: (B,).
-        group: (B,) int64, number of the prompt.
+        reward: (B,), what the method learns from: the verifier's reward with all that was added to it, such as the
+            punishment of long answers.
+        group: (B,) int64, number of the prompt; answers of one group have the same prompt.
         advantage: (B, T); 0 until it is computed.
         ref_logp: (B, T), under the policy at the start; 0 when it is not needed.
+        verifier_reward: (B,), what the verifier gave, to which nothing is ever added; by default `reward`.
+        written_by: (B, T) int64, how often the weights had changed when a token was written; by default -1, unknown.
     """
 
     prompts: Tensor
@@ -41,6 +44,19 @@ class Rollout:
     group: Tensor
     advantage: Tensor
     ref_logp: Tensor
+    verifier_reward: Tensor | None = None
+    written_by: Tensor | None = None
+
+    def __post_init__(self):
+        if self.verifier_reward is None:
+            object.__setattr__(self, "verifier_reward", self.reward)
+        if self.written_by is None:
+            object.__setattr__(self, "written_by", torch.full_like(self.tokens, -1))
+
+    @property
+    def correct(self) -> Tensor:
+        """(B,) bool: which answers the verifier took for right."""
+        return self.verifier_reward > 0.5
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
@@ -106,8 +122,11 @@ def pass_at_k(correct: np.ndarray, samples: int, k: int) -> np.ndarray:
 
 
 def measure(rollout: Rollout, copies: int) -> dict[str, float]:
-    """Entropy (nats per token), accuracy, pass@k for powers of two, distinct right answers per prompt, and length."""
-    right = (rollout.reward > 0.5).cpu().numpy()
+    """Entropy (nats per token), accuracy, pass@k for powers of two, distinct right answers per prompt, and length.
+
+    What is right the verifier says, whatever the method adds to its reward.
+    """
+    right = rollout.correct.cpu().numpy()
     correct = right.reshape(-1, copies).sum(1)
     answers = np.column_stack([rollout.group.cpu().numpy(), rollout.tokens.cpu().numpy()])[right]
     metrics = {

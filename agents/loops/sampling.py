@@ -13,8 +13,9 @@ from torch import Tensor
 from envzoo.agents.loops.codec import Codec, Dialogue
 from envzoo.agents.loops.rollouts import Rollout
 from envzoo.agents.losses.text.lp_reg import min_p_log_prob
+from envzoo.agents.losses.text.tokens import entropy_of_log_probs
 from envzoo.agents.networks.language import LanguageModel
-from envzoo.agents.networks.text_draw import draw
+from envzoo.agents.networks.text_draw import APART, draw
 from envzoo.errors import NonFiniteError
 from envzoo.reasoning.task import DONE
 
@@ -29,6 +30,7 @@ class Manner:
         base_temperature: Of the log-probabilities and entropies that are recorded.
         temperature_of: Temperatures of tokens from their entropies (B,), instead of `temperature`.
         kappa: Threshold of the min-p filter for `proxy_logp`, or None.
+        policy: How often the model's weights have changed, recorded with each token; -1 where nobody will ask.
     """
 
     generator: torch.Generator | None = None
@@ -36,6 +38,7 @@ class Manner:
     base_temperature: float = 1.0
     temperature_of: Callable[[Tensor], Tensor] | None = None
     kappa: float | None = None
+    policy: int = -1
 
 
 class Draft(NamedTuple):
@@ -47,6 +50,7 @@ class Draft(NamedTuple):
         logp: (B, T), at the base temperature.
         entropy: (B, T).
         proxy: (B, T).
+        written_by: (B, T) int64, see `Manner.policy`.
         alive: (B,) bool, which of them are unfinished.
     """
 
@@ -55,6 +59,7 @@ class Draft(NamedTuple):
     logp: Tensor
     entropy: Tensor
     proxy: Tensor
+    written_by: Tensor
     alive: Tensor
 
 
@@ -62,7 +67,8 @@ def blank(rows: int, places: int, pad: int, device: torch.device) -> Draft:
     """Answers of which nothing is written yet."""
     tokens = torch.full((rows, places), pad, dtype=torch.int64, device=device)
     mask, logp, entropy, proxy = (torch.zeros(rows, places, device=device) for _ in range(4))
-    return Draft(tokens, mask, logp, entropy, proxy, torch.ones(rows, dtype=torch.bool, device=device))
+    unknown = torch.full_like(tokens, -1)
+    return Draft(tokens, mask, logp, entropy, proxy, unknown, torch.ones(rows, dtype=torch.bool, device=device))
 
 
 def _draw(logits: Tensor, manner: Manner) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,7 +78,7 @@ def _draw(logits: Tensor, manner: Manner) -> tuple[Tensor, Tensor, Tensor]:
         return _draw_in_kernels(logits, base, manner.temperature, generator)
     log_prob = torch.log_softmax(logits / base, -1)
     prob = log_prob.exp()
-    entropy = -(prob * log_prob).sum(-1)
+    entropy = entropy_of_log_probs(log_prob)
     if generator is None:
         token = log_prob.argmax(-1)
     else:
@@ -95,10 +101,13 @@ def _draw_in_kernels(
     rows = len(logits)
     token, logp, entropy = torch.empty(rows, dtype=torch.int64), torch.empty(rows), torch.empty(rows)
     uniform = torch.rand(rows, generator=generator)
+    scratch = np.empty((2, logits.shape[1] + APART), np.float32)[:, : logits.shape[1]]
     draw(
-        logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), token.numpy(), logp.numpy(),
-        entropy.numpy(),
+        logits.contiguous().numpy(), np.float32(base), np.float32(heat), uniform.numpy(), *scratch, token.numpy(),
+        logp.numpy(), entropy.numpy(),
     )  # fmt: skip
+    if bool(entropy.isnan().any()):  # 0 * -inf of tokens whose logit is -inf; other NaNs stay
+        entropy = entropy_of_log_probs(torch.log_softmax(logits / base, -1))
     return token, logp, entropy
 
 
@@ -132,10 +141,11 @@ def write(
         NonFiniteError: The model's logits are not finite.
     """
     device = ids.device
-    tokens, mask, logps, entropies, proxies, alive = draft
+    tokens, mask, logps, entropies, proxies, written_by, alive = draft
     last = tokens.shape[1] if last is None else min(last, tokens.shape[1])
     logits, cache = model.prefill(ids, len(tokens) // len(ids))
     base = manner.base_temperature
+    written_by[:, first:last] = manner.policy
     for k in range(first, last):
         token, logp, entropy = _draw(logits, manner)
         writes = alive
@@ -195,7 +205,7 @@ def sample_answers(model: LanguageModel, codec: Codec, prompts: np.ndarray, copi
 
 
 def as_rollout(draft: Draft, prompts: Tensor, group: Tensor, reward: np.ndarray) -> Rollout:
-    """Finished answers as a rollout."""
+    """Finished answers as a rollout, with the verifier's rewards (B,)."""
     return Rollout(
         prompts=prompts,
         tokens=draft.tokens,
@@ -207,4 +217,5 @@ def as_rollout(draft: Draft, prompts: Tensor, group: Tensor, reward: np.ndarray)
         group=group,
         advantage=torch.zeros_like(draft.mask),
         ref_logp=torch.zeros_like(draft.mask),
+        written_by=draft.written_by,
     )

@@ -21,6 +21,7 @@ from envzoo.agents.loops.text_acting import answer_texts, choose_tokens, task_of
 from envzoo.agents.loops.text_config import TextConfig
 from envzoo.agents.loops.text_memory import Memory
 from envzoo.agents.loops.text_models import pretrained_model, tiny_model
+from envzoo.agents.loops.text_scores import EXACT, REDUCED, RolloutCheck
 from envzoo.agents.loops.warm_up import warm_up
 from envzoo.agents.losses.text.advantages import ADVANTAGES, group_varies, overlong_penalty
 from envzoo.agents.losses.text.kl import KL_ESTIMATORS, k3
@@ -30,7 +31,9 @@ from envzoo.agents.networks.pretrained import DTYPES
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
-from envzoo.errors import CheckpointError
+from envzoo.agents.threads import using_threads
+from envzoo.errors import CheckpointError, EnvzooError
+from envzoo.kernel.arguments import read_array
 
 SILENT_UPDATES = 20  # after so many updates without any difference between rewards, a person should know
 
@@ -134,7 +137,11 @@ class TextAgent(Agent):
 
     def _manner(self, temperature: float) -> Manner:
         generator, base = self.streams.torch("sampling"), self.config.temperature
-        return Manner(generator, temperature, base, self.temperature_of(), self.kappa)
+        return Manner(generator, temperature, base, self.temperature_of(), self.kappa, self._changes())
+
+    def _changes(self) -> int:
+        """How often the policy's weights have changed by learning: a number for each policy."""
+        return int(self.optimizer.optimizer.state.get(self.optimizer.flat, {}).get("step", 0))
 
     def _tally(self, rollout: Rollout, written: int) -> Rollout:
         """Count tokens; punish answers that are too long."""
@@ -146,6 +153,12 @@ class TextAgent(Agent):
             penalty = overlong_penalty(length, self.codec.answer_length, buffer)
             rollout = rollout.replace(reward=rollout.reward + penalty)
         return rollout
+
+    def rows_per_update(self) -> int:
+        """Tokens of a minibatch, its prompts included."""
+        c = self.config
+        answers = c.num_prompts * c.group_size // c.num_minibatches
+        return min(answers, c.micro_batch or answers) * (self.task.prompt_length + self.codec.answer_length)
 
     def temperature_of(self) -> Any:
         """Temperatures of tokens from their entropies, or None for one temperature."""
@@ -167,7 +180,7 @@ class TextAgent(Agent):
         for generation in range(self.config.max_generations):
             if generation:
                 rollout = self.sample(self.config.num_prompts)
-            varies = group_varies(rollout.reward, rollout.group)
+            varies = group_varies(rollout.verifier_reward, rollout.group)
             useful.append(rollout.rows(varies.nonzero().squeeze(1)))
             rest.append(rollout.rows((~varies).nonzero().squeeze(1)))
             if sum(map(len, useful)) >= wanted:
@@ -255,9 +268,10 @@ class TextAgent(Agent):
         trained = 0
         for _ in range(c.num_epochs):
             order = torch.as_tensor(shuffle.permutation(len(rollout)), device=self.device)
+            check = None if steps else self._check(rollout, order, size)
             for start in range(0, size * c.num_minibatches, size):
                 batch = rollout.rows(order[start : start + size])
-                found = self._minibatch(batch, steps == 0)
+                found = self._minibatch(batch, steps == 0, check if start == 0 else None)
                 trained += int(batch.mask.sum())
                 steps += 1
                 for name, value in found.items():
@@ -265,7 +279,18 @@ class TextAgent(Agent):
         metrics = {f"policy/{name}": float(torch.stack(values).float().mean()) for name, values in totals.items()}
         return metrics | {"policy/trained_tokens": float(trained)}
 
-    def _minibatch(self, batch: Rollout, first: bool) -> dict[str, Any]:
+    def _check(self, rollout: Rollout, order: Tensor, size: int) -> RolloutCheck:
+        """The check of a rollout before the first update; minibatches of `size` rows are about to follow in `order`."""
+        c = self.config
+        limit = EXACT if c.model_dtype == c.compute_dtype == "float32" else REDUCED
+        # A low temperature divides the logits, and their rounding errors with them.
+        limit /= min(1.0, c.temperature)
+        return RolloutCheck(
+            rollout, order, size, c.micro_batch, lambda rows: self._log_probs(self.policy, rows)[0], self._changes(),
+            limit, lambda prompt: self.task.text(prompt.cpu().numpy()),
+        )  # fmt: skip
+
+    def _minibatch(self, batch: Rollout, first: bool, check: RolloutCheck | None = None) -> dict[str, Any]:
         c = self.config
         split = c.micro_batch is not None and c.micro_batch < len(batch)
         if split:
@@ -276,10 +301,10 @@ class TextAgent(Agent):
             entropy.requires_grad_(bool(c.entropy_coefficient))
         else:
             logp, entropy = self._forward(self.policy, batch)
+        scored = {} if check is None else check(logp.detach())
         total, metrics = self._objective(logp, entropy, batch)
         if first:
-            metrics["logp_error"] = ((logp.detach() - batch.old_logp) * batch.mask).abs().max()
-            metrics |= self._divergence(batch)
+            metrics |= scored | self._divergence(batch)
         # Without anything to learn, Adam's momentum would still move the weights.
         if bool((batch.advantage * batch.mask).any()) or c.kl_coefficient or c.entropy_coefficient:
             gradient = self.optimizer.flat.grad
@@ -337,7 +362,8 @@ class TextAgent(Agent):
             facts = {"source": self.source.name, "keywords": self.source.env_kwargs}
             if c.compute_dtype != "float32":
                 facts["compute_dtype"] = c.compute_dtype
-            self.policy.load_state_dict(warm_up(self.policy, self.codec, settings, facts, c.warm_up_cache))
+            with using_threads(self.choose_threads()):  # `assess` warms up too, outside `learn`
+                self.policy.load_state_dict(warm_up(self.policy, self.codec, settings, facts, c.warm_up_cache))
         if self.start is not None:
             self.start.load_state_dict(self.policy.state_dict())
         self.memory["warm"] = True
@@ -392,7 +418,9 @@ class TextAgent(Agent):
         generator = None if deterministic else self.streams.torch("acting")
         if isinstance(observation, str):
             return answer_texts(self, [observation], generator)[0], None
-        observation = np.asarray(observation)
+        observation = read_array("the observation", observation)
+        if not observation.size:
+            raise EnvzooError("the batch of observations is empty; expected at least one observation")
         if observation.dtype.kind in "UO":
             return answer_texts(self, [str(text) for text in observation], generator), None
         single = observation.ndim == 1

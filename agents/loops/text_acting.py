@@ -63,6 +63,14 @@ def choose_tokens(agent: TextAgent, windows: np.ndarray, generator: torch.Genera
             f"envzoo/{agent.task.name}-v0"
         )
     width = agent.task.prompt_length
+    if windows.dtype.kind not in "iu" or windows.ndim != 2 or windows.shape[1] <= width:
+        raise EnvzooError(
+            f"the observation is {windows.dtype} of shape {windows.shape}; expected windows of ids, integers of shape "
+            f"(batch, {width + agent.task.answer_length})"
+        )
+    if windows.min() < 0 or windows.max() >= agent.task.vocab_size:
+        most = agent.task.vocab_size - 1
+        raise EnvzooError(f"the observation holds ids that {agent.task.name} lacks; expected 0 to {most}")
     windows = windows.astype(np.int64)
     answers = windows[:, width:]
     written = answers.shape[1] - np.argmax(answers[:, ::-1] != PAD, axis=1)

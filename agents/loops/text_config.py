@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from envzoo.agents.losses.text.advantages import ADVANTAGES, NEED_GROUPS
 from envzoo.agents.losses.text.kl import KL_ESTIMATORS
 from envzoo.agents.losses.text.tokens import AGGREGATIONS
-from envzoo.agents.spec import require
+from envzoo.agents.spec import Holds, require
 from envzoo.errors import nearest, unknown
 
 
@@ -17,7 +17,7 @@ from envzoo.errors import nearest, unknown
 class TextConfig:
     """Hyperparameters of all methods; the sizes suit the tiny model on a laptop."""
 
-    model: str = "tiny"
+    model: Annotated[str, Holds("model", words=("tiny",), part="model_files")] = "tiny"
     """The policy: "tiny" is a transformer over the task's characters, made in place; else a causal language model of
     Hugging Face, by its folder or its id on the hub (extra `text`)."""
     model_dim: int = 64
@@ -85,7 +85,8 @@ class TextConfig:
     max_generations: int = 10
     """Most batches of prompts that dynamic sampling generates for one rollout."""
     overlong_buffer: int = 0
-    """Tokens before the longest length in which answers begin to be punished (DAPO); 0 for no punishment."""
+    """Tokens before the longest length in which answers begin to be punished (DAPO); 0 for no punishment. Accuracy and
+    dynamic sampling go by the verifier alone."""
 
     def __post_init__(self):
         name = type(self).__name__.removesuffix("Config")

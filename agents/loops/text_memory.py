@@ -23,5 +23,13 @@ class Memory:
         return deepcopy(self.values)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the values of the names that this memory has; raises KeyError when one is missing."""
+        """Take over the values of the names that this memory has.
+
+        Raises:
+            KeyError: One is missing.
+            ValueError: A count or flag of another type.
+        """
+        for name, value in self.values.items():
+            if isinstance(value, bool | int) and type(state[name]) is not type(value):
+                raise ValueError(f"{name} is {state[name]!r}")
         self.values = {name: state[name] for name in self.values}

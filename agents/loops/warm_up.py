@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from safetensors.torch import save as save_safetensors
 from envzoo.agents.loops.codec import Codec
 from envzoo.agents.networks.language import LanguageModel
 from envzoo.agents.optim import make_optimizer
-from envzoo.files import write_bytes
+from envzoo.errors import StorageError
+from envzoo.files import reason, write_bytes
 from envzoo.version import __version__
 
 
@@ -77,8 +79,47 @@ def _cross_entropy(
     return F.cross_entropy(logits[weight], targets[weight], reduction=reduction)
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _fits(weights: dict[str, torch.Tensor], network: LanguageModel) -> str | None:
+    """Why weights cannot be those of a network, or None."""
+    own = network.state_dict()
+    for name in own.keys() ^ weights.keys():
+        return f"it {'lacks' if name in own else 'holds a strange'} {name!r}"
+    for name, tensor in own.items():
+        found = weights[name]
+        if (found.shape, found.dtype) != (tensor.shape, tensor.dtype):
+            expected = f"{tuple(tensor.shape)} of {tensor.dtype}"
+            return f"{name!r} is {tuple(found.shape)} of {found.dtype}, expected {expected}"
+    return None
+
+
+def _read(path: Path, network: LanguageModel) -> dict[str, torch.Tensor] | None:
+    """Kept weights; None, after a warning, where the file is of no use."""
+    try:
+        weights = load_safetensors(path.read_bytes())
+        why = _fits(weights, network)
+    except (SafetensorError, OSError) as error:
+        why = reason(error)
+    if why is None:
+        return weights
+    warnings.warn(f"the warmed-up model {path} cannot be read ({why}); it is made again", stacklevel=4)
+    return None
+
+
+def _open_cache() -> Path | None:
+    """The folder of the cache; None, after a warning, where nothing can be written."""
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
+        where = os.environ.get("ENVZOO_CACHE") or "~/.cache/envzoo"
+        warnings.warn(
+            f"the warmed-up model cannot be kept, because {where} cannot be written ({reason(error)}); set "
+            "ENVZOO_CACHE to a folder that can, or warm_up_cache=False",
+            stacklevel=4,
+        )
+        return None
+    return folder
 
 
 def warm_up(
@@ -86,7 +127,8 @@ def warm_up(
 ) -> dict[str, torch.Tensor]:
     """Weights of a warmed-up network: from the cache when an equal one was made before, else learned and kept.
 
-    Of a file of the cache that cannot be read a warning says so; the network learns then, and the file is replaced.
+    A file of the cache that cannot be read, or holds other arrays, is replaced, and a cache that cannot be written is
+    done without; a warning says so before the network learns.
 
     Args:
         network: With its first weights.
@@ -95,15 +137,20 @@ def warm_up(
         facts: What else tells one warm-up from another (the environment's id and keywords).
         keep: Whether to use the cache.
     """
-    path = cache_folder() / cache_name({**settings, **facts, "device": network.device.type}, network)
-    if keep and path.exists():
-        try:
-            return load_safetensors(path.read_bytes())
-        except (SafetensorError, OSError) as error:
-            warnings.warn(
-                f"the warmed-up model {path} cannot be read ({_reason(error)}); it is made again", stacklevel=3
-            )
+    folder = _open_cache() if keep else None
+    if folder is None:
+        return imitate(network, codec, **settings)
+    facts = {**settings, **facts, "device": network.device.type}
+    if torch.get_num_threads() > 1:  # sums of several threads are rounded otherwise
+        facts["threads"] = torch.get_num_threads()
+    path = folder / cache_name(facts, network)
+    kept = _read(path, network) if path.exists() else None
+    if kept is not None:
+        return kept
     weights = imitate(network, codec, **settings)
-    if keep:
-        write_bytes(path, save_safetensors({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))
+    data = save_safetensors({name: tensor.contiguous().cpu() for name, tensor in weights.items()})
+    try:
+        write_bytes(path, data)
+    except StorageError as error:
+        warnings.warn(f"the warmed-up model is used but not kept: {error}", stacklevel=3)
     return weights

@@ -28,9 +28,10 @@ def categorical_log_prob(logits: Tensor, action: Tensor) -> Tensor:
 
 
 def categorical_entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of softmax(logits): (..., A) -> (...)."""
+    """Entropy in nats of softmax(logits): (..., A) -> (...); logits of -inf count as probability 0."""
     log_probs = logits.log_softmax(dim=-1)
-    return -(log_probs.exp() * log_probs).sum(dim=-1)
+    # Replaced before the product: 0 * -inf is NaN, in the value and in the gradient.
+    return -(log_probs.exp() * log_probs.masked_fill(log_probs == -torch.inf, 0.0)).sum(dim=-1)
 
 
 def gaussian_log_prob(mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from envzoo.errors import UnsupportedSpaceError
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 SUPPORTED = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these"
 
@@ -131,12 +131,15 @@ class ObservationCodec:
         return math.prod(size for part in self.parts for size in part.sizes)
 
     def is_batched(self, observation: Any) -> bool:
-        """Whether an observation has a leading batch dimension.
+        """Whether an observation has a leading batch dimension; looks at all of it, as it comes from a caller.
 
         Raises:
             UnsupportedSpaceError: Its shape fits neither one observation of the space nor a batch of them.
+            EnvzooError: A batch of none, or of parts of different lengths; values that are not finite numbers, or that
+                a discrete space does not have.
         """
-        for path, (_, leaf) in zip(self.paths, leaves(self.space), strict=True):
+        counts = set()
+        for path, part, (_, leaf) in zip(self.paths, self.parts, leaves(self.space), strict=True):
             value = observation
             for key in path:
                 if not isinstance(value, dict) or key not in value:
@@ -145,15 +148,39 @@ class ObservationCodec:
                         f"got {list(value) if isinstance(value, dict) else type(value).__name__}"
                     )
                 value = value[key]
-            shape = np.shape(value)
-            if shape == tuple(leaf.shape or ()):
-                return False
-            if shape[1:] == tuple(leaf.shape or ()):
-                return True
-            raise UnsupportedSpaceError(
-                f"expected an observation of shape {leaf.shape} or (batch, *{leaf.shape}), got shape {shape}"
-            )
-        raise AssertionError("a codec has at least one part")
+            try:
+                array = np.asarray(value)
+            except ValueError:  # rows of different lengths
+                raise UnsupportedSpaceError("an observation has rows of different lengths; expected an array") from None
+            shape, own = array.shape, tuple(leaf.shape or ())
+            if shape != own and shape[1:] != own:
+                raise UnsupportedSpaceError(
+                    f"expected an observation of shape {leaf.shape} or (batch, *{leaf.shape}), got shape {shape}"
+                )
+            counts.add(None if shape == own else shape[0])
+            if 0 in counts:
+                raise EnvzooError("the batch of observations is empty; expected at least one observation")
+            self._check_values(array, part, ".".join(path) or "the observation")
+        if len(counts) > 1:
+            raise EnvzooError("the parts of the observation are batches of different lengths; expected one length")
+        return counts != {None}
+
+    def _check_values(self, array: np.ndarray, part: Part, name: str) -> None:
+        if array.dtype.kind not in ("iub" if part.kind == "discrete" else "iubf"):
+            expected = "integers" if part.kind == "discrete" else "numbers"
+            raise EnvzooError(f"{name} is of {array.dtype}; expected {expected}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise EnvzooError(f"{name} holds NaN or infinite numbers; expected finite ones")
+        if part.kind == "discrete":
+            first, counts = np.array(part.offsets), np.array(part.sizes)
+            values = array.reshape(-1, len(counts))
+            outside = (values < first) | (values >= first + counts)
+            if outside.any():
+                row, column = np.argwhere(outside)[0]
+                raise EnvzooError(
+                    f"{name} holds {values[row, column]}, which is out of range; expected {first[column]} to "
+                    f"{first[column] + counts[column] - 1}"
+                )
 
     def pack(self, observation: Any) -> np.ndarray:
         """Pack a batch of observations: arrays (or dicts of arrays) of leading size B -> (B, packed_dim)."""

@@ -199,9 +199,12 @@ def _product(d: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
     torch.sum(d, 0, out=bias)
 
 
-def _normalize_backward(dz: Tensor, hat: Tensor, scale: Tensor, weight: Tensor, dx: Tensor, g: list[Tensor]) -> None:
+def _normalize_backward(
+    dz: Tensor, hat: Tensor, scale: Tensor, weight: Tensor, dx: Tensor, g: list[Tensor], room: _Room
+) -> None:
+    scratch = room("scratch", dz.shape[1])
     kernels.normalize_backward(
-        dz.numpy(), hat.numpy(), scale.numpy(), weight.numpy(), dx.numpy(), g[0].numpy(), g[1].numpy()
+        dz.numpy(), hat.numpy(), scale.numpy(), weight.numpy(), scratch.numpy(), dx.numpy(), g[0].numpy(), g[1].numpy()
     )
 
 
@@ -216,7 +219,7 @@ def _block_backward(
     kernels.gelu_backward(layer.up.view(-1).numpy(), d_up.view(-1).numpy())
     _product(d_up, layer.z_feed, g[8], g[9])
     dz = torch.mm(d_up, w[8], out=room("dz", outputs, width))
-    _normalize_backward(dz, layer.hat_feed, layer.scale_feed, w[6], dx, g[6:8])
+    _normalize_backward(dz, layer.hat_feed, layer.scale_feed, w[6], dx, g[6:8], room)
     _product(dx, layer.mixed, g[4], g[5])
     d_mixed = torch.mm(dx, w[4], out=room("dz", outputs, width))
     d_qkv = room("d_qkv", rows, 3 * width).zero_()
@@ -224,7 +227,7 @@ def _block_backward(
     size = width // heads
     attention(size).attend_backward(
         layer.qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target,
-        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size),
+        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size), room("scratch", packed.longest).numpy(),
         d_qkv.numpy().reshape(rows, 3, heads, size),
     )  # fmt: skip
     _product(d_qkv, layer.z, g[2], g[3])
@@ -232,7 +235,7 @@ def _block_backward(
         wide = room("dx_rows", rows, width).zero_()
         dx = wide.index_copy_(0, torch.from_numpy(np.flatnonzero(target >= 0)), dx)
     dz = torch.mm(d_qkv, w[2], out=room("dz", rows, width))
-    _normalize_backward(dz, layer.hat, layer.scale, w[0], dx, g[0:2])
+    _normalize_backward(dz, layer.hat, layer.scale, w[0], dx, g[0:2], room)
     return dx
 
 
@@ -246,7 +249,7 @@ def _backward(
     _product(d_logits, passed.z, g[-2], g[-1])
     dz = torch.mm(d_logits, w[-2], out=room("dz", *passed.hat.shape))
     dx = room("dx", *passed.hat.shape).zero_()
-    _normalize_backward(dz, passed.hat, passed.scale, w[-4], dx, g[-4:-2])
+    _normalize_backward(dz, passed.hat, passed.scale, w[-4], dx, g[-4:-2], room)
     blocks = len(passed.layers)
     for i in reversed(range(blocks)):
         own = slice(TABLES + i * LAYER, TABLES + (i + 1) * LAYER)

@@ -7,7 +7,6 @@ without the hub and without the folder that its model came from.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from envzoo.agents import guard
 from envzoo.agents.networks.language import computing
-from envzoo.errors import CheckpointError, EnvzooError, MissingExtraError
+from envzoo.agents.networks.pretrained_files import check_known, is_known, keep_known
+from envzoo.errors import CheckpointError, EnvzooError, MissingExtraError, shorten
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NOTHING = -1  # a place without a token: padding on the left of a prompt, or after an answer
-_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(json|jinja|txt|model)")  # configuration and tokenizer; no code
 
 
 def library() -> ModuleType:
@@ -170,6 +170,7 @@ def load_pretrained(name: str, dtype: str = "float32") -> tuple[PretrainedModel,
         MissingExtraError: transformers is not installed.
         EnvzooError: No such model, or one that is no causal language model in safetensors.
     """
+    guard.check_model(name)
     transformers = library()
     if _is_folder(name):
         _check_folder(Path(name).expanduser())
@@ -257,8 +258,9 @@ class ModelFiles:
             generation = getattr(self.model.model, "generation_config", None)
             if generation is not None:
                 generation.save_pretrained(folder)
-            files = [file for file in sorted(Path(folder).iterdir()) if _FILE.fullmatch(file.name)]
-            return {file.name: np.frombuffer(file.read_bytes(), np.uint8) for file in files}
+            files = [file for file in sorted(Path(folder).iterdir()) if is_known(file.name)]
+            kept = {file.name: keep_known(file.name, file.read_bytes()) for file in files}
+            return {name: np.frombuffer(data, np.uint8) for name, data in kept.items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Nothing is left to do: the model was built from the same files (see `from_files`)."""
@@ -274,8 +276,10 @@ def from_files(files: Mapping[str, Any], dtype: str) -> tuple[PretrainedModel, A
     transformers = library()
     with TemporaryDirectory() as folder:
         for name, data in files.items():
-            if not _FILE.fullmatch(name) or not isinstance(data, np.ndarray) or data.dtype != np.uint8:
-                raise CheckpointError(f"the file of an agent holds {name[:80]!r}, which belongs to no language model")
+            if not is_known(name) or not isinstance(data, np.ndarray) or data.dtype != np.uint8:
+                name = shorten(str(name), 80)
+                raise CheckpointError(f"the file of an agent holds {name!r}, which belongs to no language model")
+            check_known(name, data.tobytes())
             (Path(folder) / name).write_bytes(data.tobytes())
         safe = {"trust_remote_code": False, "local_files_only": True}
         try:
@@ -287,8 +291,11 @@ def from_files(files: Mapping[str, Any], dtype: str) -> tuple[PretrainedModel, A
                 )
             if "generation_config.json" in files:
                 model.generation_config = transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
+        except CheckpointError:  # more tensors than the file accounts for
+            raise
         except Exception as error:  # as above
             reason = " ".join((str(error).strip().splitlines() or [""])[0].split()) or type(error).__name__
+            reason = shorten(reason)
             raise CheckpointError(f"the language model in the file of an agent is damaged ({reason})") from error
     return PretrainedModel(model), tokenizer
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envzoo.agents.networks.text_kernels import exp, fast
+from envzoo.agents.networks.lanes import dot, largest, multiply_add, total
+from envzoo.agents.networks.text_kernels import exp, kernel
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
 
@@ -25,19 +26,15 @@ class Attention(NamedTuple):
     attend_next: Callable[..., None]
 
 
-@fast
+@kernel
 def _softmax(s, n, scale):
     """Softmax of scale times the first n of s (K,), in place; scale is positive."""
-    most = s[0]
-    for k in range(1, n):
-        most = max(most, s[k])
-    total = _ZERO
+    most = largest(s, (), n)
     for k in range(n):
         s[k] = exp((s[k] - most) * scale)
-        total += s[k]
-    total = _ONE / total
+    part = _ONE / total(s, (), n)
     for k in range(n):
-        s[k] *= total
+        s[k] *= part
 
 
 @cache
@@ -54,8 +51,8 @@ def attention(size: int) -> Attention:
     - probs: (rows of the output, heads, longest), filled with the attention paid.
     - out: (rows of the output, heads, size).
 
-    attend_backward(qkv, begin, count, context, target, probs, d_out, d_qkv): adds to d_qkv (R, 3, heads, size), given
-    d_out (rows of the output, heads, size).
+    attend_backward(qkv, begin, count, context, target, probs, d_out, slope, d_qkv): adds to d_qkv (R, 3, heads, size),
+    given d_out (rows of the output, heads, size); slope (longest,) is scratch.
 
     attend_next(qkv, prompt, width, copies, past, n, scores, out): attention of one new token in each of B answers, its
     key and value being put at place n of the answer.
@@ -70,27 +67,11 @@ def attention(size: int) -> Attention:
     scale = np.float32(1.0 / np.sqrt(size))
     inline = njit(inline="always")
 
-    # Rows are taken four at a time: a sum over a head's 16 numbers or so is over before it is well begun.
-
     @inline
     def products(x, rows, first, many, part, h, out, at):
         """out[at + k] = x . rows[first + k, part, h] for k < many."""
-        whole = many // 4 * 4
-        for k in range(0, whole, 4):
-            r = first + k
-            a, b, c, d = rows[r, part, h], rows[r + 1, part, h], rows[r + 2, part, h], rows[r + 3, part, h]
-            p, q, s, t = _ZERO, _ZERO, _ZERO, _ZERO
-            for j in range(size):
-                p += x[j] * a[j]
-                q += x[j] * b[j]
-                s += x[j] * c[j]
-                t += x[j] * d[j]
-            out[at + k], out[at + k + 1], out[at + k + 2], out[at + k + 3] = p, q, s, t
-        for k in range(whole, many):
-            a, p = rows[first + k, part, h], _ZERO
-            for j in range(size):
-                p += x[j] * a[j]
-            out[at + k] = p
+        for k in range(many):
+            out[at + k] = dot(x, (), rows, (first + k, part, h), size)
 
     @inline
     def mix(out, weight, at, many, rows, first, part, h):
@@ -98,24 +79,25 @@ def attention(size: int) -> Attention:
         whole = many // 4 * 4
         for k in range(0, whole, 4):
             r = first + k
-            a, b, c, d = rows[r, part, h], rows[r + 1, part, h], rows[r + 2, part, h], rows[r + 3, part, h]
             p, q, s, t = weight[at + k], weight[at + k + 1], weight[at + k + 2], weight[at + k + 3]
             for j in range(size):
-                out[j] += p * a[j] + q * b[j] + (s * c[j] + t * d[j])
+                one = multiply_add(q, rows[r + 1, part, h, j], p * rows[r, part, h, j])
+                two = multiply_add(t, rows[r + 3, part, h, j], s * rows[r + 2, part, h, j])
+                out[j] += one + two
         for k in range(whole, many):
-            a, p = rows[first + k, part, h], weight[at + k]
+            p = weight[at + k]
             for j in range(size):
-                out[j] += p * a[j]
+                out[j] = multiply_add(p, rows[first + k, part, h, j], out[j])
 
     @inline
     def spread(x, weight, at, many, rows, first, part, h):
         """rows[first + k, part, h] += weight[at + k] x for k < many."""
         for k in range(many):
-            a, p = rows[first + k, part, h], weight[at + k]
+            p = weight[at + k]
             for j in range(size):
-                a[j] += p * x[j]
+                rows[first + k, part, h, j] = multiply_add(p, x[j], rows[first + k, part, h, j])
 
-    @fast
+    @kernel
     def attend(qkv, begin, count, context, target, probs, out):
         for s in range(begin.shape[0]):
             own, start, before = begin[s], 0, 0
@@ -134,9 +116,8 @@ def attention(size: int) -> Attention:
                     mix(mixed, p, 0, before, qkv, start, 2, h)
                     mix(mixed, p, before, t + 1, qkv, own, 2, h)
 
-    @fast
-    def attend_backward(qkv, begin, count, context, target, probs, d_out, d_qkv):
-        slope = np.empty(probs.shape[2], np.float32)
+    @kernel
+    def attend_backward(qkv, begin, count, context, target, probs, d_out, slope, d_qkv):
         for s in range(begin.shape[0]):
             own, start, before = begin[s], 0, 0
             if context[s] >= 0:
@@ -146,13 +127,12 @@ def attention(size: int) -> Attention:
                 if to < 0:
                     continue
                 for h in range(qkv.shape[2]):
-                    p, d, along = probs[to, h], d_out[to, h], _ZERO
+                    p, d = probs[to, h], d_out[to, h]
                     products(d, qkv, start, before, 2, h, slope, 0)
                     products(d, qkv, own, t + 1, 2, h, slope, before)
                     spread(d, p, 0, before, d_qkv, start, 2, h)
                     spread(d, p, before, t + 1, d_qkv, own, 2, h)
-                    for k in range(before + t + 1):
-                        along += p[k] * slope[k]
+                    along = dot(p, (), slope, (), before + t + 1)
                     for k in range(before + t + 1):
                         slope[k] = p[k] * (slope[k] - along) * scale
                     query, d_query = qkv[own + t, 0, h], d_qkv[own + t, 0, h]
@@ -161,7 +141,7 @@ def attention(size: int) -> Attention:
                     spread(query, slope, 0, before, d_qkv, start, 1, h)
                     spread(query, slope, before, t + 1, d_qkv, own, 1, h)
 
-    @fast
+    @kernel
     def attend_next(qkv, prompt, width, copies, past, n, scores, out):
         for b in range(qkv.shape[0]):
             start, own = b // copies * width, past[b]

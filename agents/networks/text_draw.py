@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from envzoo.agents.networks.text_kernels import LEAST, exp, fast
+from envzoo.agents.networks.lanes import dot, largest, total
+from envzoo.agents.networks.text_kernels import LEAST, exp, kernel
 
 ZERO = np.float32(0.0)
+APART = 64  # numbers between the scratch rows of `draw`: arrays less than 256 bytes apart are not read as vectors
 
 
-@fast
-def draw(logits, base, heat, uniform, token, logp, entropy):
+@kernel
+def draw(logits, base, heat, uniform, z, p, token, logp, entropy):
     """Draw a token in each of B rows by the inverse of the cumulative probabilities.
 
     Args:
@@ -18,31 +20,28 @@ def draw(logits, base, heat, uniform, token, logp, entropy):
         base: Temperature of the probabilities that are recorded.
         heat: Temperature that is drawn at.
         uniform: (B,) float32 in [0, 1).
+        z: (V,) scratch.
+        p: (V,) scratch.
         token: (B,) int64, filled; never one whose probability is 0.
         logp: (B,) filled with log-probabilities of the tokens at `base`.
         entropy: (B,) filled with the entropies at `base`, nats.
     """
     many, size = logits.shape
-    p = np.empty(size, np.float32)
     for b in range(many):
-        most = logits[b, 0]
-        for v in range(1, size):
-            most = max(most, logits[b, v])
-        total, along = ZERO, ZERO
+        most = largest(logits, (b,), size)
         for v in range(size):
-            z = (logits[b, v] - most) / base
-            p[v] = exp(z) if z > LEAST else ZERO
-            total += p[v]
-            along += p[v] * z
-        rest = np.log(total)
-        entropy[b] = rest - along / total
+            z[v] = (logits[b, v] - most) / base
+        for v in range(size):
+            p[v] = exp(z[v]) if z[v] > LEAST else ZERO
+        mass = total(p, (), size)
+        rest = np.log(mass)
+        entropy[b] = rest - dot(p, (), z, (), size) / mass
         if heat != base:
-            total = ZERO
             for v in range(size):
-                z = (logits[b, v] - most) / heat
-                p[v] = exp(z) if z > LEAST else ZERO
-                total += p[v]
-        wanted, reached, chosen = uniform[b] * total, ZERO, 0
+                hot = (logits[b, v] - most) / heat
+                p[v] = exp(hot) if hot > LEAST else ZERO
+            mass = total(p, (), size)
+        wanted, reached, chosen = uniform[b] * mass, ZERO, 0
         for v in range(size):
             if p[v] > ZERO:
                 chosen = v  # the last possible one, should rounding leave `wanted` beyond the sum
@@ -50,4 +49,4 @@ def draw(logits, base, heat, uniform, token, logp, entropy):
                 if reached > wanted:
                     break
         token[b] = chosen
-        logp[b] = (logits[b, chosen] - most) / base - rest
+        logp[b] = z[chosen] - rest

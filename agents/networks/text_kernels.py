@@ -2,7 +2,8 @@
 
 Tokens of many sequences lie in one array of rows, each sequence in consecutive ones. A sequence may go on from another,
 its context, whose tokens it sees before its own: so that the answers to a prompt share its rows. All kernels run on one
-thread, in float32, and add into their outputs in a fixed order.
+thread, in float32, without `fastmath`, and sum in a fixed order (`envzoo.agents.networks.lanes`): their results are
+the same bits wherever in memory their arrays lie.
 
 With y = (x - mean) r, r = 1 / sqrt(var + eps), z = w y + b and D = dL/dz, the derivative through the normalisation is
 
@@ -19,17 +20,18 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from envzoo.agents.networks.lanes import dot, multiply_add, shifted_total, squares_about, total
+
 EPSILON = np.float32(1e-5)  # of the normalisation, as torch has it
-_CUBE = np.float32(0.044715)
-_TWICE = np.float32(2.0 * np.sqrt(2.0 / np.pi))
+_LINE, _CUBE = (np.float32(2.0 * np.sqrt(2.0 / np.pi) * factor) for factor in (1.0, 0.044715))  # of the GELU
 _LOG2E = np.float32(1.4426950408889634)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693145751953125), np.float32(1.42860682030941723e-6)
-_ONE, _HALF, _ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
+_ONE, _HALF, _THREE = np.float32(1.0), np.float32(0.5), np.float32(3.0)
 LEAST, _MOST = np.float32(-87.0), np.float32(88.0)
 # exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2) / 2, q by interpolation in Chebyshev points; error below 1e-8.
 _Q = tuple(np.float32(c) for c in (0.500000001, 0.166666667, 0.041666465, 0.00833331093, 0.0013933641, 0.000198909809))
 _EXPONENT, _BIAS = np.int32(23), np.int32(127)
-fast = njit(cache=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
+kernel = njit(cache=True, error_model="numpy")  # division by zero is infinite, and no branch in a loop
 
 
 @intrinsic
@@ -46,16 +48,20 @@ def _as_float(typing, number):
 def exp(x):
     """exp(x) in float32, which compilers can put into vectors; finite for any finite x."""
     x = min(max(x, LEAST), _MOST)
-    n = np.floor(x * _LOG2E + _HALF)
-    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
-    q = _Q[0] + r * (_Q[1] + r * (_Q[2] + r * (_Q[3] + r * (_Q[4] + r * _Q[5]))))
-    return (_ONE + (r + r * r * q)) * _as_float((np.int32(n) + _BIAS) << _EXPONENT)
+    n = np.floor(multiply_add(x, _LOG2E, _HALF))
+    r = multiply_add(n, -_LN2_LOW, multiply_add(n, -_LN2_HIGH, x))
+    q = multiply_add(r, _Q[5], _Q[4])
+    q = multiply_add(r, q, _Q[3])
+    q = multiply_add(r, q, _Q[2])
+    q = multiply_add(r, q, _Q[1])
+    q = multiply_add(r, q, _Q[0])
+    return (_ONE + multiply_add(r * r, q, r)) * _as_float((np.int32(n) + _BIAS) << _EXPONENT)
 
 
 # ----------------------------------------------------------------- embedding
 
 
-@fast
+@kernel
 def embed(tokens, places, table, positions, x):
     """x (R, D) = table (V, D)[tokens (R,)] + positions (S, D)[places (R,)]."""
     for r in range(tokens.shape[0]):
@@ -64,7 +70,7 @@ def embed(tokens, places, table, positions, x):
             x[r, j] = table[token, j] + positions[place, j]
 
 
-@fast
+@kernel
 def embed_backward(dx, tokens, places, d_table, d_positions):
     """Adds the derivatives of both tables."""
     for r in range(tokens.shape[0]):
@@ -77,70 +83,60 @@ def embed_backward(dx, tokens, places, d_table, d_positions):
 # ------------------------------------------------------------- normalisation
 
 
-@fast
+@kernel
 def normalize(x, bias, weight, shift, hat, scale, z):
     """x (R, D) += bias; its rows normalised are hat (R, D), their 1 / std scale (R,), and z = weight hat + shift."""
     rows, width = x.shape
     part = _ONE / np.float32(width)
     for r in range(rows):
-        total = _ZERO
-        for j in range(width):
-            x[r, j] += bias[j]
-            total += x[r, j]
-        mean = total * part
-        total = _ZERO
-        for j in range(width):
-            total += (x[r, j] - mean) * (x[r, j] - mean)
-        inverse = _ONE / np.sqrt(total * part + EPSILON)
+        mean = shifted_total(x, (r,), bias, (), width) * part
+        inverse = _ONE / np.sqrt(multiply_add(squares_about(x, (r,), mean, width), part, EPSILON))
         scale[r] = inverse
         for j in range(width):
             hat[r, j] = (x[r, j] - mean) * inverse
-            z[r, j] = hat[r, j] * weight[j] + shift[j]
+            z[r, j] = multiply_add(hat[r, j], weight[j], shift[j])
 
 
-@fast
-def normalize_backward(dz, hat, scale, weight, dx, d_weight, d_shift):
-    """Adds to dx (R, D), d_weight (D,) and d_shift (D,)."""
+@kernel
+def normalize_backward(dz, hat, scale, weight, g, dx, d_weight, d_shift):
+    """Adds to dx (R, D), d_weight (D,) and d_shift (D,); g (D,) is scratch."""
     rows, width = dz.shape
     part = _ONE / np.float32(width)
     for r in range(rows):
-        mean, along = _ZERO, _ZERO
         for j in range(width):
-            g = dz[r, j] * weight[j]
-            mean += g
-            along += g * hat[r, j]
-            d_weight[j] += dz[r, j] * hat[r, j]
+            g[j] = dz[r, j] * weight[j]
+            d_weight[j] = multiply_add(dz[r, j], hat[r, j], d_weight[j])
             d_shift[j] += dz[r, j]
-        mean, along, inverse = mean * part, along * part, scale[r]
+        mean, along, inverse = total(g, (), width) * part, dot(g, (), hat, (r,), width) * part, scale[r]
         for j in range(width):
-            dx[r, j] += inverse * (dz[r, j] * weight[j] - mean - hat[r, j] * along)
+            dx[r, j] = multiply_add(inverse, multiply_add(hat[r, j], -along, g[j] - mean), dx[r, j])
 
 
 # ---------------------------------------------------------------- activation
 
 
-@fast
+@kernel
 def gelu(u, out):
     """The tanh form of GELU of u (N,), u sigmoid(2 sqrt(2 / pi) (u + 0.044715 u^3))."""
     for i in range(u.shape[0]):
         x = u[i]
-        out[i] = x / (_ONE + exp(-_TWICE * (x + _CUBE * x * x * x)))
+        out[i] = x / (_ONE + exp(x * multiply_add(x * x, -_CUBE, -_LINE)))
 
 
-@fast
+@kernel
 def gelu_backward(u, d):
     """d (N,) *= the derivative of GELU at u (N,)."""
     for i in range(u.shape[0]):
         x = u[i]
-        square = _CUBE * x * x
-        s = _ONE / (_ONE + exp(-_TWICE * (x + square * x)))
-        d[i] *= s + x * s * (_ONE - s) * _TWICE * (_ONE + np.float32(3.0) * square)
+        square = x * x
+        s = _ONE / (_ONE + exp(x * multiply_add(square, -_CUBE, -_LINE)))
+        d[i] *= multiply_add(x * s * (_ONE - s), multiply_add(square, _THREE * _CUBE, _LINE), s)
 
 
 # --------------------------------------------------------------------- rows
 
 
-@fast
+@kernel
 def pack(prompts, which, tokens, lengths, ids, places, begin, count, context, source):
     """Lay prompts and answers out as sequences of rows.
 
@@ -179,7 +175,7 @@ def pack(prompts, which, tokens, lengths, ids, places, begin, count, context, so
             row += 1
 
 
-@fast
+@kernel
 def spread(logits, source, shift, out):
     """out (B, T, V) = logits (M, V)[source (B, T)] + shift (V,), shift alone where the source is -1."""
     for b in range(source.shape[0]):
@@ -189,7 +185,7 @@ def spread(logits, source, shift, out):
                 out[b, t, v] = logits[m, v] + shift[v] if m >= 0 else shift[v]
 
 
-@fast
+@kernel
 def gather(d_out, source, d_logits):
     """Adds d_out (B, T, V) into d_logits (M, V) at source (B, T)."""
     for b in range(source.shape[0]):

@@ -6,6 +6,7 @@ in memory turns clipping and the fused Adam step into a handful of operations, w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -142,16 +143,21 @@ class FlatOptimizer:
         """Take over a state made by `state_dict`.
 
         Raises:
-            ValueError: Moments of another shape or dtype (the fused step would not notice).
+            ValueError: Moments of another shape or dtype (the fused step would not notice), or a learning rate that is
+                no finite number of at least 0.
         """
         for moments in state["state"].values():
             for name, tensor in moments.items():
-                fits = name == "step" or (tensor.shape, tensor.dtype) == (self.flat.shape, self.flat.dtype)
+                shape = torch.Size([]) if name == "step" else self.flat.shape
+                fits = tensor.shape == shape and (name == "step" or tensor.dtype == self.flat.dtype)
                 if not fits:
                     raise ValueError(f"{name} of the optimizer has the shape {tuple(tensor.shape)} and {tensor.dtype}")
+        lr = state["lr"]
+        if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 <= lr < math.inf:
+            raise ValueError(f"the learning rate is {lr!r}")
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
-        self.lr = state["lr"]
+        self.lr = lr
 
 
 def make_optimizer(network: nn.Module | Iterable[nn.Parameter], name: str = "adam", **settings: Any) -> FlatOptimizer:

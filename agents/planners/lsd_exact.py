@@ -97,6 +97,7 @@ def relative_value_iteration(
             f"than the tolerance {tolerance}; allow more sweeps or a larger tolerance"
         )
     value, cycle = _follow(table, satiation, tables, subsets, values)
+    high = max(high, value)  # rounding may leave the bound a unit in the last place below the exact mean of the cycle
     return ExactPlan(value, high, values, cycle, sweeps, table, int(satiation), int(pulls_per_round))
 
 

@@ -93,7 +93,8 @@ def mirrored_round(payoffs, activation, satiation, k, by_real, fill, real, virtu
         satiation: Number of negative states.
         k: Most pulls in a round.
         by_real: Whether the best active arms are those of the largest real payoff, in place of the virtual one.
-        fill: Whether free pulls go to the inactive arms of the largest real payoff, whose virtual states follow.
+        fill: (P,) bool, whether free pulls go to the inactive arms of the largest real payoff, whose virtual states
+            follow.
         real: (runs, arms) int64 columns before the round.
         virtual: (runs, arms) int64 columns, moved.
         streams: (runs, 2) uint64.
@@ -123,7 +124,7 @@ def mirrored_round(payoffs, activation, satiation, k, by_real, fill, real, virtu
                 break
             pulls[run, best] = True
             left -= 1
-        if fill:
+        if fill[min(run, fill.size - 1)]:
             for _ in range(left):
                 best, most = -1, 0.0
                 for arm in range(arms):
@@ -285,7 +286,7 @@ def play_mirrored(
         plan.satiation,
         plan.pulls_per_round,
         select == "real",
-        fill == "resync",
+        np.array([fill == "resync"]),
         int(rounds),
         real,
         virtual,

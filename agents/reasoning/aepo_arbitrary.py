@@ -71,13 +71,17 @@ class AEPOArbitrary(GRPO):
         first = max(1, int(c.extra_prompts * c.num_prompts)) * c.group_size
         prompts = rollout.prompts[: first : c.group_size].cpu().numpy()
         extra = self.answer(prompts, heat)
-        advantage = self.advantages(extra)
-        kept = reinforced_rows(advantage.sum(1) / extra.mask.sum(1).clamp_min(1.0))
+        # What is injected is right by the verifier: a reward with other terms in it would let wrong answers pass.
+        advantage = self.advantages(extra.replace(reward=extra.verifier_reward))
+        kept = reinforced_rows(torch.where(extra.correct, advantage.sum(1) / extra.mask.sum(1).clamp_min(1.0), 0.0))
         self._count = injection_count(len(kept), most, entropy, c.target_entropy)
         generator = self.streams.numpy("injection")
         kept = kept[torch.as_tensor(generator.permutation(len(kept)), device=self.device)[: self._count]]
         places = torch.as_tensor(generator.permutation(len(rollout))[: self._count], device=self.device)
         return _inject(rollout, places, extra.rows(kept))
+
+    def _watch(self, useful: float) -> None:
+        super()._watch(useful + self._count)  # injected answers are learned from, whatever the others' rewards
 
     def select(self, rollout: Rollout) -> tuple[Rollout, dict[str, float]]:
         """All answers; tells how many were injected into the last generated rollout."""
@@ -85,8 +89,12 @@ class AEPOArbitrary(GRPO):
 
 
 def _inject(rollout: Rollout, places: Tensor, extra: Rollout) -> Rollout:
-    """Rows `places` of a rollout replaced by others, whose advantage is 1 on every token."""
-    extra = extra.replace(advantage=injected_advantage(extra.mask))
-    fields, others = rollout.fields(), extra.fields()
-    changed = {name: value.index_copy(0, places, others[name]) for name, value in fields.items() if name != "group"}
+    """Rows `places` of a rollout replaced by others, whose advantage is 1 on every token.
+
+    The others keep their prompts, so they keep groups of their own as well, numbered on from those of the rollout.
+    """
+    first = int(rollout.group.max()) + 1
+    extra = extra.replace(advantage=injected_advantage(extra.mask), group=extra.group + first)
+    others = extra.fields()
+    changed = {name: value.index_copy(0, places, others[name]) for name, value in rollout.fields().items()}
     return rollout.replace(**changed)

@@ -15,6 +15,8 @@ from envzoo.agents.losses.text.policy import ppo_clip_per_token
 from envzoo.agents.losses.text.tokens import masked_mean
 from envzoo.agents.spec import require
 
+MOST_STEPS = 10_000  # of the search for the bounds, which runs in every minibatch
+
 
 @dataclass(frozen=True)
 class BAPOConfig(TextConfig):
@@ -53,6 +55,12 @@ class BAPOConfig(TextConfig):
         )
         for field in ("step_low", "step_high"):
             require(getattr(self, field) > 0, f"{field} of BAPO is positive, got {getattr(self, field)}")
+        steps = ((self.low_last - self.low_first) / self.step_low) + (self.high_last - self.high_first) / self.step_high
+        require(
+            steps <= MOST_STEPS,
+            f"the bounds of BAPO are searched in {steps:g} steps; expected at most {MOST_STEPS}, by larger steps or "
+            "narrower bounds",
+        )
         require(self.target >= 0, f"target of BAPO is not negative, got {self.target}")
         require(self.dual_clip > 1, f"dual_clip of BAPO is above 1, got {self.dual_clip}")
 

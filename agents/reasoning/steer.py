@@ -30,7 +30,8 @@ class STEERConfig(GRPOConfig):
     weighting: Literal["exponential", "linear"] = "exponential"
     """How the weight falls with the estimate."""
     floor: float = 0.0
-    """Least value of the largest estimate; 0.02 in the released code."""
+    """Least value of the largest estimate in the exponential weighting; 0.02 in the released code. The linear one has
+    none."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -75,6 +75,10 @@ class PPOConfig(IntrinsicConfig):
         for name in ("value_coefficient", "entropy_coefficient"):
             require(getattr(self, name) >= 0, f"{name} of PPO is not negative, got {getattr(self, name)}")
         require(self.target_kl is None or self.target_kl > 0, f"target_kl of PPO is positive, got {self.target_kl}")
+        require(
+            -20 <= self.initial_log_std <= 20,  # beyond, a single draw overflows what networks compute with
+            f"initial_log_std of PPO lies in [-20, 20], got {self.initial_log_std}",
+        )
         require(all(width >= 1 for width in self.hidden), f"hidden of PPO holds positive widths, got {self.hidden}")
 
 

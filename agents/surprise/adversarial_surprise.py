@@ -34,7 +34,7 @@ class AdversarialSurpriseConfig(PPOConfig):
     explore_first: bool = True
     """Whether Explore has the first round; the number of rounds must be even then."""
     warm_up: float = 0.5
-    """Share of each of Control's rounds in which nothing is scored (w), in [0, 1)."""
+    """Share of each of Control's rounds in which nothing is scored (w), in [0, 1), rounded up to whole steps."""
     density: str = "auto"
     """Density model of observations: auto, categorical, bernoulli or gaussian."""
     memory: Literal["episode", "round", "lifetime"] = "episode"
@@ -66,8 +66,11 @@ class AdversarialSurprise(PPO):
 
     Every iteration plays one whole episode in each environment. Control's reward is log p(o) in its scored steps
     (see `AdversarialRounds`), divided by the standard deviation of discounted returns over all steps. Explore gets,
-    with its last step of a round, minus the sum of Control's rewards in the round that follows: the game is exactly
-    zero-sum. Each player learns by PPO from its own steps, put end to end. The environment's reward is not used.
+    with its last step of a round, minus the sum of Control's rewards in the round that follows. With Explore first
+    every round of Control follows one of Explore, so that the rewards of both players add up to 0 in every episode, but
+    for rounding. With Control first they do not: its first round is paid by nobody, and an Explore round that ends an
+    episode pays nothing. Each player learns by PPO from its own steps, put end to end. The environment's reward is not
+    used.
     """
 
     Config = AdversarialSurpriseConfig

@@ -11,6 +11,10 @@ from envzoo.bandits.generators import LSD_GENERATORS
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import KernelEnv, KernelVectorEnv
+from envzoo.kernel.arguments import check_choice
+from envzoo.sizes import check_bytes
+
+MOST_COLUMNS_LEFT_OUT = 20  # more than the states that a generator has by default
 
 
 def generate(
@@ -28,13 +32,15 @@ def generate(
         UnknownNameError: No such generator, or one that does not take an argument.
         EnvzooError: From the generator.
     """
-    if instance not in generators:
-        raise unknown("instance", instance, generators)
+    check_choice("instance", instance, generators)
     takes = [name for name in signature(generators[instance]).parameters if name != "seed"]
     chosen = {name: value for name, value in given.items() if value is not None}
     for name in chosen:
         if name not in takes:
             raise unknown(f"argument of the instance {instance!r}", name, takes)
+    counts = {name: value for name, value in chosen.items() if isinstance(value, int) and value > 0}
+    columns = sum(counts.get(name, 0) for name in ("satiation", "deprivation", "max_delay")) + MOST_COLUMNS_LEFT_OUT
+    check_bytes(64 * counts.get("arms", 10) * columns, f"a table of {counts.get('arms', 10)} arms with these states")
     if "seed" in signature(generators[instance]).parameters:
         chosen["seed"] = seed
     return generators[instance](**chosen)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import MOST
 
 # Of two neighbouring payoffs, how much less the later may be before a table no longer counts as non-decreasing.
 # Tables that were averaged or scaled carry rounding errors of this order.
@@ -198,6 +199,8 @@ def check_pulls_per_round(pulls_per_round: Any, arms: int) -> None:
 def check_count(name: str, value: Any, least: int, most: int | None = None, of: str = "") -> None:
     """Raise EnvzooError, naming the nearest valid choice, unless `value` is a whole number from `least` to `most`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if whole and most is None and value > MOST:
+        most = MOST
     if whole and value >= least and (most is None or value <= most):
         return
     reach = f"of at least {least}" if most is None else f"from {least} to {most}"

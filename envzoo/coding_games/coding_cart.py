@@ -30,7 +30,9 @@ from envzoo.coding_games.messages import (
 from envzoo.errors import EnvzooError
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
+from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import uniform
+from envzoo.sizes import check_bytes
 
 # The constants of Gymnasium's CartPole.
 GRAVITY, CART, POLE, LENGTH, SECONDS = 9.8, 1.0, 0.1, 0.5, 0.02  # LENGTH is half the pole's
@@ -284,8 +286,7 @@ class CodingCart(Definition):
         horizon: int = 200,
         discount: float = 0.99,
     ) -> None:
-        if not isinstance(num_actions, int | np.integer) or isinstance(num_actions, bool) or num_actions < 2:
-            raise EnvzooError(f"num_actions is {num_actions!r}; expected a whole number of at least 2")
+        check_bytes(128 * check_whole("num_actions", num_actions, 2), f"a cart with {num_actions} actions")
         for name, value, most in (("spread", spread, math.inf), ("discount", discount, 1.0)):
             number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
             if not number or not 0 < value <= most or math.isinf(value):

@@ -15,7 +15,9 @@ from numba import njit
 from envzoo.coding_games import couplings
 from envzoo.coding_games.couplings import entropy
 from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel.arguments import check_choice, check_whole
 from envzoo.kernel.stream import uniform
+from envzoo.sizes import check_bytes
 
 SILENT, COUPLING, LIKELIHOOD = range(3)  # the conventions
 NO_OPTION = -1
@@ -176,15 +178,14 @@ class MessageRules:
     horizon: int = 200
 
     def __post_init__(self) -> None:
-        if self.encoder not in couplings.ENCODERS:
-            raise unknown("encoder", self.encoder, couplings.ENCODERS)
+        check_choice("encoder", self.encoder, couplings.ENCODERS)
         if self.receiver not in ("bayes", "player"):
             raise unknown("receiver", self.receiver, ("bayes", "player"))
         for name, value in (("message_priority", self.message_priority), ("rate", self.rate)):
             number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
             if not number or not 0 <= value < math.inf:
                 raise EnvzooError(f"{name} is {value!r}; expected a finite number of at least 0")
-        _whole("horizon", self.horizon, 1)
+        check_whole("horizon", self.horizon, 1)
         self.sizes  # noqa: B018  (checks num_messages)
 
     @property
@@ -194,11 +195,12 @@ class MessageRules:
         blocks = given if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else (given,)
         if not len(blocks):
             raise EnvzooError("num_messages is empty; expected a number of messages, or one for each block")
-        return tuple(_whole("num_messages", size, 2) for size in blocks)
+        return tuple(check_whole("num_messages", size, 2) for size in blocks)
 
     def build(self, states: int | None, actions: int) -> Messages:
         """The kernels' view of the rules, for a game of so many states (None: not countable) and actions."""
         sizes = self.sizes
+        check_bytes(128 * sum(sizes), f"beliefs over {sum(sizes)} messages")
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         prior = self._prior(sizes)
         parts = [prior[first:last] for first, last in pairwise(offsets)]
@@ -314,9 +316,3 @@ class MessageRules:
             episode, block = np.argwhere(outside)[0]
             raise EnvzooError(f"message {array[episode, block]} is out of range; expected 0 to {self.sizes[block] - 1}")
         return array.astype(np.int64)
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
-    return int(value)

@@ -14,8 +14,9 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 from envzoo.coding_games.coding_game import CodingGame
 from envzoo.coding_games.mdp import FiniteMDP
-from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError, unknown
-from envzoo.kernel.batch import Batch
+from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
+from envzoo.kernel.arguments import check_choice
+from envzoo.kernel.batch import Batch, check_options
 from envzoo.kernel.definition import Definition, build
 
 SENDER, RECEIVER = "sender", "receiver"
@@ -67,8 +68,8 @@ class CodingPlayers(ParallelEnv):
         render_mode: str | None = None,
         **parameters: Any,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
         for fixed in ("receiver", "belief"):
             if fixed in parameters:
                 raise EnvzooError(f"{fixed} is no argument of a game of two players; leave it out")
@@ -104,6 +105,7 @@ class CodingPlayers(ParallelEnv):
         Raises:
             EnvzooError: For a seed or an option's value that is not usable.
         """
+        check_options(options)
         batch = self._batch
         known = self.definition.option_names
         for option in options or {}:
@@ -133,6 +135,8 @@ class CodingPlayers(ParallelEnv):
         """
         if not self.agents:
             raise ResetNeededError("step was called without a game that goes on; call reset first")
+        if not isinstance(actions, Mapping):
+            raise InvalidActionError(f"the actions are a {type(actions).__name__}; expected a dict by player")
         for player, space in self._action_spaces.items():
             if player not in actions:
                 raise InvalidActionError(f"the action of {player} is missing; expected one of {space}")
@@ -238,6 +242,4 @@ def order_enforced(game: AECEnv) -> AECEnv:
 
 
 def _player(agent: str) -> str:
-    if agent not in SEES:
-        raise unknown("player", agent, SEES)
-    return agent
+    return check_choice("player", agent, SEES)

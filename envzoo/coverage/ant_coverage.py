@@ -9,8 +9,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import EnvzooError, MissingExtraError, ResetNeededError, unknown
+from envzoo.errors import EnvzooError, MissingExtraError, ResetNeededError
 from envzoo.kernel import drawing as art
+from envzoo.kernel.arguments import check_choice, check_seed
+from envzoo.kernel.batch import check_options
+from envzoo.kernel.check import ActionCheck
 
 EDGE = 20.0  # the plane reaches from -EDGE to EDGE
 CELLS = 100  # along each side
@@ -88,8 +91,8 @@ class AntCoverage(gym.Env):
         terminate_when_unhealthy: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self._body = make_body(terminate_when_unhealthy=terminate_when_unhealthy)
         motion = self._body.observation_space
@@ -105,13 +108,21 @@ class AntCoverage(gym.Env):
             self.observation_space = spaces.Dict({"motion": motion, "covered": mask})
         self._covered = np.zeros((CELLS, CELLS), np.bool_)
         self._path: list[tuple[float, float]] = []
+        self._ended = False
+        self._check_actions = ActionCheck(self.action_space)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; `options` are Ant-v5's."""
+        """Start an episode; `options` are Ant-v5's.
+
+        Raises:
+            EnvzooError: For a seed that is not usable, or options that are no dict.
+        """
+        check_options(options)
+        seed = None if seed is None else check_seed(seed)
         super().reset(seed=seed)
         motion, _ = self._body.reset(seed=seed, options=dict(options) if options else None)
         self._covered[:] = False
-        self._path = []
+        self._path, self._ended = [], False
         self._mark(motion)
         return self._observation(motion), self._info(0)
 
@@ -119,14 +130,19 @@ class AntCoverage(gym.Env):
         """One step.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            InvalidActionError: When the action lies outside the action space.
+            ResetNeededError: Before the first reset, or after the end of the episode.
         """
         if not self._path:
             raise ResetNeededError("step was called before the first reset; call reset first")
+        if self._ended:
+            raise ResetNeededError("step was called after the end of the episode; call reset first")
+        self._check_actions([action] if isinstance(action, list | tuple) else np.asarray(action)[None], 1)
         motion, _, fallen, _, _ = self._body.step(action)
         fresh, block = self._mark(motion)
         outside = bool(np.abs(motion[:2]).max() > EDGE)
-        return self._observation(motion), SCALE * fresh, bool(fallen) or outside, False, self._info(block)
+        self._ended = bool(fallen) or outside
+        return self._observation(motion), SCALE * fresh, self._ended, False, self._info(block)
 
     def render(self) -> np.ndarray | str | None:
         """The plane from above with marked cells, path and ant, uint8 (320, 320, 3), or one line of text.

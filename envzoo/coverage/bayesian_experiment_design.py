@@ -183,7 +183,7 @@ class BayesianExperimentDesign(GridWorld):
         if check_whole("observed", observed, 0) > self.cells:
             raise EnvzooError(f"observed is {observed}; expected at most the {self.cells} cells of the grid")
         points = grid_points(self.rows, self.columns, check_number("spacing", spacing, 0, above=True))
-        generator = np.random.default_rng(check_whole("prior_seed", prior_seed, 0))
+        generator = np.random.default_rng(check_whole("prior_seed", prior_seed, 0, None))
         self.observed_cells = np.sort(generator.choice(self.cells, size=observed, replace=False))
         self.parameters = Parameters(
             walk=self._walk(start, stochasticity),

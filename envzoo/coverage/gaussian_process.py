@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from envzoo.sizes import check_bytes
+
 
 def grid_points(rows: int, columns: int, spacing: float) -> np.ndarray:
     """The cells' coordinates, float64 (rows * columns, 2), `spacing` apart."""
@@ -33,6 +35,7 @@ def posterior_covariance(points: np.ndarray, observed: np.ndarray, lengthscale: 
     Returns:
         float64 (n, n), symmetric.
     """
+    _check_size(len(points) + len(observed))
     prior = matern(points, points, lengthscale)
     cross = matern(observed, points, lengthscale)
     factor = np.linalg.cholesky(matern(observed, observed, lengthscale) + noise * np.eye(len(observed)))
@@ -52,6 +55,7 @@ def low_rank_factor(points: np.ndarray, lengthscale: float, tolerance: float) ->
         `factor` float64 (rank, n) and `missing` float64 (n,), the variance not yet explained: factor.T @ factor +
         diag(missing) has the exact variances, and covariances that are off by at most `tolerance`.
     """
+    _check_size(len(points))
     missing = np.ones(len(points))
     factor = np.zeros((len(points), len(points)))
     rank = 0
@@ -64,3 +68,8 @@ def low_rank_factor(points: np.ndarray, lengthscale: float, tolerance: float) ->
         missing[pivot] = 0.0
         rank += 1
     return factor[:rank].copy(), missing
+
+
+def _check_size(points: int) -> None:
+    """Refuse a process whose covariances, of which several tables are needed at a time, take too many bytes."""
+    check_bytes(5 * 8 * points**2, f"a Gaussian process on {points} cells")

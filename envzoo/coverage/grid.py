@@ -7,9 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
+from envzoo.kernel.arguments import check_whole
+from envzoo.sizes import check_bytes
 
 # (rows, columns) of the actions 0 stay, 1 right, 2 down, 3 left, 4 up.
 MOVES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
+
+DISC_BYTES = 240  # of each cell of a disc in tables, and in the lists that they are made of
 
 _PAPER_DISCS = {"paper": 1, "paper_large": 2}
 
@@ -53,9 +57,8 @@ def disc_table(
         raise unknown("disc", disc, ("square", *_PAPER_DISCS))
     if disc == "square":
         radius = 1 if radius is None else radius
-        if not isinstance(radius, int | np.integer) or isinstance(radius, bool) or radius < 0:
-            raise EnvzooError(f"radius is {radius!r}; expected a whole number of at least 0")
-        first, last = -int(radius), int(radius)
+        radius = min(check_whole("radius", radius, 0), max(rows, columns))  # no cell lies further away
+        first, last = -radius, radius
     else:
         if radius is not None:
             raise EnvzooError(
@@ -63,6 +66,8 @@ def disc_table(
             )
         first, last = 0, _PAPER_DISCS[disc]
     offsets = range(first, last + 1)
+    largest = min(rows, len(offsets)) * min(columns, len(offsets))
+    check_bytes(DISC_BYTES * rows * columns * largest, f"a grid of {rows}x{columns} cells with discs of {largest}")
     lists = [
         [
             (row + down) * columns + column + right

@@ -15,9 +15,11 @@ from envzoo.kernel import Definition
 from envzoo.kernel import drawing as art
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, uniform
+from envzoo.sizes import check_bytes
 
 RANDOM_START = -1
 NO_OPTION = -2
+CELL_BYTES = 128  # of tables and of their making
 
 
 class Walk(NamedTuple):
@@ -132,6 +134,7 @@ class GridWorld(Definition):
         self.rows, self.columns = check_whole("rows", rows, 1), check_whole("columns", columns, 1)
         self.horizon = check_whole("horizon", horizon, 1)
         self.cells = self.rows * self.columns
+        check_bytes(CELL_BYTES * self.cells, f"a grid of {self.rows}x{self.columns} cells")
         self.walls = walls
         self.action_space = spaces.Discrete(len(MOVES))
         self.infos = Infos(modular_reward=np.float64, coverage=np.float64)

@@ -234,7 +234,7 @@ class ItemCollection(GridWorld):
         load[: sum(counts)] = np.repeat(np.arange(len(counts)), counts)
         if placement_seed is not None:
             streams = np.zeros((1, 2), np.uint64)
-            streams[:, 0] = keys(np.array([check_whole("placement_seed", placement_seed, 0) % 2**64], np.uint64))
+            streams[:, 0] = keys(np.array([check_whole("placement_seed", placement_seed, 0, None) % 2**64], np.uint64))
             placed = np.empty_like(load)
             place(load, streams, 0, placed)
             load = placed

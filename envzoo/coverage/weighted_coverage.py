@@ -182,7 +182,7 @@ class WeightedCoverage(GridWorld):
         table, sizes = disc_table(self.rows, self.columns, disc, radius, self.walls)
         moves, _ = move_table(self.rows, self.columns, table, self.walls)
         if field is None and field_seed is not None:
-            field = fixed_field(source, check_whole("field_seed", field_seed, 0))
+            field = fixed_field(source, check_whole("field_seed", field_seed, 0, None))
         resampled = field is None
         field = np.zeros(1) if resampled else np.array(field, np.float64)
         for cell in np.flatnonzero(~(np.isfinite(field) & (field >= 0)))[:1].tolist():

@@ -3,22 +3,79 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, unknown
+
+MOST = 2**53  # no count is larger: up to here all are exact, as floats too, and kernels can add them
 
 
-def check_whole(name: str, value: Any, least: int) -> int:
+def check_whole(name: str, value: Any, least: int, most: int | None = MOST) -> int:
     """`value` as an int.
 
     Raises:
-        EnvzooError: When it is not a whole number of at least `least`.
+        EnvzooError: When it is not a whole number from `least` to `most` (None for no upper bound).
     """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
         raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    if most is not None and value > most:
+        raise EnvzooError(f"{name} is {value!r}; expected a whole number from {least} to {most}")
     return int(value)
+
+
+def check_shape(name: str, value: Any) -> tuple[int, ...]:
+    """`value` as a tuple of ints.
+
+    Raises:
+        EnvzooError: When it is not a sequence of whole numbers of at least 1.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or np.ndim(value) != 1:
+        raise EnvzooError(f"{name} is {value!r}; expected a sequence of whole numbers")
+    return tuple(check_whole(f"{name}[{i}]", part, 1) for i, part in enumerate(value))
+
+
+def read_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array, of whatever shape and dtype.
+
+    Raises:
+        EnvzooError: When its rows differ in length, or are no sequences that an array can be made of.
+    """
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        raise EnvzooError(f"{name} cannot be read as an array; expected numbers in rows of one length") from None
+
+
+def check_seed(value: Any) -> int:
+    """`value` as an int.
+
+    Raises:
+        EnvzooError: When it is not a whole number of at least 0.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
+        raise EnvzooError(f"seed {value!r} is not usable; expected an integer of at least 0")
+    return int(value)
+
+
+def check_choice(kind: str, name: Any, choices: Iterable[str]) -> str:
+    """`name`, when it is among `choices`.
+
+    Args:
+        kind: What the name was meant to be, singular.
+        name: What was given; anything but a string is refused, also what cannot be looked up in a dict.
+        choices: The valid names.
+
+    Raises:
+        UnknownNameError: When it is not.
+    """
+    choices = list(choices)
+    if not isinstance(name, str) or name not in choices:
+        raise unknown(kind, name, choices)
+    return name
 
 
 def check_number(name: str, value: Any, least: float, most: float = math.inf, *, above: bool = False) -> float:

@@ -10,9 +10,11 @@ from gymnasium import spaces
 from numba import njit
 
 from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, unknown
+from envzoo.kernel.arguments import check_seed, read_array
 from envzoo.kernel.check import ActionCheck
-from envzoo.kernel.definition import Allocator, Definition
+from envzoo.kernel.definition import Allocator, Definition, episode_bytes
 from envzoo.kernel.stream import keys
+from envzoo.sizes import check_bytes
 
 # Fields that every episode has besides the definition's; part of the captured state.
 COMMON_FIELDS = ("streams", "elapsed", "needs_reset")
@@ -58,6 +60,12 @@ class Batch:
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not (whole and value >= 1) and not (name == "max_episode_steps" and value is None):
                 raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least 1")
+        if max_episode_steps is not None and max_episode_steps > np.iinfo(np.int64).max:
+            raise EnvzooError(
+                f"max_episode_steps is {max_episode_steps!r}; expected at most 2**63 - 1, or None for never"
+            )
+        name = type(definition).__name__
+        check_bytes(num_envs * episode_bytes(definition), f"{num_envs} episode{'s' * (num_envs > 1)} of {name}")
         self.definition = definition
         self.num_envs = int(num_envs)
         self.state = Allocator(definition.state)(self.num_envs)
@@ -89,8 +97,7 @@ class Batch:
         for i in np.flatnonzero(where):
             if seeds[i] is None:
                 continue
-            if not isinstance(seeds[i], int | np.integer) or isinstance(seeds[i], bool) or seeds[i] < 0:
-                raise EnvzooError(f"seed {seeds[i]!r} is not usable; expected an integer of at least 0")
+            check_seed(seeds[i])
         chosen = np.array([i for i in np.flatnonzero(where) if seeds[i] is not None], np.int64)
         self.streams[chosen, 0] = keys(np.array([int(seeds[i]) % 2**64 for i in chosen], np.uint64))
         self.streams[chosen, 1] = 0
@@ -102,11 +109,15 @@ class Batch:
             UnknownNameError: For an option that the environment does not have.
             EnvzooError: For a value that it cannot use.
         """
+        if options is None:
+            return self._no_options
+        check_options(options)
         if not options:
             return self._no_options
         for name in options:
             if name not in self.definition.option_names:
                 raise unknown("reset option", name, self.definition.option_names)
+            read_array(f"reset option {name}", options[name])
         return self.definition.options(options, self.num_envs)
 
     def reset(self, where: np.ndarray, infos: tuple, options: tuple | None = None) -> None:
@@ -210,7 +221,7 @@ class Batch:
         for name, array in fields.items():
             if name not in state:
                 raise EnvzooError(f"the state has no field {name!r}; expected {', '.join(fields)}")
-            given = np.asarray(state[name])
+            given = read_array(f"field {name!r} of the state", state[name])
             if given.dtype != array.dtype or given.shape[1:] != array.shape[1:] or given.ndim != array.ndim:
                 raise EnvzooError(
                     f"field {name!r} of the state is {given.dtype} of shape {given.shape}; expected {array.dtype} of "
@@ -267,6 +278,12 @@ class Batch:
 
 def _short(limit: Any) -> str:
     return " ".join(str(np.asarray(limit)).split())
+
+
+def check_options(options: Any) -> None:
+    """Raises EnvzooError unless reset options are a dict (or None)."""
+    if options is not None and not isinstance(options, Mapping):
+        raise EnvzooError(f"options is {options!r}; expected a dict of reset options, or None")
 
 
 def _dict_layout(definition: Definition) -> tuple:

@@ -76,7 +76,10 @@ class ActionCheck:
         Raises:
             InvalidActionError: When the shape, the kind of number or a value does not fit the space.
         """
-        array = np.asarray(actions)
+        try:
+            array = np.asarray(actions)
+        except ValueError:
+            raise InvalidActionError("actions have rows of different lengths; expected an array") from None
         if array.shape != (num_envs, *self.shape):
             raise InvalidActionError(
                 f"actions have shape {array.shape}; expected {(num_envs, *self.shape)} for {num_envs} "

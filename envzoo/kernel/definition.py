@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ import gymnasium as gym
 import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
+
+KEPT = 64  # bytes of random stream, step count, flags and rewards of an episode
 
 
 class Kernels(NamedTuple):
@@ -107,6 +110,27 @@ def build(definition_class: type[Definition], parameters: Mapping[str, Any]) -> 
         if name not in known:
             raise unknown(f"argument of {definition_class.__name__}", name, known)
     return definition_class(**parameters)
+
+
+def layout_bytes(layout: tuple) -> int:
+    """Bytes that one episode takes in a layout of dtypes (see `Definition`), counted without making anything."""
+    total = 0
+    for dtype in layout:
+        base, shape = dtype if isinstance(dtype, tuple) else (dtype, ())
+        total += np.dtype(base).itemsize * math.prod(shape if isinstance(shape, tuple | list) else (shape,))
+    return total
+
+
+def episode_bytes(definition: Definition) -> int:
+    """Bytes that an episode takes in a batch: state, infos, action, what the batch keeps of it, and its observation.
+
+    Observations are counted thrice: as one is made, the one before it is still in use, and spaces hold bounds.
+    """
+    shown = definition.observation_space
+    parts = shown.spaces.values() if isinstance(shown, gym.spaces.Dict) else (shown,)
+    spaces = [definition.action_space, *parts, *parts, *parts]
+    seen = sum(np.dtype(space.dtype).itemsize * math.prod(space.shape or ()) for space in spaces)
+    return layout_bytes(definition.state) + layout_bytes(definition.infos) + seen + KEPT
 
 
 class Allocator:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from envzoo.errors import ResetNeededError, unknown
+from envzoo.errors import ResetNeededError
+from envzoo.kernel.arguments import check_choice
 from envzoo.kernel.batch import Batch
 from envzoo.kernel.definition import Definition, build
 
@@ -33,8 +34,8 @@ class KernelEnv(gym.Env):
     def __init__(
         self, *, render_mode: str | None = None, max_episode_steps: int | None = None, **parameters: Any
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self.definition = build(self.definition_class, parameters)
         self.metadata = {**self.metadata, "render_fps": self.definition.render_fps}
@@ -57,7 +58,7 @@ class KernelEnv(gym.Env):
         read = batch.read_options(options)
         if seed is not None:
             batch.seed([seed], batch.everyone)
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else int(seed))
         infos = batch.new_infos()
         batch.reset(batch.everyone, infos, read)
         batch.started = True
@@ -74,7 +75,7 @@ class KernelEnv(gym.Env):
         batch.require_started()
         if batch.needs_reset[0]:
             raise ResetNeededError("step was called after the end of the episode; call reset first")
-        actions = batch.check_actions(np.asarray(action)[None])
+        actions = batch.check_actions([action] if isinstance(action, list | tuple) else np.asarray(action)[None])
         infos = batch.new_infos()
         rewards, terminated, truncated, _ = batch.step(actions, batch.everyone, infos)
         return self.observation(), rewards.item(), terminated.item(), truncated.item(), self._info(infos)

@@ -10,8 +10,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envzoo.errors import EnvzooError, ResetNeededError, unknown
-from envzoo.kernel.batch import Batch
+from envzoo.errors import EnvzooError, ResetNeededError
+from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
+from envzoo.kernel.batch import Batch, check_options
 from envzoo.kernel.definition import Definition, build
 from envzoo.kernel.drawing import tile
 
@@ -57,14 +58,13 @@ class KernelVectorEnv(VectorEnv):
         render_tiles: int = 16,
         **parameters: Any,
     ) -> None:
-        values = [mode.value for mode in AutoresetMode]
-        if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in values:
-            raise unknown("autoreset mode", autoreset_mode, values)
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        if not isinstance(autoreset_mode, AutoresetMode):
+            check_choice("autoreset mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.render_mode = render_mode
-        self.render_tiles = render_tiles
+        self.render_tiles = check_whole("render_tiles", render_tiles, 1)
         self.definition = build(self.definition_class, parameters)
         self._batch = Batch(self.definition, num_envs, max_episode_steps)
         self.num_envs = self._batch.num_envs
@@ -98,6 +98,7 @@ class KernelVectorEnv(VectorEnv):
             ResetNeededError: For a mask before every episode was started once.
         """
         batch = self._batch
+        check_options(options)
         options = dict(options or {})
         where = self._read_mask(options.pop("reset_mask")) if "reset_mask" in options else batch.everyone
         read = batch.read_options(options)
@@ -227,8 +228,10 @@ class KernelVectorEnv(VectorEnv):
 
     def _read_seed(self, seed: int | Sequence[int | None]) -> Sequence[int | None]:
         if isinstance(seed, int | np.integer):
-            return [int(seed) + i for i in range(self.num_envs)] if seed >= 0 else [seed] * self.num_envs
-        if not isinstance(seed, Sequence | np.ndarray) or len(seed) != self.num_envs:
+            first = check_seed(seed)
+            return [first + i for i in range(self.num_envs)]
+        sequence = isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str | bytes)
+        if not sequence or read_array("seed", seed).ndim == 0 or len(seed) != self.num_envs:
             raise EnvzooError(f"seed {seed!r} is not usable; expected an integer or a list of {self.num_envs} of them")
         return seed
 

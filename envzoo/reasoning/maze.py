@@ -15,6 +15,7 @@ from envzoo.kernel.stream import integer, uniform
 from envzoo.reasoning.episode import TextEnv, TextEpisode
 from envzoo.reasoning.numbering import permute
 from envzoo.reasoning.task import EOS, PAD, Task
+from envzoo.sizes import check_bytes
 
 FREE, WALL, START, GOAL, COLON, UP = (2 + k for k in range(6))  # then down, left, right
 MOST_SIZE = 6
@@ -185,6 +186,7 @@ class Maze(Task):
         walls = check_whole("walls", cells // 4 if walls is None else walls, 0)
         moves = check_whole("moves", 3 * size if moves is None else moves, 1)
         least = check_whole("least", min(size, moves) if least is None else least, 1)
+        check_bytes(64 * moves, f"answers of {moves} moves")
         if least > moves:
             raise EnvzooError(f"least is {least} and moves is {moves}; expected least of at most {moves}")
         if walls > cells - 2:

@@ -11,13 +11,14 @@ import gymnasium as gym
 import numpy as np
 
 from envzoo.errors import EnvzooError, InvalidActionError, MissingExtraError, ResetNeededError, unknown
-from envzoo.kernel.arguments import check_whole
+from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
+from envzoo.kernel.batch import check_options
 from envzoo.kernel.stream import integer, keys
 from envzoo.reasoning.episode import RIGHT, RUNNING, WRONG, FreeText
+from envzoo.reasoning.safe_scoring import LONGEST, check_dataset, playable, score_answer
 from envzoo.reasoning.task import SPLITS
 from envzoo.reasoning.transcript import MODEL, PROMPT, coloured
 
-LONGEST = 2**17  # characters
 MOST_STEPS_ASIDE = 1000  # items that are passed over in search of one of the split
 _FIELDS = ("item", "outcome", "streams")
 
@@ -44,8 +45,7 @@ def dataset_names() -> list[str]:
     Raises:
         MissingExtraError: When reasoning-gym is not installed.
     """
-    # A composite takes other datasets for its configuration and is no source of problems of its own.
-    return sorted(name for name in library().factory.DATASETS if name != "composite")
+    return playable(list(library().factory.DATASETS))
 
 
 def in_split(question: str, split: str) -> bool:
@@ -62,6 +62,12 @@ class ReasoningGym(gym.Env):
     Verifiable Rewards", arXiv 2505.24760) generates problems of about a hundred kinds from algebra to games, each with
     a verifier. `envzoo.reasoning.reasoning_gym.dataset_names()` lists them. It needs the extra `text`.
 
+    No answer is ever evaluated as code. Some of the package's verifiers pass the answer to `eval` or to SymPy's
+    parser, and others can be kept busy for ever by a short answer; `envzoo/reasoning/safe_scoring/table.py` reviews
+    every dataset. Most verifiers are called as they are, some only with answers within stated bounds, and twelve are
+    replaced by parsers of bounded grammars that give the same scores. The datasets `codeio`, which executes programs
+    from a data file, and `composite` are refused, and so is any dataset that a later version of the package adds.
+
     ## Action space
     `Text`: the answer, any string.
 
@@ -70,7 +76,8 @@ class ReasoningGym(gym.Env):
 
     ## Reward
     The dataset's score of the answer, from 0 to 1; some datasets give part of the points for a badly formatted or an
-    incomplete answer.
+    incomplete answer. An answer scores 0 if it is longer than 131,072 characters, lies outside the bounds of its
+    dataset, makes the verifier fail, or would get a score that is not a number from 0 to 1.
 
     ## Info
     `item`, the number of the item within the dataset.
@@ -106,16 +113,15 @@ class ReasoningGym(gym.Env):
         config: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown("render mode", render_mode, self.metadata["render_modes"])
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
-        names = dataset_names()
-        if dataset not in names:
-            raise unknown("dataset of reasoning-gym", dataset, names)
-        self.render_mode, self.split = render_mode, split
+        if render_mode is not None:
+            check_choice("render mode", render_mode, self.metadata["render_modes"])
+        check_choice("split", split, SPLITS)
+        check_dataset(dataset, list(library().factory.DATASETS))
+        if config is not None and not isinstance(config, Mapping):
+            raise EnvzooError(f"config is {config!r}; expected a dict of the dataset's settings, or None")
+        self.render_mode, self.split, self.dataset_name = render_mode, split, dataset
         self.size = check_whole("size", size, 1)
-        seed = check_whole("dataset_seed", dataset_seed, 0)
+        seed = check_whole("dataset_seed", dataset_seed, 0, None)
         try:
             self.dataset = library().create_dataset(dataset, size=self.size, seed=seed, **dict(config or {}))
         except (TypeError, ValueError, AssertionError, AttributeError) as error:
@@ -135,9 +141,11 @@ class ReasoningGym(gym.Env):
             UnknownNameError: For an unknown option.
             EnvzooError: For an item outside the dataset, or when no item of the split is found.
         """
+        check_options(options)
+        seed = None if seed is None else check_seed(seed)
         super().reset(seed=seed)
         if seed is not None:
-            self._streams[0] = keys(np.array([seed], np.uint64))[0], 0
+            self._streams[0] = keys(np.array([seed % 2**64], np.uint64))[0], 0
         for name in options or {}:
             if name != "item":
                 raise unknown("reset option", name, ["item"])
@@ -161,7 +169,7 @@ class ReasoningGym(gym.Env):
             raise ResetNeededError("step was called on an episode that has not begun or has ended; call reset first")
         if not isinstance(action, str):
             raise InvalidActionError(f"action {action!r} is no text; expected a string, the answer")
-        reward = float(self.dataset.score_answer(answer=action, entry=self._entry))
+        reward = score_answer(self.dataset_name, self.dataset, action, self._entry)
         self._answer, self._outcome = action, RIGHT if reward >= 1 else WRONG
         return self._entry["question"], reward, True, False, {"item": self._item}
 
@@ -179,9 +187,11 @@ class ReasoningGym(gym.Env):
         Raises:
             EnvzooError: When the state does not fit; nothing is changed then.
         """
+        if not isinstance(state, Mapping):
+            raise EnvzooError(f"the state is a {type(state).__name__}; expected the dict that get_state returns")
         for name in _FIELDS:
             expected = (np.uint64, (1, 2)) if name == "streams" else (np.int64, (1,))
-            array = np.asarray(state.get(name))
+            array = read_array(f"field {name!r} of the state", state.get(name))
             if (array.dtype, array.shape) != expected:
                 raise EnvzooError(f"field {name!r} of the state does not fit; expected {expected[0].__name__} values")
         item, outcome = int(state["item"][0]), int(state["outcome"][0])

@@ -126,8 +126,8 @@ class Task:
             UnknownNameError: For an unknown split.
             EnvzooError: For an n below 1, or a seed or start below 0.
         """
-        n, start = check_whole("n", n, 1), check_whole("start", start, 0)
-        key = keys(np.array([check_whole("seed", seed, 0) % 2**64], np.uint64))[0]
+        n, start = check_whole("n", n, 1), check_whole("start", start, 0, 2**63 - 1)
+        key = keys(np.array([check_whole("seed", seed, 0, None) % 2**64], np.uint64))[0]
         return self.at(np.arange(start, start + n, dtype=np.int64), split, key)
 
     def at(self, positions: np.ndarray, split: str, key: int) -> np.ndarray:
@@ -212,8 +212,8 @@ class Task:
             raise EnvzooError(f"row {np.argmin(recognised)} of prompts is not a prompt of {self.name}")
         if not isinstance(noise, int | float | np.number) or isinstance(noise, bool) or not 0 <= noise <= 1:
             raise EnvzooError(f"noise is {noise!r}; expected a number from 0 to 1")
-        key = keys(np.array([check_whole("seed", seed, 0) % 2**64], np.uint64))[0]
-        first = check_whole("start", start, 0)
+        key = keys(np.array([check_whole("seed", seed, 0, None) % 2**64], np.uint64))[0]
+        first = check_whole("start", start, 0, 2**63 - 1)
         streams = np.zeros((prompts.shape[0], 2), np.uint64)
         streams[:, 0] = keys(np.arange(first, first + prompts.shape[0], dtype=np.uint64) ^ key)
         return self._demonstrate(prompts, float(noise), streams)

@@ -15,6 +15,7 @@ from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer
+from envzoo.sizes import check_bytes
 from envzoo.surprise.block_entropies import BlockEntropies
 from envzoo.surprise.coverage import noise_layout
 
@@ -187,6 +188,7 @@ class BlockChain(BlockEntropies, Definition):
         self.tiles = check_whole("tiles", tiles, 1)
         self.colours = check_whole("colours", colours, 2)
         time = check_whole("goal_time", goal_time, 1)
+        check_bytes(8 * self.rooms + 64 * self.tiles, f"a line of {self.rooms} rooms with {self.tiles} tiles")
         self.goal = bool(goal)
         self.noisy = self._noisy(layout)
         self.parameters = Parameters(self.noisy, self.colours, self.rooms - 1 if goal else -1, time)

@@ -12,6 +12,7 @@ from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import bits, integer
+from envzoo.sizes import check_bytes
 from envzoo.surprise import room_picture
 from envzoo.surprise.codes import (
     BALL,
@@ -330,7 +331,7 @@ class SurpriseRooms(Definition):
         if not np.isclose(sum(shares), 1.0):
             raise EnvzooError(f"p_dark + p_floor + p_ball is {sum(shares):g}; expected probabilities that sum to 1")
         dark, floor, _ = (share / sum(shares) for share in shares)
-        if actions not in ACTION_SETS:
+        if not isinstance(actions, str) or actions not in ACTION_SETS:
             raise unknown("actions", actions, ACTION_SETS)
         time = check_whole("goal_time", goal_time, 1)
         least = check_whole("least_side", least_side, 4)
@@ -345,6 +346,10 @@ class SurpriseRooms(Definition):
             anywhere=bool(paper_layout),
             television=bool(television),
             goal=bool(goal),
+        )
+        check_bytes(
+            64 * (layout.size**2 + layout.rooms),
+            f"{layout.rooms} rooms in a grid of {layout.size}x{layout.size}",
         )
         self._require_room(layout)
         self.size, self.rooms, self.goal = layout.size, layout.rooms, layout.goal

@@ -2,11 +2,9 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -18,43 +16,61 @@ from envzoo.scripts.cli import main
 # Runs with short iterations and frequent checkpoints, on environments whose state can be captured. `-m` finds the
 # installed package; the working folder is a temporary one.
 RUNS = {
-    "on-policy": "PPO envzoo/GridCoverage-v0 --timesteps 24000 --num-steps 32 --num-epochs 4 "
-    "--checkpoint-every 512 --eval-every 4000 --eval-episodes 20",
-    "on-policy-recurrent": "SubPO envzoo/GridCoverage-v0 --timesteps 40000 --policy gru --hidden 16 16 --num-envs 32 "
-    "--checkpoint-every 1000 --eval-every 10000 --eval-episodes 20",
-    "off-policy": "SAC envzoo/PointMultiGoal-v0 --timesteps 3000 --hidden 16 16 --learning-starts 200 --batch-size 32 "
-    "--checkpoint-every 250 --eval-every 1000 --eval-episodes 20",
-    "offline": "BC envzoo/grid-coverage/random-v0 --timesteps 4000 --hidden 16 16 --batch-size 32 "
-    "--checkpoint-every 200 --eval-every 2000 --eval-episodes 20",
+    "on-policy": "PPO envzoo/GridCoverage-v0 --timesteps 8000 --num-steps 32 --num-epochs 4 "
+    "--checkpoint-every 512 --eval-every 2000 --eval-episodes 20",
+    "on-policy-recurrent": "SubPO envzoo/GridCoverage-v0 --timesteps 16000 --policy gru --hidden 16 16 --num-envs 32 "
+    "--checkpoint-every 1000 --eval-every 4000 --eval-episodes 20",
+    "off-policy": "SAC envzoo/PointMultiGoal-v0 --timesteps 1600 --hidden 16 16 --learning-starts 200 --batch-size 32 "
+    "--checkpoint-every 200 --eval-every 500 --eval-episodes 20",
+    "offline": "BC envzoo/grid-coverage/random-v0 --timesteps 2000 --hidden 16 16 --batch-size 32 "
+    "--checkpoint-every 200 --eval-every 1000 --eval-episodes 20",
 }
 RUNS = {kind: line.split() for kind, line in RUNS.items()}
 
 
-def start(arguments, folder, *, resume=False):
-    """Train in a child process, which can be killed."""
-    command = [sys.executable, "-P", "-m", "envzoo.scripts.cli", "train", *arguments[:2], "--run-dir", str(folder)]
-    command += ["--resume"] if resume else arguments[2:]
-    return subprocess.Popen(
-        [*command, "--no-progress"], cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+# The command line, in a process that gets a signal at a random moment after so many checkpoints: counted there, so that
+# it does not matter how busy the machine is.
+CHILD = """
+import os, random, sys, threading
+from envzoo.agents.callbacks.checkpoints import Checkpoints
+from envzoo.scripts.cli import main
+
+number, count, save = int(sys.argv[1]), int(sys.argv[2]), Checkpoints.save
+
+def counted(self, agent):
+    global count
+    path, count = save(self, agent), count - 1
+    if count == 0:
+        threading.Timer(random.uniform(0, 0.1), os.kill, (os.getpid(), number)).start()
+    return path
+
+Checkpoints.save = counted
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def run_until(number, count, arguments, folder, *, resume=False):
+    """Train in a child process until the signal; its exit code and what it printed."""
+    rest = ["--resume"] if resume else arguments[2:]
+    command = ["train", *arguments[:2], "--run-dir", str(folder), *rest, "--no-progress"]
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", CHILD, str(int(number)), str(count), *command],
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
     )
+    return child.returncode, child.stdout + child.stderr
+
+
+def run_and_kill(count, *arguments, **keywords):
+    code, said = run_until(signal.SIGKILL, count, *arguments, **keywords)
+    assert code == -signal.SIGKILL, said
 
 
 def run(arguments, folder, *, resume=False):
     """Train in this process, which saves the imports."""
     rest = ["--resume"] if resume else arguments[2:]
     assert main(["train", *arguments[:2], "--run-dir", str(folder), *rest, "--no-progress"]) == 0
-
-
-def kill_after_checkpoints(process, folder, count):
-    """Send SIGKILL once `count` checkpoints have appeared and a random moment has passed."""
-    seen = set()
-    while len(seen) < count and process.poll() is None:
-        seen.update(path.name for path in folder.glob("checkpoints/checkpoint-*.zip"))
-        time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.1))
-    assert process.poll() is None, "the run ended before it could be killed; make it longer"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 def comparable(rows):
@@ -84,9 +100,8 @@ def test_killed_run_resumes_bit_for_bit(kind, tmp_path, datasets_root):
     arguments = RUNS[kind]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(arguments, whole)
-    for kills in (1, 2):  # a resumed run may be killed again
-        process = start(arguments, killed, resume=kills == 2)
-        kill_after_checkpoints(process, killed, 2 * kills)
+    run_and_kill(2, arguments, killed)
+    run_and_kill(2, arguments, killed, resume=True)  # a resumed run may be killed again
     run(arguments, killed, resume=True)
     assert comparable(read_metrics(whole / "metrics.jsonl")) == comparable(read_metrics(killed / "metrics.jsonl"))
     assert_same_state(checkpoint.read(whole / "agent.zip")[1], checkpoint.read(killed / "agent.zip")[1])
@@ -94,32 +109,27 @@ def test_killed_run_resumes_bit_for_bit(kind, tmp_path, datasets_root):
 
 
 def test_environment_without_capture_resumes_from_an_episode_boundary_and_says_so(tmp_path, capsys):
-    line = "PPO CartPole-v1 --timesteps 30000 --num-envs 4 --checkpoint-every 512 --eval-every 0 --eval-episodes 2"
+    line = "PPO CartPole-v1 --timesteps 20000 --num-envs 4 --checkpoint-every 512 --eval-every 0 --eval-episodes 2"
     arguments = line.split()
     folder = tmp_path / "run"
-    kill_after_checkpoints(start(arguments, folder), folder, 2)
+    run_and_kill(2, arguments, folder)
     run(arguments, folder, resume=True)
     err = capsys.readouterr().err
     assert "cannot capture its state" in err
     assert "start of new episodes" in err
     steps = [row["timesteps"] for row in read_metrics(folder / "metrics.jsonl")]
     assert steps == sorted(set(steps))
-    assert steps[-1] >= 30000
+    assert steps[-1] >= 20000
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is a POSIX signal here")
 def test_ctrl_c_writes_a_checkpoint_and_prints_the_resume_command(tmp_path):
     arguments = RUNS["on-policy"]
     folder = tmp_path / "run"
-    process = start(arguments, folder)
-    while not (folder / "metrics.jsonl").exists() or len(read_metrics(folder / "metrics.jsonl")) < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert f"envzoo train PPO envzoo/GridCoverage-v0 --run-dir {folder} --resume" in out.replace("\n", " ")
+    code, said = run_until(signal.SIGINT, 1, arguments, folder)
+    assert code == 130, said
+    assert f"envzoo train PPO envzoo/GridCoverage-v0 --run-dir {folder} --resume" in said.replace("\n", " ")
     last = read_metrics(folder / "metrics.jsonl")[-1]["timesteps"]
     assert (folder / "checkpoints" / f"checkpoint-{last}.zip").is_file()
     run(arguments, folder, resume=True)
-    assert read_metrics(folder / "metrics.jsonl")[-1]["timesteps"] >= 24000
+    assert read_metrics(folder / "metrics.jsonl")[-1]["timesteps"] >= 8000

@@ -219,10 +219,10 @@ REFUSED = {
     "seed": ([*PPO, "--seed", "-1"], ["a seed is a non-negative integer, got -1"]),
     "seeds": ([*PPO, "--seeds", "0"], ["--seeds is at least 1, got 0"]),
     "timesteps": ([*PPO, "--timesteps", "0"], ["timesteps is at least 1, got 0"]),
-    "threads": ([*PPO, "--threads", "0"], ["threads is at least 1, got 0"]),
+    "threads": ([*PPO, "--threads", "0"], ["threads is 'auto' or an integer from 1 to 1024, got 0"]),
     "eval-every": ([*PPO, "--eval-every", "-1"], ["eval_every is at least 0, got -1"]),
     "eval-episodes": ([*PPO, "--eval-episodes", "0", "--eval-every", "0"], ["eval_episodes is at least 1, got 0"]),
-    "checkpoint-every": ([*PPO, "--checkpoint-every", "0"], ["every=0"]),
+    "checkpoint-every": ([*PPO, "--checkpoint-every", "0"], ["checkpoint_every is a positive integer or None, got 0"]),
     "stop-at": ([*PPO, "--stop-at", "3", "--eval-every", "0"], ["stop_at needs evaluations"]),
     "device": ([*PPO, "--device", "gpu"], ["device 'gpu' is not available"]),
     "keyword": ([*PPO, "--env-kwargs", "gravity"], ["KEY=VALUE, got 'gravity'"]),
@@ -397,6 +397,7 @@ def test_a_run_of_another_agent_or_source_is_refused(refused, run_dir):
 
 
 def test_a_checkpoint_of_another_agent_is_refused(refused, run_dir):
+    (run_dir / "results.json").unlink()
     other = agents.make("Random", GRID[0], env_kwargs={"rows": 3, "columns": 4, "horizon": 4})
     other.save(run_dir / "checkpoints" / "checkpoint-17.zip")
     refused(resume(run_dir), "checkpoint-17.zip holds an agent Random, expected PPO")
@@ -411,9 +412,10 @@ def test_a_damaged_run_file_is_refused(refused, run_dir, content):
         refused(argv, "run.json is damaged")
 
 
-def test_a_truncated_checkpoint_is_refused(refused, run_dir):
-    path = run_dir / "checkpoints" / "checkpoint-16.zip"
-    path.write_bytes(path.read_bytes()[:-100])
+def test_when_all_checkpoints_are_torn_the_run_is_refused(refused, run_dir):
+    (run_dir / "results.json").unlink()
+    for path in (run_dir / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
     refused(resume(run_dir), "checkpoint-16.zip is truncated or not an envzoo checkpoint")
 
 

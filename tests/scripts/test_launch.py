@@ -91,11 +91,11 @@ def test_no_jobs_is_no_work(jobs_module):
 
 @pytest.mark.parametrize("launcher", ["inline", "processes"])
 def test_a_failure_names_its_job_and_ends_the_others(jobs_module, launcher):
-    jobs = [{"seed": 1}, {"seed": 2, "wait": 60}, {"seed": 3, "wait": 60}]
+    jobs = [{"seed": 1}, {"seed": 2, "wait": 1000}, {"seed": 3, "wait": 1000}]
     began = time.monotonic()
     with pytest.raises(EnvzooError, match=r"^seed 1: the reward became infinite$"):
         run_jobs(jobs_module.fail, jobs, launcher=launcher, processes=2)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 900  # a busy machine is slow, but the others were not waited for
 
 
 def test_a_mistake_in_the_program_keeps_its_class_and_names_its_job(jobs_module):
@@ -153,18 +153,18 @@ def test_ctrl_c_leaves_no_process_behind(folder, tmp_path, function, ending, exp
         [sys.executable, str(script), str(folder), function, str(mark)], stdout=subprocess.PIPE, text=True, cwd=tmp_path
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (mark.exists() and mark.read_text()):
             assert time.monotonic() < deadline
             assert parent.poll() is None
             time.sleep(0.05)
         worker = int(mark.read_text())
         parent.send_signal(ending)
-        output, _ = parent.communicate(timeout=30)
+        output, _ = parent.communicate(timeout=300)
     finally:
         parent.kill()
     assert output == expected
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while _alive(worker):
         assert time.monotonic() < deadline, "the worker goes on without its parent"
         time.sleep(0.05)

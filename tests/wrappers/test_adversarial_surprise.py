@@ -31,6 +31,28 @@ def test_a_stand_still_control_in_the_dark_earns_one_uniform_guess():
     assert np.flatnonzero(rewards).tolist() == [24]  # the first scored step: half of round 1
 
 
+@pytest.mark.parametrize(
+    ("length", "warm_up", "unscored"),
+    [
+        (5, 0.5, 3),
+        (7, 0.5, 4),
+        (6, 0.5, 3),
+        (3, 0.5, 2),
+        (9, 0.5, 5),
+        (10, 0.25, 3),
+        (100, 0.07, 7),
+        (30, 0.1, 3),
+        (4, 0, 0),
+    ],
+)
+def test_a_warm_up_is_rounded_up(length, warm_up, unscored):
+    """As in the official code, where a step is scored from step number warm_up * length of a round on."""
+    env = AdversarialRounds(gym.make(CHAIN), rounds=2, round_length=length, warm_up=warm_up)
+    env.reset(seed=0)
+    scored = [env.step(0)[4]["scored"] for _ in range(2 * length)]
+    assert scored == [False] * (length + unscored) + [True] * (length - unscored)
+
+
 def test_control_is_scored_after_its_warm_up_only():
     env = AdversarialRounds(gym.make(CHAIN), warm_up=0.25)
     env.reset(seed=0)
@@ -171,6 +193,8 @@ SENTENCES = [
     (lambda: AdversarialRounds(gym.make(CHAIN), rounds=3), EnvzooError, "expected an even number such as 4"),
     (lambda: AdversarialRounds(gym.make(CHAIN), warm_up=1.0), EnvzooError, r"in \[0, 1\)"),
     (lambda: AdversarialRounds(gym.make(CHAIN), warm_up=-0.1), EnvzooError, r"in \[0, 1\)"),
+    (lambda: AdversarialRounds(gym.make(CHAIN), round_length=1), EnvzooError, "leaves no step that is scored"),
+    (lambda: AdversarialRounds(gym.make(CHAIN), round_length=4, warm_up=0.8), EnvzooError, "leaves no step"),
     (lambda: AdversarialRounds(gym.make(CHAIN), rounds=6), EnvzooError, "cannot be divided into 6 equal rounds"),
     (lambda: AdversarialRounds(Paid()), EnvzooError, "give round_length"),
     (lambda: SurpriseReward(Words()), UnsupportedSpaceError, "no density model fits the observation"),

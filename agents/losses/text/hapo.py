@@ -9,6 +9,7 @@ from torch import Tensor
 
 from envzoo.agents.losses.text.advantages import group_mean, group_scores, group_varies
 from envzoo.agents.losses.text.tokens import masked_mean, masked_quantile
+from envzoo.errors import EnvzooError
 
 
 class EntropyScale(NamedTuple):
@@ -56,19 +57,32 @@ def token_group_mean(reward: Tensor, group: Tensor, mask: Tensor, limit: float =
     """Component B: advantages against the mean over a group's *tokens*, each of which carries its answer's reward.
 
     A = (R - mu) / (sigma + 1e-6), with mean and population deviation over the pooled tokens, so the advantages of a
-    group's tokens sum to 0 whatever the lengths. A group with an |A| of `limit` or more takes GRPO's advantages.
+    group's tokens sum to 0 whatever the lengths. A group with an |A| of `limit` or more takes GRPO's advantages. An
+    answer without tokens has no part in any of this.
 
     Returns:
-        (B, T), and bool (B,): rows whose group fell back.
+        (B, T), and bool (B,): rows whose group fell back, those without tokens left out.
+
+    Raises:
+        EnvzooError: A group of one answer.
     """
-    length = mask.sum(1)
-    weight = group_mean(length, group)[0].clamp_min(1e-9)
+    if (group_mean(reward, group)[1] < 2).any():
+        raise EnvzooError("group advantages compare answers to the same prompt; got a group of 1, expected at least 2")
+    written = mask.sum(1).nonzero().squeeze(1)
+    scores, excess = torch.zeros_like(reward), torch.zeros_like(group, dtype=torch.bool)
+    scores[written], excess[written] = _token_scores(reward[written], group[written], mask[written].sum(1), limit)
+    return scores[:, None] * mask, excess
+
+
+def _token_scores(reward: Tensor, group: Tensor, length: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+    """Scores (B,) of answers of `length` (B,) > 0 tokens, and which of them are GRPO's."""
+    weight = group_mean(length, group)[0]
     centred = reward - group_mean(reward * length, group)[0] / weight
     deviation = (group_mean(centred**2 * length, group)[0] / weight).sqrt()
     pooled = torch.where(group_varies(reward, group), centred / (deviation + 1e-6), 0.0)
     excess = group_mean((pooled.abs() >= limit).to(reward.dtype), group)[0] > 0
-    scores = torch.where(excess, group_scores(reward, group), pooled)
-    return scores[:, None] * mask, excess
+    fallen = excess.nonzero().squeeze(1)  # of groups that vary, so of at least two answers
+    return pooled.index_copy(0, fallen, group_scores(reward[fallen], group[fallen])), excess
 
 
 def clip_bounds(h: Tensor, eps: float = 0.2, alpha: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -60,8 +60,8 @@ def steer_weight(omega: Tensor, mask: Tensor, smallest: float = 0.8, floor: floa
         omega: (B, T).
         mask: (B, T); tokens off the mask never set the maximum.
         smallest: lambda_min in (0, 1].
-        floor: Least value of the maximum; 0.02 in the released code, which so leaves quiet batches alone, 0 here as
-            in the paper's formula.
+        floor: Least value of the maximum in the exponential form; 0.02 in the released code, which so leaves quiet
+            batches alone, 0 here as in the paper's formula. The linear form has none.
         form: "exponential" (paper) or "linear" (a switch of the code).
         largest: The linear form's other end.
 
@@ -71,8 +71,9 @@ def steer_weight(omega: Tensor, mask: Tensor, smallest: float = 0.8, floor: floa
     if not 0 < smallest <= 1:
         raise EnvzooError(f"the smallest weight of STEER lies in (0, 1], got {smallest}")
     size = torch.where(mask > 0, omega.detach().abs(), 0.0)
-    top = size.max().clamp_min(floor) if size.numel() else size.new_zeros(())
+    top = size.max() if size.numel() else size.new_zeros(())
     if form == "exponential":
+        top = top.clamp_min(floor)
         share = torch.where(top > 0, size / top.clamp_min(1e-30), 0.0)
         weight = torch.exp(math.log(smallest) * share).clamp(smallest, 1.0)
     elif form == "linear":

@@ -51,8 +51,8 @@ def entropy_of_logits(logits: Tensor) -> Tensor:
 
 def entropy_of_log_probs(log_prob: Tensor) -> Tensor:
     """Entropy in nats, (..., V) -> (...), of log-probabilities; those of -inf count as probability 0."""
-    prob = log_prob.exp()
-    return -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
+    # Replaced before the product: 0 * -inf is NaN, and a `where` behind the product keeps the NaN in the gradient.
+    return -(log_prob.exp() * log_prob.masked_fill(log_prob == -torch.inf, 0.0)).sum(-1)
 
 
 def _token_mean(loss: Tensor, mask: Tensor, length: int | None) -> Tensor:

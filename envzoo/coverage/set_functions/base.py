@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envzoo.errors import EnvzooError
+from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.definition import Allocator
 
 # How far below zero rounding may push a gain, relative to the size of the values.
@@ -254,8 +255,7 @@ class CustomSetFunction(SetFunction):
 
 def whole(name: str, value: Any, least: int) -> None:
     """Raises EnvzooError unless `value` is a whole number of at least `least`."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    check_whole(name, value, least)
 
 
 def amounts(name: str, array: Any, ndim: int) -> np.ndarray:

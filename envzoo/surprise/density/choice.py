@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gymnasium import spaces
 
-from envzoo.errors import UnsupportedSpaceError, unknown
+from envzoo.errors import UnsupportedSpaceError
+from envzoo.kernel.arguments import check_choice
 from envzoo.surprise.density.base import Density, leaves, whole_range
 from envzoo.surprise.density.bernoulli import BernoulliDensity
 from envzoo.surprise.density.categorical import CategoricalDensity
@@ -27,7 +28,7 @@ def make_density(name: str, space: spaces.Space, num_envs: int) -> Density:
         UnknownNameError: No such model.
         UnsupportedSpaceError: The model, or with "auto" every model, does not fit the space.
     """
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         parts = leaves(space)
         for path, part in parts:
             if whole_range(part) is None and not isinstance(part, spaces.Box):
@@ -38,6 +39,5 @@ def make_density(name: str, space: spaces.Space, num_envs: int) -> Density:
         ranges = [whole_range(part) for _, part in parts]
         few = all(found is not None and (found[1] <= FEW).all() for found in ranges)
         name = "categorical" if few else "gaussian"
-    if name not in DENSITIES:
-        raise unknown("density", name, [*DENSITIES, "auto"])
+    check_choice("density", name, [*DENSITIES, "auto"])
     return DENSITIES[name](space, num_envs)

@@ -154,9 +154,8 @@ def run_arm(job: dict[str, Any]) -> dict[str, Any]:
     # One thread, so that sums are made in the same order whatever the machine; these networks are too small for more.
     torch.set_num_threads(1)
     try:
-        agent = make(
-            arm.agent, arm.env, seed=seed, device="cpu", env_kwargs=dict(arm.env_kwargs), **dict(arm.hyperparameters)
-        )
+        settings = {"seed": seed, "device": "cpu", "env_kwargs": dict(arm.env_kwargs), "threads": 1}
+        agent = make(arm.agent, arm.env, **settings, **dict(arm.hyperparameters))
         recorder = CurveRecorder(arm.curves, max(timesteps, 1), arm.points)
         if timesteps:
             agent.learn(timesteps, callback=[recorder])

@@ -153,7 +153,10 @@ EXPERIMENT = Experiment(
         "that it generates as many tokens as AEPO, and learns from all of them. Temperatures (1.8 and 0.8) and the "
         "largest share of injected answers (half, a quarter above the target) are larger than published ones (1.2, "
         "0.8, 2.3% of the batch), with which the entropy is known to fall at this scale; a pilot with seed 100 and "
-        "target 0.5 was seen. The entropy settles below its target, the more so the higher that is: rewarded hot "
+        "target 0.5 was seen. The entropy settles below its target, most of all below the highest one: rewarded hot "
         "answers sharpen the policy towards right ones while they flatten it.",
+        "The runs were repeated after a fault was found: a quarter of the rows, the injected answers, had been scored "
+        "under the prompts of the answers they replaced, and 7 of 9 checks held. No bound was moved. Two of the checks "
+        "that failed then hold by little: the distance at target 0.75 and the difference in accuracy.",
     ),
 )

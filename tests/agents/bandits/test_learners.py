@@ -11,6 +11,9 @@ from scipy.optimize import isotonic_regression
 from envzoo import agents
 from envzoo.agents.bandits.comb_ucb1 import plan_block
 from envzoo.agents.bandits.estimates import exploration_rounds, isotonic_means, monotone_upper_bounds, upper_bound
+from envzoo.agents.bandits.fill import choose_fill, simulated_value
+from envzoo.agents.planners.lsd import lsd_lp
+from envzoo.agents.planners.lsd_rounding import new_streams
 from envzoo.bandits.model import transitions
 from envzoo.errors import EnvzooError
 
@@ -116,6 +119,47 @@ def test_several_pulls(name):
     pulls = agent.policy.counts.sum(axis=(1, 2))
     assert (pulls > 200).all()
     assert (pulls <= 400).all()
+
+
+PLENTY = {
+    "two arms, two pulls": {"instance": "bait", "arms": 2, "satiation": 2, "deprivation": 3, "pulls_per_round": 2},
+    "one arm": {"payoffs": [[0.0, 0.01, 0.02, 1.0]], "satiation": 1},
+    "five arms, three pulls": {"instance": "bait", "arms": 5, "satiation": 2, "deprivation": 3, "pulls_per_round": 3},
+}
+
+
+@pytest.mark.parametrize("name", ["LSDExploreCommit", "LSDUCB"])
+@pytest.mark.parametrize("case", PLENTY)
+def test_free_pulls_are_left_where_pulls_are_not_scarce(name, case):
+    kwargs = {**PLENTY[case], "max_episode_steps": 4000}
+    agent = agents.make(name, "envzoo/LSDBandit-v0", seed=1, env_kwargs=kwargs, num_envs=8).learn(8 * 4000)
+    model = agent.model
+    value = lsd_lp(model.payoffs, model.satiation, pulls_per_round=model.pulls_per_round).value
+    assert not agent.policy.fill.any()
+    assert (agent.runs.expected / 4000).mean() > 0.9 * value
+
+
+def test_free_pulls_are_filled_where_that_earns_more():
+    """The bait of one pull: exactly what resync earns, as all numbers drawn in play are the same."""
+    found = {fill: reward("LSDExploreCommit", fill=fill) for fill in ("best", "resync", "none")}
+    assert found["best"] == found["resync"] > found["none"] + 0.03
+
+
+@given(st.integers(0, 10**6), st.integers(1, 3), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_the_fill_that_earned_more_in_trials_is_chosen(seed, k, by_real):
+    generator = np.random.default_rng(seed)
+    table = np.sort(generator.random((1, 3, 5)) ** generator.choice([0.3, 1.0, 4.0]), axis=2)
+    plan = lsd_lp(table[0], 2, pulls_per_round=k)
+    plans = (table, plan.activation[None], plan.stationary[None], 2, k, by_real)
+    first = new_streams(seed, 1)
+    values = [simulated_value(*plans, np.array([fill]), first.copy()) for fill in (False, True)]
+    chosen = np.ones(1, bool)
+    choose_fill(*plans, np.ones(1, bool), first.copy(), chosen)
+    assert chosen[0] == (k < 3 and values[1] > values[0])
+    untouched = np.ones(1, bool)
+    choose_fill(*plans, np.zeros(1, bool), first.copy(), untouched)
+    assert untouched[0]
 
 
 def test_refusals():

@@ -73,6 +73,16 @@ def test_rnd_wears_off():
     assert agent.intrinsic.errors(rollout.next_observation[:, 0]).mean().item() < 0.2 * before
 
 
+@pytest.mark.parametrize("spread", [1.0, 1e-2, 1e-4])
+def test_distances_of_points_close_together_and_far_from_the_origin(spread):
+    generator = torch.Generator().manual_seed(0)
+    points = 1.0 + spread * torch.rand(200, 16, generator=generator)
+    exact = neighbour_reward(points.double(), 12)
+    torch.testing.assert_close(neighbour_reward(points, 12).double(), exact, rtol=1e-5, atol=0)
+    same = points[:1].expand(200, 16)
+    assert not neighbour_reward(same, 12).any()
+
+
 def test_nearest_neighbours_by_hand():
     points = torch.tensor([[0.0], [1.0], [3.0]])
     expected = [math.log1p(0.5), math.log1p(0.5), math.log1p(1.0)]  # with the point itself at distance 0

@@ -77,6 +77,18 @@ def test_gaussian_and_categorical_against_torch_distributions():
     torch.testing.assert_close(dist.categorical_entropy(logits), Categorical(logits=logits).entropy())
 
 
+def test_entropy_of_masked_actions_by_hand():
+    # p = (1/4, 3/4, 0): H = ln 4 - 3/4 ln 3, dH/dz = -p (ln p + H) = (3/16 ln 3, -3/16 ln 3, 0)
+    logits = torch.tensor([[0.0, math.log(3), -torch.inf]], dtype=torch.float64, requires_grad=True)
+    entropy = dist.categorical_entropy(logits)
+    entropy.sum().backward()
+    assert entropy.item() == pytest.approx(math.log(4) - 0.75 * math.log(3))
+    slope = 3 / 16 * math.log(3)
+    assert logits.grad[0].tolist() == pytest.approx([slope, -slope, 0.0])
+    finite = torch.randn(6, 5, generator=generator(4), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(dist.categorical_entropy, finite)
+
+
 def test_categorical_samples_have_the_right_frequencies():
     logits = torch.tensor([2.0, 1.0, 0.0, -30.0]).expand(40_000, 4)
     counts = torch.bincount(dist.sample_categorical(logits, generator()), minlength=4) / 40_000

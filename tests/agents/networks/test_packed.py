@@ -164,8 +164,9 @@ def test_tokens_are_drawn_from_their_probabilities(base, heat):
     uniform = torch.rand(rows, generator=torch.Generator().manual_seed(0))
     uniform[0], uniform[1] = 0.0, 1.0 - 2**-24
     token, logp, entropy = torch.empty(rows, dtype=torch.int64), torch.empty(rows), torch.empty(rows)
-    arrays = (part.numpy() for part in (uniform, token, logp, entropy))
-    text_draw.draw(logits.numpy(), np.float32(base), np.float32(heat), *arrays)
+    temperatures, scratch = (np.float32(base), np.float32(heat)), np.empty((2, size), np.float32)
+    outputs = (part.numpy() for part in (token, logp, entropy))
+    text_draw.draw(logits.numpy(), *temperatures, uniform.numpy(), *scratch, *outputs)
     drawn = torch.bincount(token, minlength=size) / rows
     expected = torch.softmax(logits[0] / heat, -1)
     assert drawn[3] == 0
@@ -179,5 +180,6 @@ def test_numbers_that_are_not_finite_are_not_hidden_by_drawing():
     logits = np.zeros((3, 4), np.float32)
     logits[0, 2], logits[1, 1], logits[2] = np.nan, np.inf, np.nan
     token, logp, entropy = np.zeros(3, np.int64), np.zeros(3, np.float32), np.zeros(3, np.float32)
-    text_draw.draw(logits, np.float32(1), np.float32(1), np.full(3, 0.5, np.float32), token, logp, entropy)
+    uniform, scratch = np.full(3, 0.5, np.float32), np.empty((2, 4), np.float32)
+    text_draw.draw(logits, np.float32(1), np.float32(1), uniform, *scratch, token, logp, entropy)
     assert not np.isfinite(entropy).any()

@@ -1,8 +1,8 @@
 """Policies from Hugging Face, on models and tokenizers built in place: loading, tokens, learning, saving, bad input."""
 
 import shutil
+import socket
 import sys
-import time
 
 import gymnasium as gym
 import numpy as np
@@ -220,11 +220,12 @@ def test_every_method_learns(folders, name):
 
 
 def test_rewards_are_learned(folders):
-    agent = make(folders["llama"], num_prompts=8, warm_up_updates=20, warm_up_batch=16, warm_up_learning_rate=1e-2)
+    settings = {"warm_up_updates": 20, "warm_up_batch": 16, "warm_up_learning_rate": 1e-2}
+    agent = make(folders["llama"], num_prompts=8, learning_rate=3e-3, **settings)
     agent.task._verify = lambda prompts, answers, ends: (answers[:, 0] % 2).astype(np.float32)
     before = agent.assess(16, 4)["accuracy"]
     train(agent, 8)
-    assert agent.assess(16, 4)["accuracy"] > before + 0.25
+    assert agent.assess(16, 4)["accuracy"] > before + 0.25  # over seeds from 0.3 - 0.5 to 0.9 - 1
 
 
 def test_the_start_is_kept_where_it_is_needed(folders):
@@ -328,11 +329,12 @@ def test_folders_that_hold_no_model_get_one_sentence(folders, tmp_path):
 def test_a_hub_id_that_cannot_be_reached_gets_one_sentence(monkeypatch):
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    began = time.perf_counter()
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **settings: asked.append(host))
     with pytest.raises(EnvzooError, match=r"'nobody/nothing-at-all' cannot be had from the Hugging Face hub") as caught:
         make("nobody/nothing-at-all")
     assert "\n" not in str(caught.value)
-    assert time.perf_counter() - began < 20
+    assert asked == []  # no waiting for a network that the user has switched off
 
 
 def test_models_without_a_cache_of_keys_get_one_sentence():
@@ -398,9 +400,9 @@ def test_files_of_strangers_are_not_trusted(folders, tmp_path):
             agents.load(tmp_path / "bad.zip", device="cpu")
     parts = {key: value for key, value in state["parts"].items() if key != "model_files"}
     checkpoint.save(tmp_path / "bad.zip", header, {**state, "parts": parts})
-    with pytest.raises(CheckpointError, match="lacks the configuration of its language model"):
+    with pytest.raises(CheckpointError, match="a file may not have a model fetched"):
         agents.load(tmp_path / "bad.zip", device="cpu")
     files = {**state["parts"]["model_files"], "config.json": np.frombuffer(b"{}", np.uint8)}
     checkpoint.save(tmp_path / "bad.zip", header, {**state, "parts": {**state["parts"], "model_files": files}})
-    with pytest.raises(CheckpointError, match="is damaged"):
+    with pytest.raises(CheckpointError, match="is a model of the type None, none of the library's"):
         agents.load(tmp_path / "bad.zip", device="cpu")

@@ -1,16 +1,18 @@
 """The trainer of language models: sampling, warm-up, resuming, stages that reduce to others, and bad input."""
 
 import itertools
+import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
 from reasoning_training import SMALL, train, weights
+from safetensors.torch import load_file, save_file
 
 from envzoo import agents
 from envzoo.agents.agent import Callback
-from envzoo.agents.loops import rollouts, warm_up
+from envzoo.agents.loops import rollouts, sampling, warm_up
 from envzoo.agents.loops.text import SILENT_UPDATES
 from envzoo.agents.networks.language import answer_log_probs
 from envzoo.errors import EnvzooError, NonFiniteError, UnknownNameError, UnsupportedSpaceError
@@ -84,6 +86,17 @@ def test_hot_samples_are_recorded_at_the_base_temperature():
     assert cool.old_logp.sum() / cool.mask.sum() > hot.old_logp.sum() / hot.mask.sum() + 0.3
 
 
+@pytest.mark.parametrize("in_kernels", [True, False])
+def test_tokens_whose_logit_is_minus_infinity_are_never_drawn(in_kernels):
+    logits = torch.tensor([[0.0, np.log(3), -np.inf]], dtype=torch.float32).expand(64, 3)
+    of_entropy = None if in_kernels else (lambda entropy: torch.ones_like(entropy))
+    manner = sampling.Manner(torch.Generator().manual_seed(0), temperature_of=of_entropy)
+    token, logp, entropy = sampling._draw(logits, manner)
+    assert set(token.tolist()) == {0, 1}
+    torch.testing.assert_close(logp, torch.tensor([0.25, 0.75]).log()[token])
+    torch.testing.assert_close(entropy, torch.full((64,), float(np.log(4) - 0.75 * np.log(3))))
+
+
 def test_pass_at_k_is_the_chance_of_a_random_subset():
     for n, k in ((5, 2), (6, 3), (4, 4), (7, 1)):
         for c in range(n + 1):
@@ -109,6 +122,15 @@ def test_measures_by_hand():
 # ---------------------------------------------------------------------------- warm-up
 
 
+def demonstration_loss(agent):
+    """Cross-entropy per token of right answers to puzzles that are not learned from."""
+    prompts = agent.task.sample(64, "evaluation", seed=5)
+    answers, mask = (torch.as_tensor(part) for part in agent.codec.demonstrations(prompts, agent.task.solve(prompts)))
+    with torch.no_grad():
+        logp, _ = answer_log_probs(agent.policy, torch.as_tensor(agent.codec.encode(prompts)), answers)
+    return -logp[mask].mean().item()
+
+
 def test_the_warm_up_imitates_and_is_shared_by_all_methods(monkeypatch):
     calls = []
     imitate = warm_up.imitate
@@ -122,7 +144,8 @@ def test_the_warm_up_imitates_and_is_shared_by_all_methods(monkeypatch):
     assert len(calls) == 1
     assert torch.equal(weights(first), weights(second))
     assert not torch.equal(weights(first), before)
-    assert first.assess(32, 4)["accuracy"] > make(warm_up_updates=0).assess(32, 4)["accuracy"] + 0.05
+    # From about log 14 = 2.6 nats per token of a right answer, where all tokens are equally likely, to about 1.1.
+    assert demonstration_loss(first) < demonstration_loss(make(warm_up_updates=0)) - 0.8
     for changes in ({"seed": 1}, {"warm_up_updates": 101}, {"warm_up_noise": 0.1}, {"source": (SUM[0], {"terms": 3})}):
         make(**{**settings, **changes})._warm_up()
     assert len(calls) == 5
@@ -143,16 +166,79 @@ def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
     assert torch.equal(weights(agent), weights(again))
 
 
+def kept_model(folder, monkeypatch):
+    """The file of a warm-up in a cache of its own, and the weights that came out."""
+    monkeypatch.setenv("ENVZOO_CACHE", str(folder))
+    agent = make(warm_up_updates=3)
+    agent._warm_up()
+    return next(warm_up.cache_folder().iterdir()), weights(agent)
+
+
+def first_name(arrays):
+    return sorted(name for name, array in arrays.items() if array.ndim == 2)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda arrays: arrays.pop(first_name(arrays)), "it lacks '"),
+        (lambda arrays: arrays.update(more=torch.zeros(3)), "it holds a strange 'more'"),
+        (
+            lambda arrays: arrays.update({first_name(arrays): torch.zeros(2, 3)}),
+            r"is \(2, 3\) of torch.float32, expected",
+        ),
+        (lambda arrays: arrays.update({k: v.double() for k, v in arrays.items()}), "of torch.float64, expected"),
+    ],
+)
+def test_a_cache_with_other_arrays_is_made_again(tmp_path, monkeypatch, change, words):
+    file, expected = kept_model(tmp_path, monkeypatch)
+    whole, arrays = file.read_bytes(), load_file(file)
+    change(arrays)
+    save_file(arrays, file)
+    again = make(warm_up_updates=3)
+    with pytest.warns(UserWarning, match=rf"safetensors cannot be read \(.*{words}.*\); it is made again$"):
+        again._warm_up()
+    assert torch.equal(weights(again), expected)
+    assert file.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_noticed_before_the_work(tmp_path, monkeypatch):
+    _, expected = kept_model(tmp_path / "good", monkeypatch)
+    (tmp_path / "file").write_text("precious")
+    monkeypatch.setenv("ENVZOO_CACHE", str(tmp_path / "file"))
+    agent, imitate = make(warm_up_updates=3), warm_up.imitate
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        seen = []
+        monkeypatch.setattr(warm_up, "imitate", lambda *a, **k: seen.append(len(caught)) or imitate(*a, **k))
+        agent._warm_up()
+    sentences = [str(warning.message) for warning in caught]
+    assert len(sentences) == 1
+    expected_words = r"the warmed-up model cannot be kept, because .*file cannot be written \(.+\); set ENVZOO_CACHE"
+    assert re.match(expected_words, sentences[0])
+    assert seen == [1]
+    assert torch.equal(weights(agent), expected)
+
+
+def test_warm_ups_of_several_threads_are_kept_apart(tmp_path, monkeypatch):
+    kept_model(tmp_path, monkeypatch)
+    agent = make(warm_up_updates=3)
+    agent.threads = 2
+    agent._warm_up()
+    assert len(list(warm_up.cache_folder().iterdir())) == 2
+
+
 # ---------------------------------------------------------------------------- learning
 
 
 def test_grpo_learns_to_answer():
     agent = make(num_prompts=16, group_size=8, learning_rate=3e-3, num_minibatches=4)
     before = agent.assess(32, 8, "train")
-    rows = train(agent, 40)
+    rows = train(agent, 80)
     after = agent.assess(32, 8, "train")
-    assert after["accuracy"] > before["accuracy"] + 0.2
-    assert after["entropy"] < before["entropy"]
+    # Over seeds the accuracy rises by 0.4 +- 0.07, and the entropy falls from 1.0 to 0.2 +- 0.1.
+    assert after["accuracy"] > before["accuracy"] + 0.1
+    assert after["entropy"] < 0.7 * before["entropy"]
     assert abs(rows[0]["policy/kl_to_start"]) < 1e-6 < rows[-1]["policy/kl_to_start"]
 
 
@@ -180,7 +266,9 @@ def test_stale_rollouts_come_from_older_policies():
     agent = make("GRPO", staleness=2)
     rows = train(agent, 4)
     assert len(agent.queue.items) == 2
-    assert rows[0]["policy/logp_error"] < 1e-4 < rows[3]["policy/logp_error"]
+    assert rows[0]["policy/logp_error"] < 1e-4 < rows[3]["policy/stale_logp_difference"]
+    assert "policy/stale_logp_difference" not in rows[0]
+    assert not any("policy/logp_error" in row for row in rows[1:])
 
 
 @pytest.mark.parametrize(
@@ -245,9 +333,23 @@ def test_aepo_replaces_rows_by_right_answers_of_weight_one():
     injected = (one | (rollout.mask == 0)).all(1)
     assert injected.sum() == agent._count
     assert len(rollout) == 32
-    assert (rollout.reward[injected] == 1).all()
+    assert (rollout.verifier_reward[injected] == 1).all()
     assert (rollout.advantage[rollout.mask == 0] == 0).all()
     assert agent.memory["entropy"] == pytest.approx(float(agent.seen.entropy.sum() / agent.seen.mask.sum()))
+
+
+def test_aepo_scores_injected_answers_under_their_own_prompts():
+    agent = make("AEPOArbitrary")
+    agent._warm_up()
+    rollout = agent.generate()
+    asked, which = rollout.distinct_prompts()
+    assert agent._count > 0
+    assert torch.equal(asked[which], rollout.prompts)
+    logp, _ = agent._measure(agent.policy, rollout)
+    torch.testing.assert_close(logp, rollout.old_logp, atol=1e-5, rtol=0)
+    rows = train(make("AEPOArbitrary"), 6)
+    assert sum(row["select/injected"] for row in rows) > 0
+    assert max(row["policy/logp_error"] for row in rows) < 1e-5
 
 
 def test_dynamic_sampling_keeps_prompts_whose_answers_differ():
@@ -270,9 +372,26 @@ def test_long_answers_pay():
     torch.testing.assert_close(rollout.reward, right - ((length - longest + 2) / 2).clamp(0, 1))
 
 
-def test_the_kl_penalty_holds_the_policy_at_its_start():
-    free, held = make(), make(kl_coefficient=10.0, kl_estimator="k2")
-    assert train(held, 6)[-1]["policy/kl_to_start"] < train(free, 6)[-1]["policy/kl_to_start"]
+@pytest.mark.parametrize("estimator", ["k2", "k3"])
+def test_the_kl_penalty_adds_the_gradient_of_the_divergence_from_the_start(estimator):
+    gradients = []
+    for coefficient in (0.0, 0.5):
+        agent = make(kl_coefficient=coefficient, kl_estimator=estimator, num_minibatches=1, aggregation="token_mean")
+        agent._warm_up()
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in agent.policy.parameters():
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+        agent.optimizer.apply = lambda: None
+        agent.iterate()
+        gradients.append(agent.optimizer.flat.grad.clone())
+    rollout = agent.seen
+    logp, start = (agent._log_probs(model, rollout)[0] for model in (agent.policy, agent.start))
+    d = (start.detach() - logp)[rollout.mask > 0]
+    divergence = {"k2": d**2 / 2, "k3": d.exp() - d - 1}[estimator].mean()
+    expected = torch.cat([part.flatten() for part in torch.autograd.grad(divergence, agent.optimizer.parameters)])
+    assert expected.abs().max() > 1e-2
+    torch.testing.assert_close(gradients[1] - gradients[0], 0.5 * expected, atol=1e-5, rtol=1e-4)
 
 
 def test_assessing_does_not_disturb_learning():

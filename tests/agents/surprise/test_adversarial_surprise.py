@@ -25,6 +25,14 @@ def test_the_game_is_zero_sum_in_every_episode():
     assert set(nonzero) <= {15, 31}  # the last step of each of Explore's rounds
 
 
+@pytest.mark.parametrize("rounds", [2, 3, 4])
+def test_with_control_first_its_first_round_is_on_nobodys_account(rounds):
+    agent = make(explore_first=False, rounds=rounds, round_length=8)
+    explore, control = agent.split(agent.collect())
+    assert (control.reward[:8].sum(axis=0) < 0).all()
+    assert np.allclose(explore.reward.sum(axis=0), -control.reward[8:].sum(axis=0), atol=1e-5)
+
+
 def test_control_is_not_paid_in_its_warm_up():
     control = make().split(make().collect())[1].reward.reshape(2, 16, -1)
     assert not control[:, :8].any()

@@ -179,6 +179,8 @@ def test_steer_weights():
     linear = steer.steer_weight(omega, mask, 0.8, form="linear")[valid]
     assert (linear.min().item(), linear.max().item()) == pytest.approx((0.8, 1.2))
     assert steer.steer_weight(0 * omega, mask, 0.8, form="linear")[valid].unique().tolist() == [1.0]
+    high = steer.steer_weight(omega, mask, 0.8, floor=10 * size.max().item(), form="linear")[valid]
+    assert torch.equal(high, linear)  # only the exponential form has a floor
     with pytest.raises(EnvzooError, match=r"lies in \(0, 1\], got 0"):
         steer.steer_weight(omega, mask, 0.0)
 
@@ -214,6 +216,28 @@ def test_token_group_mean_by_hand():
     torch.testing.assert_close(a[:, 0], group_scores(reward, torch.tensor([0, 0])))
     a, _ = hapo.token_group_mean(torch.ones(2).double(), torch.tensor([0, 0]), mask)
     assert (a == 0).all()
+
+
+def test_answers_without_tokens_have_no_part_in_token_advantages():
+    # Tokens: 30 right ones and 2 wrong ones, mu = 15/16, sigma = sqrt(15)/16. The empty wrong answer alone would have
+    # |A| = sqrt(15) < 5; an empty one with reward -1 would have 31 / sqrt(15) > 5 and make the group fall back.
+    mask = (torch.arange(30) < torch.tensor([[30], [2], [0]])).double()
+    group, reward = torch.zeros(3, dtype=torch.int64), torch.tensor([1.0, 0, -1]).double()
+    a, fell = hapo.token_group_mean(reward, group, mask)
+    assert not fell.any()
+    assert a[:, 0].tolist() == pytest.approx([15**-0.5, -(15**0.5), 0], rel=1e-4)
+    # Where a group does fall back, GRPO's mean and deviation are those of the answers that have tokens.
+    mask = (torch.arange(63) < torch.tensor([[1], [63], [0]])).double()
+    a, fell = hapo.token_group_mean(reward, group, mask)
+    assert fell.tolist() == [True, True, False]
+    assert a[:, 0].tolist() == pytest.approx([0.5**0.5, -(0.5**0.5), 0], rel=1e-4)
+    # Nor does an empty answer make equal rewards vary: rounding would be divided by 1e-6.
+    reward = torch.tensor([0.1, 0.1, 1.0])
+    a, fell = hapo.token_group_mean(reward, group, (torch.arange(7) < torch.tensor([[7], [3], [0]])).float())
+    assert (a == 0).all()
+    assert not fell.any()
+    with pytest.raises(EnvzooError, match="got a group of 1"):
+        hapo.token_group_mean(torch.ones(1), torch.tensor([0]), torch.ones(1, 2))
 
 
 @pytest.mark.parametrize("seed", range(5))

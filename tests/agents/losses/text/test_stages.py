@@ -54,6 +54,20 @@ def test_entropy_of_logits():
     assert tokens.entropy_of_logits(torch.zeros(4, dtype=torch.float64)).item() == pytest.approx(math.log(4))
 
 
+def test_logits_of_minus_infinity_have_no_part_in_the_entropy_and_its_gradient():
+    # p = (1/4, 3/4, 0): H = ln 4 - 3/4 ln 3, dH/dz = -p (ln p + H) = (3/16 ln 3, -3/16 ln 3, 0)
+    logits = torch.tensor([0.0, math.log(3), -torch.inf], dtype=torch.float64, requires_grad=True)
+    entropy = tokens.entropy_of_logits(logits)
+    entropy.backward()
+    assert entropy.item() == pytest.approx(math.log(4) - 0.75 * math.log(3))
+    slope = 3 / 16 * math.log(3)
+    assert logits.grad.tolist() == pytest.approx([slope, -slope, 0.0])
+    alone = torch.tensor([2.0, -torch.inf], requires_grad=True)
+    tokens.entropy_of_logits(alone).backward()
+    assert alone.grad.tolist() == [0.0, 0.0]
+    assert tokens.entropy_of_logits(torch.tensor([0.0, torch.nan])).isnan()  # what is no number is not hidden
+
+
 def test_entropy_rises_with_temperature_as_its_derivative_says():
     for seed in range(5):
         z = random(10, seed=seed)

@@ -1,0 +1,310 @@
+"""Sums of float32 numbers in Numba kernels whose order, and so whose last bit, is fixed.
+
+A compiler may put a plain loop that sums into vectors only if it is allowed to reorder the sum (`reassoc` of
+`fastmath`). Which order it takes is then decided while the program runs: LLVM compiles such a loop twice, as vectors
+and as single numbers, and picks one by how far apart in memory the arrays of the loop lie. The last bit of a sum would
+thus depend on where `malloc` happened to put an array. Kernels with a seed to honour are compiled without `fastmath`,
+and sum here: in `LANES` partial sums, number i in lane i % LANES, that are added pairwise at the end. What a loop does
+to each element on its own is the same as vectors and as single numbers, and is left to the compiler; products to be
+added go through `multiply_add`, so that rounding them or not is no choice of the compiler either.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic, models, register_model
+
+LANES = 8
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+_INDEX = ir.IntType(32)
+_ZERO = np.float32(0.0)
+
+
+class _Lanes(types.Type):
+    """LANES float32 numbers in vector registers."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"lanes({LANES} x float32)")
+
+
+_lanes = _Lanes()
+_row = types.CPointer(types.float32)
+
+
+@register_model(_Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: _Lanes):
+        super().__init__(manager, kind, _VECTOR)
+
+
+def _splat(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+    vector = ir.VectorType(number.type, LANES)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(_INDEX, 0))
+    first = ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), first)
+
+
+def _fold(builder: ir.IRBuilder, vector: ir.Value, combine: Any) -> ir.Value:
+    """Combine lane i with lane i + half, and so on until one number is left."""
+    half = LANES // 2
+    while half:
+        upper = ir.Constant(ir.VectorType(_INDEX, LANES), [min(lane + half, LANES - 1) for lane in range(LANES)])
+        vector = combine(vector, builder.shuffle_vector(vector, ir.Constant(_VECTOR, ir.Undefined), upper))
+        half //= 2
+    return builder.extract_element(vector, ir.Constant(_INDEX, 0))
+
+
+def _larger(builder: ir.IRBuilder, one: ir.Value, other: ir.Value) -> ir.Value:
+    return builder.select(builder.fcmp_ordered(">", other, one), other, one)
+
+
+@intrinsic
+def multiply_add(typing, one, other, addend):
+    """one * other + addend, of numbers or lanes: rounded once where the processor can, twice where it cannot."""
+    kind = _lanes if _lanes in (one, other, addend) else types.float32
+
+    def build(context, builder, signature, arguments):
+        operand = context.get_value_type(kind)
+        name = f"llvm.fmuladd.v{LANES}f32" if kind is _lanes else "llvm.fmuladd.f32"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(operand, [operand] * 3), name)
+        return builder.call(function, arguments)
+
+    return kind(kind, kind, kind), build
+
+
+@intrinsic
+def _zeros(typing):
+    return _lanes(), lambda context, builder, signature, arguments: ir.Constant(_VECTOR, [0.0] * LANES)
+
+
+@intrinsic
+def _load(typing, row, start):
+    """LANES numbers from place `start` on."""
+
+    def build(context, builder, signature, arguments):
+        pointer = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), _VECTOR.as_pointer())
+        return builder.load(pointer, align=4)
+
+    return _lanes(_row, types.intp), build
+
+
+@intrinsic
+def _store(typing, row, start, lanes):
+    """Put lanes at places `start` on."""
+
+    def build(context, builder, signature, arguments):
+        row, start, lanes = arguments
+        builder.store(lanes, builder.bitcast(builder.gep(row, [start]), _VECTOR.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(_row, types.intp, _lanes), build
+
+
+@intrinsic
+def _only_last(typing, lanes, count):
+    """The last `count` lanes, and 0 in those before them."""
+
+    def build(context, builder, signature, arguments):
+        kept = _splat(builder, builder.trunc(arguments[1], _INDEX))
+        last = builder.icmp_signed("<", ir.Constant(kept.type, [LANES - 1 - lane for lane in range(LANES)]), kept)
+        return builder.select(last, arguments[0], ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return _lanes(_lanes, types.intp), build
+
+
+@intrinsic
+def _everywhere(typing, number):
+    return _lanes(types.float32), lambda context, builder, signature, arguments: _splat(builder, arguments[0])
+
+
+@intrinsic
+def _add(typing, one, other):
+    return _lanes(_lanes, _lanes), lambda context, builder, signature, arguments: builder.fadd(*arguments)
+
+
+@intrinsic
+def _maximum(typing, one, other):
+    return _lanes(_lanes, _lanes), lambda context, builder, signature, arguments: _larger(builder, *arguments)
+
+
+@intrinsic
+def _sum_of_lanes(typing, lanes):
+    def build(context, builder, signature, arguments):
+        return _fold(builder, arguments[0], builder.fadd)
+
+    return types.float32(_lanes), build
+
+
+@intrinsic
+def _largest_lane(typing, lanes):
+    def build(context, builder, signature, arguments):
+        return _fold(builder, arguments[0], lambda one, other: _larger(builder, one, other))
+
+    return types.float32(_lanes), build
+
+
+# What is left over when LANES does not divide the length is taken with the LANES numbers that end the row, of which
+# those that were taken before are left out: no loop over single numbers, and no reading beyond the row.
+
+
+def _total_of(x, n):
+    if n < LANES:
+        result = _ZERO
+        for k in range(n):
+            result += x[k]
+        return result
+    whole = n // LANES * LANES
+    sums = _load(x, 0)
+    for k in range(LANES, whole, LANES):
+        sums = _add(sums, _load(x, k))
+    if whole < n:
+        sums = _add(sums, _only_last(_load(x, n - LANES), n - whole))
+    return _sum_of_lanes(sums)
+
+
+def _dot_of(x, y, n):
+    if n < LANES:
+        result = _ZERO
+        for k in range(n):
+            result = multiply_add(x[k], y[k], result)
+        return result
+    whole = n // LANES * LANES
+    sums = _zeros()
+    for k in range(0, whole, LANES):
+        sums = multiply_add(_load(x, k), _load(y, k), sums)
+    if whole < n:
+        sums = multiply_add(_only_last(_load(x, n - LANES), n - whole), _load(y, n - LANES), sums)
+    return _sum_of_lanes(sums)
+
+
+def _shifted_total_of(x, y, n):
+    whole, sums = n // LANES * LANES, _zeros()
+    for k in range(0, whole, LANES):
+        moved = _add(_load(x, k), _load(y, k))
+        _store(x, k, moved)
+        sums = _add(sums, moved)
+    rest = _ZERO
+    for k in range(whole, n):
+        moved = x[k] + y[k]
+        x[k] = moved
+        rest += moved
+    return _sum_of_lanes(sums) + rest
+
+
+def _squares_about_of(x, center, n):
+    whole, sums, away = n // LANES * LANES, _zeros(), _everywhere(-center)
+    for k in range(0, whole, LANES):
+        apart = _add(_load(x, k), away)
+        sums = multiply_add(apart, apart, sums)
+    rest = _ZERO
+    for k in range(whole, n):
+        apart = x[k] - center
+        rest = multiply_add(apart, apart, rest)
+    return _sum_of_lanes(sums) + rest
+
+
+def _largest_of(x, n):
+    if n < LANES:
+        result = x[0]
+        for k in range(1, n):
+            result = max(result, x[k])
+        return result
+    result = _load(x, 0)
+    for k in range(LANES, n // LANES * LANES, LANES):
+        result = _maximum(result, _load(x, k))
+    return _largest_lane(_maximum(result, _load(x, n - LANES)))
+
+
+# The intrinsics below hand pointers to the functions above: a view of a row would count references, which costs more
+# than the sum.
+
+
+def _check_row(array: types.Type, place: types.Type) -> None:
+    if not isinstance(array, types.Array) or array.layout != "C" or array.dtype != types.float32:
+        raise TypingError(f"sums are over rows of contiguous float32 arrays, not of {array}")
+    if not isinstance(place, types.BaseTuple) or len(place) != array.ndim - 1:
+        raise TypingError(f"a row of {array} is found by a tuple of {array.ndim - 1} numbers, not by {place}")
+
+
+def _pointer(context: Any, builder: ir.IRBuilder, kinds: Any, array: ir.Value, place: ir.Value) -> ir.Value:
+    """Where row `place` of an array begins."""
+    indices = [
+        context.cast(builder, index, kind, types.intp)
+        for index, kind in zip(cgutils.unpack_tuple(builder, place), kinds[1], strict=True)
+    ]
+    view = context.make_array(kinds[0])(context, builder, array)
+    return cgutils.get_item_pointer(context, builder, kinds[0], view, [*indices, context.get_constant(types.intp, 0)])
+
+
+def _compile(context: Any, builder: ir.IRBuilder, function: Any, arguments: list[ir.Value], *kinds: Any) -> ir.Value:
+    return context.compile_internal(builder, function, types.float32(*kinds, types.intp), arguments)
+
+
+@intrinsic
+def total(typing, x, place, n):
+    """Sum of the first n of x[place], a row of a float32 array; `place` is a tuple, empty if there is but one row."""
+    _check_row(x, place)
+
+    def build(context, builder, signature, arguments):
+        row = _pointer(context, builder, signature.args[:2], *arguments[:2])
+        return _compile(context, builder, _total_of, [row, arguments[2]], _row)
+
+    return types.float32(x, place, types.intp), build
+
+
+@intrinsic
+def dot(typing, x, place, y, other, n):
+    """Sum of the products of the first n of the rows x[place] and y[other]."""
+    _check_row(x, place)
+    _check_row(y, other)
+
+    def build(context, builder, signature, arguments):
+        one = _pointer(context, builder, signature.args[:2], *arguments[:2])
+        two = _pointer(context, builder, signature.args[2:4], *arguments[2:4])
+        return _compile(context, builder, _dot_of, [one, two, arguments[4]], _row, _row)
+
+    return types.float32(x, place, y, other, types.intp), build
+
+
+@intrinsic
+def shifted_total(typing, x, place, y, other, n):
+    """Add the first n of the row y[other] to those of x[place], in place, and return the sum of the latter."""
+    _check_row(x, place)
+    _check_row(y, other)
+
+    def build(context, builder, signature, arguments):
+        one = _pointer(context, builder, signature.args[:2], *arguments[:2])
+        two = _pointer(context, builder, signature.args[2:4], *arguments[2:4])
+        return _compile(context, builder, _shifted_total_of, [one, two, arguments[4]], _row, _row)
+
+    return types.float32(x, place, y, other, types.intp), build
+
+
+@intrinsic
+def squares_about(typing, x, place, center, n):
+    """Sum of the squared differences of the first n of the row x[place] from `center`."""
+    _check_row(x, place)
+
+    def build(context, builder, signature, arguments):
+        row = _pointer(context, builder, signature.args[:2], *arguments[:2])
+        return _compile(context, builder, _squares_about_of, [row, *arguments[2:]], _row, types.float32)
+
+    return types.float32(x, place, types.float32, types.intp), build
+
+
+@intrinsic
+def largest(typing, x, place, n):
+    """The largest of the first n of the row x[place]; NaN may be passed over."""
+    _check_row(x, place)
+
+    def build(context, builder, signature, arguments):
+        row = _pointer(context, builder, signature.args[:2], *arguments[:2])
+        return _compile(context, builder, _largest_of, [row, arguments[2]], _row)
+
+    return types.float32(x, place, types.intp), build

@@ -1,0 +1,70 @@
+"""Screens for scorers of the package that are harmless only within bounds: whether an answer may reach its scorer."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_COMPLEX = re.compile(r"[0-9+\-.eEiIjJ()_ ]*")
+_FRACTION = re.compile(r"[0-9+\-./_,\s]*(?:[eE][+-]?[0-9]{1,3}\s*)?")
+_NUMBERS = re.compile(r"[0-9+\-.eE\s]*[0-9][0-9+\-.eE\s]*", re.ASCII)
+_TURN = re.compile(r"[^0-9\s]*([0-9]*)")
+MOST_TURNS = 400  # of a cube; each moves every piece of a layer
+MOST_MOVES = 4096  # characters of an answer to a game that is played out
+
+
+def admits_boxnet(answer: str) -> bool:
+    """Whether an answer is a list of short moves: the package's pattern for a move takes quadratic time."""
+    if len(answer) > 2**14:
+        return False
+    steps = json.loads(answer)
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        return False
+    texts = [text for step in steps for pair in step.items() for text in pair]
+    return all(isinstance(text, str) and len(text) <= 200 for text in texts)
+
+
+def admits_coin_flip(answer: str) -> bool:
+    """Whether an answer is a number with a moderate exponent: 1e999999999 would be computed in full."""
+    return len(answer) <= 400 and _FRACTION.fullmatch(answer) is not None
+
+
+def admits_complex_arithmetic(answer: str) -> bool:
+    """Whether an answer is a complex number of finite parts: the distance to "nan" would score 1."""
+    return len(answer) <= 400 and _COMPLEX.fullmatch(answer) is not None
+
+
+def admits_moves(answer: str) -> bool:
+    """Whether an answer is short enough for a game that is played out move by move."""
+    return len(answer) <= MOST_MOVES
+
+
+def admits_pool_matrix(answer: str) -> bool:
+    """Whether an answer consists of numbers."""
+    return _NUMBERS.fullmatch(answer) is not None
+
+
+def admits_prime_factorization(answer: str) -> bool:
+    """Whether an answer is short: its factors are multiplied."""
+    return len(answer) <= 4096
+
+
+def admits_rubiks_cube(answer: str) -> bool:
+    """Whether an answer has a moderate number of turns: R999999999 would be written out as so many."""
+    if len(answer) > MOST_MOVES:
+        return False
+    turns = 0
+    for move in answer.split():
+        match = _TURN.fullmatch(move)
+        if match and len(match.group(1)) > 3:
+            return False
+        # What the pattern does not match counts as one; digits of other scripts are refused.
+        turns += int(match.group(1) or 1) if match else 1
+        if not match and not move.isascii():
+            return False
+    return turns <= MOST_TURNS
+
+
+def admits_rush_hour(answer: str) -> bool:
+    """Whether an answer has short moves only: A+999999999 would be played step by step."""
+    return len(answer) <= MOST_MOVES and re.search(r"\d{3}", answer) is None

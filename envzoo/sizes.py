@@ -1,0 +1,69 @@
+"""How much memory a request may take: the bytes are counted, and too many refused, before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from envzoo.errors import EnvzooError
+
+VARIABLE = "ENVZOO_MAX_BYTES"
+DEFAULT = 4 * 2**30
+_LOWER: ContextVar[int | None] = ContextVar("lower", default=None)
+
+
+def max_bytes() -> int:
+    """The most bytes that one environment, batch of environments or buffer may take: ENVZOO_MAX_BYTES, or 4 GiB.
+
+    Raises:
+        EnvzooError: The variable is no positive whole number.
+    """
+    given = os.environ.get(VARIABLE)
+    if not given:
+        return DEFAULT
+    if not (given.isascii() and given.isdigit() and 0 < len(given) < 20 and int(given)):
+        raise EnvzooError(f"{VARIABLE} is {given[:40]!r}; expected a number of bytes such as {DEFAULT}")
+    return int(given)
+
+
+@contextmanager
+def at_most(count: int) -> Iterator[None]:
+    """Lower the limit to `count` bytes inside, unless ENVZOO_MAX_BYTES is set."""
+    token = _LOWER.set(count)
+    try:
+        yield
+    finally:
+        _LOWER.reset(token)
+
+
+def check_bytes(count: float, what: str, *, later: bool = False) -> None:
+    """Refuse what would take too many bytes.
+
+    Args:
+        count: An estimate of the bytes.
+        what: What would take them, the beginning of a sentence ("10 episodes of GridCoverage").
+        later: They are not allocated now but bit by bit, so that only the user's own limit counts.
+
+    Raises:
+        EnvzooError: They are over the limit.
+    """
+    limit, lower = max_bytes(), _LOWER.get()
+    if lower is not None and not later and not os.environ.get(VARIABLE):
+        limit = min(limit, lower)
+    if count > limit:
+        raise EnvzooError(
+            f"{what} would take {readable(count)}, over the limit of {readable(limit)}; ask for less, or set "
+            f"{VARIABLE} to more"
+        )
+
+
+def readable(count: float) -> str:
+    """Bytes in words, such as "3.7 GiB"."""
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024:
+            return f"{int(count)} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        if unit != "TiB":
+            count /= 1024
+    return f"{count:.1f} TiB" if count < 1e6 else f"{count:.1e} TiB"

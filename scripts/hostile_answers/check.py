@@ -1,0 +1,146 @@
+"""Give hostile and plausible answers to the scorers, and report what they did and how long they took."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from envzoo.reasoning.reasoning_gym import library
+from envzoo.reasoning.safe_scoring import REVIEWS, score_answer
+from envzoo.scripts.hostile_answers.generated import handwritten, mutated
+from envzoo.scripts.hostile_answers.variants import right_answer, variants
+
+FORBIDDEN = ("os.", "subprocess.", "open", "import", "exec", "compile", "socket.", "shutil.", "ctypes.", "pty.")
+
+
+class Audit:
+    """The audit events of Python while `watching`. A hook cannot be taken away again, so there is one per process."""
+
+    def __init__(self) -> None:
+        self.events: set[str] | None = None
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, arguments: tuple) -> None:
+        if self.events is not None:
+            self.events.add(event)
+
+    @contextmanager
+    def watching(self) -> Iterator[set[str]]:
+        """Gather the names of events in the set that is given."""
+        self.events = found = set()
+        try:
+            yield found
+        finally:
+            self.events = None
+
+
+@dataclass
+class Report:
+    """What happened with one dataset.
+
+    Attributes:
+        name: Of the dataset.
+        answers: How many were scored.
+        events: Audit events that a right answer does not cause, with an answer each.
+        outside: Answers whose score was not a number from 0 to 1.
+        slowest: The most seconds that an answer took, and the beginning of it.
+    """
+
+    name: str
+    answers: int = 0
+    events: dict[str, str] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
+
+
+def attack(name: str, audit: Audit, mutants: int, every: int = 1, seed: int = 0) -> Report:
+    """Score hostile answers to two items of a dataset.
+
+    Args:
+        name: A dataset that can be played.
+        audit: The hook of this process.
+        mutants: How many answers are made of right ones, besides the handwritten ones.
+        every: Take every so-manieth of the handwritten answers.
+        seed: Of the dataset and of the mutants.
+    """
+    dataset = library().create_dataset(name, size=4, seed=seed)
+    rng, report = Random(f"{name} {seed}"), Report(name)
+    entries = [dataset[0], dataset[1]]
+    rights = [right_answer(name, entry) for entry in entries]
+    for _ in range(2):  # the first time it may import and compile what it needs
+        with audit.watching() as harmless:
+            for entry, right in zip(entries, rights, strict=True):
+                score_answer(name, dataset, right, entry)
+    answers = handwritten()[rng.randrange(every) :: every]
+    answers += mutated(rights[0], mutants // 2, rng) + mutated(rights[1], mutants - mutants // 2, rng)
+    for number, answer in enumerate(answers):
+        with audit.watching() as events:
+            start = time.perf_counter()
+            score = score_answer(name, dataset, answer, entries[number % 2])
+            seconds = time.perf_counter() - start
+        report.answers += 1
+        if not (type(score) is float and 0.0 <= score <= 1.0):
+            report.outside.append(answer[:80])
+        for event in events:
+            if event not in harmless or event.startswith(FORBIDDEN):
+                report.events.setdefault(event, answer[:80])
+        report.slowest = max(report.slowest, (seconds, answer[:60]))
+    return report
+
+
+@dataclass
+class Agreement:
+    """How envzoo's score of plausible answers compares with the package's.
+
+    Attributes:
+        name: Of the dataset.
+        entries: How many items were drawn.
+        answers: How many answers were scored.
+        wrong_on_right: Right answers that did not score the same, with both scores.
+        differences: All answers that did not score the same.
+        full: How many answers scored 1.
+    """
+
+    name: str
+    entries: int = 0
+    answers: int = 0
+    full: int = 0
+    wrong_on_right: list[tuple[str, float, float]] = field(default_factory=list)
+    differences: list[tuple[str, float, float]] = field(default_factory=list)
+
+
+def compare(name: str, entries: int, most: int | None = None, seed: int = 0) -> Agreement:
+    """Score plausible answers, which this function writes itself, with envzoo's parser and with the package's scorer.
+
+    Args:
+        name: A dataset with an own parser.
+        entries: How many items.
+        most: Of the wrong and odd answers to an item take so many, drawn at random; all of them if None.
+        seed: Of the dataset and of the variants.
+    """
+    dataset = library().create_dataset(name, size=entries, seed=seed)
+    rng, result = Random(f"{name} {seed}"), Agreement(name, entries)
+    for item in range(entries):
+        entry: dict[str, Any] = dataset[item]
+        right, *others = variants(name, entry, rng)
+        chosen = others if most is None or most >= len(others) else rng.sample(others, most)
+        for answer in dict.fromkeys([right, *chosen]):
+            ours = score_answer(name, dataset, answer, entry)
+            theirs = float(dataset.score_answer(answer=answer, entry=entry))
+            result.answers += 1
+            result.full += ours == 1.0
+            if ours != theirs:
+                result.differences.append((answer, ours, theirs))
+                if answer == right:
+                    result.wrong_on_right.append((answer, ours, theirs))
+    return result
+
+
+def own_parsers() -> list[str]:
+    """The datasets whose answers envzoo reads itself."""
+    return [name for name, review in REVIEWS.items() if review.own]

@@ -1,0 +1,185 @@
+"""`make stress`: does one seed give the same bits in every repetition, wherever in memory its arrays happen to lie?
+
+Repeats tiny runs of several agents on the CPU. Before each run, and between its iterations, blocks of memory of random
+sizes are allocated and freed, so that the arrays of every run lie elsewhere. A digest of the agent's whole state
+(weights, optimizers, buffers, generators) and of all its metrics is compared with that of the first repetition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from envzoo import agents
+from envzoo.agents.callback import Callback
+from envzoo.errors import EnvzooError, unknown
+
+_NETWORK = {"hidden": (16, 16), "num_envs": 4}
+_TEXT = {
+    "model_dim": 32,
+    "model_layers": 2,
+    "model_heads": 2,
+    "warm_up_updates": 3,
+    "warm_up_batch": 16,
+    "warm_up_cache": False,
+    "num_prompts": 4,
+    "group_size": 8,
+    "num_minibatches": 2,
+    "learning_rate": 1e-2,
+}
+
+
+class Run(NamedTuple):
+    """A tiny run: agent, environment, its keywords, hyperparameters and budget."""
+
+    agent: str
+    env: str
+    env_kwargs: dict[str, Any]
+    hyperparameters: dict[str, Any]
+    timesteps: int
+
+
+_GRID = "envzoo/GridCoverage-v0"
+_SUM = ("envzoo/TextSumTo-Tokens-v0", {"terms": 2})
+RUNS = {
+    "PPO": Run("PPO", _GRID, {}, {**_NETWORK, "num_steps": 32, "num_epochs": 2, "minibatch_size": 32}, 384),
+    "SAC": Run("SAC", "envzoo/PointMultiGoal-v0", {}, {**_NETWORK, "batch_size": 32, "learning_starts": 64}, 160),
+    "SubPO, GRU": Run("SubPO", _GRID, {}, {"policy": "gru", "hidden": (16, 16), "num_envs": 16}, 960),
+    "GRPO": Run("GRPO", *_SUM, _TEXT, 600),
+    "D3S": Run("D3S", *_SUM, _TEXT, 600),
+    "AdversarialSurprise": Run(
+        "AdversarialSurprise", "envzoo/BlockChain-v0", {}, {**_NETWORK, "minibatch_size": 64, "num_epochs": 1}, 512
+    ),
+}
+
+
+@dataclass(frozen=True)
+class StressOptions:
+    """Repeat tiny runs of agents among random allocations, and count how often a bit of the result differs."""
+
+    repetitions: int = 500
+    """Runs of each agent beside the first, which is the reference."""
+    seed: int = 0
+    """Of the random allocations; all runs have seed 0."""
+    only: tuple[str, ...] = ()
+    """Names of the table to be run; all when empty."""
+
+    def __post_init__(self) -> None:
+        if self.repetitions < 1:
+            raise EnvzooError(f"repetitions must be at least 1, not {self.repetitions}")
+        for name in self.only:
+            if name not in RUNS:
+                raise unknown("run", name, RUNS)
+
+
+class Clutter:
+    """Blocks of memory that come and go: what is allocated next lies where it did not lie before."""
+
+    blocks = 400
+    largest = 2048  # bytes of most blocks; malloc keeps small ones in lists by size
+    rare = 2**18
+
+    def __init__(self, seed: int):
+        self.generator = np.random.default_rng(seed)
+        self.held: list[Any] = [None] * self.blocks
+
+    def stir(self) -> None:
+        """Replace half of the blocks."""
+        for place in self.generator.permutation(self.blocks)[: self.blocks // 2]:
+            most = self.rare if self.generator.random() < 0.02 else self.largest
+            size = int(self.generator.integers(1, most))
+            make = np.empty if self.generator.random() < 0.7 else torch.empty
+            self.held[place] = None
+            self.held[place] = make(size, dtype=np.uint8 if make is np.empty else torch.uint8)
+
+
+class _Watch(Callback):
+    """Keeps what an agent reports, and stirs the memory between its iterations."""
+
+    def __init__(self, clutter: Clutter):
+        self.clutter, self.rows = clutter, []
+
+    def on_iteration(self, agent: Any, metrics: Mapping[str, float]) -> bool:
+        self.rows.append({name: value for name, value in metrics.items() if not name.startswith("time/")})
+        self.clutter.stir()
+        return True
+
+
+def _leaves(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(state, dict):
+        for key, child in state.items():
+            yield from _leaves(child, f"{path}/{key}")
+    elif isinstance(state, list | tuple):
+        for number, child in enumerate(state):
+            yield from _leaves(child, f"{path}/{number}")
+    else:
+        yield path, state
+
+
+def digest(state: Any) -> str:
+    """SHA-256 of all arrays, tensors and plain values of a tree, with their paths."""
+    found = hashlib.sha256()
+    for path, leaf in _leaves(state):
+        found.update(path.encode() + b"\0")
+        if isinstance(leaf, torch.Tensor):
+            leaf = leaf.detach().cpu().numpy()
+        if isinstance(leaf, np.ndarray):
+            found.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
+        else:
+            found.update(json.dumps(leaf, default=repr).encode())
+    return found.hexdigest()
+
+
+def repeat(run: Run, clutter: Clutter) -> str:
+    """The digest of one repetition."""
+    clutter.stir()
+    agent = agents.make(run.agent, run.env, seed=0, device="cpu", env_kwargs=run.env_kwargs, **run.hyperparameters)
+    watch = _Watch(clutter)
+    agent.learn(run.timesteps, watch)
+    return digest({"state": agent.state_dict(), "metrics": watch.rows})
+
+
+def count_differing(run: Run, repetitions: int, seed: int = 0) -> int:
+    """How many of so many repetitions differ in a bit from the one before them all."""
+    clutter = Clutter(seed)
+    reference = repeat(run, clutter)
+    return sum(repeat(run, clutter) != reference for _ in range(repetitions))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run everything and print a table; returns 1 if any bit differed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from envzoo.scripts.cli import parse
+
+    options, _ = parse(StressOptions, sys.argv[1:] if argv is None else argv, prog="python -m envzoo.scripts.stress")
+    table = Table(
+        title="same seed, same bits", title_justify="left", box=None, header_style="dim", padding=(0, 2, 0, 0)
+    )
+    table.add_column("agent")
+    for column in ("repetitions", "differing", "seconds"):
+        table.add_column(column, justify="right")
+    total = 0
+    for name in options.only or RUNS:
+        began = time.perf_counter()
+        differing = count_differing(RUNS[name], options.repetitions, options.seed)
+        total += differing
+        table.add_row(name, str(options.repetitions), str(differing), f"{time.perf_counter() - began:.0f}")
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    return int(total > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except EnvzooError as error:
+        sys.exit(f"stress: {error}")

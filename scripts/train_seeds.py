@@ -1,0 +1,153 @@
+"""Train an agent with several seeds side by side, each in a folder of its own, or go on with such runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from envzoo.errors import RunDirectoryError
+from envzoo.scripts.resume import check
+from envzoo.scripts.run_directory import RunDirectory, make_folder
+from envzoo.scripts.training import DEFAULTS, train
+
+LOCK_PATIENCE = 60.0  # seconds for the worker of a lost node to end, before another one writes its run
+
+
+def seed_folders(root: str | os.PathLike) -> dict[int, RunDirectory]:
+    """The runs below a folder by their seeds, as `train --seeds` makes them."""
+    found = {}
+    root = Path(root)
+    try:
+        entries = list(root.iterdir()) if root.is_dir() else []
+    except OSError as error:
+        raise RunDirectoryError(f"{root} cannot be looked into ({error.strerror})") from error
+    for path in entries:
+        match = re.fullmatch(r"seed(\d+)", path.name)
+        directory = RunDirectory(path)
+        if match and directory.exists:
+            found[int(match[1])] = directory
+    return dict(sorted(found.items()))
+
+
+def start_jobs(shared: Mapping[str, Any], root: Path, seeds: list[int]) -> list[dict[str, Any]]:
+    """One job of `train` per seed; what they share is tried once, so that bad input is refused before any starts."""
+    from envzoo.agents import make
+
+    settings = {name: shared.get(name, DEFAULTS[name]) for name in ("device", "env_kwargs", "threads")}
+    make(shared["agent"], shared["source"], seed=seeds[0], **settings, **shared["hyperparameters"])
+    for seed in seeds:
+        RunDirectory(root / f"seed{seed}").check_free()
+    return [_job(shared, root, seed, seeds) for seed in seeds]
+
+
+def resume_jobs(
+    shared: Mapping[str, Any], root: Path, first: int | None = None, count: int | None = None
+) -> list[dict[str, Any]]:
+    """One job of `train` per seed of an earlier call, which goes on with its run, or starts it if it never began.
+
+    Args:
+        shared: Agent, source and whatever options were given.
+        root: Folder of the runs.
+        first: The first seed, if it was given; None takes that of the earlier call.
+        count: The number of seeds, if it was given; None takes that of the earlier call.
+
+    Raises:
+        RunDirectoryError: The folder holds no runs, or something is asked for that a resume cannot change.
+    """
+    from envzoo.agents.registry import agent_class
+
+    found = seed_folders(root)
+    if not found:
+        raise RunDirectoryError(f"{root} holds no run: there is no run.json in it, nor in a folder seed0, seed1, ...")
+    facts = {seed: directory.facts() for seed, directory in found.items()}
+    options = {name: shared[name] for name in DEFAULTS if name in shared}
+    config = agent_class(shared["agent"]).Config
+    for seed, directory in found.items():
+        if facts[seed]["seed"] != seed:
+            raise RunDirectoryError(f"{directory.path} holds a run of the seed {facts[seed]['seed']}, not of {seed}")
+        for what in ("agent", "source"):
+            if facts[seed][what] != shared[what]:
+                has = facts[seed][what]
+                raise RunDirectoryError(f"{directory.path} holds a run of {what} {has}, not of {shared[what]}")
+        check(directory.path, facts[seed], options, shared["hyperparameters"], config)
+    model = next(iter(facts.values()))
+    known = model.get("seeds")
+    if not isinstance(known, list) or not known or not all(type(seed) is int and seed >= 0 for seed in known):
+        known = list(found)
+    first = min(known) if first is None else first
+    seeds = list(range(first, first + count)) if count is not None else [seed for seed in known if seed >= first]
+    # Seeds that never began get what their siblings have.
+    names = set(DEFAULTS) - {"seed"}
+    new = {name: model[name] for name in names} | options
+    new |= {"agent": shared["agent"], "source": shared["source"], "hyperparameters": model["given"]}
+    return [
+        _job(shared, root, seed, seeds, resume=True) if seed in found else _job(new, root, seed, seeds)
+        for seed in seeds
+    ]
+
+
+def _job(shared: Mapping[str, Any], root: Path, seed: int, seeds: list[int], resume: bool = False) -> dict[str, Any]:
+    job = {**shared, "run_dir": str(root / f"seed{seed}"), "progress": False, "resume": resume}
+    return job if resume else {**job, "seed": seed, "siblings": seeds}
+
+
+def train_job(job: dict[str, Any]) -> dict[str, Any]:
+    """`train` with one picklable argument, for the launcher; `killed` says that an earlier worker may have begun."""
+    settings = {name: value for name, value in job.items() if name != "killed"}
+    if job.get("killed"):
+        settings["patience"] = LOCK_PATIENCE
+        if not job["resume"] and RunDirectory(job["run_dir"]).exists:
+            # All that the run was asked for is in its folder.
+            begun = ("siblings", "hyperparameters", *DEFAULTS)
+            settings = {name: value for name, value in settings.items() if name not in begun} | {"resume": True}
+    return train(**settings)
+
+
+def after_a_kill(job: dict[str, Any]) -> dict[str, Any]:
+    """The job that goes on where a killed one was: from its checkpoint, if it got so far."""
+    return {**job, "killed": True}
+
+
+def run_seeds(
+    jobs: list[dict[str, Any]],
+    root: Path,
+    launcher: str,
+    processes: int | None,
+    on_done: Callable[[dict[str, Any], str], None],
+) -> list[dict[str, Any]]:
+    """Run the jobs; on Ray, one whose worker was killed goes on from its checkpoint.
+
+    Args:
+        jobs: From `start_jobs` or `resume_jobs`.
+        root: Folder of the runs.
+        launcher: "processes" or "ray".
+        processes: See `run_jobs`.
+        on_done: Called with each result and the name of its seed.
+    """
+    from envzoo.scripts.launch import run_jobs
+
+    names = [Path(job["run_dir"]).name.replace("seed", "seed ") for job in jobs]
+    if launcher == "ray":  # workers have working folders of their own
+        root = Path(os.path.abspath(root))
+        jobs = [{**job, "run_dir": os.path.abspath(job["run_dir"])} for job in jobs]
+    else:
+        make_folder(root)
+    return run_jobs(
+        train_job,
+        jobs,
+        launcher=launcher,
+        processes=processes,
+        names=names,
+        on_done=lambda index, result: on_done(result, names[index]),
+        again=after_a_kill,
+        shared_folder=root,
+    )
+
+
+def group_command(agent: str, source: str, root: Path) -> str:
+    """The command line that goes on with the runs of all seeds."""
+    return shlex.join(["envzoo", "train", agent, source, "--run-dir", str(root), "--resume"])

@@ -1,0 +1,370 @@
+"""Train one agent in a run directory, or go on with a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import numbers
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from envzoo.errors import EnvzooError, RunDirectoryError, StorageError, unknown
+from envzoo.files import write_text
+
+if TYPE_CHECKING:
+    from envzoo.agents.agent import Agent
+    from envzoo.scripts.run_directory import RunDirectory
+
+
+DEFAULT_TIMESTEPS = 100_000
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to run the training."""
+
+    timesteps: int | None = None
+    """Budget in environment steps (gradient steps for datasets); None takes 100000, or that of the resumed run, which
+    a larger number extends."""
+    seed: int = 0
+    """Seed from which every random number of the run descends."""
+    seeds: int = 1
+    """Train this many agents, with the seeds SEED, SEED+1, ..., side by side."""
+    launcher: Literal["processes", "ray"] = "processes"
+    """Where several seeds run: in local processes, or on a Ray cluster (extra `ray`), where seeds whose worker was
+    killed are resumed."""
+    processes: int | None = None
+    """How many local processes; None takes one per core."""
+    device: str = "auto"
+    """auto (a GPU when there is one), cpu, cuda, ...; a resumed run takes the one it had."""
+    env_kwargs: tuple[str, ...] = ()
+    """Keywords of the environment, as KEY=VALUE with JSON values (start=centre rows=12)."""
+    run_dir: str | None = None
+    """Folder of the run; None makes one under runs/. With several seeds it holds one folder per seed."""
+    resume: bool = False
+    """Go on with the run in RUN_DIR from its newest checkpoint, as if it had never stopped. Options that are not given
+    are those of the run; of the others only timesteps, device, checkpoint_every and progress may differ from it."""
+    eval_every: int | None = None
+    """Timesteps between evaluations; None takes a tenth of the budget, 0 evaluates only at the end."""
+    eval_episodes: int = 100
+    """Episodes of each evaluation."""
+    eval_stochastic: bool = False
+    """Evaluate the policy's samples in place of its mode."""
+    checkpoint_every: int | None = None
+    """Timesteps between checkpoints; None saves every minute and at the end."""
+    stop_at: float | None = None
+    """Stop early once the mean return of an evaluation reaches this."""
+    threads: int | Literal["auto"] = "auto"
+    """Torch threads, on which the numbers of a run depend; auto chooses them from the sizes of networks and batches,
+    whatever the machine: 1 for small ones, which are fastest with it."""
+    progress: bool = True
+    """Show a progress bar."""
+
+
+NOT_OF_A_RUN = ("seeds", "launcher", "processes", "run_dir", "resume", "progress")
+DEFAULTS = {
+    field.name: field.default for field in dataclasses.fields(TrainOptions) if field.name not in NOT_OF_A_RUN
+} | {"env_kwargs": None}
+
+
+class Interrupt:
+    """Turns the first Ctrl-C into a stop after the current iteration; the second one stops at once."""
+
+    def __init__(self):
+        from envzoo.agents.callback import Callback
+
+        outer = self
+
+        class StopWhenAsked(Callback):
+            def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool:
+                return not outer.asked
+
+        self.asked = False
+        self.callback = StopWhenAsked()
+
+    def __enter__(self) -> Interrupt:
+        self._previous = None
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _ask(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        print("stopping after this iteration; press Ctrl-C again to stop at once", file=sys.stderr)
+
+
+def resume_command(facts: Mapping[str, Any], run_dir: Path) -> str:
+    """The command line that goes on with a run."""
+    return shlex.join(["envzoo", "train", facts["agent"], facts["source"], "--run-dir", str(run_dir), "--resume"])
+
+
+def train(
+    agent: str,
+    source: str,
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    run_dir: str | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    siblings: list[int] | None = None,
+    patience: float = 0.0,
+    **options: Any,
+) -> dict[str, Any]:
+    """Train one agent in a run directory.
+
+    Args:
+        agent: Name of the agent.
+        source: Id of an environment or dataset.
+        hyperparameters: Those that differ from the agent's defaults; when resuming, none or those of the run.
+        run_dir: Folder of the run; None makes one under runs/.
+        resume: Go on with the run in `run_dir`; one that has finished is left as it is.
+        progress: Show a progress bar.
+        siblings: All seeds of a run of several, kept in run.json.
+        patience: Seconds to wait for another process that writes this run.
+        **options: Other fields of `TrainOptions`. Those that are not given have its defaults, or in a resumed run the
+            values of that run.
+
+    Returns:
+        Facts of the finished run: `run_dir`, `finished` (False after Ctrl-C), `timesteps`, `metrics` of the final
+        evaluation, `notices`, and the `resume` command.
+
+    Raises:
+        EnvzooError: Any wrong input, before work starts; nothing on disk is changed by it.
+        StorageError: A file that cannot be written; the checkpoints before are kept.
+    """
+    for name in options:
+        if name not in DEFAULTS:
+            raise unknown("option of train", name, DEFAULTS)
+    _check_numbers(options)
+    given = dict(hyperparameters or {})
+    if resume:
+        if run_dir is None:
+            raise RunDirectoryError("--resume goes on with the run in --run-dir; name it")
+        return _resume(agent, source, given, run_dir, progress, patience, options)
+    return _start(agent, source, given, run_dir, progress, patience, options, siblings)
+
+
+def _check_numbers(options: Mapping[str, Any]) -> None:
+    least = {"timesteps": 1, "eval_every": 0, "eval_episodes": 1}
+    for name, minimum in least.items():
+        value = options.get(name)
+        if value is None and (name not in options or DEFAULTS[name] is None):
+            continue
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+            raise EnvzooError(f"{name} is at least {minimum}, got {value!r}")
+
+
+def _start(
+    agent: str,
+    source: str,
+    given: dict[str, Any],
+    run_dir: str | None,
+    progress: bool,
+    patience: float,
+    options: Mapping[str, Any],
+    siblings: list[int] | None,
+) -> dict[str, Any]:
+    from envzoo.agents import make
+    from envzoo.scripts.run_directory import RunDirectory, check_facts, free_directory
+
+    o = {**DEFAULTS, **options}
+    env_kwargs = dict(o["env_kwargs"] or {})
+    timesteps = DEFAULT_TIMESTEPS if o["timesteps"] is None else int(o["timesteps"])
+    learner = make(
+        agent, source, seed=o["seed"], device=o["device"], env_kwargs=env_kwargs, threads=o["threads"], **given
+    )
+    facts = {
+        "agent": agent,
+        "source": source,
+        "env_kwargs": env_kwargs,
+        "hyperparameters": asdict(learner.config),
+        "given": given,
+        "seed": learner.seed,
+        "timesteps": timesteps,
+        "eval_every": max(1, timesteps // 10) if o["eval_every"] is None else int(o["eval_every"]),
+        "eval_episodes": int(o["eval_episodes"]),
+        "eval_stochastic": o["eval_stochastic"],
+        "checkpoint_every": o["checkpoint_every"],
+        "stop_at": o["stop_at"],
+        "threads": learner.choose_threads(),
+        "device": str(learner.device),
+    }
+    if siblings is not None:
+        facts["seeds"] = siblings
+    check_facts(facts)
+    directory = RunDirectory(run_dir or free_directory("runs", f"{agent}-{source}-seed{o['seed']}"))
+    callbacks_for(directory, facts)  # refuses wrong settings before anything is written
+    directory.check_free()
+    with directory.writing(patience):
+        directory.create(facts)
+        return _run(learner, directory, facts, progress)
+
+
+def _resume(
+    agent: str,
+    source: str,
+    given: dict[str, Any],
+    run_dir: str,
+    progress: bool,
+    patience: float,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    from envzoo.agents import guard, load, make
+    from envzoo.agents.callbacks.metrics_table import missing_rows
+    from envzoo.agents.registry import agent_class
+    from envzoo.scripts.resume import CHANGEABLE, check, notices
+    from envzoo.scripts.run_directory import RunDirectory, versions
+
+    directory = RunDirectory(run_dir)
+    facts = directory.facts()
+    for what, name in (("agent", agent), ("source", source)):
+        if facts[what] != name:
+            raise RunDirectoryError(f"{directory.path} holds a run of {what} {facts[what]}, not of {name}")
+    check(directory.path, facts, options, given, agent_class(agent).Config)
+    changed = {name: options[name] for name in CHANGEABLE if name in options}
+    if changed.get("timesteps") is None:
+        changed.pop("timesteps", None)
+    wanted = {**facts, **changed}
+    callbacks_for(directory, wanted)  # refuses wrong settings before anything is written
+
+    def nothing_left() -> dict[str, Any] | None:
+        done = directory.finished()
+        if done is None or (wanted["timesteps"] > facts["timesteps"] and wanted["timesteps"] > done[1]):
+            return None
+        return _result(directory, facts, timesteps=done[1], finished=True, metrics=done[0])
+
+    done = nothing_left()  # asked before the lock, so that the folder of a finished run is left as it is
+    if done is not None:
+        return done
+    with directory.writing(patience):
+        done = nothing_left()  # another process may have finished it while this one waited
+        if done is not None:
+            return done
+        device = _device_of(directory, facts, changed)
+        learner, sentences = directory.load_newest(lambda path: load(path, source, device=device, expect=agent))
+        resumed = learner is not None
+        if not resumed:
+            settings = {"device": device, "env_kwargs": facts["env_kwargs"], "threads": facts["threads"]}
+            with guard.reading(directory.facts_file, vouched=source):
+                learner = make(agent, source, seed=facts["seed"], **settings, **facts["hyperparameters"])
+        if learner.seed != facts["seed"]:
+            raise RunDirectoryError(
+                f"the checkpoints in {directory.checkpoints} are of seed {learner.seed}, but run.json is of seed "
+                f"{facts['seed']}"
+            )
+        learner.threads = facts["threads"]  # checkpoints of older versions do not name it
+        lacking = missing_rows(directory.metrics, learner.iteration)
+        sentences += [lacking] if lacking else []
+        sentences += [*notices(facts, versions(), str(learner.device)), *learner.notices]
+        for sentence in sentences:
+            print(f"note: {sentence}", file=sys.stderr)
+        learner.notices[:] = sentences
+        wanted["device"] = str(learner.device)
+        if wanted != facts:
+            directory.update(wanted)
+        return _run(learner, directory, wanted, progress, resumed=resumed)
+
+
+def _device_of(directory: RunDirectory, facts: Mapping[str, Any], changed: Mapping[str, Any]) -> str:
+    """The device a resumed run goes on on: the one given, else the one it had."""
+    from envzoo.agents.agent import choose_device
+
+    if "device" in changed:
+        return changed["device"]
+    try:
+        choose_device(facts["device"])
+    except EnvzooError as error:
+        raise RunDirectoryError(
+            f"the run in {directory.path} was on {facts['device']}, but {error}; name one with --device"
+        ) from None
+    return facts["device"]
+
+
+def callbacks_for(directory: RunDirectory, facts: Mapping[str, Any]) -> tuple[list, Any]:
+    """The callbacks of a run in their order, and the one that writes checkpoints."""
+    from envzoo.agents.callbacks import Checkpoints, EarlyStop, MetricsTable, PeriodicEvaluation, TensorBoard
+
+    callbacks: list = []
+    if facts["eval_every"]:
+        evaluation = PeriodicEvaluation(
+            facts["eval_every"], facts["eval_episodes"], deterministic=not facts["eval_stochastic"]
+        )
+        callbacks.append(evaluation)
+    if facts["stop_at"] is not None:
+        if not facts["eval_every"]:
+            raise EnvzooError("stop_at needs evaluations while training; give eval_every a positive number")
+        callbacks.append(EarlyStop("eval/return_mean", facts["stop_at"]))
+    callbacks += [MetricsTable(directory.metrics), TensorBoard(directory.tensorboard)]
+    checkpoints = Checkpoints(directory.checkpoints, facts["checkpoint_every"], others=callbacks)
+    return callbacks, checkpoints
+
+
+def _run(
+    learner: Agent, directory: RunDirectory, facts: dict[str, Any], progress: bool, *, resumed: bool = False
+) -> dict[str, Any]:
+    from envzoo.agents.callbacks import ProgressBar
+    from envzoo.agents.evaluation import evaluate
+
+    callbacks, checkpoints = callbacks_for(directory, facts)
+    if resumed:
+        checkpoints.restore_others(learner.restored_extra)
+    with Interrupt() as interrupt:
+        bar = [ProgressBar()] if progress else []
+        every = [*callbacks, *bar, interrupt.callback, checkpoints]
+        budget = facts["timesteps"]
+        try:
+            if not resumed:
+                learner.learn(budget, every)
+            elif budget > max(learner.target_timesteps, learner.num_timesteps):
+                learner.learn(budget - learner.num_timesteps, every)
+            else:
+                learner.learn(None, every)
+            finished = not interrupt.asked or learner.num_timesteps >= learner.target_timesteps
+            metrics = {}
+            if finished:
+                learner.save(directory.agent)
+                final = evaluate(learner, episodes=facts["eval_episodes"], deterministic=not facts["eval_stochastic"])
+                metrics = final.metrics("")
+                write_text(directory.results, json.dumps(metrics, indent=2) + "\n")
+        except StorageError as error:
+            command = resume_command(facts, directory.path)
+            raise StorageError(f"{error}; once it can be written, go on with `{command}`") from error
+    return _result(
+        directory,
+        facts,
+        timesteps=learner.num_timesteps,
+        finished=finished,
+        metrics=metrics,
+        sentences=learner.notices,
+    )
+
+
+def _result(
+    directory: RunDirectory,
+    facts: Mapping[str, Any],
+    *,
+    timesteps: int,
+    finished: bool,
+    metrics: dict[str, Any],
+    sentences: list[str] | None = None,
+) -> dict[str, Any]:
+    return {
+        "run_dir": str(directory.path),
+        "timesteps": timesteps,
+        "finished": finished,
+        "resume": resume_command(facts, directory.path),
+        "notices": sentences or [],
+        "metrics": metrics,
+    }
