@@ -1,5 +1,6 @@
 """Agents: `make` one for a source, `learn`, `predict`, `save`, `load`; `register` your own; `specs` lists them all."""
 
-from envzoo.agents.registry import load, make, register, spec, specs
+from envzoo.agents.making import load, make
+from envzoo.agents.registry import register, spec, specs
 
 __all__ = ["load", "make", "register", "spec", "specs"]

@@ -18,6 +18,7 @@ import torch
 
 from envzoo.agents import checkpoint
 from envzoo.agents.callback import Callback, CallbackList
+from envzoo.agents.registry import OwnSpec, require_registered
 from envzoo.agents.seeding import Streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import AgentSpec
@@ -74,7 +75,7 @@ class Agent(ABC):
         notices: Sentences a person should see (for example after a resume that could not be exact).
     """
 
-    spec: ClassVar[AgentSpec]
+    spec: ClassVar[AgentSpec] = OwnSpec()
     Config: ClassVar[type] = NoConfig
     threads: int | None = None
 
@@ -265,9 +266,7 @@ class Agent(ABC):
         Raises:
             EnvzooError: The agent's class is not registered (see `envzoo.agents.register`), so no file could name it.
         """
-        from envzoo.agents import registry
-
-        registry.require_registered(type(self))
+        require_registered(type(self))
         state = self.state_dict()
         if extra:
             state["extra"] = extra

@@ -65,7 +65,7 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """A row by name; raises UnknownNameError with the nearest."""
         rows = self.rows()
-        if name not in rows:
+        if not isinstance(name, str) or name not in rows:
             raise unknown(self.what, name, rows, where=self.hint)
         return rows[name]
 
@@ -77,6 +77,11 @@ class Registry(Generic[T]):
         """
         self.rows()
         self._insert(row)
+
+    def remove(self, name: str) -> None:
+        """Take a row out of the table; raises UnknownNameError."""
+        self.get(name)
+        del self._rows[name]
 
     def _insert(self, row: Any) -> None:
         if not isinstance(row, self.kind):

@@ -159,7 +159,8 @@ class CouplingAgent(Agent):
         c = self.config
         if c.carrier == "planner":
             return self._own_carrier()
-        from envzoo.agents.registry import agent_class, load, make, specs
+        from envzoo.agents.making import load, make
+        from envzoo.agents.registry import agent_class, specs
 
         if c.carrier in specs():
             if c.carrier_env is not None:

@@ -166,7 +166,7 @@ def test_a_field_of_an_agent_of_ones_own_is_guarded_by_its_declaration(tmp_path,
             assert "names the" in sentence
             assert opened == [str(path)]
     finally:
-        agents.registry._SPECS.pop("Opener"), agents.registry._CLASSES.pop("Opener")
+        agents.registry.unregister("Opener")
 
 
 # ---------------------------------------------------------------------------- environments and keywords
@@ -314,12 +314,10 @@ class Quiet(Random):
 
 @pytest.fixture
 def registered():
-    before = dict(agents.registry._SPECS), dict(agents.registry._CLASSES)
+    before = set(agents.specs())
     yield agents.register
-    for table, old in zip((agents.registry._SPECS, agents.registry._CLASSES), before, strict=True):
-        table.clear()
-        table.update(old)
-    Quiet.__dict__.get("spec") and delattr(Quiet, "spec")
+    for name in set(agents.specs()) - before:
+        agents.registry.unregister(name)
 
 
 def test_a_class_that_is_not_registered_cannot_be_saved(tmp_path, registered):
@@ -344,7 +342,7 @@ def test_a_registered_class_comes_back_as_itself(tmp_path, registered, how, monk
     assert type(agent) is type(agents.load(tmp_path / "a.zip")) is Quiet
     assert checkpoint.read_header(tmp_path / "a.zip")["agent"] == "Quiet"
     assert type(agents.make("Random", SMALL)) is Random
-    agents.registry._SPECS.pop("Quiet")
+    agents.registry.unregister("Quiet")
     with pytest.raises(CheckpointError, match=r"holds an agent 'Quiet' that this version .* registered first"):
         agents.load(tmp_path / "a.zip")
 
