@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from envzoo import papers
 from envzoo.agents.reasoning.specs import LANGUAGE_MODELS
 from envzoo.agents.spec import AgentSpec, build_config
-from envzoo.agents.threads import check_threads, using_threads
 from envzoo.errors import EnvzooError, unknown
 from envzoo.papers import (
     ADVERSARIAL_SURPRISE,
@@ -411,6 +410,7 @@ def make(
         EnvzooError: A hyperparameter of the wrong type or out of range.
     """
     from envzoo.agents.source import resolve
+    from envzoo.agents.threads import check_threads, using_threads
 
     cls = agent_class(agent)
     if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
