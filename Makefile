@@ -3,10 +3,11 @@
 #   make demo    learn a policy in about a minute and look at it
 #   make test    run the tests
 #   make lint    ruff: rules and format
+#   make hostile-answers    attack the scorers of reasoning-gym's datasets with hostile answers (minutes)
 #   make docs    write the generated documentation (docs/ and the tables of the README)
 #   make clean   remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint docs clean hostile-answers
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -42,6 +43,12 @@ $(BIN)/python:
 	$(INSTALL) -e '.[$(EXTRAS)]'
 	@touch $@ .venv/.installed-core
 
+ifneq ($(EXTRAS),text)
+.venv/.installed-text: $(NEEDS)
+	$(INSTALL) -e '.[text]'
+	@touch $@ .venv/.installed-core
+endif
+
 .venv/.installed-ruff: $(NEEDS)
 	$(INSTALL) -e '.[dev]'
 	@touch $@ .venv/.installed-core
@@ -55,6 +62,11 @@ test: .venv/.installed-$(EXTRAS)
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# For less: make hostile-answers ANSWERS_ARGS="--entries 0 --datasets countdown".
+ANSWERS_ARGS ?=
+hostile-answers: .venv/.installed-text
+	$(BIN)/python -P -m envzoo.scripts.hostile_answers $(ANSWERS_ARGS)
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs
