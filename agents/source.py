@@ -87,7 +87,7 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
         EnvzooError: The environment refuses its keywords.
     """
     env_kwargs = env_kwargs or {}
-    spec = gym.spec(env_id)
+    spec = gym.spec(env_id.rpartition(":")[2])  # of "module:id", whose module was imported when it was resolved
     try:
         if _is_kernel(spec):
             return gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
