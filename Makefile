@@ -3,10 +3,11 @@
 #   make demo    learn a policy in about a minute and look at it
 #   make test    run the tests
 #   make lint    ruff: rules and format
+#   make kills   kill runs with SIGKILL, resume them, and compare them bit by bit (half an hour)
 #   make docs    write the generated documentation (docs/ and the tables of the README)
 #   make clean   remove .venv, caches and build outputs; runs/ is kept
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint kills docs clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -55,6 +56,13 @@ test: .venv/.installed-$(EXTRAS)
 lint: .venv/.installed-ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+.venv/.installed-foreign: $(NEEDS)
+	$(INSTALL) -e '.[foreign]'
+	@touch $@ .venv/.installed-core
+
+kills: .venv/.installed-foreign
+	$(BIN)/python -P -m envzoo.scripts.bench.kills $(KILLS_ARGS)
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs
