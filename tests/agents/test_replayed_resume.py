@@ -80,6 +80,19 @@ def test_saved_within_episodes_and_resumed_bit_for_bit(case, tmp_path, foreign):
     assert differing(one.state_dict(), two.state_dict())[0] == 0
 
 
+def test_learners_of_bandits_replay_environments_that_run_one_by_one(tmp_path):
+    def source():
+        return SyncVectorEnv([lambda: gym.make("envzoo/LSDBandit-v0", max_episode_steps=40)] * 3)
+
+    one = envzoo.agents.make("LSDUCB", source(), seed=3, device="cpu", rounds_per_iteration=70)
+    one.learn(200)
+    one.save(tmp_path / "agent.zip")
+    two = envzoo.agents.load(tmp_path / "agent.zip", source(), device="cpu")
+    assert two.notices == ["the running episodes of the training environment were replayed, verified over 78 steps"]
+    assert learn(one, 200) == learn(two, 200)
+    assert differing(one.state_dict(), two.state_dict())[0] == 0
+
+
 def test_differing_bits_are_counted():
     tree = {"a": [np.zeros(3, np.float32), 1.0], "b": (np.ones(2, np.int64), "x")}
     assert differing(tree, tree)[0] == 0
