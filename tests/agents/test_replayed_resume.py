@@ -7,7 +7,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import NormalizeObservation
 
 import envzoo.agents
+from envzoo.agents import checkpoint
 from envzoo.agents.callback import Callback
+from envzoo.errors import CheckpointError
 from envzoo.scripts.bench.kills import differing
 
 PPO = {"num_steps": 32, "num_epochs": 2}
@@ -148,3 +150,26 @@ def test_environments_with_a_vector_face_of_their_own_use_it_only_if_it_can_be_c
     monkeypatch.setitem(gym.registry, spec.id, spec)
     assert type(make_vector_env("CartPole-v1", 3).unwrapped) is CartPoleVectorEnv
     assert type(make_vector_env(spec.id, 3).unwrapped) is SyncVectorEnv
+
+
+@pytest.mark.parametrize("change", ["digest", "missing", "kind", "generator", "count"])
+def test_damaged_records_in_checkpoints_give_one_sentence(change, tmp_path):
+    one = envzoo.agents.make("PPO", "FrozenLake-v1", seed=3, device="cpu", **PPO)
+    one.learn(256)
+    one.save(tmp_path / "agent.zip")
+    header, state = checkpoint.read(tmp_path / "agent.zip")
+    env = state["parts"]["experience"]["env"]
+    record = env["base"][2]
+    if change == "digest":
+        record["digest"] = [1, 2]
+    elif change == "missing":
+        del record["actions"]
+    elif change == "kind":
+        del env["kind"]
+    elif change == "generator":
+        record["generators"]["np_random"]["state"] = "PCG64"
+    else:
+        env["base"] = env["base"][1:]
+    checkpoint.save(tmp_path / "agent.zip", header, state)
+    with pytest.raises(CheckpointError, match="does not fit PPO on FrozenLake-v1"):
+        envzoo.agents.load(tmp_path / "agent.zip", device="cpu")
