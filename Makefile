@@ -102,6 +102,13 @@ ANSWERS_ARGS ?=
 hostile-answers: .venv/.installed-text
 	$(BIN)/python -P -m envzoo.scripts.hostile_answers $(ANSWERS_ARGS)
 
+.venv/.installed-foreign: $(NEEDS)
+	$(INSTALL) -e '.[foreign]'
+	@touch $@ .venv/.installed-core
+
+kills: .venv/.installed-foreign
+	$(BIN)/python -P -m envzoo.scripts.bench.kills $(KILLS_ARGS)
+
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs
 
