@@ -113,7 +113,7 @@ def test_environment_without_get_state_is_replayed_and_the_command_line_says_so(
     arguments = line.split()
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(arguments, whole)
-    kill_after_checkpoints(start(arguments, killed), killed, 2)
+    run_and_kill(2, arguments, killed)
     run(arguments, killed, resume=True)
     err = capsys.readouterr().err
     assert "note: the running episodes of the training environment were replayed, verified over" in err
