@@ -61,6 +61,12 @@ $(BIN)/python:
 	$(INSTALL) -e '.[$(EXTRAS)]'
 	@touch $@ .venv/.installed-core
 
+ifneq ($(EXTRAS),text)
+.venv/.installed-text: $(NEEDS)
+	$(INSTALL) -e '.[text]'
+	@touch $@ .venv/.installed-core
+endif
+
 .venv/.installed-ruff: $(NEEDS)
 	$(INSTALL) -e '.[dev]'
 	@touch $@ .venv/.installed-core
@@ -90,6 +96,18 @@ lint: .venv/.installed-ruff
 
 stress: .venv/.installed-core
 	OMP_NUM_THREADS=1 $(BIN)/python -P -m envzoo.scripts.stress $(STRESS_ARGS)
+
+# For less: make hostile-answers ANSWERS_ARGS="--entries 0 --datasets countdown".
+ANSWERS_ARGS ?=
+hostile-answers: .venv/.installed-text
+	$(BIN)/python -P -m envzoo.scripts.hostile_answers $(ANSWERS_ARGS)
+
+.venv/.installed-foreign: $(NEEDS)
+	$(INSTALL) -e '.[foreign]'
+	@touch $@ .venv/.installed-core
+
+kills: .venv/.installed-foreign
+	$(BIN)/python -P -m envzoo.scripts.bench.kills $(KILLS_ARGS)
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs

@@ -93,7 +93,7 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
     """
     env_kwargs = env_kwargs or {}
     guard.check_environment(env_id)
-    spec = gym.spec(env_id)
+    spec = gym.spec(env_id.rpartition(":")[2])  # of "module:id", whose module was imported when it was resolved
     one_by_one = not has_adapter(spec.vector_entry_point) or num_envs == 1
     if not _is_kernel(spec):  # those count for themselves
         check_bytes(num_envs * (COPY_BYTES if one_by_one else ROW_BYTES), f"{num_envs} environments {env_id}")

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from envzoo.errors import EnvzooError, shorten, unknown
-from envzoo.kernel.arguments import MOST
 from envzoo.specs import AgentSpec  # noqa: F401  (its place in the first release)
 
 C = TypeVar("C")
@@ -105,6 +104,8 @@ def describe_type(annotation: Any) -> str:
 
 def _check_sizes(name: str, agent: str, value: Any) -> None:
     """Refuse counts that nothing can have, and widths of layers that are none."""
+    from envzoo.kernel.arguments import MOST  # here, because lists of agents do without Numba
+
     parts = value if isinstance(value, tuple) else (value,)
     whole = [part for part in parts if isinstance(part, int) and not isinstance(part, bool)]
     if any(abs(part) > MOST for part in whole):

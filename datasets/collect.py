@@ -19,7 +19,6 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from envzoo.datasets import store
 from envzoo.datasets.recipes import NAMESPACES
 from envzoo.errors import DatasetError, EnvzooError, unknown
-from envzoo.kernel.arguments import check_seed
 
 if TYPE_CHECKING:
     from minari.data_collector import EpisodeBuffer
@@ -77,7 +76,8 @@ def collect(
     """
     if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or not 1 <= episodes <= MAX_EPISODES:
         raise EnvzooError(f"a dataset needs at least 1 episode, and at most {MAX_EPISODES}, got {episodes!r}")
-    check_seed(seed)
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise EnvzooError(f"seed {seed!r} is not usable; expected an integer of at least 0")
     if not callable(predict):
         raise EnvzooError(f"predict is a {type(predict).__name__}; expected a function, such as an agent's predict")
     if env_kwargs is not None and not isinstance(env_kwargs, Mapping):

@@ -10,12 +10,12 @@ import numpy as np
 
 from envzoo.datasets.store import damaged
 from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
-from envzoo.kernel.arguments import MOST, check_whole, read_array
 
 if TYPE_CHECKING:
     from minari import MinariDataset
 
 Arrays = np.ndarray | dict[str, Any]
+LONGEST = 2**31 - 1  # of windows and batches
 FIELDS = ("actions", "rewards", "terminals", "timeouts", "episode_id", "step", "mc_return")
 
 
@@ -292,8 +292,8 @@ class TransitionTable:
         Returns:
             Every field as (batch_size, length, ...), and `mask` bool (batch_size, length), True on true rows.
         """
-        if not isinstance(length, int | np.integer) or isinstance(length, bool) or not 1 <= length <= MOST:
-            raise EnvzooError(f"a window has at least 1 step, and at most {MOST}, got {length!r}")
+        if not isinstance(length, int | np.integer) or isinstance(length, bool) or not 1 <= length <= LONGEST:
+            raise EnvzooError(f"a window has at least 1 step, and at most {LONGEST}, got {length!r}")
         last = self._draw(batch_size, generator, weights)[:, None]
         back = np.arange(length - 1, -1, -1)
         mask = back <= self.step[last]
@@ -306,7 +306,10 @@ class TransitionTable:
 
     def _index(self, what: str, index: Any, length: int) -> np.ndarray:
         """Numbers below `length` (or a mask of that length) as an array that indexes."""
-        array = read_array(what, index)
+        try:
+            array = np.asarray(index)
+        except ValueError:  # rows of different lengths
+            array = np.array(None)
         if array.size == 0:
             array = array.astype(np.int64)
         mask = array.dtype.kind == "b" and array.shape == (length,)
@@ -316,7 +319,8 @@ class TransitionTable:
         return array
 
     def _draw(self, count: int, generator: np.random.Generator, weights: np.ndarray | None) -> np.ndarray:
-        check_whole("batch_size", count, 0)
+        if not isinstance(count, int | np.integer) or isinstance(count, bool) or not 0 <= count <= LONGEST:
+            raise EnvzooError(f"batch_size is {count!r}; expected a whole number from 0 to {LONGEST}")
         if not isinstance(generator, np.random.Generator):
             raise EnvzooError(f"generator is a {type(generator).__name__}; expected a numpy.random.Generator")
         if weights is None:

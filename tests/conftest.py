@@ -1,5 +1,6 @@
 """Shared fixtures: one small dataset root for the whole session, one torch thread everywhere, no deadlines."""
 
+import importlib
 import os
 import random
 import signal
@@ -70,3 +71,17 @@ def datasets_root(tmp_path_factory):
         del os.environ["MINARI_DATASETS_PATH"]
     else:
         os.environ["MINARI_DATASETS_PATH"] = previous
+
+
+@pytest.fixture
+def foreign(tmp_path, monkeypatch):
+    """A function that skips the test where a package of the extra `foreign` is missing, and fails it in CI."""
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working folder
+
+    def need(*packages):
+        for package in packages:
+            if os.environ.get("ENVZOO_ALL_EXTRAS"):
+                importlib.import_module(package)
+            pytest.importorskip(package)
+
+    return need

@@ -92,8 +92,8 @@ def _plain(value: Any, depth: int = 4) -> bool:
 class Episode:
     """The record of the running episode of one environment, whose `reset` it replaces to see how episodes begin.
 
-    Recorded are the states of the NumPy generators in attributes of the environment and its wrappers (`np_random` first)
-    and of what keeps a state of its own, both as they were before the reset; seed and options of the reset; the
+    Recorded are the states of the NumPy generators in attributes of the environment and its wrappers (`np_random`
+    first) and of what keeps a state of its own, both as they were before the reset; seed and options of the reset; the
     actions; and a digest of every observation, reward and end flag.
 
     Args:
@@ -168,7 +168,7 @@ class Episode:
         mine = getattr(base, "_np_random", None)
         self._known = [("np_random", base, "_np_random")]
         for i, layer in enumerate(self._stack):
-            # Asking for the __dict__ of an object makes Python slower with it for good, so it is done only where needed.
+            # Asking for the __dict__ of an object makes Python slower with it for good: done only where needed.
             values = gc.get_referents(layer)
             values += [value for inner in values if type(inner) is dict for value in inner.values()]
             if any(type(value) in _GENERATORS and value is not mine for value in values):
@@ -219,8 +219,8 @@ class Episode:
 class Recorder:
     """Records all episodes of a SyncVectorEnv, into which it puts itself; see `Episode`.
 
-    It replaces `reset` and `step` of the object, and `reset` of each of its environments. Wrappers around the environments
-    would do the same, but cost more time than all the rest.
+    It replaces `reset` and `step` of the object, and `reset` of each of its environments. Wrappers around the
+    environments would do the same, but cost more time than all the rest.
     """
 
     def __init__(self, env: SyncVectorEnv):

@@ -124,6 +124,8 @@ class PartialRollouts:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        parts: dict[str, Tensor] = state["draft"]
+        parts: dict[str, Tensor] = dict(state["draft"])
+        if "written_by" not in parts:  # files of the first release do not tell which policy wrote a token
+            parts["written_by"] = torch.full_like(parts["tokens"], -1)
         self.draft = Draft(**{name: parts[name].to(self.device) for name in Draft._fields})
         self.prompts, self.written, self.born = (np.array(state[name]) for name in ("prompts", "written", "born"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from envzoo.agents.losses.text.advantages import ADVANTAGES, NEED_GROUPS
@@ -90,7 +90,7 @@ class TextConfig:
 
     def __post_init__(self):
         name = type(self).__name__.removesuffix("Config")
-        no_place = "/" not in self.model and not Path(self.model).is_dir()
+        no_place = "/" not in self.model and not os.path.isdir(self.model)  # False for what no path can be
         if self.pretrained and no_place and (not self.model or nearest(self.model, ("tiny",))):
             raise unknown("model", self.model, ("tiny",), where="or a folder, or an id of the Hugging Face hub")
         if self.advantage not in ADVANTAGES:

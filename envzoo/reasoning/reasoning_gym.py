@@ -65,8 +65,10 @@ class ReasoningGym(gym.Env):
     No answer is ever evaluated as code. Some of the package's verifiers pass the answer to `eval` or to SymPy's
     parser, and others can be kept busy for ever by a short answer; `envzoo/reasoning/safe_scoring/table.py` reviews
     every dataset. Most verifiers are called as they are, some only with answers within stated bounds, and twelve are
-    replaced by parsers of bounded grammars that give the same scores. The datasets `codeio`, which executes programs
-    from a data file, and `composite` are refused, and so is any dataset that a later version of the package adds.
+    replaced by parsers of bounded grammars that give the same scores, except that a list of "nan" is not sorted, an
+    unevaluated `Integral(...)` is no antiderivative, and functions have no place in arithmetic. The datasets
+    `codeio`, which executes programs from a data file, and `composite` are refused, and so is any dataset that a later
+    version of the package adds.
 
     ## Action space
     `Text`: the answer, any string.

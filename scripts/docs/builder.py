@@ -32,7 +32,7 @@ def index_page() -> str:
         GENERATED,
         "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
         " [CONTRIBUTING](../CONTRIBUTING.md); how to train language models on many GPUs, in [TRL](trl.md);"
-        " how fast things are, in [Speed](speed.md).",
+        " how fast things are, in [Speed](speed.md); how interrupted runs go on, in [Exact resume](resume.md).",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
         "## Comparisons",
         comparison_table(""),

@@ -139,30 +139,26 @@ def _terms(answer: str, rng: Random) -> list[str]:
 
 
 def _integral(answer: str, rng: Random) -> list[str]:
+    signed = [term if term[:1] in "+-" else f"+ {term}" for term in re.split(r" (?=[+-] )", answer)]
     return [
-        *_terms(answer, rng),
+        " ".join(rng.sample(signed, len(signed))),
+        f"({answer})",
+        f"-(-({answer}))",
         answer.removesuffix(" + C"),
         answer.replace("C", "c"),
-        answer.replace("C", "K"),
         answer.replace("+ C", "+ constant"),
-        answer.replace("+ C", "- 3*C"),
-        answer.replace("+ C", "+ pi"),
-        answer.replace("x", "X"),
-        answer.replace("X", "x"),
-        answer.replace("x", "t"),
-        answer.replace("exp", "E**"),
+        answer.replace("+ C", "- 3*C + pi"),
         answer.replace("log", "ln"),
-        answer.replace("sin", "cos"),
-        answer.replace("sin", "sen"),
-        "x",
-        "0",
-        "C",
-        answer.replace("/2", "*0.5"),
-        answer.replace("/4", "*0.25"),
-        answer.replace("/3", "*0.333"),
+        f"{answer} + x",
         f"{answer} + C*x",
-        f"Abs({answer})",
+        f"2*({answer})",
+        answer.replace("**", "^"),
+        answer.replace("*", ""),
+        answer.replace("sin", "sen"),
+        answer.replace("x", "t"),
         f"({answer}",
+        "x",
+        "C",
     ]
 
 
@@ -237,7 +233,7 @@ def variants(name: str, entry: Entry, rng: Random) -> list[str]:
         "countdown": lambda: _arithmetic(answer, entry, rng),
         "puzzle24": lambda: _arithmetic(answer, entry, rng),
         "polynomial_multiplication": lambda: [*_terms(answer, rng), entry["metadata"]["polynomial_expr"]],
-        "simple_integration": lambda: _integral(answer, rng),
+        "simple_integration": lambda: [*_integral(answer, rng), *_terms(answer, rng), answer.replace("/2", "*0.5")],
         "intermediate_integration": lambda: _integral(answer, rng),
         "number_sorting": lambda: _sorted_numbers(answer, rng),
         "bitwise_arithmetic": lambda: _bitwise(answer),

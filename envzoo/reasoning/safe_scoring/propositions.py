@@ -12,54 +12,47 @@ from typing import Any
 from envzoo.reasoning.safe_scoring.grammar import Rejected
 
 LONGEST = 2000
-MOST_DEPTH = 50
-MOST_NEW_NAMES = 4  # texts in the answer that are no variables of the question; the package counts them as variables
+MOST_DEPTH = 60  # of operators and parentheses within each other
+MOST_NEW_NAMES = 8  # texts in the answer that are no variables of the question
 MOST_VARIABLES = 20
 OPERATORS = "↔→∨∧"  # from the one that binds least
-_TOKEN = re.compile(r"[↔→∨∧¬()]|[^↔→∨∧¬()]+")
 
 
-class _Formula:
-    """A formula as a tree: a name, ("¬", formula) or (operator, left, right)."""
+def _formula(text: str, depth: int = 0) -> Any:
+    """Read a formula by the package's rules: the last operator of those that bind least splits it.
 
-    def __init__(self, text: str):
-        if len(text) > LONGEST:
-            raise Rejected("too long")
-        self.tokens = [token for token in (part.strip() for part in _TOKEN.findall(text)) if token]
-        self.position, self.depth = 0, 0
-        self.tree = self.binary(0)
-        if self.position != len(self.tokens):
-            raise Rejected("something follows the formula")
+    Returns:
+        A name, ("¬", formula) or (operator, left, right). As in the package any text without an operator is a name.
 
-    def peek(self) -> str:
-        return self.tokens[self.position] if self.position < len(self.tokens) else ""
+    Raises:
+        Rejected: For a missing operand, or too deep a formula.
+    """
+    text = text.strip()
+    if not text or depth > MOST_DEPTH:
+        raise Rejected("a formula is missing, or too deep")
+    if _is_enclosed(text):
+        return _formula(text[1:-1], depth + 1)
+    for operator in OPERATORS:
+        level = 0
+        for place in range(len(text) - 1, -1, -1):
+            level += (text[place] == ")") - (text[place] == "(")
+            if level == 0 and text[place] == operator:
+                return operator, _formula(text[:place], depth + 1), _formula(text[place + 1 :], depth + 1)
+    if text[0] == "¬":
+        return "¬", _formula(text[1:], depth + 1)
+    return text
 
-    def binary(self, level: int) -> Any:
-        if level == len(OPERATORS):
-            return self.unary()
-        left = self.binary(level + 1)
-        while self.peek() == OPERATORS[level]:
-            self.position += 1
-            left = (OPERATORS[level], left, self.binary(level + 1))
-        return left
 
-    def unary(self) -> Any:
-        token = self.peek()
-        self.position += 1
-        if token and token not in OPERATORS + "¬()":
-            return token
-        if token not in ("¬", "("):
-            raise Rejected("a formula is missing")
-        self.depth += 1
-        if self.depth > MOST_DEPTH:
-            raise Rejected("too deep")
-        inner = ("¬", self.unary()) if token == "¬" else self.binary(0)
-        if token == "(":
-            if self.peek() != ")":
-                raise Rejected("a parenthesis is open")
-            self.position += 1
-        self.depth -= 1
-        return inner
+def _is_enclosed(text: str) -> bool:
+    """Whether the first parenthesis belongs to the last one."""
+    if not (text[0] == "(" and text[-1] == ")"):
+        return False
+    level = 0
+    for sign in text[1:-1]:
+        level += (sign == "(") - (sign == ")")
+        if level < 0:
+            return False
+    return level == 0
 
 
 def _names(tree: Any) -> set[str]:
@@ -104,11 +97,11 @@ def _table(tree: Any, variables: list[str]) -> int:
 def score_propositional_logic(answer: str, entry: dict[str, Any]) -> float:
     """Score a conclusion: 1 where it follows, 0.25 where it is trivial as well, 0.05 for another formula."""
     known = set(entry["metadata"]["variables"])
-    if not set(re.findall("[A-Z]", answer[: LONGEST + 1])) <= known:
+    if len(answer) > LONGEST or not set(re.findall("[A-Z]", answer)) <= known:
         return 0.0
     try:
-        conclusion = _Formula(answer).tree
-        premises = [_Formula(premise).tree for premise in entry["metadata"]["premises"]]
+        conclusion = _formula(answer)
+        premises = [_formula(premise) for premise in entry["metadata"]["premises"]]
     except Rejected:
         return 0.0
     own = _names(conclusion)

@@ -10,7 +10,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from envzoo.reasoning.safe_scoring import arithmetic, integrals, literals, polynomials, propositions, screens
+from envzoo.reasoning.safe_scoring.arithmetic import score_countdown, score_puzzle24
+from envzoo.reasoning.safe_scoring.integrals import score_integral
+from envzoo.reasoning.safe_scoring.literals import (
+    score_binary_matrix,
+    score_bitwise_arithmetic,
+    score_n_queens,
+    score_number_sorting,
+    score_spiral_matrix,
+    score_string_insertion,
+)
+from envzoo.reasoning.safe_scoring.polynomials import score_polynomial_multiplication
+from envzoo.reasoning.safe_scoring.propositions import score_propositional_logic
+from envzoo.reasoning.safe_scoring.screens import (
+    admits_boxnet,
+    admits_coin_flip,
+    admits_complex_arithmetic,
+    admits_moves,
+    admits_pool_matrix,
+    admits_prime_factorization,
+    admits_rubiks_cube,
+    admits_rush_hour,
+)
 
 REVIEWED_VERSION = "0.1.25"
 
@@ -61,30 +82,30 @@ _SAFE = {
 }  # fmt: skip
 
 _OWN = {
-    "binary_matrix": literals.score_binary_matrix,
-    "bitwise_arithmetic": literals.score_bitwise_arithmetic,
-    "countdown": arithmetic.score_countdown,
-    "intermediate_integration": integrals.score_integral,
-    "n_queens": literals.score_n_queens,
-    "number_sorting": literals.score_number_sorting,
-    "polynomial_multiplication": polynomials.score_polynomial_multiplication,
-    "propositional_logic": propositions.score_propositional_logic,
-    "puzzle24": arithmetic.score_puzzle24,
-    "simple_integration": integrals.score_integral,
-    "spiral_matrix": literals.score_spiral_matrix,
-    "string_insertion": literals.score_string_insertion,
+    "binary_matrix": score_binary_matrix,
+    "bitwise_arithmetic": score_bitwise_arithmetic,
+    "countdown": score_countdown,
+    "intermediate_integration": score_integral,
+    "n_queens": score_n_queens,
+    "number_sorting": score_number_sorting,
+    "polynomial_multiplication": score_polynomial_multiplication,
+    "propositional_logic": score_propositional_logic,
+    "puzzle24": score_puzzle24,
+    "simple_integration": score_integral,
+    "spiral_matrix": score_spiral_matrix,
+    "string_insertion": score_string_insertion,
 }
 
 _SCREENED = {
-    "boxnet": screens.admits_boxnet,
-    "coin_flip": screens.admits_coin_flip,
-    "complex_arithmetic": screens.admits_complex_arithmetic,
-    "pool_matrix": screens.admits_pool_matrix,
-    "prime_factorization": screens.admits_prime_factorization,
-    "quantum_lock": screens.admits_moves,
-    "rubiks_cube": screens.admits_rubiks_cube,
-    "rush_hour": screens.admits_rush_hour,
-    "sokoban": screens.admits_moves,
+    "boxnet": admits_boxnet,
+    "coin_flip": admits_coin_flip,
+    "complex_arithmetic": admits_complex_arithmetic,
+    "pool_matrix": admits_pool_matrix,
+    "prime_factorization": admits_prime_factorization,
+    "quantum_lock": admits_moves,
+    "rubiks_cube": admits_rubiks_cube,
+    "rush_hour": admits_rush_hour,
+    "sokoban": admits_moves,
 }
 
 _REFUSED = {

@@ -224,21 +224,52 @@ def test_a_captured_experience_goes_on_bit_for_bit():
     assert not np.shares_memory(one._returns, two._returns)
 
 
-@pytest.mark.parametrize("case", ["cannot capture its state", "runs another number of episodes than before"])
+REASONS = {
+    "replayed otherwise": "gave other observations, rewards or ends when its running episodes were replayed",
+    "another number": "runs another number of episodes than before",
+    "not in the checkpoint": "its state is not in the checkpoint",
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
 def test_what_cannot_be_captured_starts_anew_and_says_so(case):
-    if case == "cannot capture its state":
+    if case == "replayed otherwise":  # a Counter counts its episodes, which a replay does not
         one, two = experience_of(counters(MODES[0])), experience_of(counters(MODES[0]))
+        two.step(np.zeros(2, int))
     else:
+        counts = (2, 3) if case == "another number" else (2, 2)
         one, two = (
-            experience_of(gym.make_vec("envzoo/GridCoverage-v0", num_envs=n, autoreset_mode=MODES[0])) for n in (2, 3)
+            experience_of(gym.make_vec("envzoo/GridCoverage-v0", num_envs=n, autoreset_mode=MODES[0])) for n in counts
         )
-    one.step(np.zeros(one.num_envs, int))
-    two.load_state_dict(one.state_dict())
+    for _ in range(4):
+        one.step(np.zeros(one.num_envs, int))
+    state = one.state_dict()
+    if case == "not in the checkpoint":
+        state["env"] = None
+    two.load_state_dict(state)
     assert two.start.all()
     (notice,) = two.notices
-    assert case in notice
+    assert REASONS[case] in notice
     assert "from the start of new episodes" in notice
     assert two.resets == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_replayed_experience_goes_on_bit_for_bit(mode):
+    def fresh():
+        return experience_of(SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 2, autoreset_mode=mode))
+
+    one, two = fresh(), fresh()
+    record(one, 57, lambda t: np.array([t % 2, t % 3 == 0], int))
+    two.load_state_dict(one.state_dict())
+    (notice,) = two.notices
+    assert notice == "the running episodes of the training environment were replayed, verified over " + (
+        f"{int(one._lengths.sum())} steps"
+    )
+    ways = [record(e, 40, lambda t: np.array([t % 2, t % 3 == 1], int)) for e in (one, two)]
+    for a, b in zip(*ways, strict=True):
+        assert all(np.array_equal(x, y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True))
+    assert one.pop_metrics() == two.pop_metrics()
 
 
 def test_disabled_autoreset_is_refused():

@@ -221,6 +221,20 @@ def test_reasoning_gym_is_among_them():
         puzzles.dataset(21)
 
 
+def test_no_answer_to_reasoning_gym_is_run(tmp_path):
+    pytest.importorskip("reasoning_gym")
+    puzzles = Puzzles("envzoo/ReasoningGym-v0", dataset="string_insertion", split="all", size=2)
+    trace = tmp_path / "run"
+    code = f"['A' for _ in [__import__('pathlib').Path({str(trace)!r}).touch()]]"
+    assert puzzles.judge([0], [code]) == [0.0]
+    assert puzzles.reward()(completions=[code], completion_ids=[[5]], number=[0]) == [0.0]
+    episode = puzzles.environment()()
+    episode.reset(number=0)
+    episode.answer(code)
+    assert episode.get_reward() == 0.0
+    assert not trace.exists()
+
+
 def test_a_tool_plays_the_turns():
     puzzles = Puzzles("envzoo/TextToolPuzzle-v0", digits=2, symbols=4, turns=4)
     row = puzzles.dataset(3)[2]
