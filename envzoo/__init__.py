@@ -4,11 +4,13 @@ Importing it registers the environments with Gymnasium (`gymnasium.make("envzoo/
 of them, nor PyTorch; agents live in `envzoo.agents`.
 """
 
+from envzoo.moved import install
 from envzoo.numba_cache import ensure_cache
 from envzoo.registration import register_all
 from envzoo.version import __version__
 
 ensure_cache()
+install()
 register_all()
 
 __all__ = ["__version__"]

@@ -38,7 +38,7 @@ REFERENCES = (
     Reference("Wrappers", "envzoo.wrappers"),
     Reference("Planners", "envzoo.agents.planners"),
     Reference("Losses and distributions", "envzoo.agents.losses"),
-    Reference("Losses for language models", "envzoo.agents.losses.text"),
+    Reference("Losses for language models", "envzoo.agents.text.losses"),
     Reference("Set functions", "envzoo.coverage.set_functions"),
 )
 

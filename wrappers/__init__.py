@@ -27,7 +27,7 @@ _MODULES = {
     "VectorTimeInObservation": "envzoo.wrappers.time_in_observation",
     "VectorVisitationMask": "envzoo.wrappers.visitation_mask",
     "VisitationMask": "envzoo.wrappers.visitation_mask",
-    "capturable": "envzoo.wrappers.tracking",
+    "capturable": "envzoo.wrappers.stateful",
     "register_per_episode": "envzoo.wrappers.lasting",
     "register_state_adapter": "envzoo.wrappers.adapters",
 }

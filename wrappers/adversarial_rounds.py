@@ -10,9 +10,9 @@ from gymnasium import spaces
 
 from envzoo.kernel.arguments import check_choice
 from envzoo.surprise.density import make_density
-from envzoo.wrappers.joining import Joiner
+from envzoo.wrappers.augment_observation import Joiner
 from envzoo.wrappers.round_switcher import CONTROL, RoundTracker
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
 
 MEMORIES = ("episode", "round", "lifetime")
 

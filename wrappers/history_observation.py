@@ -9,9 +9,9 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.kernel.arguments import check_whole
-from envzoo.wrappers.elements import ElementReader, Key
-from envzoo.wrappers.joining import Joiner
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.augment_observation import Joiner
+from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.visited_elements import ElementReader, Key
 
 
 class HistoryTracker(Tracker):
@@ -75,7 +75,7 @@ class HistoryObservation(TrackingWrapper):
     Args:
         env: The environment.
         length: Number of elements shown.
-        key: Where the element stands; see `envzoo.wrappers.elements.ElementReader`.
+        key: Where the element stands; see `envzoo.wrappers.visited_elements.ElementReader`.
         discretiser: Turns positions (B, d) into elements (B,); see `GridDiscretiser`.
         size: Number of elements, None to take that of the space or the discretiser.
         replace: Whether the history takes the place of the observation.

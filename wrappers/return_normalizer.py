@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
 
 _EXPECTED = {
     "gamma": "a discount factor in [0, 1]",

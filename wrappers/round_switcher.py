@@ -11,8 +11,8 @@ from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_whole
-from envzoo.wrappers.joining import Joiner
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper, time_limit
+from envzoo.wrappers.augment_observation import Joiner
+from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper, time_limit
 
 EXPLORE, CONTROL = 0, 1
 PLAYERS = ("explore", "control")

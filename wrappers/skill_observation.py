@@ -11,8 +11,8 @@ from gymnasium import spaces
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, keys
 from envzoo.sizes import check_bytes
-from envzoo.wrappers.joining import Joiner
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.augment_observation import Joiner
+from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
 
 
 class SkillTracker(Tracker):

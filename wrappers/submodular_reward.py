@@ -10,8 +10,8 @@ from gymnasium import spaces
 
 from envzoo.coverage.set_functions import SetFunction
 from envzoo.errors import EnvzooError
-from envzoo.wrappers.elements import ElementReader, Key
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.visited_elements import ElementReader, Key
 
 
 class SubmodularTracker(Tracker):
@@ -82,7 +82,8 @@ class SubmodularReward(TrackingWrapper):
         env: The environment.
         set_function: The set function, from `envzoo.coverage.set_functions`.
         key: Where the element stands: in the observation, in one of its entries or components, in info
-            ("info/NAME"), or what a callable makes of the observation; see `envzoo.wrappers.elements.ElementReader`.
+            ("info/NAME"), or what a callable makes of the observation; see
+            `envzoo.wrappers.visited_elements.ElementReader`.
         discretiser: Turns positions (B, d) into elements (B,); see `GridDiscretiser`.
         capacity: The most places that an episode visits, None for all; see `SetFunction.initial_state`.
         check: Whether to try on random sets that the set function is monotone.

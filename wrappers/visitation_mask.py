@@ -11,9 +11,9 @@ from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_shape
-from envzoo.wrappers.elements import ElementReader, Key
-from envzoo.wrappers.joining import Joiner
-from envzoo.wrappers.tracking import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.augment_observation import Joiner
+from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.visited_elements import ElementReader, Key
 
 
 class MaskTracker(Tracker):
@@ -66,7 +66,7 @@ class VisitationMask(TrackingWrapper):
 
     Args:
         env: The environment.
-        key: Where the element stands; see `envzoo.wrappers.elements.ElementReader`.
+        key: Where the element stands; see `envzoo.wrappers.visited_elements.ElementReader`.
         discretiser: Turns positions (B, d) into elements (B,); see `GridDiscretiser`.
         size: Number of elements, None to take that of the space or the discretiser.
         shape: Shape of the mask, None for (size,).

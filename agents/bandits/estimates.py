@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from envzoo.agents.planners.lsd_lp import fill_frequencies
+from envzoo.agents.bandits.lsd_lp import fill_frequencies
 from envzoo.bandits.kernels import after_pull, after_rest
 
 

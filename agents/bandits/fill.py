@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from envzoo.agents.planners.lsd_rounding import draw_virtual, mirrored_round, settle
+from envzoo.agents.bandits.lsd_rounding import draw_virtual, mirrored_round, settle
 
 PHASES, CYCLES = 8, 10  # of a trial: draws of the virtual states, and how often an arm can run through its states
 

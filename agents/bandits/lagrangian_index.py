@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from envzoo.agents.bandits.lsd_index import LEAST_INDEX, index_policy
+from envzoo.agents.bandits.lsd_lp import lsd_lp
 from envzoo.agents.bandits.oracle_greedy import best_entries
 from envzoo.agents.bandits.planning import BanditPlanner
-from envzoo.agents.planners.lsd_index import LEAST_INDEX, index_policy
-from envzoo.agents.planners.lsd_lp import lsd_lp
 from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel
 
@@ -31,7 +31,7 @@ class LagrangianIndexConfig:
 
 
 class LagrangianIndex(BanditPlanner):
-    """An index policy from the relaxation's Lagrange multiplier, see `envzoo.agents.planners.lsd_index`.
+    """An index policy from the relaxation's Lagrange multiplier, see `envzoo.agents.bandits.lsd_index`.
 
     Not of the paper. It has no guarantee of its own, but uses every round where mirrored rounding leaves some free;
     `MirroredLP(best_of="index")` plays the better of the two and has one. Ties are broken at random.

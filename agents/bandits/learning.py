@@ -11,10 +11,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.agents.bandits.estimates import record
 from envzoo.agents.bandits.fill import choose_fill
+from envzoo.agents.bandits.lsd_lp import cycle_order
+from envzoo.agents.bandits.lsd_rounding import draw_virtual, mirrored_round, new_streams
 from envzoo.agents.bandits.planning import BanditPlanner, model_of
 from envzoo.agents.loops.experience import boundary_notice, fresh_seed, replay_notice, step_info
-from envzoo.agents.planners.lsd_lp import cycle_order
-from envzoo.agents.planners.lsd_rounding import draw_virtual, mirrored_round, new_streams
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel

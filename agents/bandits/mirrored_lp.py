@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from envzoo.agents.bandits.planning import BanditPlanner
-from envzoo.agents.planners.lsd_index import LEAST_INDEX, index_policy
-from envzoo.agents.planners.lsd_lp import LSDPlan, lsd_lp
-from envzoo.agents.planners.lsd_rounding import (
+from envzoo.agents.bandits.lsd_index import LEAST_INDEX, index_policy
+from envzoo.agents.bandits.lsd_lp import LSDPlan, lsd_lp
+from envzoo.agents.bandits.lsd_rounding import (
     FILL,
     SELECT,
     draw_virtual,
@@ -20,6 +19,7 @@ from envzoo.agents.planners.lsd_rounding import (
     play_mirrored,
     table_round,
 )
+from envzoo.agents.bandits.planning import BanditPlanner
 from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel
 
@@ -56,7 +56,7 @@ class MirroredLP(BanditPlanner):
     """Virtual arms that move as the relaxation says, and real pulls that mirror a subset of theirs.
 
     For monotone payoffs it earns at least 1 - 1/e of the relaxation, the best that any policy could earn, in
-    expectation over the phases (1 - k^k e^-k / k! with k pulls per round). See `envzoo.agents.planners.lsd`.
+    expectation over the phases (1 - k^k e^-k / k! with k pulls per round). See `envzoo.agents.bandits.lsd`.
 
     Attributes:
         lsd_plan: The solution of the relaxation.

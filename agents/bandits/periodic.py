@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
+from envzoo.agents.bandits.lsd_periodic import best_cycles, purely_periodic, round_robin, schedule_value
 from envzoo.agents.bandits.planning import BanditPlanner
-from envzoo.agents.planners.lsd_periodic import best_cycles, purely_periodic, round_robin, schedule_value
 from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel
 from envzoo.kernel.stream import integer
@@ -40,7 +40,7 @@ class PeriodicPlanner(BanditPlanner):
     """Plays a schedule over and over; sees no state. Every episode starts at a random place of the schedule.
 
     "purely_periodic" follows Simchi-Levi, Zheng and Zhu ("Dynamic Planning and Learning under Recovering Rewards");
-    see `envzoo.agents.planners.lsd_periodic`.
+    see `envzoo.agents.bandits.lsd_periodic`.
 
     Attributes:
         value: Reward per round in the long run, exact.

@@ -6,7 +6,7 @@ import numpy as np
 
 from envzoo.agents.agent import NoConfig
 from envzoo.agents.bandits.planning import BanditPlanner
-from envzoo.agents.planners.recharging import draw_periods, interleaved_round, recharging_lp
+from envzoo.agents.bandits.recharging import draw_periods, interleaved_round, recharging_lp
 from envzoo.bandits.generators import delays
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import UnsupportedSpaceError

@@ -1,4 +1,4 @@
-"""The table of agents for bandits with last-switch-dependent payoffs."""
+"""The table of planners and learners of last-switch-dependent bandits."""
 
 from __future__ import annotations
 

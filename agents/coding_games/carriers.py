@@ -16,10 +16,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from envzoo.agents.actor_critic.soft_networks import CategoricalActor
 from envzoo.agents.agent import Agent
 from envzoo.agents.networks.observation import ObservationCodec, Part
 from envzoo.agents.networks.policy import Policy, TabularPolicy
-from envzoo.agents.soft.networks import CategoricalActor
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 GRAIN = 2.0**-32

@@ -15,7 +15,7 @@ from envzoo.agents.coding_games.views import MessageBlind, find_definition
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source, make_vector_env
 from envzoo.agents.spec import Holds, require
-from envzoo.coding_games import couplings
+from envzoo.coding_games import coupling_kernels as couplings
 from envzoo.coding_games.carrier import carrier_policy
 from envzoo.coding_games.messages import COUPLING
 from envzoo.coding_games.players import RECEIVER, SENDER

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
 from envzoo.agents.agent import Agent
 from envzoo.agents.coding_games.views import PlayerView, find_definition
 from envzoo.agents.source import Source, make_vector_env
-from envzoo.agents.standard.ppo import PPO, PPOConfig
 from envzoo.coding_games.players import RECEIVER, SEES, SENDER
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 

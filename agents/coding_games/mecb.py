@@ -7,7 +7,7 @@ from typing import Literal
 
 from envzoo.agents.coding_games.coupling_agent import CouplingAgent, CouplingConfig
 from envzoo.agents.spec import require
-from envzoo.coding_games.couplings import ENCODERS
+from envzoo.coding_games.coupling_kernels import ENCODERS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from envzoo.coding_games.couplings import action_distribution, choose, guess, message_policy, update_belief
+from envzoo.coding_games.coupling_kernels import action_distribution, choose, guess, message_policy, update_belief
 from envzoo.coding_games.messages import largest_entropy_block
 
 

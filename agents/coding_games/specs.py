@@ -1,4 +1,4 @@
-"""The table of agents for messages hidden in actions."""
+"""The table of agents that hide messages in actions."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
-from envzoo.wrappers.tracking import capturable
+from envzoo.wrappers.stateful import capturable
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The table of agents for submodular rewards."""
+"""The table of agents of submodular coverage."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from envzoo.agents.standard.ppo import PPO, PPOConfig
+from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.intrinsic.base import Intrinsic, intrinsic_class, settings_of
+from envzoo.agents.exploration.base import Intrinsic, intrinsic_class, settings_of
 from envzoo.agents.loops.experience import Experience
-from envzoo.agents.loops.following import Follower, predict_with_policy
+from envzoo.agents.loops.policy_with_wrappers import Follower, predict_with_policy
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError
 from envzoo.sizes import check_bytes
-from envzoo.wrappers.tracking import VectorTrackingWrapper
+from envzoo.wrappers.stateful import VectorTrackingWrapper
 
 ENV_BYTES = 2**10  # of what is remembered of each environment, four times that behind wrappers; by experience
 ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.distinct import few_distinct
 from envzoo.agents.networks.layers import MLP, convolution, gru, linear
 from envzoo.agents.networks.observation import MOST_SYMBOLS, ObservationCodec, Part, leaves
+from envzoo.agents.networks.unique_rows import few_distinct
 from envzoo.errors import UnsupportedSpaceError, unknown
 
 ONE_HOT_LIMIT = 64  # above this many one-hot columns a row lookup is faster than a matrix product

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
-from envzoo.wrappers.tracking import capturable
+from envzoo.wrappers.stateful import capturable
 
 
 class Plan(NamedTuple):

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envzoo.agents.planners.gap_filling import ebim_gap_fill
+from envzoo.agents.planners.ebim_refinement import ebim_gap_fill
 from envzoo.agents.planners.information import check_distribution, check_rate, entropy, mutual_information
-from envzoo.coding_games import couplings as kernels
-from envzoo.coding_games.couplings import EBIM, ENCODERS, QUANTIZER
+from envzoo.coding_games import coupling_kernels as kernels
+from envzoo.coding_games.coupling_kernels import EBIM, ENCODERS, QUANTIZER
 from envzoo.errors import EnvzooError, unknown
 
 __all__ = [

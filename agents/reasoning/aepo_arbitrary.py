@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.losses.text.aepo import (
+from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig
+from envzoo.agents.spec import require
+from envzoo.agents.text.losses.aepo import (
     guiding_temperature,
     injected_advantage,
     injection_count,
     reinforced_rows,
 )
-from envzoo.agents.losses.text.tokens import masked_mean
-from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig
-from envzoo.agents.spec import require
+from envzoo.agents.text.losses.tokens import masked_mean
+from envzoo.agents.text.rollouts import Rollout
 
 
 @dataclass(frozen=True)

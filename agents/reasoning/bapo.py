@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.loops.text import TextAgent, TextConfig
-from envzoo.agents.losses.text.bapo import adaptive_bounds
-from envzoo.agents.losses.text.policy import ppo_clip_per_token
-from envzoo.agents.losses.text.tokens import masked_mean
 from envzoo.agents.spec import require
+from envzoo.agents.text.losses.bapo import adaptive_bounds
+from envzoo.agents.text.losses.policy import ppo_clip_per_token
+from envzoo.agents.text.losses.tokens import masked_mean
+from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.trainer import TextAgent, TextConfig
 
 MOST_STEPS = 10_000  # of the search for the bounds, which runs in every minibatch
 

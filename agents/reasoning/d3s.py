@@ -7,12 +7,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.losses.text.policy import gspo
-from envzoo.agents.losses.text.selection import linear_schedule, select_max_variance, top_token_mask
-from envzoo.agents.losses.text.tokens import masked_mean
 from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig
 from envzoo.agents.spec import require
+from envzoo.agents.text.losses.policy import gspo
+from envzoo.agents.text.losses.selection import linear_schedule, select_max_variance, top_token_mask
+from envzoo.agents.text.losses.tokens import masked_mean
+from envzoo.agents.text.rollouts import Rollout
 
 
 @dataclass(frozen=True)

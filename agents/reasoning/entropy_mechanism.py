@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.loops.text import TextAgent, TextConfig
-from envzoo.agents.losses.text.covariance import clip_cov, kl_cov
-from envzoo.agents.losses.text.kl import KL_ESTIMATORS
 from envzoo.agents.spec import require
+from envzoo.agents.text.losses.covariance import clip_cov, kl_cov
+from envzoo.agents.text.losses.kl import KL_ESTIMATORS
+from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.trainer import TextAgent, TextConfig
 from envzoo.errors import unknown
 
 

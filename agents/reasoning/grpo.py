@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.loops.text import TextAgent, TextConfig
-from envzoo.agents.losses.text.policy import cispo, gspo, ppo_clip_per_token, reinforce
-from envzoo.agents.losses.text.tokens import fork_token_mask, masked_mean
 from envzoo.agents.spec import require
+from envzoo.agents.text.losses.policy import cispo, gspo, ppo_clip_per_token, reinforce
+from envzoo.agents.text.losses.tokens import fork_token_mask, masked_mean
+from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.trainer import TextAgent, TextConfig
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.losses.text.hapo import (
+from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig
+from envzoo.agents.spec import require
+from envzoo.agents.text.losses.hapo import (
     EntropyScale,
     clip_bounds,
     entropy_scale,
@@ -18,10 +19,9 @@ from envzoo.agents.losses.text.hapo import (
     sampling_temperature,
     token_group_mean,
 )
-from envzoo.agents.losses.text.policy import ppo_clip_per_token
-from envzoo.agents.losses.text.tokens import masked_mean, probability_ratio
-from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig
-from envzoo.agents.spec import require
+from envzoo.agents.text.losses.policy import ppo_clip_per_token
+from envzoo.agents.text.losses.tokens import masked_mean, probability_ratio
+from envzoo.agents.text.rollouts import Rollout
 
 
 @dataclass(frozen=True)

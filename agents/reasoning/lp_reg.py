@@ -7,10 +7,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.loops.text import TextAgent, TextConfig
-from envzoo.agents.losses.text.lp_reg import lp_reg
 from envzoo.agents.spec import require
+from envzoo.agents.text.losses.lp_reg import lp_reg
+from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.trainer import TextAgent, TextConfig
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The table of agents for language models trained on verifiable puzzles."""
+"""The table of methods that train language models on verifiable puzzles."""
 
 from __future__ import annotations
 

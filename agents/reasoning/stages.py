@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.loops.text import TextAgent, TextConfig
 from envzoo.agents.registry import agent_class, specs
 from envzoo.agents.seeding import Streams
 from envzoo.agents.spec import build_config
+from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.trainer import TextAgent, TextConfig
 from envzoo.errors import unknown
 
 _NEED_ENTROPY = ("STEER", "D3S")  # read the entropies of the policy that wrote the answers

@@ -7,12 +7,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.losses.text.policy import ppo_clip_per_token
-from envzoo.agents.losses.text.steer import entropy_change_estimate, steer_metrics, steer_weight
-from envzoo.agents.losses.text.tokens import masked_mean
 from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig
 from envzoo.agents.spec import require
+from envzoo.agents.text.losses.policy import ppo_clip_per_token
+from envzoo.agents.text.losses.steer import entropy_change_estimate, steer_metrics, steer_weight
+from envzoo.agents.text.losses.tokens import masked_mean
+from envzoo.agents.text.rollouts import Rollout
 
 
 @dataclass(frozen=True)

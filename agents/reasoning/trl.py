@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envzoo.agents.loops.rollouts import Rollout
-from envzoo.agents.loops.text import TextConfig
-from envzoo.agents.losses.text.advantages import group_mean, overlong_penalty
-from envzoo.agents.losses.text.lp_reg import min_p_log_prob
-from envzoo.agents.losses.text.tokens import masked_mean
 from envzoo.agents.reasoning.stages import Stages, answers
 from envzoo.agents.reasoning.trl_puzzles import Puzzles
+from envzoo.agents.text.losses.advantages import group_mean, overlong_penalty
+from envzoo.agents.text.losses.lp_reg import min_p_log_prob
+from envzoo.agents.text.losses.tokens import masked_mean
+from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.trainer import TextConfig
 from envzoo.errors import EnvzooError, MissingExtraError
 
 try:

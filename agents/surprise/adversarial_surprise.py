@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
 from envzoo.agents.loops.on_policy import Rollout
-from envzoo.agents.networks.closed_form import ClosedFormPolicy
+from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
-from envzoo.agents.standard.ppo import PPO, PPOConfig
-from envzoo.agents.surprise.minds import TwoMinds
+from envzoo.agents.surprise.two_player_policy import TwoMinds
 from envzoo.errors import unknown
 from envzoo.wrappers.adversarial_rounds import VectorAdversarialRounds
 from envzoo.wrappers.return_normalizer import VectorReturnNormalizer

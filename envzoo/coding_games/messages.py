@@ -12,8 +12,8 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
-from envzoo.coding_games import couplings
-from envzoo.coding_games.couplings import entropy
+from envzoo.coding_games import coupling_kernels as couplings
+from envzoo.coding_games.coupling_kernels import entropy
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel.arguments import check_choice, check_whole
 from envzoo.kernel.stream import uniform

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from envzoo.coding_games.couplings import entropy
+from envzoo.coding_games.coupling_kernels import entropy
 from envzoo.kernel import drawing as art
 
 HEIGHT = 320  # the scene is a square of this size

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gymnasium as gym
 import numpy as np
 
-from envzoo.agents.planners.lsd import lsd_lp, mirrored_rounding, relative_value_iteration
+from envzoo.agents.bandits.lsd import lsd_lp, mirrored_rounding, relative_value_iteration
 from envzoo.bandits.generators import random_monotone
 from envzoo.bandits.model import BanditModel, transitions
 from envzoo.scripts.bench.report import Row, measure

@@ -11,7 +11,7 @@ import numpy as np
 import envzoo.agents
 from envzoo.agents.evaluation import evaluate
 from envzoo.agents.planners.coupling import greedy_mec
-from envzoo.coding_games.couplings import ebim_labels, greedy_cells
+from envzoo.coding_games.coupling_kernels import ebim_labels, greedy_cells
 from envzoo.scripts.bench.report import Row, measure
 
 DESCRIPTION = "couplings on one thread: greedy MEC and EBIM for n = k = 2^4 ... 2^16, and episodes of a coding game"

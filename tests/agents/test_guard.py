@@ -14,10 +14,10 @@ import pytest
 
 from envzoo import agents
 from envzoo.agents import checkpoint, guard
+from envzoo.agents.baselines.random import Random
 from envzoo.agents.registry import agent_class
 from envzoo.agents.source import Source
 from envzoo.agents.spec import Holds, held_fields
-from envzoo.agents.standard.random import Random
 from envzoo.errors import CheckpointError, EnvzooError, RunDirectoryError
 
 _spec = spec_from_file_location("contract", Path(__file__).with_name("test_contract.py"))

@@ -23,7 +23,7 @@ if not hasattr(ray, "init"):  # any folder called ray imports as a package
 MODULE = """
 import os, signal
 from pathlib import Path
-from envzoo.agents.standard.ppo import PPO
+from envzoo.agents.actor_critic.ppo import PPO
 from envzoo.scripts.experiments.execution import run_arm
 from envzoo.scripts.train_seeds import train_job
 

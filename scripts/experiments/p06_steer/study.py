@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from envzoo.agents.losses.text.covariance import token_covariance
-from envzoo.agents.losses.text.policy import ppo_clip_per_token
-from envzoo.agents.losses.text.steer import entropy_change_estimate
-from envzoo.agents.losses.text.tokens import aggregate, entropy_of_logits, masked_mean
-from envzoo.agents.networks.language import answer_log_probs
+from envzoo.agents.text.losses.covariance import token_covariance
+from envzoo.agents.text.losses.policy import ppo_clip_per_token
+from envzoo.agents.text.losses.steer import entropy_change_estimate
+from envzoo.agents.text.losses.tokens import aggregate, entropy_of_logits, masked_mean
+from envzoo.agents.text.models.language import answer_log_probs
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent

@@ -57,7 +57,7 @@ def relaxation(family: str, instance: int) -> float:
     """Value of the relaxation of an instance, reward per round."""
     import gymnasium as gym
 
-    from envzoo.agents.planners.lsd import lsd_lp
+    from envzoo.agents.bandits.lsd import lsd_lp
 
     env_id, kwargs = FAMILIES[family]
     env = gym.make(env_id, disable_env_checker=True, instance_seed=instance, **kwargs)

@@ -86,7 +86,7 @@ ARMS = (*_arms(), _model_free())
 @cache
 def informed_reward() -> float:
     """Reward per round of the same planner with the true payoffs, over many draws of its phases."""
-    from envzoo.agents.planners.lsd import lsd_lp, mirrored_rounding
+    from envzoo.agents.bandits.lsd import lsd_lp, mirrored_rounding
     from envzoo.bandits.generators import bait
 
     sizes = {name: INSTANCE[name] for name in ("arms", "satiation", "deprivation")}

@@ -12,8 +12,8 @@ from envzoo import agents
 from envzoo.agents.bandits.comb_ucb1 import plan_block
 from envzoo.agents.bandits.estimates import exploration_rounds, isotonic_means, monotone_upper_bounds, upper_bound
 from envzoo.agents.bandits.fill import choose_fill, simulated_value
-from envzoo.agents.planners.lsd import lsd_lp
-from envzoo.agents.planners.lsd_rounding import new_streams
+from envzoo.agents.bandits.lsd import lsd_lp
+from envzoo.agents.bandits.lsd_rounding import new_streams
 from envzoo.bandits.model import transitions
 from envzoo.errors import EnvzooError
 

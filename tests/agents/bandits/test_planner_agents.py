@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from envzoo import agents
+from envzoo.agents.bandits.lsd import index_policy, lsd_lp, mirrored_rounding
 from envzoo.agents.evaluation import evaluate
-from envzoo.agents.planners.lsd import index_policy, lsd_lp, mirrored_rounding
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 BAIT = {"payoffs": [[0.3] * 5, [0.0, 0.0, 0.31, 0.31, 1.0]], "satiation": 2, "max_episode_steps": 400}

@@ -10,9 +10,9 @@ from torch.distributions import Categorical, Independent, Normal
 
 from envzoo.agents.losses import distributions as dist
 from envzoo.agents.networks.action import ActionCodec
-from envzoo.agents.networks.bounded import UnitActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
+from envzoo.agents.networks.rescaled_actions import UnitActionCodec
 from envzoo.errors import UnsupportedSpaceError
 
 BOX = spaces.Box(-1, 1, (3,))

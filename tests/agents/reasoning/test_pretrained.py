@@ -12,10 +12,10 @@ from reasoning_training import train, weights
 
 from envzoo import agents
 from envzoo.agents import checkpoint
-from envzoo.agents.loops.sampling import Manner, sample_answers
-from envzoo.agents.loops.tokenized import TokenizerCodec
-from envzoo.agents.networks import pretrained
-from envzoo.agents.networks.language import answer_log_probs
+from envzoo.agents.text.models import pretrained
+from envzoo.agents.text.models.language import answer_log_probs
+from envzoo.agents.text.sampling import Manner, sample_answers
+from envzoo.agents.text.tokenizer_codec import TokenizerCodec
 from envzoo.errors import CheckpointError, EnvzooError, MissingExtraError, NonFiniteError, UnsupportedSpaceError
 from envzoo.reasoning.catalogue import make_task
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from envzoo import agents
 from envzoo.agents.agent import Callback
-from envzoo.agents.loops import rollouts, sampling, warm_up
-from envzoo.agents.loops.text import SILENT_UPDATES
-from envzoo.agents.networks.language import answer_log_probs
+from envzoo.agents.text import rollouts, sampling, warm_up
+from envzoo.agents.text.models.language import answer_log_probs
+from envzoo.agents.text.trainer import SILENT_UPDATES
 from envzoo.errors import EnvzooError, NonFiniteError, UnknownNameError, UnsupportedSpaceError
 
 SUM = ("envzoo/TextSumTo-Tokens-v0", {"terms": 2})

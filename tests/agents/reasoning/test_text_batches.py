@@ -6,8 +6,8 @@ import torch
 from reasoning_training import SMALL, train, weights
 
 from envzoo import agents
-from envzoo.agents.loops.warm_up import imitate
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.text.warm_up import imitate
 from envzoo.errors import EnvzooError
 
 SUM = ("envzoo/TextSumTo-Tokens-v0", {"terms": 3})

@@ -11,9 +11,9 @@ pytest.importorskip("trl")
 
 from trl import GRPOConfig
 
-from envzoo.agents.losses.text.advantages import ADVANTAGES
 from envzoo.agents.reasoning.stages import Stages, answers, method_names
 from envzoo.agents.reasoning.trl import MethodTrainer, Puzzles, as_batch
+from envzoo.agents.text.losses.advantages import ADVANTAGES
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.scripts.bench.text_trl import character_tokenizer, tiny_llama
 

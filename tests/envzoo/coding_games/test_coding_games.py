@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envzoo.coding_games import couplings
+from envzoo.coding_games import coupling_kernels as couplings
 from envzoo.coding_games.coding_cart import CodingCart
 from envzoo.coding_games.coding_game import CodingGameEnv, CodingGameVectorEnv
 from envzoo.coding_games.mdp import FiniteMDP

@@ -1,0 +1,1 @@
+"""Actor-critics: PPO, SAC, and what they share."""

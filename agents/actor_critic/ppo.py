@@ -1,0 +1,205 @@
+"""Proximal policy optimisation (Schulman et al., 2017, arXiv 1707.06347)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from envzoo.agents.exploration.config import IntrinsicConfig
+from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
+from envzoo.agents.losses.advantages import generalized_advantages
+from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, clipped_surrogate_gradient
+from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
+from envzoo.agents.networks.policy import Policy
+from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
+
+
+@dataclass(frozen=True)
+class PPOConfig(IntrinsicConfig):
+    """Hyperparameters of PPO."""
+
+    num_envs: int = 8
+    """Environments stepped side by side."""
+    num_steps: int = 128
+    """Steps per environment and rollout."""
+    num_epochs: int = 10
+    """Passes over a rollout."""
+    minibatch_size: int = 256
+    """Transitions per gradient step; a recurrent policy takes whole environments, as many as come nearest."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate."""
+    anneal: Literal["none", "learning_rate", "both"] = "both"
+    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
+    gamma: float = 0.99
+    """Discount factor."""
+    gae_lambda: float = 0.95
+    """Mixing weight of generalised advantages."""
+    clip_range: float = 0.2
+    """The probability ratio is clipped to 1 plus or minus this (epsilon of equation 7)."""
+    value_coefficient: float = 0.5
+    """Weight of the critic's squared error (c1 of equation 9)."""
+    entropy_coefficient: float = 0.0
+    """Weight of the entropy bonus in nats (c2 of equation 9)."""
+    normalize_advantage: bool = True
+    """Give the advantages of each minibatch mean 0 and standard deviation 1."""
+    max_grad_norm: float = 0.5
+    """Clip the gradient's Euclidean norm to this."""
+    target_kl: float | None = None
+    """End the passes over a rollout once the approximate KL divergence exceeds this."""
+    encoder: str = "auto"
+    """Encoder of the observation: auto, mlp, cnn, gru or symbols."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers (the last one is the width of the GRU)."""
+    activation: str = "tanh"
+    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    share_encoder: bool = False
+    """Let actor and critic share one encoder."""
+    initial_log_std: float = 0.0
+    """First log standard deviation of continuous actions."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw or sgd."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("num_envs", "num_steps", "num_epochs", "minibatch_size"):
+            require(getattr(self, name) >= 1, f"{name} of PPO is at least 1, got {getattr(self, name)}")
+        require(self.learning_rate > 0, f"learning_rate of PPO is positive, got {self.learning_rate}")
+        require(0 <= self.gamma <= 1, f"gamma of PPO lies in [0, 1], got {self.gamma}")
+        require(0 <= self.gae_lambda <= 1, f"gae_lambda of PPO lies in [0, 1], got {self.gae_lambda}")
+        for name in ("clip_range", "max_grad_norm"):
+            require(getattr(self, name) > 0, f"{name} of PPO is positive, got {getattr(self, name)}")
+        for name in ("value_coefficient", "entropy_coefficient"):
+            require(getattr(self, name) >= 0, f"{name} of PPO is not negative, got {getattr(self, name)}")
+        require(self.target_kl is None or self.target_kl > 0, f"target_kl of PPO is positive, got {self.target_kl}")
+        require(
+            -20 <= self.initial_log_std <= 20,  # beyond, a single draw overflows what networks compute with
+            f"initial_log_std of PPO lies in [-20, 20], got {self.initial_log_std}",
+        )
+        require(all(width >= 1 for width in self.hidden), f"hidden of PPO holds positive widths, got {self.hidden}")
+
+
+class PPO(OnPolicyAgent):
+    """Proximal policy optimisation: several epochs of a clipped policy gradient on each rollout."""
+
+    Config = PPOConfig
+    config: PPOConfig
+    takes_bonus = True
+
+    def build_policy(self) -> Policy:
+        """Actor and critic."""
+        c = self.config
+        return Policy(
+            self.codec,
+            self.actions,
+            encoder=c.encoder,
+            hidden=c.hidden,
+            activation=c.activation,
+            generator=self.streams.torch("weights", "cpu"),
+            shared=c.share_encoder,
+            initial_log_std=c.initial_log_std,
+        )
+
+    def build(self) -> None:
+        """The optimizer, with the epsilon that PPO implementations use; and a faster way to the gradient, if any."""
+        c = self.config
+        self.optimizer = self.register(
+            "optimizer",
+            make_optimizer(self.policy, c.optimizer, lr=c.learning_rate, eps=1e-5, max_grad_norm=c.max_grad_norm),
+        )
+        self.closed_form = ClosedFormPolicy(self.policy) if ClosedFormPolicy.fits(self.policy) else None
+
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Epochs of minibatch steps on L = L_clip + c1 L_value - c2 entropy (equation 9).
+
+        The loss is differentiated by hand as far as the network's outputs, and a plain network altogether. What is
+        logged describes the last epoch.
+        """
+        c = self.config
+        advantage = generalized_advantages(
+            rollout.reward, rollout.value, rollout.next_value, rollout.terminated, rollout.done, c.gamma, c.gae_lambda
+        )
+        if rollout.bonus is not None:
+            advantage = advantage + rollout.bonus
+        remaining = 1 - self.progress()
+        self.optimizer.lr = c.learning_rate * (remaining if c.anneal != "none" else 1.0)
+        clip_range = c.clip_range * (remaining if c.anneal == "both" else 1.0)
+        returns = torch.from_numpy(advantage + rollout.value).to(self.device)
+        advantages = torch.from_numpy(advantage).to(self.device)
+        metrics: dict[str, float] = {}
+        self.observe_batch(rollout, metrics)
+        make = self._sequences if self.policy.recurrent else self._transitions
+        for epoch in range(c.num_epochs):
+            last, sums, steps, stop = epoch == c.num_epochs - 1, 0.0, 0, False
+            for log_prob, entropy, value, old_log_prob, a, target in make(rollout, advantages, returns):
+                with torch.no_grad():
+                    if c.normalize_advantage and len(a) > 1:
+                        std, mean = torch.std_mean(a)
+                        a = (a - mean) / (std + 1e-8)
+                    policy_gradient, ratio = clipped_surrogate_gradient(log_prob, old_log_prob, a, clip_range)
+                    error = value - target
+                    if last or c.target_kl is not None:
+                        found = self._diagnose(log_prob, old_log_prob, ratio, error, entropy, a, clip_range)
+                        sums, steps = sums + found, steps + 1
+                        stop = c.target_kl is not None and float(found[3]) > 1.5 * c.target_kl
+                if stop:
+                    break
+                # dL/d(log pi), dL/dV = 2 c1 (V - target) / N, dL/d(entropy) = -c2 / N
+                outputs = [log_prob, value]
+                gradients = [policy_gradient, error * (2 * c.value_coefficient / len(error))]
+                if c.entropy_coefficient:
+                    outputs.append(entropy)
+                    gradients.append(torch.full_like(entropy, -c.entropy_coefficient / len(entropy)))
+                if self.closed_form is None:
+                    self.optimizer.step(*outputs, gradients=gradients)
+                else:
+                    self.closed_form.backward(*gradients)
+                    self.optimizer.apply()
+            if stop:
+                break
+        names = ("loss/policy", "loss/value", "policy/entropy", "policy/approximate_kl", "policy/clip_fraction")
+        metrics |= dict(zip(names, (sums / steps).tolist(), strict=True))
+        explained = 1 - np.var(advantage[rollout.valid]) / max(
+            np.var((advantage + rollout.value)[rollout.valid]), 1e-12
+        )
+        return metrics | {"value/explained_variance": float(explained), "policy/learning_rate": self.optimizer.lr}
+
+    @staticmethod
+    def _diagnose(log_prob, old_log_prob, ratio, error, entropy, advantage, clip_range) -> torch.Tensor:
+        """Policy loss, value loss, entropy, KL divergence and share of clipped ratios of a minibatch, (5,)."""
+        policy_loss, _ = clipped_surrogate(log_prob, old_log_prob, advantage, clip_range)
+        clipped = ((ratio - 1).abs() > clip_range).float().mean()
+        kl = approximate_kl(log_prob, old_log_prob)
+        return torch.stack([policy_loss, error.square().mean(), entropy.mean(), kl, clipped])
+
+    def _transitions(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
+        """Minibatches of single transitions, for a memoryless policy."""
+        chosen = torch.from_numpy(np.flatnonzero(rollout.valid.reshape(-1))).to(self.device)
+        fields = [
+            tensor.reshape(-1, *tensor.shape[2:])
+            for tensor in (rollout.observation, rollout.action, rollout.log_prob, advantages, returns)
+        ]
+        order = chosen[torch.randperm(len(chosen), generator=self.streams.torch("minibatches"), device=self.device)]
+        shuffled = [field[order] for field in fields]
+        evaluate = (self.closed_form or self.policy).evaluate
+        for minibatch in zip(*(field.split(self.config.minibatch_size) for field in shuffled), strict=True):
+            observation, action, old_log_prob, advantage, target = minibatch
+            yield *evaluate(observation, action), old_log_prob, advantage, target
+
+    def _sequences(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
+        """Minibatches of whole environments, for a recurrent policy."""
+        steps, num_envs = rollout.reward.shape
+        size = max(1, min(num_envs, round(self.config.minibatch_size / steps)))
+        order = torch.randperm(num_envs, generator=self.streams.torch("minibatches"), device=self.device)
+        start = torch.from_numpy(rollout.start).to(self.device)
+        valid = torch.from_numpy(rollout.valid).to(self.device)
+        for envs in order.split(size):
+            keep = valid[:, envs]
+            evaluation = self.policy.evaluate(
+                rollout.observation[:, envs], rollout.action[:, envs], rollout.state[envs], start[:, envs]
+            )
+            others = (rollout.log_prob[:, envs], advantages[:, envs], returns[:, envs])
+            yield tuple(tensor[keep] for tensor in (*evaluation, *others))

@@ -1,0 +1,83 @@
+"""Soft Actor-Critic with a learned temperature (Haarnoja et al., 2018, arXiv 1812.05905)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envzoo.agents.actor_critic.soft import SoftActorCritic, SoftConfig
+from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor, TwinQ
+from envzoo.agents.loops.replay import Batch
+from envzoo.agents.losses import soft
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.rescaled_actions import UnitActionCodec
+
+
+@dataclass(frozen=True)
+class SACConfig(SoftConfig):
+    """Hyperparameters of SAC; defaults are the paper's where it gives one."""
+
+    target_entropy: float | None = None
+    """Entropy in nats that a learned temperature keeps the policy at, measured on actions scaled to [-1, 1]; None for
+    minus the number of action dimensions."""
+
+
+class SAC(SoftActorCritic):
+    """Soft actor-critic: maximise return plus alpha times the policy's entropy, alpha chosen by a constraint on it."""
+
+    Config = SACConfig
+    config: SACConfig
+
+    def build_actions(self) -> ActionCodec:
+        """Actions scaled to [-1, 1]^D; the space must be bounded."""
+        return UnitActionCodec(self.source.action_space, self.spec.name)
+
+    def build_networks(self, **shape: Any) -> tuple[SquashedGaussianActor, TwinQ]:
+        """A squashed Gaussian over D actions, and critics of observation and action."""
+        dim = self.actions.dim
+        return SquashedGaussianActor(self.codec, dim, **shape), TwinQ(self.codec, dim, 1, **shape)
+
+    def entropy_target(self) -> float:
+        """The configured one, or -D."""
+        return -float(self.actions.dim) if self.config.target_entropy is None else self.config.target_entropy
+
+    def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Uniform actions (count, D) in [-1, 1]."""
+        return generator.uniform(-1, 1, (count, self.actions.dim)).astype(np.float32)
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Algorithm 1: one step of the critics, the actor, the temperature and the target networks."""
+        c, noise = self.config, self.streams.torch("policy-noise")
+        alpha = self.temperature.value
+
+        with torch.no_grad():  # y = r + gamma (min_i Q'_i(s', a') - alpha log pi(a'|s')), a' ~ pi fresh
+            next_action, next_log_prob = self.actor.sample(batch.next_observation, noise)
+            next_q = self.target(batch.next_observation, next_action)
+            next_value = soft.soft_value(next_q, next_log_prob, alpha)
+            y = soft.td_target(self.scaled(batch.reward), batch.terminated, next_value, c.gamma)
+        q = self.critics(batch.observation, batch.action)
+        critic_loss = soft.critic_loss(q, y)  # equation 5
+        self.critic_optimizer.step(critic_loss)
+
+        action, log_prob = self.actor.sample(batch.observation, noise)
+        with torch.no_grad():  # the actor shapes no part of the critics, their encoder included
+            features = self.critics.encode(batch.observation)
+        q_of_actor = self.critics.evaluate(features, action)
+        actor_loss = soft.actor_loss(q_of_actor, log_prob, alpha, c.actor_q)  # equation 9
+        self.actor_optimizer.step(actor_loss)
+
+        entropy = -log_prob.detach().mean()
+        temperature_loss = self.temperature.update(entropy)  # equation 18
+        self.target.update()
+        return {
+            "loss/critic": critic_loss.detach(),
+            "loss/actor": actor_loss.detach(),
+            "loss/temperature": temperature_loss,
+            "value/q": q.detach().mean(),
+            "policy/entropy": entropy,
+            "policy/temperature": alpha,
+        }

@@ -1,0 +1,112 @@
+"""What the maximum-entropy actor-critics share: their hyperparameters, and how their parts are put together."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from envzoo.agents.actor_critic.soft_networks import TwinQ
+from envzoo.agents.loops.off_policy import OffPolicyAgent, OffPolicyConfig
+from envzoo.agents.networks.dual import DualVariable, PolyakTarget
+from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
+
+
+@dataclass(frozen=True)
+class SoftConfig(OffPolicyConfig):
+    """Hyperparameters of the maximum-entropy actor-critics; defaults are the paper's where it gives one."""
+
+    learning_rate: float = 3e-4
+    """Adam's learning rate of the actor, and of the others where they have none of their own."""
+    critic_learning_rate: float | None = None
+    """Adam's learning rate of the critics; None for `learning_rate`."""
+    temperature_learning_rate: float | None = None
+    """Adam's learning rate of log alpha; None for `learning_rate`."""
+    gamma: float = 0.99
+    """Discount factor."""
+    tau: float = 0.005
+    """Share of the critics that moves over into their targets after every update."""
+    temperature: float | None = None
+    """A fixed temperature alpha; None learns it."""
+    initial_temperature: float = 1.0
+    """First value of a learned temperature."""
+    reward_scale: float = 1.0
+    """Rewards are multiplied by this before learning."""
+    actor_q: Literal["min", "mean"] = "min"
+    """Value the actor climbs: the smaller of the two critics (the paper) or their mean (SAC's published code)."""
+    encoder: Literal["auto", "mlp", "cnn"] = "auto"
+    """Encoder of the observation; auto is cnn where there are images. Actor and critics never share one."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers of actor and critics."""
+    activation: str = "relu"
+    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        agent = type(self).__name__.removesuffix("Config")
+        for name in ("learning_rate", "critic_learning_rate", "temperature_learning_rate", "temperature"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"{name} of {agent} is positive, got {value}")
+        for name in ("initial_temperature", "reward_scale"):
+            require(getattr(self, name) > 0, f"{name} of {agent} is positive, got {getattr(self, name)}")
+        require(0 <= self.gamma <= 1, f"gamma of {agent} lies in [0, 1], got {self.gamma}")
+        require(0 < self.tau <= 1, f"tau of {agent} lies in (0, 1], got {self.tau}")
+
+
+class SoftActorCritic(OffPolicyAgent):
+    """Base of the maximum-entropy actor-critics: actor, twin critics with slowly following targets, temperature."""
+
+    Config = SoftConfig
+    config: SoftConfig
+
+    @abstractmethod
+    def build_networks(self, **shape: Any) -> tuple[nn.Module, TwinQ]:
+        """Actor and critics; `shape` holds encoder, hidden, activation and generator."""
+
+    @abstractmethod
+    def entropy_target(self) -> float:
+        """The entropy in nats that a learned temperature keeps the policy at."""
+
+    def largest_temperature(self) -> float:
+        """Upper bound of a learned temperature."""
+        return math.inf
+
+    def build(self) -> None:
+        """All parts, and an optimizer for each of the three that learn."""
+        c = self.config
+        actor, critics = self.build_networks(
+            encoder=c.encoder,
+            hidden=c.hidden,
+            activation=c.activation,
+            generator=self.streams.torch("weights", "cpu"),
+        )
+        self.actor = self.register("actor", actor.to(self.device))
+        self.critics = self.register("critics", critics.to(self.device))
+        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.learning_rate))
+        self.critic_optimizer = self.register(
+            "critic_optimizer", make_optimizer(self.critics, lr=c.critic_learning_rate or c.learning_rate)
+        )
+        self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
+        self.temperature = self.register(
+            "temperature",
+            DualVariable(
+                c.temperature or c.initial_temperature,
+                target=self.entropy_target(),
+                lr=None if c.temperature else c.temperature_learning_rate or c.learning_rate,
+                high=math.inf if c.temperature else self.largest_temperature(),
+                device=self.device,
+            ),
+        )
+
+    def act(self, x: Tensor, generator: Any, deterministic: bool = False) -> Tensor:
+        """Actions in the agent's form: the mode of the policy, or samples."""
+        return self.actor.act(x, generator, deterministic)
+
+    def scaled(self, reward: Tensor) -> Tensor:
+        """Rewards as the critics see them."""
+        scale = self.config.reward_scale
+        return reward if scale == 1 else reward * scale

@@ -1,0 +1,48 @@
+"""The table of actor-critics."""
+
+from __future__ import annotations
+
+from envzoo.specs import AgentSpec, Example
+
+AGENTS = (
+    AgentSpec(
+        "PPO",
+        "envzoo.agents.actor_critic.ppo:PPO",
+        "actor_critic",
+        "Proximal policy optimisation with the clipped objective and generalised advantages.",
+        paper="ppo",
+        example=Example(
+            "envzoo/GridCoverage-v0",
+            {"rows": 3, "columns": 4, "horizon": 5, "start": "random"},
+            {"hidden": (8,), "num_envs": 2, "num_steps": 6, "num_epochs": 2, "minibatch_size": 4},
+            timesteps=12,
+        ),
+    ),
+    AgentSpec(
+        "SAC",
+        "envzoo.agents.actor_critic.sac:SAC",
+        "actor_critic",
+        "Soft actor-critic with a learned temperature, for continuous actions.",
+        actions=("continuous",),
+        paper="19-sac",
+        example=Example(
+            "envzoo/EntropyBanditContinuous-v0",
+            hyperparameters={"hidden": (8,), "num_envs": 2, "batch_size": 4, "learning_starts": 4},
+            timesteps=12,
+        ),
+    ),
+    AgentSpec(
+        "SACDiscrete",
+        "envzoo.agents.actor_critic.sac_discrete:SACDiscrete",
+        "actor_critic",
+        "Soft actor-critic for discrete actions, expectations over actions taken exactly.",
+        actions=("discrete",),
+        paper="sac-discrete",
+        example=Example(
+            "envzoo/GridCoverage-v0",
+            {"rows": 3, "columns": 4, "horizon": 5, "start": "random"},
+            {"hidden": (8,), "num_envs": 2, "batch_size": 4, "learning_starts": 4},
+            timesteps=12,
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Intrinsic rewards, and the agents that learn from them."""

@@ -1,0 +1,149 @@
+"""Behavioural cloning (Pomerleau, 1988), also on the best trajectories only (%BC, as in Chen et al., 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from envzoo.agents.loops.offline import OfflineAgent
+from envzoo.agents.loops.replay import Batch
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.encoders import make_encoder
+from envzoo.agents.networks.layers import linear
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.policy import Policy
+from envzoo.agents.networks.rescaled_actions import UnitActionCodec
+from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
+from envzoo.datasets.table import TransitionTable
+from envzoo.errors import UnsupportedSpaceError
+
+
+@dataclass(frozen=True)
+class BCConfig:
+    """Hyperparameters of behavioural cloning."""
+
+    loss: Literal["auto", "mse", "log_prob"] = "auto"
+    """log_prob: minus the log-likelihood of the actions; mse: squared error of a deterministic policy on actions scaled
+    to [-1, 1], Box actions only; auto: log_prob for Discrete actions and mse for Box ones."""
+    top_fraction: float = 1.0
+    """Imitate only this share of the trajectories, those of the largest discounted return (at least one); 0.1 is
+    10%BC."""
+    gamma: float = 0.99
+    """Discount factor of the return by which trajectories are chosen."""
+    batch_size: int = 256
+    """Transitions per gradient step."""
+    steps_per_iteration: int = 500
+    """Gradient steps between two rows of metrics."""
+    learning_rate: float = 3e-4
+    """Adam's learning rate."""
+    normalize_observations: bool = True
+    """Give each column of Box observations mean 0 and standard deviation 1 over the dataset."""
+    encoder: str = "auto"
+    """Encoder of the observation: auto, mlp or cnn."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers."""
+    activation: str = "relu"
+    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw or sgd."""
+
+    def __post_init__(self):
+        for name in ("batch_size", "steps_per_iteration"):
+            require(getattr(self, name) >= 1, f"{name} of BC is at least 1, got {getattr(self, name)}")
+        require(0 < self.top_fraction <= 1, f"top_fraction of BC lies in (0, 1], got {self.top_fraction}")
+        require(0 <= self.gamma <= 1, f"gamma of BC lies in [0, 1], got {self.gamma}")
+        require(self.learning_rate > 0, f"learning_rate of BC is positive, got {self.learning_rate}")
+        require(self.encoder != "gru", "BC learns from single transitions, so its encoder has no memory; got 'gru'")
+
+
+class DeterministicPolicy(nn.Module):
+    """Packed observations (..., P) -> actions (..., D), within [-1, 1] when squashed by tanh."""
+
+    def __init__(
+        self,
+        codec: ObservationCodec,
+        actions: ActionCodec,
+        *,
+        encoder: str,
+        hidden: Sequence[int],
+        activation: str,
+        generator: torch.Generator,
+        squash: bool,
+    ):
+        super().__init__()
+        self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
+        self.head = linear(self.encoder.out_dim, actions.dim, generator, gain=0.01)
+        self.squash = squash
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The actions."""
+        output = self.head(self.encoder.features(x))
+        return torch.tanh(output) if self.squash else output
+
+
+class BC(OfflineAgent):
+    """Behavioural cloning: supervised learning of the dataset's actions.
+
+    Minimises the mean over the data of -log pi(a|s), or of |pi(s) - a|^2 / D for a deterministic policy.
+    """
+
+    Config = BCConfig
+    config: BCConfig
+
+    def build_actions(self) -> ActionCodec:
+        """Actions scaled to [-1, 1] for a squashed deterministic policy, else those of the space."""
+        actions = super().build_actions()
+        loss = self.config.loss
+        if loss == "mse" and actions.discrete:
+            raise UnsupportedSpaceError(
+                f"BC with loss='mse' takes Box actions, but the action space is {actions.space}; use loss='log_prob'"
+            )
+        self.deterministic = loss == "mse" or (loss == "auto" and not actions.discrete)
+        if self.deterministic and actions.bounded:
+            return UnitActionCodec(self.source.action_space, self.spec.name)
+        return actions
+
+    def prepare(self, table: TransitionTable) -> TransitionTable:
+        """Keep the best trajectories."""
+        return table if self.config.top_fraction == 1 else table.top_episodes(self.config.top_fraction)
+
+    def build(self) -> None:
+        """Policy and optimizer."""
+        c = self.config
+        settings = {
+            "encoder": c.encoder,
+            "hidden": c.hidden,
+            "activation": c.activation,
+            "generator": self.streams.torch("weights", "cpu"),
+        }
+        policy: nn.Module
+        if self.deterministic:
+            policy = DeterministicPolicy(self.codec, self.actions, squash=self.actions.bounded, **settings)
+        else:
+            policy = Policy(self.codec, self.actions, critic=False, **settings)
+        self.policy = self.register("policy", policy.to(self.device))
+        self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, lr=c.learning_rate))
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean loss of a batch, and metrics."""
+        if self.deterministic:
+            return (self.policy(batch.observation) - batch.action).square().mean(), {}
+        log_prob, entropy, _ = self.policy.evaluate(batch.observation, batch.action)
+        return -log_prob.mean(), {"policy/entropy": entropy.mean().detach()}
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """One Adam step on the loss."""
+        loss, metrics = self.loss(batch)
+        self.optimizer.step(loss)
+        return {"loss/policy": loss.detach()} | metrics
+
+    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
+        """The mode of the policy, or a sample."""
+        if self.deterministic:
+            return self.policy(x)
+        return self.policy.act(x, self.policy.initial_state(len(x)), None, generator, deterministic).action

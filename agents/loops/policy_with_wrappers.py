@@ -1,0 +1,158 @@
+"""Acting from observations: with a policy alone, and with what the wrappers of training added to observations."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.policy import Policy, TabularPolicy
+from envzoo.errors import EnvzooError
+from envzoo.wrappers.stateful import Tracker, VectorTrackingWrapper
+
+
+class Followed(NamedTuple):
+    """What acting goes on from: the policy's memory, and the arrays of every tracker."""
+
+    policy: Tensor
+    trackers: list[dict[str, np.ndarray]]
+
+
+class Follower:
+    """Wraps the environment learned in, and later adds the same to observations of the bare one.
+
+    A policy that learned behind a wrapper needs what the wrapper added (clocks, densities, skills). The wrapper's
+    tracker is run on the stream of bare observations instead, its arrays travelling in the state of `predict`.
+
+    Args:
+        codec: The bare observations.
+
+    Attributes:
+        layers: Class and arguments of the trackers, innermost first.
+    """
+
+    def __init__(self, codec: ObservationCodec):
+        self.codec = codec
+        self.layers: list[tuple[type[Tracker], dict[str, Any]]] = []
+        self._cache: tuple[int, list[Tracker]] = (0, [])
+
+    def wrap(self, env: VectorEnv, wrapper: type[VectorTrackingWrapper], arguments: dict[str, Any]) -> VectorEnv:
+        """Put one more wrapper around the environment."""
+        wrapped = wrapper(env, **arguments)
+        self.layers.append((wrapper.tracker_class, wrapped.arguments))
+        return wrapped
+
+    def trackers(self, count: int) -> list[Tracker]:
+        """Fresh or used trackers for `count` episodes, whose arrays the caller overwrites."""
+        if self._cache[0] != count or not self._cache[1]:
+            space, trackers = self.codec.space, []
+            for cls, arguments in self.layers:
+                trackers.append(cls(space, count, **arguments))
+                space = trackers[-1].space
+            self._cache = (count, trackers)
+        return self._cache[1]
+
+    def extend(
+        self, observation: Any, fresh: np.ndarray, memory: list[dict[str, np.ndarray]] | None
+    ) -> tuple[Any, list[dict[str, np.ndarray]]]:
+        """A batch of bare observations with what the trackers add.
+
+        Args:
+            observation: A batch.
+            fresh: (B,) bool, which of them open an episode; all of them where there is no memory.
+            memory: What the last call returned.
+
+        Returns:
+            The observations, and copies of the trackers' arrays.
+        """
+        infos: dict[str, np.ndarray] = {}
+        if memory is None:
+            self._cache = (0, [])  # nothing that was drawn before may show
+        trackers = self.trackers(len(fresh))
+        for k, tracker in enumerate(trackers):
+            if memory is not None:
+                for name, array in tracker.arrays.items():
+                    array[:] = memory[k][name]
+            tracker.start(fresh, observation, infos)
+            if not fresh.all():
+                tracker.advance(~fresh, observation, infos)
+            infos |= tracker.infos()
+            observation = tracker.extend(observation, slice(None))
+        return observation, [{name: array.copy() for name, array in tracker.arrays.items()} for tracker in trackers]
+
+    def predict(
+        self,
+        agent: Any,
+        policy: Policy | TabularPolicy,
+        observation: Any,
+        state: Followed | None,
+        episode_start: np.ndarray | None,
+        deterministic: bool,
+    ) -> tuple[Any, Followed]:
+        """`Agent.predict` from observations of the bare environment."""
+        batched = self.codec.is_batched(observation)
+        batch = observation if batched else _lift(observation)
+        count = len(self.codec.pack(batch))
+        if state is None:
+            fresh, memory, policy_state = np.ones(count, bool), None, None
+        else:
+            if not isinstance(state, Followed):
+                raise EnvzooError(f"the state is a {type(state).__name__}; expected what the last predict returned")
+            policy_state, memory = state
+            fresh = np.zeros(count, bool) if episode_start is None else read_starts(episode_start, count)
+        extended, memory = self.extend(batch, fresh, memory)
+        action, policy_state = predict_with_policy(agent, policy, extended, policy_state, fresh, deterministic)
+        return (action if batched else action[0]), Followed(policy_state, memory)
+
+
+def _lift(observation: Any) -> Any:
+    """One observation as a batch of one."""
+    if isinstance(observation, dict):
+        return {name: _lift(part) for name, part in observation.items()}
+    return np.asarray(observation)[None]
+
+
+def read_starts(episode_start: Any, count: int) -> np.ndarray:
+    """Which of `count` observations open an episode, bool (count,), fresh; raises EnvzooError for another number."""
+    starts = np.array(episode_start)
+    if starts.size != count or starts.dtype.kind not in "biu":
+        raise EnvzooError(f"episode_start is {episode_start!r}; expected {count} booleans, one for each observation")
+    return starts.astype(bool).reshape(count)
+
+
+def check_memory(state: Any, initial: Tensor) -> None:
+    """Raise EnvzooError unless `state` is a memory like `initial`."""
+    if not isinstance(state, Tensor) or (state.shape, state.dtype) != (initial.shape, initial.dtype):
+        what = f"of shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"a {type(state).__name__}"
+        raise EnvzooError(
+            f"the state is {what}; expected what the last predict returned, of shape {tuple(initial.shape)}"
+        )
+
+
+def predict_with_policy(
+    agent: Any,
+    policy: Policy | TabularPolicy,
+    observation: Any,
+    state: Tensor | None,
+    episode_start: np.ndarray | None,
+    deterministic: bool,
+) -> tuple[Any, Tensor]:
+    """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
+    batched = agent.codec.is_batched(observation)
+    rows = agent.codec.pack(observation) if batched else agent.codec.pack_one(observation)[None]
+    x = torch.from_numpy(np.ascontiguousarray(rows)).to(agent.device)
+    if state is None:
+        state = policy.initial_state(len(rows))
+    elif policy.recurrent:
+        check_memory(state, policy.initial_state(len(rows)))
+    start = None
+    if episode_start is not None and policy.recurrent:
+        start = torch.from_numpy(read_starts(episode_start, len(rows))).to(agent.device)
+    generator = agent.streams.torch("predict")
+    acting = policy.act(x, state, start, generator, deterministic)
+    action = agent.actions.to_environment(acting.action.cpu().numpy())
+    return (action if batched else action[0]), acting.state

@@ -1,1 +1,0 @@
-"""Maximum-entropy agents."""

@@ -1,1 +1,0 @@
-"""Agents that every study compares with."""

@@ -1,0 +1,352 @@
+"""The small transformer on a CPU: answers that share their prompts, without padding, with the gradient written out.
+
+A batch is laid out as rows of tokens (`Packed`): each prompt once, however many answers go on from it, and of each
+answer only the tokens it has. Matrix products are torch's; what lies between them are the kernels of
+`envzoo.agents.text.models.kernels`, where the formulas stand. Autograd sees one function of the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envzoo.agents.text.models import kernels
+from envzoo.agents.text.models.attention import attention
+
+if TYPE_CHECKING:
+    from envzoo.agents.text.models.language import CharacterTransformer
+
+LAYER = 12  # parameters of a block, in the order of `weights`
+TABLES = 2  # tokens and positions, before them; the last normalisation and the head come after
+
+
+class Packed(NamedTuple):
+    """Tokens as rows, R in S sequences; M of the rows give logits. See `text_kernels.pack` for the fields."""
+
+    ids: np.ndarray
+    places: np.ndarray
+    begin: np.ndarray
+    count: np.ndarray
+    context: np.ndarray
+    source: np.ndarray
+    prompts: int  # U
+    width: int  # P
+
+    @property
+    def wanted(self) -> np.ndarray:
+        """(R,) int64: the number of a row among those that give logits, or -1."""
+        result = np.arange(len(self.ids)) - self.prompts * (self.width - 1)
+        result[: self.prompts * self.width] = -1
+        result[self.width - 1 : self.prompts * self.width : self.width] = np.arange(self.prompts)
+        return result
+
+    @property
+    def outputs(self) -> int:
+        """M."""
+        return len(self.ids) - self.prompts * (self.width - 1)
+
+    @property
+    def longest(self) -> int:
+        """Most tokens that a token sees."""
+        return self.width + int(self.count[self.prompts :].max(initial=0))
+
+
+def pack(prompts: Tensor, which: Tensor, tokens: Tensor, pad: int) -> Packed:
+    """Prompts (U, P) and answers (B, T) to prompts which (B,), padded at their ends, as rows."""
+    asked, answers = prompts.numpy(), tokens.numpy()
+    lengths = np.where(answers != pad, np.arange(1, answers.shape[1] + 1), 0).max(1, initial=0)
+    rows = asked.size + int(np.maximum(lengths - 1, 0).sum())
+    sequences = len(asked) + len(answers)
+    ids, places = np.empty((2, rows), np.int64)
+    begin, count, context = np.empty((3, sequences), np.int64)
+    source = np.empty(answers.shape, np.int64)
+    kernels.pack(asked, which.numpy(), answers, lengths, ids, places, begin, count, context, source)
+    return Packed(ids, places, begin, count, context, source, *asked.shape)
+
+
+# ---------------------------------------------------------------------- memory
+
+
+class _Room:
+    """Arrays by name that are used again; fresh megabytes for every minibatch would cost more than some kernels."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, *shape: int) -> Tensor:
+        size = math.prod(shape)
+        kept = self.arrays.get(name)
+        if kept is None or kept.numel() < size:
+            kept = self.arrays[name] = torch.empty(size)
+        return kept[:size].view(shape)
+
+
+class _Lease:
+    """A room that is free again when nothing, such as a graph of autograd, needs it any more."""
+
+    def __init__(self, rooms: list[_Room]):
+        self.rooms = rooms
+        self.room = rooms.pop() if rooms else _Room()
+
+    def __del__(self) -> None:
+        self.rooms.append(self.room)
+
+
+# -------------------------------------------------------------------- forwards
+
+
+def weights(model: CharacterTransformer) -> list[Tensor]:
+    """All parameters in the order of this module; found once, as modules keep their parameters for life."""
+    if not model.weights:
+        model.weights += [model.tokens.weight, model.positions.weight]
+        for block in model.blocks:
+            for layer in (block.norm_attention, block.inputs, block.mix, block.norm_feed, block.up, block.down):
+                model.weights += [layer.weight, layer.bias]
+        model.weights += [model.norm.weight, model.norm.bias, model.head.weight, model.head.bias]
+    return model.weights
+
+
+class _Layer(NamedTuple):
+    """What a block leaves for its derivative, all in a room."""
+
+    hat: Tensor
+    scale: Tensor
+    z: Tensor
+    qkv: Tensor
+    probs: Tensor
+    mixed: Tensor
+    hat_feed: Tensor
+    scale_feed: Tensor
+    z_feed: Tensor
+    up: Tensor
+    act: Tensor
+
+
+def _block(
+    x: Tensor, bias: Tensor, w: list[Tensor], packed: Packed, heads: int, last: bool, room: _Room, i: int
+) -> tuple[Tensor, _Layer]:
+    """x (R, D) + bias through block i; the last one goes on with the rows that are wanted only.
+
+    The output lacks the bias of the block's last layer, which the next normalisation adds.
+    """
+    (rows, width), outputs = x.shape, packed.outputs if last else len(x)
+    keep = f"{i}."
+    hat, z, scale = room(keep + "hat", rows, width), room(keep + "z", rows, width), room(keep + "scale", rows)
+    kernels.normalize(x.numpy(), bias.numpy(), w[0].numpy(), w[1].numpy(), hat.numpy(), scale.numpy(), z.numpy())
+    qkv = torch.addmm(w[3], z, w[2].t(), out=room(keep + "qkv", rows, 3 * width))
+    target = packed.wanted if last else np.arange(rows)
+    probs, mixed = room(keep + "probs", outputs, heads, packed.longest), room(keep + "mixed", outputs, width)
+    size = width // heads
+    attention(size).attend(
+        qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target, probs.numpy(),
+        mixed.numpy().reshape(outputs, heads, size),
+    )  # fmt: skip
+    if last:
+        x = torch.index_select(x, 0, torch.from_numpy(np.flatnonzero(target >= 0)), out=room("wanted", outputs, width))
+    x.addmm_(mixed, w[4].t())
+    hat_feed, z_feed = room(keep + "hat_feed", outputs, width), room(keep + "z_feed", outputs, width)
+    scale_feed = room(keep + "scale_feed", outputs)
+    kernels.normalize(
+        x.numpy(), w[5].numpy(), w[6].numpy(), w[7].numpy(), hat_feed.numpy(), scale_feed.numpy(), z_feed.numpy()
+    )
+    up = torch.addmm(w[9], z_feed, w[8].t(), out=room(keep + "up", outputs, len(w[9])))
+    act = room(keep + "act", outputs, len(w[9]))
+    kernels.gelu(up.view(-1).numpy(), act.view(-1).numpy())
+    x.addmm_(act, w[10].t())
+    return x, _Layer(hat, scale, z, qkv, probs, mixed, hat_feed, scale_feed, z_feed, up, act)
+
+
+class _Passed(NamedTuple):
+    """What the whole model leaves for its derivative."""
+
+    layers: list[_Layer]
+    hat: Tensor
+    scale: Tensor
+    z: Tensor
+    logits: Tensor
+
+
+def _forward(w: list[Tensor], packed: Packed, heads: int, room: _Room) -> _Passed:
+    rows, width = len(packed.ids), w[0].shape[1]
+    x = room("x", rows, width)
+    kernels.embed(packed.ids, packed.places, w[0].numpy(), w[1].numpy(), x.numpy())
+    blocks = (len(w) - TABLES) // LAYER
+    bias, layers = torch.zeros(width), []
+    for i in range(blocks):
+        own = w[TABLES + i * LAYER : TABLES + (i + 1) * LAYER]
+        x, layer = _block(x, bias, own, packed, heads, i == blocks - 1, room, i)
+        bias = own[11]
+        layers.append(layer)
+    norm_weight, norm_bias, head, head_bias = w[-4:]
+    hat, z, scale = room("hat", *x.shape), room("z", *x.shape), room("scale", len(x))
+    kernels.normalize(
+        x.numpy(), bias.numpy(), norm_weight.numpy(), norm_bias.numpy(), hat.numpy(), scale.numpy(), z.numpy()
+    )
+    logits = torch.addmm(head_bias, z, head.t(), out=room("logits", len(x), len(head)))
+    return _Passed(layers, hat, scale, z, logits)
+
+
+# ------------------------------------------------------------------- backwards
+
+
+def _product(d: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
+    """Derivatives of a linear layer's weight and bias, from that of its output and its input."""
+    torch.mm(d.t(), x, out=weight)
+    torch.sum(d, 0, out=bias)
+
+
+def _normalize_backward(
+    dz: Tensor, hat: Tensor, scale: Tensor, weight: Tensor, dx: Tensor, g: list[Tensor], room: _Room
+) -> None:
+    scratch = room("scratch", dz.shape[1])
+    kernels.normalize_backward(
+        dz.numpy(), hat.numpy(), scale.numpy(), weight.numpy(), scratch.numpy(), dx.numpy(), g[0].numpy(), g[1].numpy()
+    )
+
+
+def _block_backward(
+    dx: Tensor, w: list[Tensor], g: list[Tensor], layer: _Layer, packed: Packed, heads: int, last: bool, room: _Room
+) -> Tensor:
+    """Fills the derivatives g of a block's weights, given that of its output; returns that of its input."""
+    outputs, width = dx.shape
+    rows = len(layer.hat)
+    _product(dx, layer.act, g[10], g[11])
+    d_up = torch.mm(dx, w[10], out=room("d_up", outputs, len(w[9])))
+    kernels.gelu_backward(layer.up.view(-1).numpy(), d_up.view(-1).numpy())
+    _product(d_up, layer.z_feed, g[8], g[9])
+    dz = torch.mm(d_up, w[8], out=room("dz", outputs, width))
+    _normalize_backward(dz, layer.hat_feed, layer.scale_feed, w[6], dx, g[6:8], room)
+    _product(dx, layer.mixed, g[4], g[5])
+    d_mixed = torch.mm(dx, w[4], out=room("dz", outputs, width))
+    d_qkv = room("d_qkv", rows, 3 * width).zero_()
+    target = packed.wanted if last else np.arange(rows)
+    size = width // heads
+    attention(size).attend_backward(
+        layer.qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target,
+        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size), room("scratch", packed.longest).numpy(),
+        d_qkv.numpy().reshape(rows, 3, heads, size),
+    )  # fmt: skip
+    _product(d_qkv, layer.z, g[2], g[3])
+    if last:
+        wide = room("dx_rows", rows, width).zero_()
+        dx = wide.index_copy_(0, torch.from_numpy(np.flatnonzero(target >= 0)), dx)
+    dz = torch.mm(d_qkv, w[2], out=room("dz", rows, width))
+    _normalize_backward(dz, layer.hat, layer.scale, w[0], dx, g[0:2], room)
+    return dx
+
+
+def _backward(
+    d_logits: Tensor, w: list[Tensor], passed: _Passed, packed: Packed, heads: int, room: _Room
+) -> list[Tensor]:
+    """Derivatives by all weights, given that by the logits (M, V)."""
+    sizes = [parameter.numel() for parameter in w]
+    parts = torch.zeros(sum(sizes)).split(sizes)
+    g = [part.view(parameter.shape) for part, parameter in zip(parts, w, strict=True)]
+    _product(d_logits, passed.z, g[-2], g[-1])
+    dz = torch.mm(d_logits, w[-2], out=room("dz", *passed.hat.shape))
+    dx = room("dx", *passed.hat.shape).zero_()
+    _normalize_backward(dz, passed.hat, passed.scale, w[-4], dx, g[-4:-2], room)
+    blocks = len(passed.layers)
+    for i in reversed(range(blocks)):
+        own = slice(TABLES + i * LAYER, TABLES + (i + 1) * LAYER)
+        dx = _block_backward(dx, w[own], g[own], passed.layers[i], packed, heads, i == blocks - 1, room)
+    kernels.embed_backward(dx.numpy(), packed.ids, packed.places, g[0].numpy(), g[1].numpy())
+    return g
+
+
+class _AnswerLogits(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, packed: Packed, heads: int, shift: Tensor, rooms: list[_Room], *parameters: Tensor) -> Tensor:
+        lease = _Lease(rooms)
+        passed = _forward([p.detach() for p in parameters], packed, heads, lease.room)
+        out = torch.empty(*packed.source.shape, passed.logits.shape[1])
+        kernels.spread(passed.logits.numpy(), packed.source, shift.numpy(), out.numpy())
+        ctx.save_for_backward(*parameters)
+        ctx.kept = (packed, heads, lease, passed)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Any, ...]:
+        packed, heads, lease, passed = ctx.kept
+        room = lease.room
+        d_logits = room("d_logits", *passed.logits.shape).zero_()
+        kernels.gather(d_out.contiguous().numpy(), packed.source, d_logits.numpy())
+        w = [p.detach() for p in ctx.saved_tensors]
+        return None, None, None, None, *_backward(d_logits, w, passed, packed, heads, room)
+
+
+def answer_logits(model: CharacterTransformer, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
+    """Logits (B, T, V) of the tokens of answers; 0 beyond their ends.
+
+    Args:
+        model: On the CPU, in float32.
+        prompts: (U, P) int64.
+        which: (B,) int64, the prompt of each answer.
+        tokens: (B, T) int64, padded at the ends.
+    """
+    packed = pack(prompts, which, tokens, model.pad)
+    return _AnswerLogits.apply(packed, model.blocks[0].heads, model.never, model.rooms, *weights(model))
+
+
+# --------------------------------------------------------------------- writing
+
+
+class Cache(NamedTuple):
+    """What answers that are being written have been read from: of each layer, B answers to U prompts."""
+
+    room: _Room
+    lease: _Lease
+    weights: list[Tensor]
+    prompts: list[np.ndarray]  # (U P, 3, heads, size)
+    past: list[np.ndarray]  # (B, room, 2, heads, size)
+    width: int
+    copies: int
+    heads: int
+
+
+def prefill(model: CharacterTransformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache]:
+    """See `CharacterTransformer.prefill`."""
+    many, width = ids.shape
+    packed = pack(ids, torch.zeros(0, dtype=torch.int64), ids[:0], model.pad)
+    lease, w = _Lease(model.rooms), [p.detach() for p in weights(model)]
+    room, heads, rows = lease.room, model.blocks[0].heads, many * copies
+    passed = _forward(w, packed, heads, room)
+    size, left = w[0].shape[1] // heads, model.places - width
+    past = [room(f"past.{i}", rows, left, 2, heads, size).numpy() for i in range(len(passed.layers))]
+    prompts = [layer.qkv.numpy().reshape(-1, 3, heads, size) for layer in passed.layers]
+    logits = (passed.logits + model.never).repeat_interleave(copies, 0)
+    return logits, Cache(room, lease, w, prompts, past, width, copies, heads)
+
+
+def step(model: CharacterTransformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+    """See `CharacterTransformer.step`."""
+    room, w, heads = cache.room, cache.weights, cache.heads
+    rows, width = len(tokens), w[0].shape[1]
+    x, z, mixed, hat = (room(f"step.{name}", rows, width) for name in ("x", "z", "mixed", "hat"))
+    scale = room("step.scale", rows).numpy()
+    qkv = room("step.qkv", rows, 3 * width)
+    scores = room("step.scores", model.places).numpy()
+    kernels.embed(tokens.numpy(), np.full(rows, position), w[0].numpy(), w[1].numpy(), x.numpy())
+    bias = torch.zeros(width)
+    attend_next = attention(width // heads).attend_next
+    for i in range(len(cache.past)):
+        own = w[TABLES + i * LAYER : TABLES + (i + 1) * LAYER]
+        kernels.normalize(x.numpy(), bias.numpy(), own[0].numpy(), own[1].numpy(), hat.numpy(), scale, z.numpy())
+        torch.addmm(own[3], z, own[2].t(), out=qkv)
+        attend_next(
+            qkv.numpy().reshape(rows, 3, heads, -1), cache.prompts[i], cache.width, cache.copies, cache.past[i],
+            position - cache.width, scores, mixed.numpy().reshape(rows, heads, -1),
+        )  # fmt: skip
+        x.addmm_(mixed, own[4].t())
+        kernels.normalize(x.numpy(), own[5].numpy(), own[6].numpy(), own[7].numpy(), hat.numpy(), scale, z.numpy())
+        up = torch.addmm(own[9], z, own[8].t(), out=room("step.up", rows, len(own[9])))
+        act = room("step.act", rows, len(own[9]))  # of its own: in place, the loop would not become vectors
+        kernels.gelu(up.view(-1).numpy(), act.view(-1).numpy())
+        x.addmm_(act, own[10].t())
+        bias = own[11]
+    kernels.normalize(x.numpy(), bias.numpy(), w[-4].numpy(), w[-3].numpy(), hat.numpy(), scale, z.numpy())
+    return torch.addmm(w[-1], z, w[-2].t()) + model.never

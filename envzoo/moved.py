@@ -1,0 +1,109 @@
+"""Modules that have moved: their former names still import, with a deprecation warning, for one release."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+# Former name -> present name.
+MOVED: dict[str, str] = {
+    "envzoo.agents.intrinsic.agac": "envzoo.agents.exploration.agac",
+    "envzoo.agents.intrinsic.apt": "envzoo.agents.exploration.apt",
+    "envzoo.agents.intrinsic.base": "envzoo.agents.exploration.base",
+    "envzoo.agents.intrinsic.config": "envzoo.agents.exploration.config",
+    "envzoo.agents.intrinsic.count": "envzoo.agents.exploration.count",
+    "envzoo.agents.intrinsic.diayn": "envzoo.agents.exploration.diayn",
+    "envzoo.agents.intrinsic.disagreement": "envzoo.agents.exploration.disagreement",
+    "envzoo.agents.intrinsic.icm": "envzoo.agents.exploration.icm",
+    "envzoo.agents.intrinsic.rnd": "envzoo.agents.exploration.rnd",
+    "envzoo.agents.loops.codec": "envzoo.agents.text.codec",
+    "envzoo.agents.loops.following": "envzoo.agents.loops.policy_with_wrappers",
+    "envzoo.agents.loops.partial": "envzoo.agents.text.partial",
+    "envzoo.agents.loops.rollouts": "envzoo.agents.text.rollouts",
+    "envzoo.agents.loops.sampling": "envzoo.agents.text.sampling",
+    "envzoo.agents.loops.text": "envzoo.agents.text.trainer",
+    "envzoo.agents.loops.text_acting": "envzoo.agents.text.acting",
+    "envzoo.agents.loops.text_config": "envzoo.agents.text.config",
+    "envzoo.agents.loops.text_memory": "envzoo.agents.text.memory",
+    "envzoo.agents.loops.text_models": "envzoo.agents.text.make_model",
+    "envzoo.agents.loops.text_scores": "envzoo.agents.text.scores",
+    "envzoo.agents.loops.tokenized": "envzoo.agents.text.tokenizer_codec",
+    "envzoo.agents.loops.warm_up": "envzoo.agents.text.warm_up",
+    "envzoo.agents.losses.text.advantages": "envzoo.agents.text.losses.advantages",
+    "envzoo.agents.losses.text.aepo": "envzoo.agents.text.losses.aepo",
+    "envzoo.agents.losses.text.bapo": "envzoo.agents.text.losses.bapo",
+    "envzoo.agents.losses.text.covariance": "envzoo.agents.text.losses.covariance",
+    "envzoo.agents.losses.text.hapo": "envzoo.agents.text.losses.hapo",
+    "envzoo.agents.losses.text.kl": "envzoo.agents.text.losses.kl",
+    "envzoo.agents.losses.text.lp_reg": "envzoo.agents.text.losses.lp_reg",
+    "envzoo.agents.losses.text.policy": "envzoo.agents.text.losses.policy",
+    "envzoo.agents.losses.text.selection": "envzoo.agents.text.losses.selection",
+    "envzoo.agents.losses.text.steer": "envzoo.agents.text.losses.steer",
+    "envzoo.agents.losses.text.tokens": "envzoo.agents.text.losses.tokens",
+    "envzoo.agents.networks.bounded": "envzoo.agents.networks.rescaled_actions",
+    "envzoo.agents.networks.closed_form": "envzoo.agents.networks.manual_gradients",
+    "envzoo.agents.networks.distinct": "envzoo.agents.networks.unique_rows",
+    "envzoo.agents.networks.lanes": "envzoo.agents.text.models.lanes",
+    "envzoo.agents.networks.language": "envzoo.agents.text.models.language",
+    "envzoo.agents.networks.packed": "envzoo.agents.text.models.packed_sequences",
+    "envzoo.agents.networks.pretrained": "envzoo.agents.text.models.pretrained",
+    "envzoo.agents.networks.pretrained_files": "envzoo.agents.text.models.pretrained_files",
+    "envzoo.agents.networks.text_attention": "envzoo.agents.text.models.attention",
+    "envzoo.agents.networks.text_draw": "envzoo.agents.text.models.draw",
+    "envzoo.agents.networks.text_kernels": "envzoo.agents.text.models.kernels",
+    "envzoo.agents.planners.gap_filling": "envzoo.agents.planners.ebim_refinement",
+    "envzoo.agents.planners.lsd": "envzoo.agents.bandits.lsd",
+    "envzoo.agents.planners.lsd_exact": "envzoo.agents.bandits.lsd_exact",
+    "envzoo.agents.planners.lsd_index": "envzoo.agents.bandits.lsd_index",
+    "envzoo.agents.planners.lsd_lp": "envzoo.agents.bandits.lsd_lp",
+    "envzoo.agents.planners.lsd_periodic": "envzoo.agents.bandits.lsd_periodic",
+    "envzoo.agents.planners.lsd_rounding": "envzoo.agents.bandits.lsd_rounding",
+    "envzoo.agents.planners.recharging": "envzoo.agents.bandits.recharging",
+    "envzoo.agents.soft.base": "envzoo.agents.actor_critic.soft",
+    "envzoo.agents.soft.networks": "envzoo.agents.actor_critic.soft_networks",
+    "envzoo.agents.soft.sac": "envzoo.agents.actor_critic.sac",
+    "envzoo.agents.soft.sac_discrete": "envzoo.agents.actor_critic.sac_discrete",
+    "envzoo.agents.standard.bc": "envzoo.agents.imitation.bc",
+    "envzoo.agents.standard.ppo": "envzoo.agents.actor_critic.ppo",
+    "envzoo.agents.standard.random": "envzoo.agents.baselines.random",
+    "envzoo.agents.surprise.explorers": "envzoo.agents.exploration.explorers",
+    "envzoo.agents.surprise.minds": "envzoo.agents.surprise.two_player_policy",
+    "envzoo.agents.surprise.smirl": "envzoo.agents.exploration.smirl",
+    "envzoo.coding_games.couplings": "envzoo.coding_games.coupling_kernels",
+    "envzoo.wrappers.elements": "envzoo.wrappers.visited_elements",
+    "envzoo.wrappers.joining": "envzoo.wrappers.augment_observation",
+    "envzoo.wrappers.tracking": "envzoo.wrappers.stateful",
+}
+# Packages that are gone, and what their submodules were moved into one by one.
+GONE = ("envzoo.agents.standard", "envzoo.agents.soft", "envzoo.agents.intrinsic", "envzoo.agents.losses.text")
+
+
+class MovedModules(MetaPathFinder, Loader):
+    """Finds a module under its former name by importing it under its present one."""
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The spec of a module that has moved, or None for all others."""
+        if name in MOVED or name in GONE:
+            return ModuleSpec(name, self, is_package=name in GONE)
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """The module under its present name; an empty package for one that is gone."""
+        if spec.name in GONE:
+            return None
+        warnings.warn(f"{spec.name} is now {MOVED[spec.name]}", DeprecationWarning, stacklevel=2)
+        return importlib.import_module(MOVED[spec.name])
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: the module has been executed under its present name."""
+
+
+def install() -> None:
+    """Make former names importable."""
+    if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(MovedModules())
