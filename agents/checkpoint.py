@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from envzoo.errors import CheckpointError, EnvzooError
+from envzoo.errors import CheckpointError, EnvzooError, shorten
 from envzoo.files import atomic_file
 from envzoo.sizes import readable
 
@@ -179,7 +179,7 @@ def _parse_manifest(path: Path, data: bytes) -> dict[str, Any]:
     except CheckpointError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: its manifest cannot be read ({error})") from error
+        raise CheckpointError(f"{path} is damaged: its manifest cannot be read ({shorten(str(error))})") from error
 
 
 def read_header(path: str | os.PathLike) -> dict[str, Any]:
@@ -210,4 +210,4 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], Any]:
         arrays = {key: array.copy() for key, array in load_safetensors(tensor_bytes).items()}
         return manifest["header"], _decode(manifest["state"], arrays)
     except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged: its arrays cannot be read ({error})") from error
+        raise CheckpointError(f"{path} is damaged: its arrays cannot be read ({shorten(str(error))})") from error

@@ -133,5 +133,7 @@ def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
             raise EnvzooError(
                 f"hyperparameter {name} of {agent} expects {describe_type(hints[name])}, got {shorten(repr(value))}"
             ) from None
-        _check_sizes(name, agent, values[name])
-    return cls(**values)
+    config = cls(**values)  # its own sentences first: they know the agent
+    for name, value in values.items():
+        _check_sizes(name, agent, value)
+    return config

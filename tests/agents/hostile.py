@@ -316,7 +316,8 @@ def normalised(event, arguments):
     if event == "import":
         return arguments[0]
     if event == "pickle.find_class":
-        return "<numba>" if arguments[0].split(".")[0] in _TRUSTED else ".".join(map(str, arguments[:2]))
+        trusted = arguments[0].split(".")[0] in _TRUSTED or arguments[:2] == ("builtins", "object")
+        return "<numba>" if trusted else ".".join(map(str, arguments[:2]))
     if event == "exec":
         return getattr(arguments[0], "co_filename", "")
     if event in ("open", "os.listdir", "os.scandir", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"):

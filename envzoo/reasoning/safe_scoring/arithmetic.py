@@ -10,7 +10,6 @@ from envzoo.reasoning.safe_scoring.grammar import Limits, Number, Power, Product
 
 LIMITS = Limits(characters=2000, tokens=400, digits=40)
 MOST_BITS = 4096  # of a numerator or denominator on the way to the result
-MOST_EXPONENT = 1000
 _WHOLE_NUMBER = re.compile(r"\b[0-9]+\b")
 
 
@@ -37,9 +36,10 @@ def value_of(tree: Any) -> Fraction:
             return result
         case Power():
             base, exponent = value_of(tree.base), value_of(tree.exponent)
-            if exponent.denominator != 1 or abs(exponent) > MOST_EXPONENT:
-                raise Rejected("an exponent that is too large or no whole number")
-            if max(base.numerator.bit_length(), base.denominator.bit_length()) * abs(exponent) > 2 * MOST_BITS:
+            if exponent.denominator != 1:
+                raise Rejected("an exponent that is no whole number")
+            bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+            if bits > 1 and bits * abs(exponent) > 2 * MOST_BITS:  # the powers of 0, 1 and -1 stay small
                 raise Rejected("a number with too many digits")
             return _bounded(base ** int(exponent))
     raise Rejected("a name or a function")
