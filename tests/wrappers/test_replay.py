@@ -277,7 +277,9 @@ def test_masked_resets_start_records_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda env: FrameStackObservation(env, 3), RecordEpisodeStatistics, ReturnNormalizer], ids=str
+    "wrap",
+    [lambda env: FrameStackObservation(env, 3), RecordEpisodeStatistics, ReturnNormalizer],
+    ids=["FrameStackObservation", "RecordEpisodeStatistics", "ReturnNormalizer"],
 )
 def test_wrappers_around_single_environments(wrap, tmp_path):
     one, two, _ = resumed(lambda: make("CartPole-v1", wrap=wrap), tmp_path)
