@@ -170,6 +170,7 @@ def main(argv: list[str] | None = None) -> int:
         table.add_column(column, justify="right")
     total = 0
     for name in options.only or RUNS:
+        print(f"{name}: {options.repetitions} repetitions", file=sys.stderr, flush=True)
         began = time.perf_counter()
         differing = count_differing(RUNS[name], options.repetitions, options.seed)
         total += differing
