@@ -27,8 +27,9 @@ _TEXT = {
     "model_dim": 16,
     "model_layers": 1,
     "model_heads": 2,
-    "warm_up_updates": 3,
-    "warm_up_batch": 16,
+    "warm_up_updates": 60,  # enough for some right answers, without which there is nothing to learn from
+    "warm_up_batch": 32,
+    "warm_up_learning_rate": 2e-2,
     "warm_up_cache": False,
     "num_prompts": 4,
     "group_size": 8,
@@ -53,8 +54,8 @@ RUNS = {
     "PPO": Run("PPO", _GRID, {}, {**_NETWORK, "num_steps": 32, "num_epochs": 2, "minibatch_size": 32}, 384),
     "SAC": Run("SAC", "envzoo/PointMultiGoal-v0", {}, {**_NETWORK, "batch_size": 32, "learning_starts": 64}, 160),
     "SubPO, GRU": Run("SubPO", _GRID, {}, {"policy": "gru", "hidden": (16, 16), "num_envs": 16}, 960),
-    "GRPO": Run("GRPO", *_SUM, _TEXT, 2500),
-    "D3S": Run("D3S", *_SUM, _TEXT, 2500),
+    "GRPO": Run("GRPO", *_SUM, _TEXT, 1500),
+    "D3S": Run("D3S", *_SUM, _TEXT, 1500),
     "AdversarialSurprise": Run(
         "AdversarialSurprise", "envzoo/BlockChain-v0", {}, {**_NETWORK, "minibatch_size": 64, "num_epochs": 1}, 512
     ),
