@@ -50,7 +50,6 @@ RECOVERING_REWARDS = Paper(
     "Dynamic Planning and Learning under Recovering Rewards", "Simchi-Levi et al.", 2021, "2106.13814"
 )
 PPO = Paper("Proximal Policy Optimization Algorithms", "Schulman et al.", 2017, "1707.06347")
-MEME = Paper("Communicating via Markov Decision Processes", "Sokota et al.", 2022, "2107.08295")
 FIMEC = Paper("Computing Low-Entropy Couplings for Large-Support Distributions", "Sokota et al.", 2024, "2405.19540")
 ENTROPY_MECHANISM = Paper(
     "The Entropy Mechanism of Reinforcement Learning for Reasoning Language Models",

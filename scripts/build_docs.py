@@ -182,7 +182,9 @@ def example_source(spec: AgentSpec) -> str:
     if spec.family == "reasoning":
         return "envzoo/TextSumTo-Tokens-v0"
     if spec.paper and spec.paper.number:
-        return next(row.id for row in registration.specs() if row.paper == spec.paper.number)
+        for row in registration.specs():
+            if row.paper == spec.paper.number:
+                return row.id
     return "Pendulum-v1" if spec.actions == ("continuous",) else "CartPole-v1"
 
 

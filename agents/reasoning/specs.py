@@ -55,7 +55,7 @@ LANGUAGE_MODELS = (
     _method(
         "ClipCov",
         "entropy_mechanism",
-        "Takes the gradient from tokens whose probability and advantage go together most.",
+        "GRPO without the gradient of a few random tokens among those whose probability and advantage covary most.",
         papers.ENTROPY_MECHANISM,
     ),
     _method(
