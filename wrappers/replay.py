@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from envzoo.errors import EnvzooError
@@ -36,6 +36,7 @@ TROUBLES = {
     "seed": "an episode was reset with a seed that is no integer from 0 to 2**64",
     "random": "it keeps a random generator that is no generator of NumPy",
     "state": "the state of the environment or of a wrapper cannot be read before a reset",
+    "inside": "it resets itself within a step",
     "broken": "a step of it was interrupted",
 }
 
@@ -236,6 +237,7 @@ class Recorder:
         self._limit = 1
         self._space = env.single_observation_space
         self._flat = isinstance(self._space, _ARRAYS)
+        self._same_step = env.autoreset_mode == AutoresetMode.SAME_STEP
 
     @classmethod
     def of(cls, env: SyncVectorEnv) -> Recorder:
@@ -260,6 +262,7 @@ class Recorder:
             taken = actions.tobytes()
         except (AttributeError, TypeError):
             taken = None
+        ended = env._autoreset_envs  # every step makes a new array
         try:
             result = self._inner_step(actions)
         except BaseException:
@@ -278,8 +281,12 @@ class Recorder:
         actions.append(taken)
         if self._fresh:
             # What a reset gave is in its episode already; the step that reset it is not one of the episode's.
+            if self._same_step:
+                ended = env._autoreset_envs
             for i in self._fresh:
                 self._starts[i] = len(actions)
+                if not ended[i]:
+                    self.episodes[i].trouble = "inside"
             self._fresh.clear()
         if len(actions) >= self._limit:
             self._flush()

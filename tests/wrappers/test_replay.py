@@ -387,6 +387,23 @@ def test_a_step_that_was_interrupted_is_not_passed_over():
     assert capture.get_state()["base"] == [{"trouble": "broken"}] * 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_an_environment_that_resets_itself_is_refused(mode):
+    class Endless(Walk):
+        def step(self, action):
+            result = super().step(action)
+            if result[3]:
+                self.reset()
+            return *result[:3], False, {}
+
+    capture = Capture(of_class(Endless, mode))
+    capture.env.reset(seed=0)
+    play(capture.env, [np.zeros(2, int)] * 8)
+    assert capture.get_state()["base"][0]["trouble"] is None
+    play(capture.env, [np.zeros(2, int)] * 4)
+    assert capture.get_state()["base"] == [{"trouble": "inside"}] * 2
+
+
 def test_a_second_capture_shares_the_recorder():
     env = make("CartPole-v1")
     Capture(env)
