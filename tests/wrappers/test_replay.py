@@ -13,7 +13,8 @@ from gymnasium.wrappers import vector as vector_wrappers
 from envzoo.agents import checkpoint
 from envzoo.wrappers import ReturnNormalizer, VectorTimeInObservation, register_per_episode, register_state_adapter
 from envzoo.wrappers.capture import Capture
-from envzoo.wrappers.replay import MAX_ACTIONS, Recorder, ReplayError, encode
+from envzoo.wrappers.encoding import encode
+from envzoo.wrappers.replay import MAX_ACTIONS, Recorder, ReplayError
 
 MODES = [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP]
 
