@@ -21,7 +21,7 @@ from envzoo.wrappers.lasting import own_state, per_episode
 
 MAX_ACTIONS = 100_000
 _PENDING_STEPS, _PENDING_BYTES = 512, 2**22  # how much is kept before it goes into the digests
-_ACTION_DTYPES = {np.dtype(code).name: np.dtype(code) for code in "?bBhHiIqQfd"}
+_ACTION_DTYPES = {np.dtype(code).name: np.dtype(np.dtype(code).name) for code in "?bBhHiIqQfd"}
 _GENERATORS = {np.random.Generator, np.random.RandomState, random.Random}
 
 # Why an episode cannot be replayed. Checkpoints hold the key; the sentence is ours.
@@ -248,10 +248,12 @@ class Recorder:
     def _change_actions(self, actions: np.ndarray) -> None:
         if actions.dtype.name not in _ACTION_DTYPES or len(actions) != self.env.num_envs:
             raise TypeError
-        self._flush()
-        for episode in self.episodes:
-            if episode.trouble is None and episode.count:
-                episode.trouble = "action"
+        # NumPy has several objects for one type.
+        if actions.dtype != self._dtype or actions.shape != self._shape:
+            self._flush()
+            for episode in self.episodes:
+                if episode.trouble is None and episode.count:
+                    episode.trouble = "action"
         self._dtype, self._shape = actions.dtype, actions.shape
 
     def _trouble(self, why: str) -> None:
