@@ -86,7 +86,8 @@ def test_a_replayed_environment_can_be_saved_and_replayed_again(env_id, running,
     # Its records are those of the environment it took over.
     again = captures[1].get_state()
     for mine, given in zip(again["base"], state["base"], strict=True):
-        assert encode(mine) == encode(given)
+        for name in ("trouble", "seed", "actions", "digest"):
+            assert encode(mine[name]) == encode(given[name])
     play(envs[1], actions[240:245])
     assert captures[2].set_state(through_file(captures[1].get_state(), tmp_path)) == 3 * (running + 5)
     assert play(envs[1], actions[245:]) == play(envs[2], actions[245:])
