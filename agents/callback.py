@@ -51,13 +51,16 @@ class FunctionCallback(Callback):
         return self.function(agent, metrics)
 
 
+_METHODS = ("on_start", "on_iteration", "on_batch", "on_end")  # whoever has them all is a callback
+
+
 def as_callback(given: Any) -> Callback:
     """A callback, or a function of (agent, metrics) as one.
 
     Raises:
         EnvzooError: Anything else, also a class of callbacks in place of an instance.
     """
-    if isinstance(given, Callback):
+    if isinstance(given, Callback) or (all(hasattr(given, name) for name in _METHODS) and not isinstance(given, type)):
         return given
     if callable(given) and not isinstance(given, type):
         return FunctionCallback(given)

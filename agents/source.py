@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 import envzoo  # noqa: F401  (registers our environments)
@@ -238,8 +237,3 @@ def _resolve_id(name: str, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Sourc
     if "dataset" in spec.sources:
         choices += known_dataset_ids()
     raise unknown("source", name, choices, where="`envzoo list envs` and `envzoo list datasets` show ours")
-
-
-def copy_rows(array: np.ndarray) -> np.ndarray:
-    """A private C-contiguous copy, for environments that reuse their output arrays."""
-    return np.array(array, copy=True, order="C")

@@ -80,6 +80,8 @@ def on_own_threads(function: F) -> F:
 
     @functools.wraps(function)
     def wrapper(agent: Any, *arguments: Any, **keywords: Any) -> Any:
+        if not hasattr(agent, "choose_threads"):  # no agent: for the function to say
+            return function(agent, *arguments, **keywords)
         with using_threads(agent.choose_threads()):
             return function(agent, *arguments, **keywords)
 

@@ -24,11 +24,12 @@ from envzoo.errors import EnvzooError, unknown
 
 _NETWORK = {"hidden": (16, 16), "num_envs": 4}
 _TEXT = {
-    "model_dim": 32,
-    "model_layers": 2,
+    "model_dim": 16,
+    "model_layers": 1,
     "model_heads": 2,
-    "warm_up_updates": 3,
-    "warm_up_batch": 16,
+    "warm_up_updates": 60,  # enough for some right answers, without which there is nothing to learn from
+    "warm_up_batch": 32,
+    "warm_up_learning_rate": 2e-2,
     "warm_up_cache": False,
     "num_prompts": 4,
     "group_size": 8,
@@ -53,8 +54,8 @@ RUNS = {
     "PPO": Run("PPO", _GRID, {}, {**_NETWORK, "num_steps": 32, "num_epochs": 2, "minibatch_size": 32}, 384),
     "SAC": Run("SAC", "envzoo/PointMultiGoal-v0", {}, {**_NETWORK, "batch_size": 32, "learning_starts": 64}, 160),
     "SubPO, GRU": Run("SubPO", _GRID, {}, {"policy": "gru", "hidden": (16, 16), "num_envs": 16}, 960),
-    "GRPO": Run("GRPO", *_SUM, _TEXT, 600),
-    "D3S": Run("D3S", *_SUM, _TEXT, 600),
+    "GRPO": Run("GRPO", *_SUM, _TEXT, 1500),
+    "D3S": Run("D3S", *_SUM, _TEXT, 1500),
     "AdversarialSurprise": Run(
         "AdversarialSurprise", "envzoo/BlockChain-v0", {}, {**_NETWORK, "minibatch_size": 64, "num_epochs": 1}, 512
     ),
@@ -83,8 +84,8 @@ class StressOptions:
 class Clutter:
     """Blocks of memory that come and go: what is allocated next lies where it did not lie before."""
 
-    blocks = 400
-    largest = 2048  # bytes of most blocks; malloc keeps small ones in lists by size
+    blocks = 4000
+    sizes = (16, 2**13)  # bytes, log-uniform: most are as small as a row of a kernel's scratch
     rare = 2**18
 
     def __init__(self, seed: int):
@@ -92,13 +93,18 @@ class Clutter:
         self.held: list[Any] = [None] * self.blocks
 
     def stir(self) -> None:
-        """Replace half of the blocks."""
-        for place in self.generator.permutation(self.blocks)[: self.blocks // 2]:
-            most = self.rare if self.generator.random() < 0.02 else self.largest
-            size = int(self.generator.integers(1, most))
-            make = np.empty if self.generator.random() < 0.7 else torch.empty
+        """Free half of the blocks, and put others in the place of half of those."""
+        places = self.generator.permutation(self.blocks)[: self.blocks // 2]
+        least, most = np.log(self.sizes)
+        sizes = np.exp(self.generator.uniform(least, most, len(places))).astype(int)
+        sizes[self.generator.random(len(places)) < 0.005] = self.rare
+        in_torch = self.generator.random(len(places)) < 0.3
+        for place in places:
+            self.held[place] = None  # all first, so that holes of many sizes lie side by side
+        for place, size, foreign in zip(places.tolist(), sizes.tolist(), in_torch.tolist(), strict=True):
+            self.held[place] = torch.empty(size, dtype=torch.uint8) if foreign else np.empty(size, np.uint8)
+        for place in places[: len(places) // 2]:
             self.held[place] = None
-            self.held[place] = make(size, dtype=np.uint8 if make is np.empty else torch.uint8)
 
 
 class _Watch(Callback):
@@ -170,6 +176,7 @@ def main(argv: list[str] | None = None) -> int:
         table.add_column(column, justify="right")
     total = 0
     for name in options.only or RUNS:
+        print(f"{name}: {options.repetitions} repetitions", file=sys.stderr, flush=True)
         began = time.perf_counter()
         differing = count_differing(RUNS[name], options.repetitions, options.seed)
         total += differing

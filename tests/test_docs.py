@@ -10,8 +10,9 @@ import gymnasium as gym
 import pytest
 
 import envzoo  # noqa: F401  (registers the environments)
-from envzoo import papers
+from envzoo import papers, registration
 from envzoo.agents import registry
+from envzoo.agents.spec import AgentSpec
 from envzoo.datasets import is_dataset_id
 from envzoo.scripts import build_docs, experiments, reference
 from envzoo.scripts.cli import COMMANDS
@@ -89,6 +90,15 @@ def test_reference_pages_show_every_public_function_with_its_call():
     assert "soft_policy(q: np.ndarray, alpha: float) -> np.ndarray" in shown["soft_policy"]
     assert "    generator: torch.Generator | None = None,\n" in shown["sample_squashed_gaussian"]
     assert not [name for name in shown if name.startswith("_")]
+
+
+@pytest.mark.parametrize(("actions", "source"), [("discrete", "CartPole-v1"), ("continuous", "Pendulum-v1")])
+def test_an_agent_of_a_paper_without_an_environment_is_shown_on_a_well_known_one(actions, source):
+    numbers = {row.paper for row in registration.specs()}
+    number = next(str(n) for n in range(60, 100) if str(n) not in numbers)
+    paper = papers.Paper("A paper", "Somebody", 2024, "2400.00000", number)
+    spec = AgentSpec("Agent", "envzoo.agents.standard.ppo:PPO", "standard", "Learns.", actions=(actions,), paper=paper)
+    assert build_docs.example_source(spec) == source
 
 
 def test_docstrings_become_markdown():

@@ -69,6 +69,22 @@ def test_global_random_state_is_left_alone(file):
 
 
 @each_module
+def test_no_name_of_a_module_is_bound_twice(file):
+    """A table of constants in which one name stands twice; ruff sees it for functions and classes only."""
+    targets = [t for node in tree_of(file).body if isinstance(node, ast.Assign) for t in node.targets]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_every_function_of_the_sources_is_used():
+    """`agents/source.py` has no public function that nothing calls."""
+    text = {file: file.read_text(encoding="utf-8") for file in FILES}
+    for node in tree_of(ROOT / "agents" / "source.py").body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            assert sum(code.count(node.name) for code in text.values()) > 1, node.name
+
+
+@each_module
 def test_files_stay_short(file):
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 450
 

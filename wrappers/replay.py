@@ -6,24 +6,22 @@ import copy
 import gc
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
-from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from envzoo.errors import EnvzooError
 from envzoo.wrappers.adapters import generator_state, set_generator_state
+from envzoo.wrappers.encoding import ARRAYS, DIGEST_SIZE, encode, is_plain, leaves, shrink
 from envzoo.wrappers.lasting import own_state, per_episode
 
 MAX_ACTIONS = 100_000
-DIGEST_SIZE = 32
 _PENDING_STEPS, _PENDING_BYTES = 512, 2**22  # how much is kept before it goes into the digests
-_ARRAYS = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
-_ACTION_DTYPES = {np.dtype(code).name: np.dtype(code) for code in "?bBhHiIqQfd"}
+_ACTION_DTYPES = {np.dtype(code).name: np.dtype(np.dtype(code).name) for code in "?bBhHiIqQfd"}
 _GENERATORS = {np.random.Generator, np.random.RandomState, random.Random}
 
 # Why an episode cannot be replayed. Checkpoints hold the key; the sentence is ours.
@@ -36,57 +34,13 @@ TROUBLES = {
     "seed": "an episode was reset with a seed that is no integer from 0 to 2**64",
     "random": "it keeps a random generator that is no generator of NumPy",
     "state": "the state of the environment or of a wrapper cannot be read before a reset",
+    "inside": "it resets itself within a step",
     "broken": "a step of it was interrupted",
 }
 
 
 class ReplayError(EnvzooError):
     """Episodes cannot be taken up where they stood; the text goes on from "the environment ..."."""
-
-
-def encode(value: Any) -> bytes:
-    """An observation as bytes, equal for equal observations only; raises TypeError for what cannot be compared."""
-    if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
-            raise TypeError("an array of objects")
-        return f"a{value.dtype.str}{value.shape}".encode() + value.tobytes()
-    if isinstance(value, bool | int | float | str | bytes | None):
-        body = repr(value).encode()
-        return b"v%d:" % len(body) + body
-    if isinstance(value, np.generic):
-        return encode(np.asarray(value))
-    if isinstance(value, Mapping):
-        return b"d%d:" % len(value) + b"".join(encode(key) + encode(part) for key, part in value.items())
-    if isinstance(value, tuple | list):
-        return b"t%d:" % len(value) + b"".join(map(encode, value))
-    if hasattr(value, "__array__"):
-        return encode(np.asarray(value))
-    raise TypeError(type(value).__name__)
-
-
-def _leaves(space: spaces.Space, batch: Any) -> Iterator[bytes]:
-    """The parts of a batch of observations as bytes in which the episodes come one after the other, equally long."""
-    if isinstance(space, _ARRAYS):
-        yield batch.tobytes()
-    elif isinstance(space, spaces.Dict):
-        for name, part in space.spaces.items():
-            yield from _leaves(part, batch[name])
-    elif isinstance(space, spaces.Tuple):
-        for part, values in zip(space.spaces, batch, strict=True):
-            yield from _leaves(part, values)
-    else:  # text, graphs, sequences and the like come as one object per episode
-        yield b"".join(hashlib.blake2b(encode(one), digest_size=DIGEST_SIZE).digest() for one in batch)
-
-
-def _plain(value: Any, depth: int = 4) -> bool:
-    """Whether reset options are made of numbers alone. Text is left out: it may name files and the like."""
-    if isinstance(value, Mapping):
-        return depth > 0 and all(isinstance(k, str) and _plain(v, depth - 1) for k, v in value.items())
-    if isinstance(value, tuple | list):
-        return depth > 0 and all(_plain(v, depth - 1) for v in value)
-    if isinstance(value, np.ndarray):
-        return value.dtype.kind in "biuf"
-    return value is None or (isinstance(value, bool | int | float) and not isinstance(value, np.generic))
 
 
 class Episode:
@@ -141,7 +95,7 @@ class Episode:
             _ = self._stack[-1].np_random  # is made by the first look at it
         elif isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
             self.trouble = "seed"
-        if options and not _plain(options):
+        if options and not is_plain(options):
             self.trouble = "options"
         # Looking through all attributes takes time. Generators that turn up later are noticed when the record is read.
         if self._scans < 3:
@@ -189,7 +143,7 @@ class Episode:
             "trouble": None,
             **before,
             "seed": None if before["seed"] is None else int(before["seed"]),
-            "actions": _shrink(actions),
+            "actions": shrink(actions),
             "dtype": dtype.name,
             "digest": np.frombuffer(self.hash.digest(), np.uint8),
         }
@@ -199,7 +153,7 @@ class Episode:
         seed, options, generators, own = (record[name] for name in ("seed", "options", "generators", "own"))
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64):
             raise ValueError(f"the seed of an episode is {seed!r}")
-        if not isinstance(options, dict | None) or not _plain(options):
+        if not isinstance(options, dict | None) or not is_plain(options):
             raise ValueError("the reset options of an episode are not made of numbers")
         if not isinstance(generators, dict) or not isinstance(own, dict):
             raise ValueError("the states before a reset are no dicts")
@@ -235,7 +189,8 @@ class Recorder:
         self._dtype, self._shape = np.dtype(space.dtype or np.int64), (env.num_envs, *(space.shape or ()))
         self._limit = 1
         self._space = env.single_observation_space
-        self._flat = isinstance(self._space, _ARRAYS)
+        self._flat = isinstance(self._space, ARRAYS)
+        self._same_step = env.autoreset_mode == AutoresetMode.SAME_STEP
 
     @classmethod
     def of(cls, env: SyncVectorEnv) -> Recorder:
@@ -260,14 +215,15 @@ class Recorder:
             taken = actions.tobytes()
         except (AttributeError, TypeError):
             taken = None
+        ended = env._autoreset_envs  # every step makes a new array
         try:
             result = self._inner_step(actions)
         except BaseException:
             self._trouble("broken")
             raise
         try:
-            leaves = [env._observations.tobytes()] if self._flat else _leaves(self._space, env._observations)
-            self._rows += [*leaves, env._rewards.tobytes(), env._terminations.tobytes(), env._truncations.tobytes()]
+            parts = [env._observations.tobytes()] if self._flat else leaves(self._space, env._observations)
+            self._rows += [*parts, env._rewards.tobytes(), env._terminations.tobytes(), env._truncations.tobytes()]
         except (TypeError, AttributeError):
             self._trouble("observation")
             return result
@@ -278,8 +234,12 @@ class Recorder:
         actions.append(taken)
         if self._fresh:
             # What a reset gave is in its episode already; the step that reset it is not one of the episode's.
+            if self._same_step:
+                ended = env._autoreset_envs
             for i in self._fresh:
                 self._starts[i] = len(actions)
+                if not ended[i]:
+                    self.episodes[i].trouble = "inside"
             self._fresh.clear()
         if len(actions) >= self._limit:
             self._flush()
@@ -288,10 +248,12 @@ class Recorder:
     def _change_actions(self, actions: np.ndarray) -> None:
         if actions.dtype.name not in _ACTION_DTYPES or len(actions) != self.env.num_envs:
             raise TypeError
-        self._flush()
-        for episode in self.episodes:
-            if episode.trouble is None and episode.count:
-                episode.trouble = "action"
+        # NumPy has several objects for one type.
+        if actions.dtype != self._dtype or actions.shape != self._shape:
+            self._flush()
+            for episode in self.episodes:
+                if episode.trouble is None and episode.count:
+                    episode.trouble = "action"
         self._dtype, self._shape = actions.dtype, actions.shape
 
     def _trouble(self, why: str) -> None:
@@ -328,7 +290,7 @@ class Recorder:
     def obstacle(self) -> str | None:
         """Why episodes cannot be replayed, whatever happens in them; None when they can."""
         space = self.env.single_action_space
-        if not isinstance(space, _ARRAYS):
+        if not isinstance(space, ARRAYS):
             return f"actions of a {type(space).__name__} space cannot be recorded"
         return next((found for episode in self.episodes if (found := episode.obstacle()) is not None), None)
 
@@ -385,7 +347,7 @@ class Recorder:
                 observation, reward, terminated, truncated, _ = episode.env.step(action.copy())
                 over = bool(terminated or truncated)
                 place = concatenate(space, [observation], place)
-                episode.hash.update(b"".join(_leaves(space, place)))
+                episode.hash.update(b"".join(leaves(space, place)))
                 episode.hash.update(np.float64(reward).tobytes() + bytes([bool(terminated), bool(truncated)]))
         except (ReplayError, ValueError):
             raise
@@ -408,12 +370,3 @@ class Recorder:
         if actions.shape[1:] != space.shape or not all(space.contains(action) for action in actions):
             raise ReplayError(f"cannot be replayed (an action is not in {space})")
         return actions, digest.tobytes()
-
-
-def _shrink(actions: np.ndarray) -> np.ndarray:
-    """Integers in the smallest type that holds them."""
-    if actions.dtype.kind not in "iu" or not actions.size:
-        return actions
-    low, high = int(actions.min()), int(actions.max())
-    dtype = np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
-    return actions.astype(dtype) if dtype.kind in "iu" and dtype.itemsize < actions.itemsize else actions

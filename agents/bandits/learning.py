@@ -23,6 +23,8 @@ from envzoo.sizes import check_bytes
 from envzoo.wrappers.capture import Capture
 from envzoo.wrappers.replay import ReplayError
 
+# Arrays that files of the first release lack; they keep their first values, which are what it did.
+ADDED = ("fill", "trials")
 ARRAYS = 8  # as large as the statistics, that a learner keeps at most
 
 
@@ -67,6 +69,8 @@ class Arrays:
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Take over the arrays; raises ValueError for another shape or dtype."""
         for name, array in vars(self).items():
+            if name in ADDED and name not in state:
+                continue
             given = np.asarray(state[name])
             if (given.shape, given.dtype) != (array.shape, array.dtype):
                 raise ValueError(f"{name} is {given.dtype} of shape {given.shape}")

@@ -32,6 +32,9 @@ class CouplingConfig:
 
     temperature: float | None = None
     """Temperature of the carrier, the maximum-entropy policy of a finite game; None takes the game's own carrier."""
+    official_carrier: bool = False
+    """Whether the carrier of that temperature is computed as the released code does: 100 backups and entropy earned at
+    the end, where otherwise they converge and none is. The game has the same keyword for its own carrier."""
     carrier: Annotated[str, Holds("agent", words=("planner",), part="carrier_agent")] = "planner"
     """Who acts as if there were no message: "planner" (the game's or the maximum-entropy policy), the name of an agent
     that `learn` trains for it ("PPO"), or the file of a trained agent, which is copied into the file of this one. Its
@@ -46,6 +49,11 @@ class CouplingConfig:
         require(
             self.temperature is None or self.carrier == "planner",
             f"temperature is for the carrier 'planner', and {self.carrier!r} has none",
+        )
+        require(
+            self.temperature is not None or not self.official_carrier,
+            "official_carrier is for a carrier of its own temperature, and temperature is None; give the game its own "
+            "official_carrier, or give a temperature",
         )
         require(self.carrier != "", "carrier is 'planner', the name of an agent, or a file, got ''")
 
@@ -187,7 +195,9 @@ class CouplingAgent(Agent):
         mdp, temperature = getattr(self.definition, "mdp", None), self.config.temperature
         if mdp is not None:
             own = self.definition.parameters.policy
-            return TableCarrier(own if temperature is None else carrier_policy(mdp, temperature))
+            if temperature is None:
+                return TableCarrier(own)
+            return TableCarrier(carrier_policy(mdp, temperature, self.config.official_carrier))
         if temperature is not None:
             raise EnvzooError(
                 f"a temperature makes a carrier for finite games, and {self.source.name} has states without number"

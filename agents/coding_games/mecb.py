@@ -31,6 +31,9 @@ class MECB(CouplingAgent):
     The belief over messages goes through a code of bounded entropy, and the code is coupled with the carrier's actions.
     The bound is fixed for the whole episode, a share of the prior's entropy; once the belief has less, the code is the
     message itself (EBIM), or still the block of the message (quantiser).
+
+    The carrier of a finite game has converged and earns no entropy after the end; that of the paper's released code
+    differs in both. The game's page gives numbers, and `official_carrier=True`, there or here, takes the latter.
     """
 
     Config = MECBConfig

@@ -40,7 +40,10 @@ class ClipCovConfig(TextConfig):
 
 
 class ClipCov(TextAgent):
-    """Takes the gradient from a few random tokens among those whose covariance with the advantage is large."""
+    """Learns nothing from a few random tokens among those whose log-probability covaries most with the advantage.
+
+    They are detached: their loss is 0 in the gradient. All other tokens are learned from as in PPO.
+    """
 
     Config = ClipCovConfig
     config: ClipCovConfig

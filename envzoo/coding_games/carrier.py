@@ -73,7 +73,28 @@ def soft_policy(q: np.ndarray, alpha: float) -> np.ndarray:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def carrier_policy(mdp: FiniteMDP, temperature: float) -> np.ndarray:
+OFFICIAL_BACKUPS = 100
+
+
+def _official_values(mdp: FiniteMDP, rewards: np.ndarray, alpha: float) -> np.ndarray:
+    """Action values (S, A) after the backups of the released code of arXiv 2410.21666.
+
+    It keeps a value for each action of a terminal state too, all equal to the state's reward, so that their soft
+    maximum is larger than that by alpha log A. All action values begin at 0, those of terminal states as well: the
+    rewards enter with the second backup.
+    """
+    moves = mdp.transition * ~mdp.terminal[:, None, None]
+    q = np.where(np.isfinite(rewards), 0.0, -np.inf)
+    entered = np.zeros_like(rewards)
+    for _ in range(OFFICIAL_BACKUPS):
+        v = np.array([soft_maximum(row, alpha) for row in q])
+        q = np.where(np.isfinite(rewards), entered + mdp.discount * moves @ v, -np.inf)
+        q[mdp.terminal] = 0.0
+        entered = rewards
+    return q
+
+
+def carrier_policy(mdp: FiniteMDP, temperature: float, official: bool = False) -> np.ndarray:
     """The maximum-entropy policy of a decision process, with which the games' messages are hidden.
 
     It maximises E sum_t discount^t (discount * reward of move t + temperature * entropy of the policy in nats): as in
@@ -83,6 +104,9 @@ def carrier_policy(mdp: FiniteMDP, temperature: float) -> np.ndarray:
     Args:
         mdp: The process; its discount is below 1.
         temperature: At least 0; 0 gives the greedy policy, even among the best actions.
+        official: Compute it as the released code of arXiv 2410.21666 does: 100 backups, whether or not they converge,
+            and temperature * log(A) nats of entropy earned for entering a terminal state of A actions. The end is worth
+            more then, and the walk shorter.
 
     Returns:
         (S, A) probabilities, 0 for actions that are not available; uniform in terminal states.
@@ -96,5 +120,7 @@ def carrier_policy(mdp: FiniteMDP, temperature: float) -> np.ndarray:
     if mdp.discount >= 1:
         raise EnvzooError("the discount is 1; expected less, or the carrier policy is not determined")
     rewards = np.where(mdp.available | mdp.terminal[:, None], mdp.discount * mdp.expected_reward, -np.inf)
+    if official:
+        return soft_policy(_official_values(mdp, rewards, float(temperature)), temperature)
     _, q, _ = soft_iteration(mdp.continuing, rewards, mdp.discount, float(temperature), 1e-12, 10_000_000)
     return soft_policy(q, temperature)

@@ -253,6 +253,8 @@ class CodingGame(Definition):
     - `convention` ("coupling"): "coupling"; an array (S, num_messages, A) with the probabilities of actions given state
       and message; or "none", for a playing receiver: the belief stays at the prior, which saves time.
     - `belief` (False): whether the observation holds the belief.
+    - `official_carrier` (False): compute the carrier as the released code of arXiv 2410.21666 does, see
+      `envzoo.coding_games.carrier.carrier_policy`.
     """
 
     option_names = ("message", "state")
@@ -271,6 +273,7 @@ class CodingGame(Definition):
         receiver: str = "bayes",
         convention: Any = "coupling",
         belief: bool = False,
+        official_carrier: bool = False,
     ) -> None:
         if not isinstance(mdp, FiniteMDP):
             raise EnvzooError(f"mdp is a {type(mdp).__name__}; expected a FiniteMDP (envzoo.coding_games.mdp)")
@@ -280,7 +283,12 @@ class CodingGame(Definition):
         )
         states, actions = mdp.num_states, mdp.num_actions
         messages = rules.build(states, actions)
-        carrier = carrier_policy(mdp, temperature) if policy is None else self._policy(policy)
+        if policy is None:
+            carrier = carrier_policy(mdp, temperature, official_carrier)
+        elif official_carrier:
+            raise EnvzooError("official_carrier computes the carrier, and policy gives one; expected one of them")
+        else:
+            carrier = self._policy(policy)
         self.parameters = Parameters(mdp.world(), messages, np.ascontiguousarray(carrier))
         self.action_space = rules.action_space(actions)
         self.infos = rules.infos(actions)

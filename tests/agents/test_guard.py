@@ -373,10 +373,13 @@ def test_a_run_file_may_name_no_more_than_an_agent_file(tmp_path, watched):
     train("MECB", SMALL, env_kwargs=BOTH, timesteps=5, run_dir=str(tmp_path / "run"), progress=False, eval_episodes=1)
     for checkpoint_file in (tmp_path / "run" / "checkpoints").iterdir():
         checkpoint_file.unlink()
+    for name in ("results.json", "agent.zip"):  # so that there is something left to do
+        (tmp_path / "run" / name).unlink()
     file = tmp_path / "run" / "run.json"
     facts = json.loads(file.read_text())
     for given in ({"carrier": "PPO", "carrier_env": EVIL}, {"carrier": "/etc/passwd"}):
-        file.write_text(json.dumps({**facts, "given": given}))
+        stored = {**facts["hyperparameters"], **given}
+        file.write_text(json.dumps({**facts, "given": given, "hyperparameters": stored}))
         sentence, asked, opened = watched(
             lambda: train("MECB", SMALL, run_dir=str(tmp_path / "run"), resume=True, progress=False)
         )

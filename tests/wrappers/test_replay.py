@@ -13,7 +13,8 @@ from gymnasium.wrappers import vector as vector_wrappers
 from envzoo.agents import checkpoint
 from envzoo.wrappers import ReturnNormalizer, VectorTimeInObservation, register_per_episode, register_state_adapter
 from envzoo.wrappers.capture import Capture
-from envzoo.wrappers.replay import MAX_ACTIONS, Recorder, ReplayError, encode
+from envzoo.wrappers.encoding import encode
+from envzoo.wrappers.replay import MAX_ACTIONS, Recorder, ReplayError
 
 MODES = [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP]
 
@@ -73,20 +74,22 @@ def test_action_and_observation_spaces_of_all_kinds(env_id, tmp_path):
     assert one == two
 
 
-def test_a_replayed_environment_can_be_saved_and_replayed_again(tmp_path):
-    envs = [make("Pendulum-v1") for _ in range(3)]
+@pytest.mark.parametrize(("env_id", "running"), [("Pendulum-v1", 40), ("Acrobot-v1", 240)])
+def test_a_replayed_environment_can_be_saved_and_replayed_again(env_id, running, tmp_path):
+    envs = [make(env_id) for _ in range(3)]
     captures = [Capture(env) for env in envs]
     envs[0].reset(seed=3)
     actions = [envs[0].action_space.sample() for _ in range(300)]
     play(envs[0], actions[:240])
     state = captures[0].get_state()
-    assert captures[1].set_state(state) == 3 * 40
+    assert captures[1].set_state(state) == 3 * running
     # Its records are those of the environment it took over.
     again = captures[1].get_state()
     for mine, given in zip(again["base"], state["base"], strict=True):
-        assert encode(mine) == encode(given)
+        for name in ("trouble", "seed", "actions", "digest"):
+            assert encode(mine[name]) == encode(given[name])
     play(envs[1], actions[240:245])
-    assert captures[2].set_state(through_file(captures[1].get_state(), tmp_path)) == 3 * 45
+    assert captures[2].set_state(through_file(captures[1].get_state(), tmp_path)) == 3 * (running + 5)
     assert play(envs[1], actions[245:]) == play(envs[2], actions[245:])
 
 
@@ -277,7 +280,9 @@ def test_masked_resets_start_records_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda env: FrameStackObservation(env, 3), RecordEpisodeStatistics, ReturnNormalizer], ids=str
+    "wrap",
+    [lambda env: FrameStackObservation(env, 3), RecordEpisodeStatistics, ReturnNormalizer],
+    ids=["FrameStackObservation", "RecordEpisodeStatistics", "ReturnNormalizer"],
 )
 def test_wrappers_around_single_environments(wrap, tmp_path):
     one, two, _ = resumed(lambda: make("CartPole-v1", wrap=wrap), tmp_path)
@@ -385,6 +390,23 @@ def test_a_step_that_was_interrupted_is_not_passed_over():
     with pytest.raises(KeyboardInterrupt):
         capture.env.step(np.array([0, 2]))
     assert capture.get_state()["base"] == [{"trouble": "broken"}] * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_environment_that_resets_itself_is_refused(mode):
+    class Endless(Walk):
+        def step(self, action):
+            result = super().step(action)
+            if result[3]:
+                self.reset()
+            return *result[:3], False, {}
+
+    capture = Capture(of_class(Endless, mode))
+    capture.env.reset(seed=0)
+    play(capture.env, [np.zeros(2, int)] * 8)
+    assert capture.get_state()["base"][0]["trouble"] is None
+    play(capture.env, [np.zeros(2, int)] * 4)
+    assert capture.get_state()["base"] == [{"trouble": "inside"}] * 2
 
 
 def test_a_second_capture_shares_the_recorder():

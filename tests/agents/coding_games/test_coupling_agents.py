@@ -12,6 +12,7 @@ from envzoo import agents
 from envzoo.agents.evaluation import evaluate
 from envzoo.agents.planners.coupling import ebim, mec_bottleneck
 from envzoo.coding_games import coding_grid_v0
+from envzoo.coding_games.coding_grid import CodingGrid
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 GRID, SMALL = "envzoo/CodingGrid-v0", "envzoo/CodingGridSmall-v0"
@@ -390,3 +391,13 @@ def test_rates_and_codes_come_from_the_game_unless_given():
     labels = ebim(np.full(64, 1 / 64), 3.0)
     assert len(np.unique(labels)) < 64
     assert make(env_kwargs={**BOTH, "rate": 0.5}, rate=0.25).limits[0] == pytest.approx(1.5)
+
+
+def test_an_agent_takes_the_official_carrier_of_a_temperature():
+    game = BOTH
+    agent = make(env_kwargs=game, temperature=WARM, official_carrier=True)
+    assert np.array_equal(agent.carrier.policy, CodingGrid(temperature=WARM, official_carrier=True).parameters.policy)
+    own = make(env_kwargs={**game, "temperature": WARM, "official_carrier": True})
+    assert np.array_equal(agent.carrier.policy, own.carrier.policy)
+    with pytest.raises(EnvzooError, match="official_carrier is for a carrier of its own temperature"):
+        make(official_carrier=True)

@@ -5,8 +5,10 @@ import math
 import gymnasium as gym
 import numpy as np
 import pytest
+from scipy.special import logsumexp, softmax
 
 from envzoo.coding_games.carrier import carrier_policy
+from envzoo.coding_games.coding_grid import CodingGrid
 from envzoo.coding_games.grid import NOISY_GRID, SMALL_GRID, GridLayout, grid_mdp
 from envzoo.coding_games.mdp import FiniteMDP, from_gymnasium
 from envzoo.errors import EnvzooError
@@ -82,6 +84,41 @@ def test_return_counts_the_entered_state_discounted_once_more():
     # P(end with move t) = t / 2 ** (t + 1): the sum of 0.5 ** (t + 1) t 0.5 ** (t + 1) is (1/16) / (1 - 1/4) ** 2.
     assert mdp.policy_return(half, 200) == pytest.approx(1 / 9, abs=1e-12)
     assert mdp.policy_return(half, 2) == 0.0625
+
+
+@pytest.mark.parametrize("log_temperature", [-6, -4, -2])
+def test_the_official_carrier_is_that_of_the_released_recursion(log_temperature):
+    """Action values of all states, terminal ones too, from 0, a hundred times; the reward belongs to the state."""
+    mdp, alpha = grid_mdp(NOISY_GRID, 0.1, 0.95), math.exp(log_temperature)
+    reward = np.zeros(64)
+    for place, value in NOISY_GRID.rewards.items():
+        reward[NOISY_GRID.index(place)] = value
+    q = np.zeros((64, 4))
+    for _ in range(100):
+        v = alpha * logsumexp(q / alpha, axis=1)
+        q = np.where(mdp.terminal[:, None], reward[:, None], reward[:, None] + 0.95 * mdp.transition @ v)
+    going = ~mdp.terminal
+    np.testing.assert_allclose(carrier_policy(mdp, alpha, official=True)[going], softmax(q / alpha, axis=1)[going])
+
+
+def test_returns_of_both_carriers_on_the_page():
+    mdp = grid_mdp(NOISY_GRID, 0.1, 0.95)
+    returns = [[mdp.policy_return(carrier_policy(mdp, math.exp(t), o), 200) for o in (False, True)] for t in (-4, -6)]
+    assert returns[0] == pytest.approx([0.082, 0.092], abs=6e-4)
+    assert returns[1][0] == pytest.approx(returns[1][1], abs=5e-5)
+
+
+def test_the_official_carrier_by_keyword():
+    mdp = grid_mdp(NOISY_GRID, 0.1, 0.95)
+    official = carrier_policy(mdp, 0.05, official=True)
+    game = CodingGrid(temperature=0.05, official_carrier=True)
+    assert np.array_equal(game.parameters.policy, official)
+    assert not np.array_equal(CodingGrid(temperature=0.05).parameters.policy, official)
+    small = carrier_policy(grid_mdp(SMALL_GRID, walls_available=False), 0.5, official=True)
+    assert (small[0] > 0).tolist() == [False, True, True, False]
+    assert np.array_equal(carrier_policy(mdp, 0.0, official=True)[0] > 0, carrier_policy(mdp, 0.0)[0] > 0)
+    with pytest.raises(EnvzooError, match="official_carrier computes the carrier, and policy gives one"):
+        CodingGrid(policy=official, official_carrier=True)
 
 
 def test_carrier_policy_in_closed_form():
