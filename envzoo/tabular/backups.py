@@ -1,4 +1,4 @@
-"""Soft Bellman backups of finite decision processes (arXiv 1812.05905, section 4); temperature 0 is the hard maximum."""
+"""Soft Bellman backups of finite decision processes (arXiv 1812.05905, section 4); hard maximum at temperature 0."""
 
 from __future__ import annotations
 
