@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from envzoo.agents.agent import Agent
+from envzoo.action_masks import NAME, takes_mask, with_masks
+from envzoo.agents.agent import Agent, Learner
 from envzoo.agents.loops.experience import step_info
 from envzoo.agents.source import is_game
 from envzoo.agents.threads import on_own_threads
@@ -81,7 +82,9 @@ def evaluate(
     if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or episodes < 1:
         raise EnvzooError(f"an evaluation needs at least 1 episode, got {episodes!r}")
     check_seed(seed)
-    if not callable(getattr(agent, "predict", None)) or not hasattr(agent, "source"):
+    if isinstance(agent, Learner) and not can_play(agent):
+        raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
+    if not can_play(agent) or not hasattr(agent, "source"):
         raise EnvzooError(f"an evaluation is of an agent, got {agent!r}; expected one made by envzoo.agents.make")
     own = env is None
     if not own and not is_game(env) and not isinstance(env, VectorEnv):
@@ -104,6 +107,11 @@ def evaluate(
             env.close()
 
 
+def can_play(agent: Any) -> bool:
+    """Tell whether an object (or class) chooses actions; learners of other things have no `predict`."""
+    return callable(getattr(agent, "predict", None))
+
+
 def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic: bool) -> EvaluationResult:
     count = env.num_envs
     if env.metadata.get("autoreset_mode") == AutoresetMode.DISABLED:
@@ -111,7 +119,8 @@ def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic:
     same_step = env.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
     quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
     agent.set_env(env)
-    observation, _ = env.reset(seed=seed)
+    ask = with_masks(agent.predict)
+    observation, infos = env.reset(seed=seed)
     state: Any = None
     start = np.ones(count, bool)
     resetting = np.zeros(count, bool)
@@ -120,7 +129,7 @@ def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic:
     finished_lengths: list[int] = []
     finished_infos: dict[str, list[float]] = {}
     while quota.any():
-        action, state = agent.predict(observation, state, start, deterministic)
+        action, state = ask(observation, state, start, deterministic, infos)
         observation, reward, terminated, truncated, infos = env.step(action)
         done = terminated | truncated
         returns += np.where(resetting, 0.0, reward)
@@ -145,15 +154,18 @@ def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic:
 
 def _play_game(agent: Agent, game: ParallelEnv, episodes: int, seed: int, deterministic: bool) -> EvaluationResult:
     agent.set_env(game)
+    masked = takes_mask(agent.predict)
     returns = {player: np.zeros(episodes) for player in game.possible_agents}
     lengths = np.zeros(episodes, np.int64)
     infos: dict[str, list[float]] = {}
     for episode in range(episodes):
-        observations, _ = game.reset(seed=seed + episode)
+        observations, latest = game.reset(seed=seed + episode)
         state, start, last = None, np.ones(1, bool), {}
         while game.agents:
             seen = {player: observations[player] for player in game.agents}
-            actions, state = agent.predict(seen, state, start, deterministic)
+            masks = {player: info[NAME] for player, info in latest.items() if NAME in info}
+            keywords = {"action_mask": masks} if masked and masks else {}
+            actions, state = agent.predict(seen, state, start, deterministic, **keywords)
             observations, rewards, _, _, latest = game.step(actions)
             for player, reward in rewards.items():
                 returns[player][episode] += reward

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from envzoo.action_masks import with_masks
 from envzoo.errors import EnvzooError
 from envzoo.files import write_bytes
 
@@ -77,12 +78,13 @@ def film(
     if not isinstance(first, np.ndarray):
         raise EnvzooError(f"{env_id} cannot be drawn as an image")
     agent.set_env(env)
-    observation, _ = env.reset(seed=seed)
+    ask = with_masks(agent.predict)
+    observation, infos = env.reset(seed=seed)
     frames = [env.render()]
     state, start, done = None, np.ones(1, bool), False
     while not done and len(frames) < max_frames:
-        action, state = agent.predict(observation, state, start, deterministic)
-        observation, _, terminated, truncated, _ = env.step(action)
+        action, state = ask(observation, state, start, deterministic, infos)
+        observation, _, terminated, truncated, infos = env.step(action)
         frames.append(env.render())
         done, start = terminated or truncated, np.zeros(1, bool)
     env.close()
@@ -101,7 +103,7 @@ def command(argv: list[str]) -> int:
     from rich.table import Table
 
     from envzoo.agents import load
-    from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
+    from envzoo.agents.evaluation import EVALUATION_SEED, can_play, evaluate
     from envzoo.agents.source import make_vector_env, resolve
     from envzoo.games import games
     from envzoo.scripts.cli import parse, split_positional
@@ -124,6 +126,8 @@ def command(argv: list[str]) -> int:
         check_gif(options.video)
     path = Path(positional[0])
     agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
+    if not can_play(agent):
+        raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
     kwargs = parse_keywords(options.env_kwargs)
     if options.video is not None and (options.env or agent.source.id) in games():
         raise EnvzooError(f"films are made of environments, and {options.env or agent.source.id} is a game")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
@@ -16,6 +15,7 @@ from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.kernel.stream import keys
 from envzoo.sizes import check_bytes
+from envzoo.tabular import HasModel
 
 MOST_VARIABLES, MOST_SIMULATED = 20_000, 50_000_000  # of what a file may ask for while it is loaded: about a second
 
@@ -27,8 +27,10 @@ def model_of(env: Any) -> BanditModel | None:
         EnvzooError: The copies of a vector environment play different instances.
     """
     base = env.unwrapped
-    if isinstance(getattr(base, "model", None), BanditModel):
-        return base.model
+    if isinstance(base, HasModel):
+        model = base.model() if callable(base.model) else base.model
+        if isinstance(model, BanditModel):
+            return model
     models = [model_of(copy) for copy in getattr(base, "envs", ())]
     if not models or models[0] is None:
         return None
@@ -61,7 +63,7 @@ class BanditPlanner(Agent):
         if source.given is not None:
             self.set_env(source.given)
         else:
-            env = gym.make(source.id, disable_env_checker=True, **source.env_kwargs)
+            env = source.single_env()
             self.set_env(env)
             env.close()
         if not isinstance(source.observation_space, spaces.MultiDiscrete):

@@ -56,7 +56,12 @@ class Intrinsic:
     def __init__(self, agent: OnPolicyAgent, settings: Any):
         self.codec, self.actions, self.device = agent.codec, agent.actions, agent.device
         self.streams, self.settings = agent.streams, settings
+        self._packed_dim = agent.codec.packed_dim
         self.build()
+
+    def bare(self, rows: Tensor) -> Tensor:
+        """Leave out the masks of allowed actions that may stand behind packed observations."""
+        return rows[..., : self._packed_dim]
 
     @classmethod
     def wrappers(cls, settings: Any, seed: int) -> list[tuple[type, dict[str, Any]]]:
@@ -85,7 +90,9 @@ class Intrinsic:
         found = torch.zeros(valid.shape, device=self.device)
         with torch.no_grad():
             found[valid] = self.intrinsic(
-                rollout.observation[valid], rollout.action[valid], rollout.next_observation[valid]
+                self.bare(rollout.observation[valid]),
+                rollout.action[valid],
+                self.bare(rollout.next_observation[valid]),
             ).to(found.dtype)
         return found
 
@@ -139,7 +146,8 @@ class Learned(Intrinsic):
 
     def _minibatches(self, rollout: Rollout) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         valid = torch.from_numpy(rollout.valid).to(self.device)
-        parts = [field[valid] for field in (rollout.observation, rollout.action, rollout.next_observation)]
+        observation, next_observation = self.bare(rollout.observation), self.bare(rollout.next_observation)
+        parts = [field[valid] for field in (observation, rollout.action, next_observation)]
         generator = self.streams.torch("intrinsic minibatches")
         order = torch.randperm(len(parts[0]), generator=generator, device=self.device)
         for rows in order.split(self.settings.intrinsic_minibatch_size):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from envzoo.agents.networks.action import ActionCodec
+from envzoo.action_masks import NAME, current_mask, mask_led_to
+from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.errors import EnvzooError
 from envzoo.wrappers.capture import Capture
@@ -57,7 +58,9 @@ class Experience:
         reward_key: Take rewards from this info key in place of the environment's reward.
 
     Attributes:
-        observation: (B, P) packed current observations.
+        observation: (B, P) packed current observations, with A further columns, the masks of allowed actions, where
+            the environment gives masks in its infos.
+        mask_dim: A, or 0 without such masks.
         start: (B,) bool, which of them open an episode.
         notices: Sentences for a person.
     """
@@ -81,20 +84,45 @@ class Experience:
         self.resets = 0  # resumes that had to start new episodes
         self.notices = notices if notices is not None else []
         self.finished: dict[str, list[float]] = {}
+        self.mask_dim: int | None = None
         self.reset(seed)
 
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode in every environment."""
-        observation, _ = self.env.reset(seed=seed)
-        self.observation = self._pack(observation)
-        self.start = np.ones(self.num_envs, bool)
+        observation, infos = self.env.reset(seed=seed)
+        if self.mask_dim is None:
+            # A mask in the observation itself needs no further columns.
+            seen = not self.actions.discrete or MaskReader(self.codec, self.actions.n).columns is not None
+            self.mask_dim = self.actions.n if NAME in infos and not seen else 0
         self._resetting = np.zeros(self.num_envs, bool)
+        self.observation = self._append(self._pack(observation), self._mask(infos))
+        self.start = np.ones(self.num_envs, bool)
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, np.int64)
 
     def _pack(self, observation: Any) -> np.ndarray:
         packed = self.codec.pack(observation)
         return packed if packed.base is None and packed is not observation else packed.copy()
+
+    def _mask(self, infos: dict[str, Any]) -> np.ndarray | None:
+        """Return the masks of the current observations, (B, A) bool, if the environment gives any."""
+        if not self.mask_dim:
+            return None
+        mask = current_mask(infos)
+        return np.ones((self.num_envs, self.mask_dim), bool) if mask is None else mask
+
+    def _append(self, packed: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return packed if mask is None else self.actions.append_mask(packed, mask)
+
+    def _check_choices(self, mask: np.ndarray | None) -> None:
+        """Refuse running episodes in which no action is allowed."""
+        if mask is not None:
+            stuck = ~mask.any(axis=1) & ~self._resetting
+            if stuck.any():
+                raise EnvzooError(
+                    f"{NAME} allows no action in the running episode {int(np.flatnonzero(stuck)[0])}; expected at "
+                    "least one, or the end of the episode"
+                )
 
     def step(self, action: np.ndarray) -> Step:
         """Act in every environment: action (B,) or (B, dim) in the agent's form."""
@@ -111,11 +139,13 @@ class Experience:
         reward = np.asarray(reward, np.float32)
         valid = ~self._resetting
         packed = self._pack(observation)
-        next_observation = packed
+        mask = self._mask(infos)
+        next_observation, next_mask = packed, mask
         any_done = bool(done.any())
         if self.mode == AutoresetMode.SAME_STEP:
             if any_done:
                 next_observation = self._with_final(packed, infos, done)
+                next_mask = mask_led_to(infos, done, mask)
             start = done
         else:
             start, self._resetting = self._resetting, done
@@ -124,6 +154,10 @@ class Experience:
         if any_done:
             self._record(done, infos)
         self.observation, self.start = packed, start
+        if mask is not None:
+            self._check_choices(mask)
+            self.observation = self._append(packed, mask)
+            next_observation = self._append(next_observation, next_mask)
         return Step(reward, terminated, done, next_observation, valid)
 
     def _with_final(self, packed: np.ndarray, infos: dict[str, Any], done: np.ndarray) -> np.ndarray:
@@ -181,12 +215,20 @@ class Experience:
         if steps is not None:
             self.notices.append(replay_notice(steps))
 
+    def _with_masks(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Allow everything in the first step from a file of the first release, which holds no masks."""
+        rows = state["observation"]
+        if not self.mask_dim or rows.ndim != 2 or rows.shape[1] != self.codec.packed_dim:
+            return state
+        return {**state, "observation": self._append(rows, np.ones((len(rows), self.mask_dim), bool))}
+
     def _take_up(self, state: dict[str, Any]) -> int | None:
         """Restore the running episodes; returns how many steps were replayed, None if none had to be."""
         names = ("observation", "start", "resetting", "returns", "lengths")
         mine = (self.observation, self.start, self._resetting, self._returns, self._lengths)
         if len(state["start"]) != self.num_envs:
             raise ReplayError("runs another number of episodes than before")
+        state = self._with_masks(state)
         for name, array in zip(names, mine, strict=True):
             if (state[name].shape, state[name].dtype) != (array.shape, array.dtype):
                 raise ValueError(f"{name} has the shape {state[name].shape} and {state[name].dtype}")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from envzoo.action_masks import NAME
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.networks.action import ActionCodec
@@ -110,12 +111,20 @@ class OfflineAgent(Agent):
 
     @torch.no_grad()
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """Choose actions without memory; see `Agent.predict`."""
         batched = self.codec.is_batched(observation)
         rows = self.codec.pack(observation) if batched else self.codec.pack_one(observation)[None]
         x = self.normalizer(torch.tensor(rows, device=self.device))
+        if action_mask is not None:
+            masked = self.actions.append_mask(rows, action_mask, single=not batched)[:, rows.shape[1] :]
+            x = torch.cat([x, torch.tensor(masked, device=self.device).to(x.dtype)], dim=1)
         action = self.act(x, self.streams.torch("predict"), deterministic)
         action = self.actions.to_environment(action.cpu().numpy())
         return (action if batched else action[0]), state
@@ -135,7 +144,9 @@ class ObservationNormalizer:
     def __init__(self, codec: ObservationCodec, data: Tensor, active: bool = True):
         self.mean = torch.zeros(codec.packed_dim, device=data.device)
         self.scale = torch.ones(codec.packed_dim, device=data.device)
-        parts = [part for part in codec.parts if part.kind == "vector"] if active else []
+        named = zip(codec.paths, codec.parts, strict=True)
+        # A mask of allowed actions is read as it is.
+        parts = [part for path, part in named if part.kind == "vector" and path != (NAME,)] if active else []
         self.active = bool(parts)
         for part in parts:
             # In double precision, because the sum over a large dataset loses digits.

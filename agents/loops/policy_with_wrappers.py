@@ -92,6 +92,7 @@ class Follower:
         state: Followed | None,
         episode_start: np.ndarray | None,
         deterministic: bool,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Followed]:
         """`Agent.predict` from observations of the bare environment."""
         batched = self.codec.is_batched(observation)
@@ -105,7 +106,11 @@ class Follower:
             policy_state, memory = state
             fresh = np.zeros(count, bool) if episode_start is None else read_starts(episode_start, count)
         extended, memory = self.extend(batch, fresh, memory)
-        action, policy_state = predict_with_policy(agent, policy, extended, policy_state, fresh, deterministic)
+        if action_mask is not None and not batched:
+            action_mask = np.asarray(action_mask)[None]
+        action, policy_state = predict_with_policy(
+            agent, policy, extended, policy_state, fresh, deterministic, action_mask
+        )
         return (action if batched else action[0]), Followed(policy_state, memory)
 
 
@@ -140,10 +145,12 @@ def predict_with_policy(
     state: Tensor | None,
     episode_start: np.ndarray | None,
     deterministic: bool,
+    action_mask: np.ndarray | None = None,
 ) -> tuple[Any, Tensor]:
     """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
     batched = agent.codec.is_batched(observation)
     rows = agent.codec.pack(observation) if batched else agent.codec.pack_one(observation)[None]
+    rows = agent.actions.append_mask(rows, action_mask, single=not batched)
     x = torch.from_numpy(np.ascontiguousarray(rows)).to(agent.device)
     if state is None:
         state = policy.initial_state(len(rows))
