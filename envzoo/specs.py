@@ -134,6 +134,7 @@ class Example:
         hyperparameters: Those that keep it small.
         timesteps: Budget of a few iterations.
         shown: Id of the source that the documentation shows; None takes `source`.
+        shown_kwargs: Keywords of the environment that the documentation shows, where the agent does not do without.
     """
 
     source: str
@@ -141,6 +142,7 @@ class Example:
     hyperparameters: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     timesteps: int = 12
     shown: str | None = None
+    shown_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True)
