@@ -10,7 +10,7 @@ from envzoo.agents import registry
 from envzoo.agents.spec import describe_type
 from envzoo.datasets import recipes
 from envzoo.errors import EnvzooError
-from envzoo.scripts.docs.links import GENERATED, paper_link, source_file
+from envzoo.scripts.docs.links import GENERATED, code_link, paper_link
 from envzoo.scripts.markdown import blocks, code, field_docstrings, manual, table
 from envzoo.specs import AgentSpec
 
@@ -23,14 +23,14 @@ def example_source(spec: AgentSpec) -> str:
 
 
 def default_of(field: dataclasses.Field) -> str:
-    """A field's default as code."""
+    """Write a field's default as code."""
     if field.default is not dataclasses.MISSING:
         return f"`{field.default!r}`"
     return "" if field.default_factory is dataclasses.MISSING else f"`{field.default_factory()!r}`"
 
 
 def hyperparameter_table(config: type) -> str:
-    """One row per field of an agent's config."""
+    """Make a table with one row per field of an agent's config."""
     fields = dataclasses.fields(config)
     if not fields:
         return "None."
@@ -39,17 +39,17 @@ def hyperparameter_table(config: type) -> str:
     return table(("name", "type", "default", "meaning"), rows)
 
 
-def agent_page(spec: AgentSpec) -> str:
-    """The page of an agent: what it takes, how to use it, its hyperparameters."""
+def agent_page(spec: AgentSpec, prefix: str | None = "../") -> str:
+    """Write the page of an agent: what it takes, how to use it, its hyperparameters; `prefix` as in `paper_link`."""
     cls = registry.agent_class(spec.name)
-    path, source = source_file(spec.entry_point), example_source(spec)
+    source = example_source(spec)
     is_dataset, kwargs = source in recipes(), dict(spec.example.shown_kwargs)
     keywords = f"env_kwargs={kwargs!r}, " if kwargs else ""
     flags = f" --env-kwargs {shlex.join(f'{key}={value}' for key, value in kwargs.items())}" if kwargs else ""
     facts = table(
         ("takes", "actions", "observations", "paper", "code"),
-        [(" or ".join(spec.sources), " or ".join(spec.actions), spec.observations, paper_link(spec.paper, "../"),
-          f"[{path}](../../{path})")],
+        [(" or ".join(spec.sources), " or ".join(spec.actions), spec.observations, paper_link(spec.paper, prefix),
+          code_link(spec.entry_point))],
     )  # fmt: skip
     example = f"""
         import envzoo.agents
