@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from envzoo.discovery import Registry
 from envzoo.errors import EnvzooError, unknown
-from envzoo.specs import AgentSpec
+from envzoo.specs import AgentSpec, load
 
 _AGENTS: Registry[AgentSpec] = Registry(
     "agent", AgentSpec, "AGENTS", "name", ["envzoo", "envzoo.agents"], "`envzoo list agents` shows them all"
@@ -19,35 +18,40 @@ _CLASSES: dict[str, type] = {}  # those that their rows' entry points do not tel
 
 
 def specs() -> Mapping[str, AgentSpec]:
-    """Every registered agent by name."""
+    """Return every registered agent by name."""
     return _AGENTS.rows()
 
 
+def own_specs() -> Mapping[str, AgentSpec]:
+    """Return envzoo's own agents by name, without those of plug-ins."""
+    return _AGENTS.own()
+
+
 def spec(name: str) -> AgentSpec:
-    """The spec of one agent; raises UnknownNameError with the nearest name."""
+    """Return the spec of one agent; raises UnknownNameError with the nearest name."""
     return _AGENTS.get(name)
 
 
 def agent_class(name: str) -> type:
     """Import and return the class of an agent; raises UnknownNameError."""
+    row = spec(name)
     if name in _CLASSES:
         return _CLASSES[name]
-    module, _, attribute = spec(name).entry_point.partition(":")
-    cls = getattr(importlib.import_module(module), attribute)
-    if entry_point_of(cls) != spec(name).entry_point:  # defined elsewhere: remember whose row leads to it
+    cls = load(row.entry_point)
+    if entry_point_of(cls) != row.entry_point:  # defined elsewhere: remember whose row leads to it
         _CLASSES[name] = cls
         spec_of.cache_clear()
     return cls
 
 
 def entry_point_of(cls: type) -> str:
-    """How a row names a class."""
+    """Name a class as a row does."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 @functools.cache
 def spec_of(cls: type) -> AgentSpec:
-    """The spec of a class: its own, or that of the nearest registered class it derives from.
+    """Return the spec of a class: its own, or that of the nearest registered class it derives from.
 
     Raises:
         EnvzooError: There is none.
@@ -66,7 +70,7 @@ class OwnSpec:
     """Class attribute that gives each class its row of the table."""
 
     def __get__(self, agent: Any, cls: type) -> AgentSpec:
-        """The spec of the class that is asked."""
+        """Return the spec of the class that is asked."""
         return spec_of(cls)
 
 
@@ -121,7 +125,7 @@ def _inherited(cls: type, known: set[str]) -> dict[str, Any]:
 
 
 def unregister(name: str) -> None:
-    """Take an agent that `register` added out of the table again; raises UnknownNameError."""
+    """Remove an agent that `register` added; raises UnknownNameError."""
     spec(name)
     _AGENTS.remove(name)
     _CLASSES.pop(name, None)

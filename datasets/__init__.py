@@ -10,8 +10,17 @@ if __name__ != "envzoo.datasets":
         "folder, so that Hugging Face's `datasets` is found instead"
     )
 
-from envzoo.datasets.recipes import Recipe, recipe, recipes
+from envzoo.datasets.recipes import Recipe, recipe, recipes, register
 from envzoo.datasets.store import is_dataset_id, known_dataset_ids, load_minari
 from envzoo.datasets.table import TransitionTable
 
-__all__ = ["Recipe", "TransitionTable", "is_dataset_id", "known_dataset_ids", "load_minari", "recipe", "recipes"]
+__all__ = [
+    "Recipe",
+    "TransitionTable",
+    "is_dataset_id",
+    "known_dataset_ids",
+    "load_minari",
+    "recipe",
+    "recipes",
+    "register",
+]

@@ -19,7 +19,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from envzoo import registration
 from envzoo.action_masks import with_masks
 from envzoo.datasets import store
-from envzoo.datasets.recipes import NAMESPACES
+from envzoo.datasets.recipes import namespaces
 from envzoo.errors import DatasetError, EnvzooError, unknown
 from envzoo.kernel.recognize import has_kernel
 
@@ -287,12 +287,12 @@ def _describe_namespaces(dataset_id: str) -> None:
     from minari import namespace
 
     parts = dataset_id.split("/")[:-1]
-    local = namespace.list_local_namespaces()
+    local, descriptions = namespace.list_local_namespaces(), namespaces()
     for name in ("/".join(parts[: i + 1]) for i in range(len(parts))):
         if name not in local:
-            namespace.create_namespace(name, NAMESPACES.get(name))
-        elif name in NAMESPACES and not namespace.get_namespace_metadata(name):
-            namespace.update_namespace_metadata(name, NAMESPACES[name])  # Minari made it, empty, on its own
+            namespace.create_namespace(name, descriptions.get(name))
+        elif name in descriptions and not namespace.get_namespace_metadata(name):
+            namespace.update_namespace_metadata(name, descriptions[name])  # Minari made it, empty, on its own
 
 
 def _sweep(root: Path) -> None:

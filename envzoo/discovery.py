@@ -2,11 +2,12 @@
 
 A plug-in is an installed package with entry points in the groups `envzoo.environments`, `envzoo.games`,
 `envzoo.agents`, `envzoo.datasets` or `envzoo.experiments`; each names a row, or a tuple of rows. One that cannot be
-imported, or gives something else, is passed over with one warning.
+imported, or gives something else, is skipped with one warning.
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module, metadata
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 def family_modules(package: str) -> Iterator[str]:
-    """Names of the modules `specs` in the folders of a package, in alphabetical order; nothing is imported."""
+    """List the modules `specs` in the folders of a package, in alphabetical order, without importing them."""
     found = find_spec(package)
     folders = [Path(place) for place in (found.submodule_search_locations or ())] if found is not None else []
     for file in sorted(file for folder in folders for file in folder.glob("*/specs.py")):
@@ -28,7 +29,7 @@ def family_modules(package: str) -> Iterator[str]:
 
 
 class Registry(Generic[T]):
-    """A table of rows by name, filled from families and plug-ins when it is first asked, and by `add`.
+    """A table of rows by name, read from families and plug-ins on first use; `add` adds further rows.
 
     Args:
         what: What a row is, in words.
@@ -37,33 +38,53 @@ class Registry(Generic[T]):
         key: Name of the field that is a row's name.
         packages: Packages whose folders have tables.
         hint: Where a person finds all names, for error sentences.
+        more: Gives rows of envzoo that no family's `specs` holds.
     """
 
     def __init__(
-        self, what: str, kind: type[T], attribute: str, key: str, packages: Iterable[str], hint: str | None = None
+        self,
+        what: str,
+        kind: type[T],
+        attribute: str,
+        key: str,
+        packages: Iterable[str] = (),
+        hint: str | None = None,
+        more: Callable[[], Iterable[T]] = tuple,
     ):
         self.what, self.kind, self.attribute, self.key, self.hint = what, kind, attribute, key, hint
-        self.packages = tuple(packages)
+        self.packages, self.more = tuple(packages), more
         self._rows: dict[str, T] = {}
+        self._own: frozenset[str] = frozenset()
+        self._waiting: list[metadata.EntryPoint] = []  # of modules that were still being imported
         self._filled = False
 
     def rows(self) -> Mapping[str, T]:
-        """All rows by name: those of families, then plug-ins', then added ones."""
+        """Return all rows by name: envzoo's own, then those of plug-ins, then added ones."""
         if not self._filled:
             self._filled = True
-            own, self._rows = self._rows, {}
+            added, self._rows = self._rows, {}
             for package in self.packages:
                 for module in family_modules(package):
                     for row in getattr(import_module(module), self.attribute, ()):
                         self._insert(row)
-            for origin, read in self._plugins():
-                self._take(origin, read)
-            for row in own.values():
+            for row in self.more():
                 self._insert(row)
+            self._own = frozenset(self._rows)
+            self._waiting = self._entry_points()
+            self._read_plugins()
+            for row in added.values():
+                self._insert(row)
+        elif self._waiting:
+            self._read_plugins()
         return self._rows
 
+    def own(self) -> Mapping[str, T]:
+        """Return envzoo's own rows by name, without those of plug-ins and added ones."""
+        rows = self.rows()
+        return {name: row for name, row in rows.items() if name in self._own}
+
     def get(self, name: str) -> T:
-        """A row by name; raises UnknownNameError with the nearest."""
+        """Return a row by name; raises UnknownNameError with the nearest name."""
         rows = self.rows()
         if not isinstance(name, str) or name not in rows:
             raise unknown(self.what, name, rows, where=self.hint)
@@ -79,39 +100,59 @@ class Registry(Generic[T]):
         self._insert(row)
 
     def remove(self, name: str) -> None:
-        """Take a row out of the table; raises UnknownNameError."""
+        """Remove a row; raises UnknownNameError."""
         self.get(name)
         del self._rows[name]
+        self._own -= {name}
 
     def _insert(self, row: Any) -> None:
         if not isinstance(row, self.kind):
             raise EnvzooError(f"expected a {self.kind.__name__}, got {row!r:.80}")
         name = getattr(row, self.key)
         if name in self._rows:
-            raise EnvzooError(f"there is {self.what} {name!r} already; choose another name")
+            raise EnvzooError(f"there is {article(self.what)} {name!r} already; choose another name")
         self._rows[name] = row
 
-    def _plugins(self) -> Iterator[tuple[str, Callable[[], Any]]]:
+    def _entry_points(self) -> list[metadata.EntryPoint]:
         try:
-            found = sorted(
-                metadata.entry_points(group=f"envzoo.{self.attribute.lower()}"), key=lambda entry: entry.name
-            )
+            found = metadata.entry_points(group=f"envzoo.{self.attribute.lower()}")
+            return sorted(found, key=lambda entry: (entry.name, entry.value))
         except Exception as error:  # metadata of a damaged installation
-            warnings.warn(f"plug-ins of envzoo cannot be listed ({_reason(error)})", stacklevel=4)
-            return
-        for entry in found:
-            yield f"the plug-in {entry.name!r} ({entry.value})", entry.load
+            warnings.warn(f"plug-ins of envzoo cannot be listed ({reason(error)})", stacklevel=4)
+            return []
 
-    def _take(self, origin: str, read: Callable[[], Any]) -> None:
-        before = dict(self._rows)
-        try:
-            found = read()
-            for row in [found] if isinstance(found, self.kind) else found:
-                self._insert(row)
-        except Exception as error:  # a stranger's package may raise anything; envzoo must go on without it
-            self._rows = before
-            warnings.warn(f"{origin} is passed over: {_reason(error)}", stacklevel=5)
+    def _read_plugins(self) -> None:
+        entries, self._waiting = self._waiting, []
+        for entry in entries:
+            if _is_being_imported(entry.module):
+                # A plug-in's own import of envzoo has led here; its rows are read when they are next asked for.
+                self._waiting.append(entry)
+                continue
+            before = dict(self._rows)
+            try:
+                found = entry.load()
+                for row in [found] if isinstance(found, self.kind) else found:
+                    self._insert(row)
+            except (Exception, SystemExit) as error:  # a stranger's package may raise anything
+                self._rows = before
+                warn_skipped(f"the plug-in {entry.name!r} ({entry.value})", error)
 
 
-def _reason(error: BaseException) -> str:
+def article(what: str) -> str:
+    """Put "a" or "an" before a noun."""
+    return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
+
+
+def warn_skipped(origin: str, error: BaseException) -> None:
+    """Warn that something of a plug-in is skipped."""
+    warnings.warn(f"{origin} is skipped: {reason(error)}", stacklevel=2)
+
+
+def reason(error: BaseException) -> str:
+    """Describe an error on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _is_being_imported(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))

@@ -15,7 +15,7 @@ _GAMES: Registry[GameSpec] = Registry("game", GameSpec, "GAMES", "id", ["envzoo"
 
 
 def games() -> Mapping[str, GameSpec]:
-    """All games by id."""
+    """Return all games by id."""
     return _GAMES.rows()
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import gymnasium as gym
 
-from envzoo.discovery import Registry
+from envzoo.discovery import Registry, warn_skipped
+from envzoo.errors import EnvzooError
 from envzoo.specs import EnvironmentSpec
 
-__all__ = ["EnvironmentSpec", "register", "register_all", "spec", "specs"]
+__all__ = ["EnvironmentSpec", "own_specs", "register", "register_all", "spec", "specs"]
 
 _ENVIRONMENTS: Registry[EnvironmentSpec] = Registry(
     "environment", EnvironmentSpec, "ENVIRONMENTS", "id", ["envzoo"], "list them with `envzoo list envs`"
@@ -20,12 +21,17 @@ _ENVIRONMENTS: Registry[EnvironmentSpec] = Registry(
 
 
 def specs() -> tuple[EnvironmentSpec, ...]:
-    """All environments of envzoo and its plug-ins, by family."""
+    """Return all environments of envzoo and its plug-ins, by family."""
     return tuple(_ENVIRONMENTS.rows().values())
 
 
+def own_specs() -> tuple[EnvironmentSpec, ...]:
+    """Return envzoo's own environments, without those of plug-ins."""
+    return tuple(_ENVIRONMENTS.own().values())
+
+
 def spec(environment_id: str) -> EnvironmentSpec:
-    """The row of one id; raises UnknownNameError when there is no such environment."""
+    """Return the row of one id; raises UnknownNameError when there is no such environment."""
     return _ENVIRONMENTS.get(environment_id)
 
 
@@ -33,16 +39,27 @@ def register(row: EnvironmentSpec) -> None:
     """Add an environment to the table and to Gymnasium's registry.
 
     Raises:
-        EnvzooError: The id is taken.
+        EnvzooError: The id is taken, or Gymnasium refuses it.
     """
     _ENVIRONMENTS.add(row)
-    _register(row)
+    try:
+        _register(row)
+    except gym.error.Error as error:
+        _ENVIRONMENTS.remove(row.id)
+        raise EnvzooError(f"Gymnasium cannot register {row.id} ({error})") from error
 
 
 def register_all() -> None:
     """Register every environment with Gymnasium; those that are registered already are left as they are."""
+    own = own_specs()
     for row in specs():
-        _register(row)
+        try:
+            _register(row)
+        except gym.error.Error as error:
+            if row in own:
+                raise
+            _ENVIRONMENTS.remove(row.id)
+            warn_skipped(f"the environment {row.id} of a plug-in", error)
 
 
 def _register(row: EnvironmentSpec) -> None:

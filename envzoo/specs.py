@@ -1,13 +1,15 @@
 """Rows of the tables that a family's `specs.py` holds: environments, games, agents, datasets, experiments.
 
 Rows name classes and functions as "module:name" strings, so that importing a table imports nothing else. A family's
-table is a module `specs` in its folder under `envzoo/` or `agents/` with any of the tuples ENVIRONMENTS, GAMES, AGENTS,
-DATASETS and EXPERIMENTS; `envzoo.discovery` collects them, and those of installed plug-ins.
+table is a module `specs` in its folder under `envzoo/` or `agents/` with any of the tuples ENVIRONMENTS, GAMES and
+AGENTS; `envzoo.discovery` collects them, and those of installed plug-ins. Rows of datasets are
+`envzoo.datasets.recipes.Recipe`s.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -21,7 +23,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def resolve_paper(paper: Paper | str | None) -> Paper | None:
-    """The paper that a row names by its slug or number."""
+    """Look up the paper that a row names by its slug or number."""
     return find(paper) if isinstance(paper, str) else paper
 
 
@@ -29,12 +31,26 @@ def load(reference: str) -> Any:
     """Import what a "module:name" string of a table refers to.
 
     Raises:
-        EnvzooError: A reference of another form.
+        EnvzooError: A reference of another form, or to a name that the module does not have.
     """
-    module, colon, name = reference.partition(":")
-    if not (module and colon and name):
-        raise EnvzooError(f"a table names things as 'module:name', got {reference!r}")
-    return getattr(import_module(module), name)
+    check_reference(reference)
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except AttributeError:
+        raise EnvzooError(f"a table names {reference!r}, but the module {module} has no {name}") from None
+
+
+def check_reference(reference: object) -> None:
+    """Raise EnvzooError unless an entry of a table has the form "module:name"."""
+    if not isinstance(reference, str) or not re.fullmatch(r"[^:\s]+:[^:\s]+", reference):
+        raise EnvzooError(f"a table names things as 'module:name', got {reference!r:.80}")
+
+
+def check_name(what: str, name: object, pattern: str, form: str) -> None:
+    """Raise EnvzooError unless a row's name has its form."""
+    if not isinstance(name, str) or not re.fullmatch(pattern, name):
+        raise EnvzooError(f"the {what} has the form {form}, got {name!r:.80}")
 
 
 @dataclass(frozen=True)
@@ -64,10 +80,16 @@ class EnvironmentSpec:
     extra: str | None = None
 
     def __post_init__(self):
+        check_name("id of an environment", self.id, r"([\w:-]+/)?[\w:.-]+-v\d+", "namespace/Name-vN")
+        check_reference(self.entry_point)
+        if self.vector_entry_point is not None:
+            check_reference(self.vector_entry_point)
+        if not isinstance(self.kwargs, Mapping):
+            raise EnvzooError(f"kwargs of {self.id} is a dict, got {self.kwargs!r:.80}")
         object.__setattr__(self, "paper", resolve_paper(self.paper))
 
     def manual(self) -> str:
-        """The environment's manual, Markdown: the docstring of its definition, or else of its class.
+        """Return the environment's manual, Markdown: the docstring of its definition, or else of its class.
 
         Imports the environment's module.
         """
@@ -112,6 +134,7 @@ class Example:
         hyperparameters: Those that keep it small.
         timesteps: Budget of a few iterations.
         shown: Id of the source that the documentation shows; None takes `source`.
+        shown_kwargs: Keywords of the environment that the documentation shows, where the agent does not do without.
     """
 
     source: str
@@ -119,6 +142,7 @@ class Example:
     hyperparameters: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     timesteps: int = 12
     shown: str | None = None
+    shown_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True)
@@ -151,6 +175,7 @@ class AgentSpec:
     extra: str | None = None
 
     def __post_init__(self):
+        check_reference(self.entry_point)
         object.__setattr__(self, "paper", resolve_paper(self.paper))
 
 
@@ -165,3 +190,7 @@ class ExperimentSpec:
 
     name: str
     entry_point: str
+
+    def __post_init__(self):
+        check_name("name of an experiment", self.name, r"[\w-]+", "my-experiment")
+        check_reference(self.entry_point)

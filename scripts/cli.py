@@ -12,6 +12,8 @@ import typing
 from typing import Any, TypeVar
 
 from envzoo.errors import EnvzooError, unknown
+from envzoo.scripts.import_modules import HELP as IMPORT_HELP
+from envzoo.scripts.import_modules import import_modules, take_imports
 from envzoo.version import __version__
 
 T = TypeVar("T")
@@ -27,12 +29,16 @@ COMMANDS = {
 }
 
 
+# Commands that look names up in the tables, and so take `--import`.
+IMPORTING = ("list", "train", "evaluate", "make-dataset", "reproduce")
+
+
 # What a disk can refuse at any moment, also to the libraries we use; no mistake of the program.
 FULL_OR_READ_ONLY = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def split_positional(argv: list[str]) -> tuple[list[str], list[str]]:
-    """The leading arguments that are no flags, and the rest."""
+    """Split arguments into the leading ones that are no flags, and the rest."""
     for i, argument in enumerate(argv):
         if argument.startswith("-"):
             return argv[:i], argv[i:]
@@ -69,7 +75,7 @@ def _read_flags(cls: type[T], flags: list[str], prog: str, description: str) -> 
 
 
 def flags_given(flags: list[str]) -> set[str]:
-    """Names of the fields that flags set, whatever their values."""
+    """List the names of the fields that flags set, whatever their values."""
     names = {flag[2:].split("=")[0].replace("-", "_") for flag in flags if flag.startswith("--")}
     return names | {name.removeprefix("no_") for name in names}
 
@@ -100,6 +106,8 @@ def parse(
             if name not in known:
                 raise unknown(f"option or hyperparameter of {agent}" if agent else "option", name, known)
     description = description or (cls.__doc__ or "")
+    if prog.split()[1] in IMPORTING:
+        description = f"{description.strip()}\n\n{IMPORT_HELP}"
     if config is None or not dataclasses.fields(config):
         return _read_flags(cls, flags, prog, description), {}
     both = dataclasses.make_dataclass(
@@ -147,11 +155,18 @@ def run(argv: list[str]) -> int:
     name, *rest = argv
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
+    if name in IMPORTING:
+        modules, rest = take_imports(rest)
+        import_modules(modules)
     return importlib.import_module(COMMANDS[name][0]).command(rest)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point: exit code 0 for success, 1 for a claim that does not hold, 2 for bad input, 130 for Ctrl-C."""
+    """Run the command line of this process, with errors of bad input as one sentence.
+
+    Returns:
+        The exit code: 0 for success, 1 for a claim that does not hold, 2 for bad input, 130 for Ctrl-C.
+    """
     try:
         return run(sys.argv[1:] if argv is None else argv)
     except EnvzooError as error:

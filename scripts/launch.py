@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from envzoo.errors import EnvzooError, unknown
+from envzoo.scripts.import_modules import WithImports, imported
 from envzoo.scripts.launch_ray import GRACE_SECONDS, fail, run_ray
 
 Launcher = Literal["processes", "ray", "inline"]
@@ -80,6 +81,8 @@ def run_jobs(
     if not jobs:
         return []
     on_done = on_done or (lambda index, result: None)
+    if imported():
+        function = WithImports(function)
     if launcher == "ray":
         return run_ray(function, jobs, names, processes, on_done, again, shared_folder, available_cores())
     run = {"inline": _run_inline, "processes": _run_processes}[launcher]

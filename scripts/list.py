@@ -43,7 +43,9 @@ def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
         rows = [[recipe.id, recipe.env_id, str(recipe.episodes), recipe.description] for recipe in recipes().values()]
         return ["id", "environment", "episodes", "what it is"], rows
     from envzoo.agents.registry import specs as agent_specs
+    from envzoo.discovery import warn_skipped
     from envzoo.papers import papers
+    from envzoo.scripts.experiments import find_experiment, plugin_names
 
     rows = [
         [
@@ -56,6 +58,14 @@ def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
         ]
         for number, paper in papers().items()
     ]
+    for name in plugin_names():
+        try:
+            paper = find_experiment(name).paper
+        except Exception as error:  # the code of a plug-in, which must not keep the others from being listed
+            warn_skipped(f"the experiment {name!r} of a plug-in", error)
+            continue
+        own = ", ".join(s.name for s in agent_specs().values() if s.paper == paper)
+        rows.append([name, paper.title, paper.arxiv or "", str(paper.year), own, f"envzoo reproduce {name}"])
     return ["paper", "title", "arXiv", "year", "agents", "proof"], rows
 
 
@@ -65,10 +75,14 @@ def command(argv: list[str]) -> int:
     from rich.table import Table
 
     from envzoo.scripts.cli import parse_help
+    from envzoo.scripts.import_modules import HELP as IMPORT_HELP
 
     if any(flag in argv for flag in ("-h", "--help")):
         return parse_help(
-            "envzoo list [envs|agents|datasets|papers]", "Show what there is; without a word, all.", KINDS, argv
+            "envzoo list [envs|agents|datasets|papers]",
+            f"Show what there is; without a word, all.\n\n{IMPORT_HELP}\n",
+            KINDS,
+            argv,
         )
     for kind in argv:
         if kind not in KINDS:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from envzoo.errors import RunDirectoryError
+from envzoo.scripts.import_modules import command_line
 from envzoo.scripts.resume import check
 from envzoo.scripts.run_directory import RunDirectory, make_folder
 from envzoo.scripts.training import DEFAULTS, train
@@ -149,5 +149,5 @@ def run_seeds(
 
 
 def group_command(agent: str, source: str, root: Path) -> str:
-    """The command line that goes on with the runs of all seeds."""
-    return shlex.join(["envzoo", "train", agent, source, "--run-dir", str(root), "--resume"])
+    """Write the command line that goes on with the runs of all seeds."""
+    return command_line("train", agent, source, "--run-dir", str(root), "--resume")

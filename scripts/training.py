@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import numbers
-import shlex
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from envzoo.errors import EnvzooError, RunDirectoryError, StorageError, unknown
 from envzoo.files import write_text
+from envzoo.scripts.import_modules import command_line
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -106,8 +106,8 @@ class Interrupt:
 
 
 def resume_command(facts: Mapping[str, Any], run_dir: Path) -> str:
-    """The command line that goes on with a run."""
-    return shlex.join(["envzoo", "train", facts["agent"], facts["source"], "--run-dir", str(run_dir), "--resume"])
+    """Write the command line that goes on with a run."""
+    return command_line("train", facts["agent"], facts["source"], "--run-dir", str(run_dir), "--resume")
 
 
 def train(

@@ -59,6 +59,7 @@ AGENTS = (
                 "listener_hidden": (6,),
             },
             timesteps=24,
+            shown_kwargs={"receiver": "player"},
         ),
     ),
 )

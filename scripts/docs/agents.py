@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import typing
 
-from envzoo import registration
 from envzoo.agents import registry
-from envzoo.agents.spec import AgentSpec, describe_type
-from envzoo.scripts.docs.links import GENERATED, paper_link, source_file
+from envzoo.agents.spec import describe_type
+from envzoo.datasets import recipes
+from envzoo.errors import EnvzooError
+from envzoo.scripts.docs.links import GENERATED, code_link, paper_link
 from envzoo.scripts.markdown import blocks, code, field_docstrings, manual, table
+from envzoo.specs import AgentSpec
 
 
 def example_source(spec: AgentSpec) -> str:
-    """A source to show an agent with: its family's or its paper's first environment, or a well-known one."""
-    if spec.sources == ("dataset",):
-        return "envzoo/grid-coverage/medium-v0"
-    if spec.family == "reasoning":
-        return "envzoo/TextSumTo-Tokens-v0"
-    if spec.paper and spec.paper.number:
-        return next(row.id for row in registration.specs() if row.paper == spec.paper)
-    return "Pendulum-v1" if spec.actions == ("continuous",) else "CartPole-v1"
+    """Choose the source that an agent is shown with: the one that its row names."""
+    if spec.example is None:
+        raise EnvzooError(f"the agent {spec.name} has no example; its page shows the one that its row names")
+    return spec.example.shown or spec.example.source
 
 
 def default_of(field: dataclasses.Field) -> str:
-    """A field's default as code."""
+    """Write a field's default as code."""
     if field.default is not dataclasses.MISSING:
         return f"`{field.default!r}`"
     return "" if field.default_factory is dataclasses.MISSING else f"`{field.default_factory()!r}`"
 
 
 def hyperparameter_table(config: type) -> str:
-    """One row per field of an agent's config."""
+    """Make a table with one row per field of an agent's config."""
     fields = dataclasses.fields(config)
     if not fields:
         return "None."
@@ -40,20 +39,22 @@ def hyperparameter_table(config: type) -> str:
     return table(("name", "type", "default", "meaning"), rows)
 
 
-def agent_page(spec: AgentSpec) -> str:
-    """The page of an agent: what it takes, how to use it, its hyperparameters."""
+def agent_page(spec: AgentSpec, prefix: str | None = "../") -> str:
+    """Write the page of an agent: what it takes, how to use it, its hyperparameters; `prefix` as in `paper_link`."""
     cls = registry.agent_class(spec.name)
-    path, source = source_file(spec.entry_point), example_source(spec)
-    is_env = "environment" in spec.sources
+    source = example_source(spec)
+    is_dataset, kwargs = source in recipes(), dict(spec.example.shown_kwargs)
+    keywords = f"env_kwargs={kwargs!r}, " if kwargs else ""
+    flags = f" --env-kwargs {shlex.join(f'{key}={value}' for key, value in kwargs.items())}" if kwargs else ""
     facts = table(
         ("takes", "actions", "observations", "paper", "code"),
-        [(" or ".join(spec.sources), " or ".join(spec.actions), spec.observations, paper_link(spec.paper, "../"),
-          f"[{path}](../../{path})")],
+        [(" or ".join(spec.sources), " or ".join(spec.actions), spec.observations, paper_link(spec.paper, prefix),
+          code_link(spec.entry_point))],
     )  # fmt: skip
     example = f"""
         import envzoo.agents
 
-        agent = envzoo.agents.make("{spec.name}", "{source}", seed=0)
+        agent = envzoo.agents.make("{spec.name}", "{source}", {keywords}seed=0)
         agent.learn(total_timesteps=100_000)
         agent.save("agent.zip")
         """
@@ -65,7 +66,7 @@ def agent_page(spec: AgentSpec) -> str:
         manual(vars(cls).get("__doc__") or ""),
         "## Use",
         code("python", example),
-        code("sh", f"envzoo make-dataset {source}\n" * (not is_env) + f"envzoo train {spec.name} {source}"),
+        code("sh", f"envzoo make-dataset {source}\n" * is_dataset + f"envzoo train {spec.name} {source}{flags}"),
         "## Hyperparameters",
         hyperparameter_table(cls.Config),
     )

@@ -19,6 +19,7 @@ from envzoo.scripts.docs.agents import agent_page
 from envzoo.scripts.docs.environments import environment_page
 from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.papers import comparison_page, paper_page_text
+from envzoo.scripts.docs.plugin import plugin_command, plugin_mark, plugin_pages
 from envzoo.scripts.docs.speed import speed_page
 from envzoo.scripts.docs.tables import TABLES, comparison_table
 from envzoo.scripts.markdown import blocks
@@ -26,7 +27,7 @@ from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
 
 
 def index_page() -> str:
-    """docs/README.md."""
+    """Write docs/README.md."""
     return blocks(
         "# Documentation of envzoo",
         GENERATED,
@@ -43,7 +44,7 @@ def index_page() -> str:
 
 
 def with_tables(readme: str) -> str:
-    """The README with the text between its markers replaced by the tables.
+    """Replace the text between the markers of a README by the tables.
 
     Raises:
         EnvzooError: When a marker is missing.
@@ -58,13 +59,13 @@ def with_tables(readme: str) -> str:
 
 
 def pages(root: Path) -> dict[str, str]:
-    """Every generated file, by its path below `root`."""
+    """Make every generated file, by its path below `root`."""
     readme = root / "README.md"
     if not readme.exists():
         raise EnvzooError(f"{root} has no README.md to put the tables into")
     found = {"README.md": with_tables(readme.read_text(encoding="utf-8")), "docs/README.md": index_page()}
     found |= {f"docs/{environment.page}": environment_page(environment) for environment in environments()}
-    found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.specs().items()}
+    found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.own_specs().items()}
     found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
     found["docs/speed.md"] = speed_page(root)
@@ -72,9 +73,9 @@ def pages(root: Path) -> dict[str, str]:
     return found
 
 
-def leftovers(root: Path, current: Iterable[str]) -> list[str]:
-    """Generated pages of things that are no longer there."""
-    found = sorted(path for path in (root / "docs").rglob("*.md") if GENERATED in path.read_text(encoding="utf-8"))
+def leftovers(root: Path, current: Iterable[str], folder: str = "docs", mark: str = GENERATED) -> list[str]:
+    """Find generated pages of things that are no longer there."""
+    found = sorted(path for path in (root / folder).rglob("*.md") if mark in path.read_text(encoding="utf-8"))
     return [name for path in found if (name := path.relative_to(root).as_posix()) not in set(current)]
 
 
@@ -88,25 +89,35 @@ def check_root(root: Path) -> None:
         )
 
 
-def build_docs(root: Path = Path(), check: bool = False) -> int:
+def build_docs(root: Path = Path(), check: bool = False, plugin: str | None = None, out: Path | None = None) -> int:
     """Write the pages and tables that are made from the code.
 
     Args:
         root: Root of envzoo's repository.
         check: Write nothing; exit with status 1 when a file is not what the code says.
+        plugin: Import this package and write the pages of its environments, agents and experiments instead.
+        out: Folder of the plug-in's pages.
 
     Returns:
         The exit status.
     """
-    check_root(root)
-    made = pages(root)
-    old = leftovers(root, made)
+    if (plugin is None) != (out is None):
+        raise EnvzooError("--plugin names a package, and --out the folder of its pages; give both, or neither")
+    if plugin is None:
+        check_root(root)
+        made, cure = pages(root), CURE
+        old = leftovers(root, made)
+    else:
+        root, cure = out, f"run `{plugin_command(plugin, out)}`"
+        made = plugin_pages(plugin, out)
+        old = leftovers(root, made, ".", plugin_mark(plugin))
     stale = [name for name, text in made.items() if not _is(root / name, text)]
     if check:
         for name in [*stale, *old][:1]:
-            print(f"{name} is not what the code says; {CURE}", file=sys.stderr)
+            print(f"{name} is not what the code says; {cure}", file=sys.stderr)
         return int(bool(stale or old))
     for name in stale:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         write_text(root / name, made[name])
     for name in old:
         (root / name).unlink()
@@ -119,9 +130,9 @@ def _is(path: Path, text: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
+    """Run the command; returns the exit status."""
     try:
         return tyro.cli(build_docs, args=arguments, prog="build_docs")
-    except EnvzooError as error:
+    except (EnvzooError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 
-from envzoo.scripts.docs.links import GENERATED, Environment, paper_link, source_file
+from envzoo.scripts.docs.links import GENERATED, Environment, code_link, paper_link
 from envzoo.scripts.markdown import blocks, code, manual, table
 
 
-def environment_page(environment: Environment) -> str:
-    """The page of an environment: its ids, how to make it, its manual."""
+def environment_page(environment: Environment, prefix: str | None = "../", package: str = "envzoo") -> str:
+    """Write the page of an environment: its ids, how to make it, its manual.
+
+    Args:
+        environment: Its rows.
+        prefix: As in `paper_link`.
+        package: The package whose import registers it.
+    """
     first = environment.specs[0]
     ids = table(
         ("id", "what it is", "keywords it sets", "time limit"),
@@ -24,13 +30,12 @@ def environment_page(environment: Environment) -> str:
         ),
     )
     vector = f'envs = gym.make_vec("{first.id}", num_envs=1024)' if first.vector_entry_point else ""
-    path = source_file(first.entry_point)
     text = re.sub(r"^## Registered ids\n.*?(?=^## |\Z)", "", manual(first.manual()), flags=re.M | re.S)
     return blocks(
         f"# {environment.name}",
         GENERATED,
-        f"Paper: {paper_link(first.paper, '../')}. " * bool(first.paper) + f"Code: [{path}](../../{path}).",
+        f"Paper: {paper_link(first.paper, prefix)}. " * bool(first.paper) + f"Code: {code_link(first.entry_point)}.",
         ids,
-        code("python", f'import gymnasium as gym\nimport envzoo\n\nenv = gym.make("{first.id}")\n{vector}'),
+        code("python", f'import gymnasium as gym\nimport {package}\n\nenv = gym.make("{first.id}")\n{vector}'),
         text,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from envzoo import papers, registration
 from envzoo.papers import Paper
@@ -19,27 +20,40 @@ CURE = "run `make docs`"
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """The ids that share one definition, and so one page."""
+    """Ids that share one definition, and so one page."""
 
     name: str
     specs: tuple[EnvironmentSpec, ...]
 
     @property
     def page(self) -> str:
-        """Path of its page below docs/."""
+        """Give the path of its page below docs/."""
         return f"environments/{self.name}.md"
 
 
-def environments() -> list[Environment]:
-    """The environments in the order of the table, ids of one entry point together."""
+def environments(rows: Iterable[EnvironmentSpec] | None = None) -> list[Environment]:
+    """List environments in the order of their rows, ids of one entry point together; None takes envzoo's own."""
     found: dict[str, list[EnvironmentSpec]] = {}
-    for row in registration.specs():
+    for row in registration.own_specs() if rows is None else rows:
         found.setdefault(row.entry_point.split(":")[1].removesuffix("Env"), []).append(row)
     return [Environment(name, tuple(rows)) for name, rows in found.items()]
 
 
+def package_of(reference: str) -> str:
+    """Return the top-level package of a "module:name" string."""
+    return reference.partition(":")[0].partition(".")[0]
+
+
+def code_link(entry_point: str) -> str:
+    """Link the module of an entry point; those of plug-ins are named only."""
+    if package_of(entry_point) != "envzoo":
+        return f"`{entry_point.partition(':')[0]}`"
+    path = source_file(entry_point)
+    return f"[{path}](../../{path})"
+
+
 def source_file(entry_point: str) -> str:
-    """Path in the repository of the module of an entry point: `envzoo.agents.x:Y` lies in agents/x.py."""
+    """Find the path in the repository of an entry point's module: `envzoo.agents.x:Y` lies in agents/x.py."""
     module = entry_point.split(":")[0].split(".")
     if module[1] in ("agents", "wrappers", "datasets", "scripts"):
         module = module[1:]
@@ -47,20 +61,26 @@ def source_file(entry_point: str) -> str:
 
 
 def paper_page(paper: Paper) -> str:
-    """Path of a paper's page below docs/."""
+    """Give the path of a paper's page below docs/."""
     return f"papers/{paper.slug}/README.md"
 
 
 def comparison_page_path(name: str) -> str:
-    """Path of the page of a comparison below docs/."""
+    """Give the path of the page of a comparison below docs/."""
     return f"papers/{name}/README.md"
 
 
-def paper_link(paper: Paper | None, prefix: str, short: bool = False) -> str:
-    """A link to a paper: its page here when envzoo reproduces it, else its abstract; `short` is for tables."""
+def paper_link(paper: Paper | None, prefix: str | None, short: bool = False) -> str:
+    """Link a paper: its page when envzoo reproduces it, else its abstract.
+
+    Args:
+        paper: The paper, or None for no link.
+        prefix: Path from the page that links to docs/; None for pages that lie elsewhere, which link abstracts only.
+        short: Whether the text is short, for tables.
+    """
     if paper is None:
         return ""
-    if paper.number in papers.papers():
+    if prefix is not None and paper in papers.papers().values():
         text = paper.number if short else f"{paper.number} {paper.title}"
         return f"[{text}]({prefix}{paper_page(paper)})"
     text = f"{paper.authors}, {paper.year}" if short else f"{paper.title} ({paper.authors}, {paper.year})"
@@ -68,5 +88,5 @@ def paper_link(paper: Paper | None, prefix: str, short: bool = False) -> str:
 
 
 def agent_link(name: str, prefix: str) -> str:
-    """A link to an agent's page."""
+    """Link an agent's page."""
     return f"[{name}]({prefix}agents/{name}.md)"

@@ -14,8 +14,13 @@ from envzoo.scripts.markdown import blocks, code, table
 
 
 def committed_results(root: Path, folder: str) -> str:
-    """The verdict, tables and figure of the committed full run; "" when there is none."""
-    report = root / "docs" / "papers" / folder / "table.md"
+    """Show the verdict, tables and figure of the committed full run; "" when there is none."""
+    return results_in(root / "docs" / "papers" / folder)
+
+
+def results_in(folder: Path) -> str:
+    """Show the results of a full run that lie in a folder; "" when there are none."""
+    report = folder / "table.md"
     if not report.exists():
         return ""
     _, _, rest = report.read_text(encoding="utf-8").partition("**Found.**")
@@ -23,15 +28,19 @@ def committed_results(root: Path, folder: str) -> str:
 
 
 def check_bound(check: Check) -> str:
-    """The bound of a check, as in its results."""
+    """Write the bound of a check as in its results."""
     threshold = list(check.threshold) if isinstance(check.threshold, tuple) else check.threshold
     return format_bound({"operator": check.operator, "threshold": threshold})
 
 
 def claim_section(number: str) -> str:
-    """What an experiment asks, what it expects, and how it is run; "" when the paper has none."""
-    if number not in experiments.numbers() and number not in experiments.comparisons():
-        return ""
+    """Say what an experiment of envzoo asks, expects, and how it is run; "" when the paper has none."""
+    own = (*experiments.numbers(), *experiments.comparisons())
+    return claim(number) if number in own else ""
+
+
+def claim(number: str) -> str:
+    """Say what an experiment asks, what it expects, and how it is run."""
     experiment = experiments.find_experiment(number)
     bounds = [
         (f"**primary.** {check.sentence}" if check.primary else check.sentence, check_bound(check))
@@ -46,14 +55,12 @@ def claim_section(number: str) -> str:
 
 
 def paper_page_text(root: Path, paper: Paper) -> str:
-    """The page of a paper; hand-written notes below the marker are kept."""
+    """Write the page of a paper; hand-written notes below the marker are kept."""
     number = paper.number or ""
-    own = [row for row in registry.specs().values() if row.paper == paper]
+    own = [row for row in registry.own_specs().values() if row.paper == paper]
     ids = [(f"[`{row.id}`](../../{environment.page})", row.summary) for environment in environments()
              for row in environment.specs if row.paper == paper]  # fmt: skip
     where = f"[arXiv {paper.arxiv}]({paper.url})" if paper.url else ""
-    page = root / "docs" / paper_page(paper)
-    kept = page.read_text(encoding="utf-8").partition(NOTES)[2] if page.exists() else ""
     return blocks(
         f"# {number} {paper.title}",
         GENERATED,
@@ -65,12 +72,17 @@ def paper_page_text(root: Path, paper: Paper) -> str:
         "## Agents" if own else "",
         table(("agent", "what it does"), [(agent_link(row.name, "../../"), row.summary) for row in own]) if own else "",
         NOTES,
-        kept.strip(),
+        kept_notes(root / "docs" / paper_page(paper)),
     )
 
 
+def kept_notes(page: Path) -> str:
+    """Return what a person wrote below the marker of a page; "" when there is none."""
+    return page.read_text(encoding="utf-8").partition(NOTES)[2].strip() if page.exists() else ""
+
+
 def comparison_page(root: Path, name: str) -> str:
-    """The page of a comparison that is of no single paper."""
+    """Write the page of a comparison that is of no single paper."""
     paper = experiments.find_experiment(name).paper
     return blocks(
         f"# {paper.title}", GENERATED, f"{paper.authors}.", claim_section(name), committed_results(root, name)

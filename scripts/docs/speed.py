@@ -12,7 +12,7 @@ from envzoo.scripts.markdown import blocks, table
 
 
 def speed_page(root: Path) -> str:
-    """The committed results of benchmarks."""
+    """Write the page of the committed results of benchmarks."""
     parts = []
     for file in sorted((root / "docs" / "bench").glob("*.json")):
         data = json.loads(file.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from envzoo.scripts.markdown import table
 
 
 def environment_table(prefix: str) -> str:
-    """One row per environment."""
+    """Make a table with one row per environment."""
     rows = []
     for environment in environments():
         first = environment.specs[0]
@@ -21,7 +21,7 @@ def environment_table(prefix: str) -> str:
 
 
 def agent_table(prefix: str) -> str:
-    """One row per agent."""
+    """Make a table with one row per agent."""
     rows = (
         (
             agent_link(row.name, prefix),
@@ -30,16 +30,16 @@ def agent_table(prefix: str) -> str:
             " or ".join(row.actions),
             paper_link(row.paper, prefix, short=True),
         )
-        for row in registry.specs().values()
+        for row in registry.own_specs().values()
     )
     return table(("agent", "what it does", "takes", "actions", "paper"), rows)
 
 
 def paper_table(prefix: str) -> str:
-    """One row per reproduced paper."""
+    """Make a table with one row per reproduced paper."""
     rows = []
     for number, paper in papers.papers().items():
-        names = [row.name for row in registry.specs().values() if row.paper == paper]
+        names = [row.name for row in registry.own_specs().values() if row.paper == paper]
         rows.append(
             (
                 number,
@@ -56,7 +56,7 @@ TABLES = {"environments": environment_table, "agents": agent_table, "papers": pa
 
 
 def comparison_table(prefix: str) -> str:
-    """One row per comparison."""
+    """Make a table with one row per comparison."""
     rows = []
     for name in experiments.comparisons():
         found = experiments.find_experiment(name)

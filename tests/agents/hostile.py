@@ -360,8 +360,8 @@ def _reset_peak():
     return _peak()
 
 
-def contract():
-    """The table of small sources and settings of `test_contract.py`."""
+def load_contract():
+    """Import `test_contract.py`, which makes agents by their examples."""
     spec = spec_from_file_location("contract", Path(__file__).with_name("test_contract.py"))
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -370,18 +370,17 @@ def contract():
 
 def valid_files(folder):
     """A valid file of every agent, of one with a carrier, and of one with a model of its own where it can be made."""
-    table = contract().TABLE
-    found = []
+    contract, found = load_contract(), []
 
     def keep(name, agent):
         path = folder / f"{name}.zip"
         agent.save(path)
         found.append(Valid(name, path))
 
-    for name, (source, env_kwargs, settings, budget) in table.items():
-        if source == "dataset":
+    for name in agents.specs():
+        if contract.is_dataset(name):
             continue
-        agent = agents.make(name, source, device="cpu", env_kwargs=env_kwargs, **settings)
+        agent, budget = contract.make_example(name), contract.example(name).timesteps
         keep(name, agent.learn(budget) if name in ("PPO", "SAC", "SubPO", "RND", "CombUCB1", "GRPO") else agent)
     carrier = agents.make("PPO", "FrozenLake-v1", device="cpu", hidden=(4,))
     carrier.save(folder / "carrier.zip")

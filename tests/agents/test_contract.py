@@ -1,6 +1,7 @@
 """The agent contract, for every registered agent: make, learn, predict, save, load, determinism, and clear refusals."""
 
 import copy
+import dataclasses
 import random
 import warnings
 
@@ -13,91 +14,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from pettingzoo import ParallelEnv
 
 from envzoo import agents
-from envzoo.agents.registry import agent_class
+from envzoo.agents.actor_critic.ppo import PPO
 from envzoo.agents.seeding import Streams
+from envzoo.agents.source import resolve
+from envzoo.datasets import recipes
 from envzoo.errors import EnvzooError, UnknownNameError, UnsupportedSpaceError
+from envzoo.games import games
 
 GRID = ("envzoo/GridCoverage-v0", {"rows": 3, "columns": 4, "horizon": 5, "start": "random"})
-CHAIN = ("envzoo/BlockChain-v0", {"rooms": 3, "max_episode_steps": 8})
-BANDIT = ("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 4})
-NETWORK = {"hidden": (8,), "num_envs": 2}
-ARMS = ("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 3, "max_episode_steps": 7})
-RUNS = {"num_envs": 3, "rounds_per_iteration": 10}
-LANGUAGE_MODEL = {
-    "model_dim": 8,
-    "model_layers": 1,
-    "model_heads": 2,
-    "warm_up_updates": 2,
-    "warm_up_batch": 8,
-    "warm_up_cache": False,
-    "num_prompts": 2,
-    "group_size": 4,
-    "num_minibatches": 2,
-}
-DATASET = "dataset"  # stands for a small dataset that the fixture `dataset` makes
-# What each agent learns from here: source, environment keywords, hyperparameters, timesteps. A new agent adds its line.
-TABLE = {
-    "Random": (*GRID, {}, 5),
-    "PPO": (*GRID, {**NETWORK, "num_steps": 6, "num_epochs": 2, "minibatch_size": 4}, 12),
-    "SAC": ("envzoo/EntropyBanditContinuous-v0", {}, {**NETWORK, "batch_size": 4, "learning_starts": 4}, 12),
-    "SACDiscrete": (*GRID, {**NETWORK, "batch_size": 4, "learning_starts": 4}, 12),
-    "SubPO": (*GRID, {"num_envs": 3}, 15),
-    "ModPO": (*GRID, {"num_envs": 3}, 15),
-    "SubPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
-    "ModPOActorCritic": (*GRID, {**NETWORK, "num_steps": 6}, 12),
-    "GreedyMarginal": (*GRID, {}, 5),
-    "AdversarialSurprise": (*CHAIN, {**NETWORK, "rounds": 2, "minibatch_size": 8}, 16),
-    "SMiRL": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "CountBased": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "RND": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "ICM": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "APT": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "DIAYN": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "Disagreement": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "AGAC": (*CHAIN, {**NETWORK, "num_steps": 6, "num_epochs": 2}, 12),
-    "MECB": ("envzoo/CodingGridSmall-v0", {"rate": 0.5}, {}, 5),
-    "MEME": ("envzoo/CodingGridSmall-v0", {"receiver": "player"}, {"temperature": 0.05}, 5),
-    "FIMEC": ("envzoo/CodingGridSmall-v0", {"num_messages": [4, 4]}, {}, 5),
-    "IndependentPPO": (
-        "envzoo/CodingGridSmall-v0",
-        {"receiver": "player"},
-        {**NETWORK, "num_steps": 6, "num_epochs": 2, "minibatch_size": 4, "listener_hidden": (6,)},
-        24,
-    ),
-    "MirroredLP": (*BANDIT, {}, 5),
-    "LagrangianIndex": ("envzoo/LSDBandit-Laforgue-v0", {}, {"planning_rounds": 50}, 5),
-    "OracleGreedy": ("envzoo/LSDBandit-Laforgue-v0", {}, {}, 5),
-    "RechargingLP": ("envzoo/RechargingBandit-v0", {}, {}, 5),
-    "PeriodicPlanner": (*BANDIT, {}, 5),
-    "LSDExploreCommit": (*ARMS, {**RUNS, "visits": 1}, 90),
-    "LSDUCB": (*ARMS, RUNS, 90),
-    "CombUCB1": (*ARMS, RUNS, 90),
-    "ISICombUCB1": (*ARMS, RUNS, 90),
-    **{
-        name: ("envzoo/TextSumTo-Tokens-v0", {"terms": 2}, LANGUAGE_MODEL, 24)
-        for name in (
-            "GRPO",
-            "DrGRPO",
-            "DAPO",
-            "RLOO",
-            "ReinforcePlusPlus",
-            "GSPO",
-            "CISPO",
-            "ClipHigher",
-            "EntropyBonus",
-            "ForkTokens",
-            "ClipCov",
-            "KLCov",
-            "STEER",
-            "HAPO",
-            "D3S",
-            "BAPO",
-            "LpReg",
-            "AEPOArbitrary",
-        )
-    },
-    "BC": (DATASET, {}, {"hidden": (8,), "batch_size": 8}, 12),
-}
 LEARNERS = (
     *("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "SubPOActorCritic", "ModPOActorCritic", "BC"),
     *("LSDExploreCommit", "LSDUCB", "CombUCB1", "ISICombUCB1"),
@@ -105,12 +29,25 @@ LEARNERS = (
 each_agent = pytest.mark.parametrize("name", agents.specs())
 
 
-def exists(name):
-    try:
-        agent_class(name)
-    except ModuleNotFoundError:
-        return False
-    return True
+def example(name):
+    """What an agent learns from here, as its row says; a row without one fails the test."""
+    row = agents.spec(name)
+    if row.example is None:
+        pytest.fail(f"{name} has no example: its row names something small that it learns from in a second")
+    return row.example
+
+
+def is_dataset(name):
+    """Whether the example of an agent is a dataset, for which the fixture `dataset` stands in."""
+    return example(name).source in recipes()
+
+
+def make_example(name, dataset=None, seed=0, **changes):
+    """Make an agent as its example says; `dataset` stands in for the one that a recipe would make."""
+    small = example(name)
+    source = dataset if is_dataset(name) else small.source
+    hyperparameters = {**small.hyperparameters, **changes}
+    return agents.make(name, source, seed=seed, device="cpu", env_kwargs=small.env_kwargs, **hyperparameters)
 
 
 @pytest.fixture(scope="session")
@@ -152,24 +89,16 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture
 def build(request):
-    """`build(name, seed=0, **changes)` makes an agent from its line of the table."""
+    """`build(name, seed=0, **changes)` makes an agent as its example says."""
 
     def make(name, seed=0, **changes):
-        if name not in TABLE:
-            pytest.fail(f"{name} has no line in TABLE: add a small source and hyperparameters for it")
-        if not exists(name):
-            pytest.skip(f"{name} is registered, but not written yet")
-        source, env_kwargs, hyperparameters, _ = TABLE[name]
-        source = request.getfixturevalue("dataset") if source == DATASET else source
-        return agents.make(
-            name, source, seed=seed, device="cpu", env_kwargs=env_kwargs, **{**hyperparameters, **changes}
-        )
+        return make_example(name, request.getfixturevalue("dataset") if is_dataset(name) else None, seed, **changes)
 
     return make
 
 
 def budget(name):
-    return TABLE[name][3]
+    return example(name).timesteps
 
 
 def flat(state, path=""):
@@ -203,8 +132,21 @@ def play(agent, steps=4, deterministic=True):
 # ---------------------------------------------------------------------------- every agent
 
 
-def test_the_table_names_registered_agents_only():
-    assert set(TABLE) == set(agents.specs())
+@each_agent
+def test_every_agent_has_an_example_that_it_takes(name):
+    small = example(name)
+    assert small.timesteps > 0
+    kind = "dataset" if is_dataset(name) else "game" if small.source in games() else "environment"
+    assert kind == "dataset" or kind == "game" or small.source in gym.registry
+    assert kind in agents.spec(name).sources
+    assert small.shown is None or small.shown in (*gym.registry, *games(), *recipes())
+
+
+def test_an_agent_without_an_example_fails_by_name(monkeypatch):
+    without = dataclasses.replace(agents.spec("PPO"), example=None)
+    monkeypatch.setattr(agents, "spec", lambda name: without)
+    with pytest.raises(pytest.fail.Exception, match="PPO has no example"):
+        example("PPO")
 
 
 @each_agent
@@ -316,6 +258,13 @@ def test_wrong_budgets_hyperparameters_and_seeds(name, build):
         build(name, learning_rat=1.0)
 
 
+def test_a_class_knows_its_row_without_make(tmp_path):
+    agent = PPO(resolve("CartPole-v1", PPO.spec), PPO.Config(num_envs=2, num_steps=4, hidden=(4,)), device="cpu")
+    assert agent.spec is PPO.spec is agents.spec("PPO")
+    agent.learn(8).save(tmp_path / "agent.zip")
+    assert type(agents.load(tmp_path / "agent.zip", device="cpu")) is PPO
+
+
 def test_learn_without_a_budget_finishes_the_interrupted_one(build):
     class Stop(agents.agent.Callback):
         def on_iteration(self, agent, metrics):
@@ -332,6 +281,9 @@ def test_learn_without_a_budget_finishes_the_interrupted_one(build):
 
 SENTENCES = {
     "agent": (lambda: agents.make("PPOO", "CartPole-v1"), ["unknown agent 'PPOO'", "did you mean 'PPO'?"]),
+    "unhashable-agent": (lambda: agents.make(["PPO"], "CartPole-v1"), ["unknown agent \"['PPO']\""]),
+    "unhashable-spec": (lambda: agents.spec(["PPO"]), ["unknown agent \"['PPO']\""]),
+    "no-agent": (lambda: agents.spec(None), ["unknown agent 'None'"]),
     "source": (lambda: agents.make("PPO", "CartPol-v1"), ["unknown source 'CartPol-v1'", "did you mean 'CartPole-v"]),
     "our-source": (
         lambda: agents.make("PPO", "envzoo/GridCoverge-v0"),
@@ -463,8 +415,6 @@ SENTENCES = {
 @pytest.mark.parametrize("case", SENTENCES)
 def test_wrong_input_gives_one_clear_sentence(case):
     call, expected = SENTENCES[case]
-    if case == "kind-of-source" and not exists("BC"):
-        pytest.skip("BC is not written yet")
     with pytest.raises(EnvzooError) as error:
         call()
     text = str(error.value)

@@ -90,9 +90,7 @@ def saved(tmp_path_factory, dataset):
 
     def save(name):
         if name not in made:
-            source, env_kwargs, settings, _ = contract.TABLE[name]
-            source = dataset if source == contract.DATASET else source
-            agent = agents.make(name, source, device="cpu", env_kwargs=env_kwargs, **settings)
+            agent = contract.make_example(name, dataset)
             made[name] = folder / f"{name}.zip"
             agent.save(made[name])
             agents.load(made[name], agent.source.given, device="cpu")  # compiles, imports and opens what it needs
@@ -127,7 +125,7 @@ def test_a_field_that_names_something_outside_is_refused(name, field, saved, tmp
 
 @pytest.mark.parametrize(("name", "field"), [pair for pair in FIELDS if pair not in HELD])
 def test_no_other_text_of_a_config_reaches_an_import_or_a_file(name, field, saved, tmp_path, watched, dataset):
-    source = dataset if contract.TABLE[name][0] == contract.DATASET else None
+    source = dataset if contract.is_dataset(name) else None
     for text in (EVIL, "/etc/passwd", str(tmp_path)):
         path = changed(saved(name), tmp_path / "a.zip", set_config(**{field: text}))
         _, asked, opened = watched(lambda path=path: agents.load(path, source, device="cpu"))

@@ -73,9 +73,7 @@ def sizes_in(config):
 
 @pytest.mark.parametrize("name", agents.specs())
 def test_no_size_in_a_file_makes_more_than_the_file_holds(name, tmp_path, dataset):
-    source, env_kwargs, settings, _ = contract.TABLE[name]
-    source = dataset if source == contract.DATASET else source
-    agent = agents.make(name, source, device="cpu", env_kwargs=env_kwargs, **settings)
+    agent = contract.make_example(name, dataset)
     agent.save(tmp_path / "valid.zip")
     header, state = checkpoint.read(tmp_path / "valid.zip")
     limit = budget.BYTES + budget.BYTES_EACH * budget.sizes(state)[0]

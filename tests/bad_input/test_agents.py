@@ -23,12 +23,12 @@ LEARNED = (-1, 0, -0.5, 1e30, [])
 
 @pytest.fixture(scope="module")
 def small():
-    """The table of small sources and hyperparameters of the agents' contract."""
+    """The module of the agents' contract, which makes agents by their examples."""
     path = Path(__file__).parents[1] / "agents" / "test_contract.py"
     spec = importlib.util.spec_from_file_location("small_agents", path)
     module = sys.modules["small_agents"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    yield module.TABLE
+    yield module
     del sys.modules["small_agents"]
 
 
@@ -84,15 +84,11 @@ def test_configs(name):
 
 @pytest.mark.parametrize(("name", "field"), list(shared()))
 def test_learning(name, field, small):
-    source, env_kwargs, hyperparameters, steps = small[name]
-    if source == "dataset":
+    if small.is_dataset(name):
         return  # its hyperparameters are checked by test_configs
 
     def learn(value):
-        made = agents.make(
-            name, source, seed=0, device="cpu", env_kwargs=env_kwargs, **{**hyperparameters, field: value}
-        )
-        made.learn(steps)
+        small.make_example(name, **{field: value}).learn(small.example(name).timesteps)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,0 +1,139 @@
+"""The table of datasets that envzoo can make: each one is data, and `envzoo make-dataset ID` carries it out.
+
+A family's recipes are the tuple DATASETS of a module in this folder; plug-ins add theirs through the entry-point group
+`envzoo.datasets`. Reading the table imports neither Minari nor PyTorch.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from envzoo.discovery import Registry
+from envzoo.errors import EnvzooError
+from envzoo.specs import NOTHING, check_name
+
+
+@dataclass(frozen=True)
+class BehaviourPolicy:
+    """Who plays the episodes: an agent, and how long it learns first.
+
+    Attributes:
+        agent: Name of a registered agent.
+        timesteps: Environment steps it learns for; 0 for none.
+        seed: Seed of the agent, for learning and acting.
+        hyperparameters: Fields of the agent's config that differ from its defaults.
+        deterministic: Whether it plays the mode of its policy rather than samples.
+    """
+
+    agent: str
+    timesteps: int = 0
+    seed: int = 0
+    hyperparameters: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Who plays the episodes of a text puzzle: the puzzle's own generator of demonstrations.
+
+    Attributes:
+        noise: Share of flawed demonstrations; see the puzzle's manual.
+        seed: Seed of the demonstrations.
+        agent: How the dataset's metadata name it.
+    """
+
+    noise: float = 0.25
+    seed: int = 0
+    agent: str = "Demonstrations"
+
+
+@dataclass(frozen=True)
+class BeamReference:
+    """How the score 100 is planned: `envzoo.agents.planners.beam_search` with these settings.
+
+    Attributes:
+        width: Plans kept per step.
+        horizon: Steps of a plan.
+        signature: State fields that decide how an episode goes on (and never how it came there).
+    """
+
+    width: int
+    horizon: int
+    signature: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the content of a dataset.
+
+    Attributes:
+        id: Minari id, `<namespace>/<environment>/<quality>-vN`.
+        env_id: Gymnasium id.
+        policy: Who plays.
+        reference: How the near-optimal return is found, or that return.
+        description: One or two sentences for the dataset's metadata.
+        env_kwargs: Keywords of the environment (numbers, strings, lists: they are stored as JSON).
+        episodes: Number of episodes.
+        seed: Episode i is played with the environment seed `seed + i`.
+        namespace: Description of the id's namespace (the id without its last part), which Minari stores; recipes that
+            share a namespace give it once. "" gives none.
+    """
+
+    id: str
+    env_id: str
+    policy: BehaviourPolicy | Demonstrations
+    reference: BeamReference | float
+    description: str
+    env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    episodes: int = 1000
+    seed: int = 0
+    namespace: str = ""
+
+    def __post_init__(self):
+        check_name("id of a dataset", self.id, r"([\w-]+/)*[\w-]+-v\d+", "namespace/name-vN")
+        if not isinstance(self.policy, BehaviourPolicy | Demonstrations):
+            raise EnvzooError(f"policy of {self.id} is a BehaviourPolicy or Demonstrations, got {self.policy!r:.80}")
+
+
+def _own() -> Iterator[Recipe]:
+    """Yield the recipes of the modules in this folder, in alphabetical order of the modules."""
+    for module in sorted(found.name for found in pkgutil.iter_modules(__path__)):
+        yield from import_module(f"{__name__}.{module}").DATASETS
+
+
+_DATASETS: Registry[Recipe] = Registry(
+    "dataset", Recipe, "DATASETS", "id", hint="`envzoo list datasets` shows them all", more=_own
+)
+
+
+def recipes() -> dict[str, Recipe]:
+    """Return all recipes by dataset id: envzoo's, then those of plug-ins."""
+    return dict(_DATASETS.rows())
+
+
+def own_recipes() -> dict[str, Recipe]:
+    """Return envzoo's own recipes by dataset id, without those of plug-ins."""
+    return dict(_DATASETS.own())
+
+
+def recipe(dataset_id: str) -> Recipe:
+    """Return the recipe of one dataset; raises UnknownNameError with the nearest id."""
+    return _DATASETS.get(dataset_id)
+
+
+def register(row: Recipe) -> None:
+    """Add a recipe to the table; raises EnvzooError when the id is taken."""
+    _DATASETS.add(row)
+
+
+def namespaces() -> dict[str, str]:
+    """Return the descriptions of the namespaces, which are the folders of a Minari root."""
+    found = {"envzoo": "Datasets on the environments of envzoo, made on this machine from its recipes."}
+    for row in recipes().values():
+        if row.namespace:
+            found.setdefault(row.id.rpartition("/")[0], row.namespace)
+    return found
