@@ -25,7 +25,7 @@ MARGIN, WIDEST = 16, 44
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     payoffs: np.ndarray  # float64 (arms, states)
     after_rest: np.ndarray  # int16 (states,): the next column of an arm that rests
@@ -34,14 +34,14 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     columns: Any  # int16 (arms,), the column of every arm's state
     expected_return: Any  # sum of the expected rewards so far
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     expected_reward: Any
     expected_return: Any
@@ -56,7 +56,7 @@ class SeveralInfos(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Reset options."""
+    """Options of `reset`."""
 
     columns: np.ndarray  # int16 (num_envs, arms)
 

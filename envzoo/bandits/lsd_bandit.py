@@ -156,7 +156,7 @@ class LSDBandit(ArmsWithMemory):
 
 
 class LSDBanditEnv(KernelEnv):
-    """The single face of `LSDBandit`."""
+    """Single environment of `LSDBandit`."""
 
     definition_class = LSDBandit
 
@@ -167,7 +167,7 @@ class LSDBanditEnv(KernelEnv):
 
 
 class LSDBanditVectorEnv(KernelVectorEnv):
-    """The vector face of `LSDBandit`."""
+    """Vector environment of `LSDBandit`."""
 
     definition_class = LSDBandit
 

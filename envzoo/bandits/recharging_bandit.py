@@ -86,7 +86,7 @@ class RechargingBandit(ArmsWithMemory):
 
 
 class RechargingBanditEnv(KernelEnv):
-    """The single face of `RechargingBandit`."""
+    """Single environment of `RechargingBandit`."""
 
     definition_class = RechargingBandit
 
@@ -97,7 +97,7 @@ class RechargingBanditEnv(KernelEnv):
 
 
 class RechargingBanditVectorEnv(KernelVectorEnv):
-    """The vector face of `RechargingBandit`."""
+    """Vector environment of `RechargingBandit`."""
 
     definition_class = RechargingBandit
 

@@ -1,4 +1,4 @@
-"""The tables of bandits: arms whose payoffs depend on when they were last pulled."""
+"""Registered environments of the bandits family: arms whose payoffs depend on when they were last pulled."""
 
 from __future__ import annotations
 

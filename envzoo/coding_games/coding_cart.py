@@ -44,7 +44,7 @@ FAR = 1e3  # no number of a state comes near it
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     forces: np.ndarray  # float64 (A,)
     weights: np.ndarray  # float64 (A, 4), of the carrier
@@ -54,7 +54,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # float64 (4,): place, speed, angle, angular speed
     previous: Any  # float64 (4,), the state before
@@ -386,12 +386,12 @@ class CodingCart(Definition):
 
 
 class CodingCartEnv(KernelEnv):
-    """The single face of `CodingCart`."""
+    """Single environment of `CodingCart`."""
 
     definition_class = CodingCart
 
 
 class CodingCartVectorEnv(KernelVectorEnv):
-    """The vector face of `CodingCart`."""
+    """Vector environment of `CodingCart`."""
 
     definition_class = CodingCart

@@ -33,7 +33,7 @@ TEMPERATURE = math.exp(-6)
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     world: World
     messages: Messages
@@ -41,7 +41,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # int64, the state of the decision process
     previous: Any  # int64, the one before
@@ -361,6 +361,6 @@ class CodingGameEnv(KernelEnv):
 
 
 class CodingGameVectorEnv(KernelVectorEnv):
-    """The vector face of `CodingGame`."""
+    """Vector environment of `CodingGame`."""
 
     definition_class = CodingGame

@@ -260,24 +260,24 @@ class CodingGridSmall(GridGame):
 
 
 class CodingGridEnv(KernelEnv):
-    """The single face of `CodingGrid`."""
+    """Single environment of `CodingGrid`."""
 
     definition_class = CodingGrid
 
 
 class CodingGridVectorEnv(KernelVectorEnv):
-    """The vector face of `CodingGrid`."""
+    """Vector environment of `CodingGrid`."""
 
     definition_class = CodingGrid
 
 
 class CodingGridSmallEnv(KernelEnv):
-    """The single face of `CodingGridSmall`."""
+    """Single environment of `CodingGridSmall`."""
 
     definition_class = CodingGridSmall
 
 
 class CodingGridSmallVectorEnv(KernelVectorEnv):
-    """The vector face of `CodingGridSmall`."""
+    """Vector environment of `CodingGridSmall`."""
 
     definition_class = CodingGridSmall

@@ -43,7 +43,7 @@ class Messages(NamedTuple):
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     correct: Any
     guess: Any

@@ -1,4 +1,4 @@
-"""The tables of coding games: messages hidden in the actions of a policy."""
+"""Registered environments of the coding games family: messages hidden in the actions of a policy."""
 
 from __future__ import annotations
 

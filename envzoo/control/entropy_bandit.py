@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 240, 160
 
 
 class ArmParameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     rewards: np.ndarray  # float64 (arms,)
 
@@ -199,24 +199,24 @@ class EntropyBanditContinuous(Definition):
 
 
 class EntropyBanditEnv(KernelEnv):
-    """The single face of `EntropyBandit`."""
+    """Single environment of `EntropyBandit`."""
 
     definition_class = EntropyBandit
 
 
 class EntropyBanditVectorEnv(KernelVectorEnv):
-    """The vector face of `EntropyBandit`."""
+    """Vector environment of `EntropyBandit`."""
 
     definition_class = EntropyBandit
 
 
 class EntropyBanditContinuousEnv(KernelEnv):
-    """The single face of `EntropyBanditContinuous`."""
+    """Single environment of `EntropyBanditContinuous`."""
 
     definition_class = EntropyBanditContinuous
 
 
 class EntropyBanditContinuousVectorEnv(KernelVectorEnv):
-    """The vector face of `EntropyBanditContinuous`."""
+    """Vector environment of `EntropyBanditContinuous`."""
 
     definition_class = EntropyBanditContinuous

@@ -22,7 +22,7 @@ TRACE = 64  # positions remembered for drawing
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     actuation_cost: float
     goal_reward: float
@@ -31,7 +31,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # float64 (2,)
     moves: Any
@@ -39,7 +39,7 @@ class State(NamedTuple):
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     goal: Any
     distance: Any
@@ -216,12 +216,12 @@ class PointMultiGoal(Definition):
 
 
 class PointMultiGoalEnv(KernelEnv):
-    """The single face of `PointMultiGoal`."""
+    """Single environment of `PointMultiGoal`."""
 
     definition_class = PointMultiGoal
 
 
 class PointMultiGoalVectorEnv(KernelVectorEnv):
-    """The vector face of `PointMultiGoal`."""
+    """Vector environment of `PointMultiGoal`."""
 
     definition_class = PointMultiGoal

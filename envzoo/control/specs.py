@@ -1,4 +1,4 @@
-"""The tables of control: small worlds whose maximum-entropy solutions are known."""
+"""Registered environments of the control family: small worlds whose maximum-entropy solutions are known."""
 
 from __future__ import annotations
 

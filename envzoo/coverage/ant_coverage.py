@@ -127,7 +127,7 @@ class AntCoverage(gym.Env):
         return self._observation(motion), self._info(0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One step.
+        """Take one step.
 
         Raises:
             InvalidActionError: When the action lies outside the action space.

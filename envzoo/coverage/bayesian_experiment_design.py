@@ -37,7 +37,7 @@ OFFSET = -math.log2(1e-3)
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     walk: Walk
     moves: np.ndarray  # int64 (cells, 5)
@@ -45,7 +45,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # int64 (2,): the cell, and the number of moves made
     coverage: Any  # F of the path so far
@@ -246,12 +246,12 @@ class BayesianExperimentDesign(GridWorld):
 
 
 class BayesianExperimentDesignEnv(KernelEnv):
-    """The single face of `BayesianExperimentDesign`."""
+    """Single environment of `BayesianExperimentDesign`."""
 
     definition_class = BayesianExperimentDesign
 
 
 class BayesianExperimentDesignVectorEnv(KernelVectorEnv):
-    """The vector face of `BayesianExperimentDesign`."""
+    """Vector environment of `BayesianExperimentDesign`."""
 
     definition_class = BayesianExperimentDesign

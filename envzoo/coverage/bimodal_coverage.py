@@ -81,12 +81,12 @@ class BimodalCoverage(WeightedCoverage):
 
 
 class BimodalCoverageEnv(KernelEnv):
-    """The single face of `BimodalCoverage`."""
+    """Single environment of `BimodalCoverage`."""
 
     definition_class = BimodalCoverage
 
 
 class BimodalCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `BimodalCoverage`."""
+    """Vector environment of `BimodalCoverage`."""
 
     definition_class = BimodalCoverage

@@ -104,12 +104,12 @@ class Biodiversity(WeightedCoverage):
 
 
 class BiodiversityEnv(KernelEnv):
-    """The single face of `Biodiversity`."""
+    """Single environment of `Biodiversity`."""
 
     definition_class = Biodiversity
 
 
 class BiodiversityVectorEnv(KernelVectorEnv):
-    """The vector face of `Biodiversity`."""
+    """Vector environment of `Biodiversity`."""
 
     definition_class = Biodiversity

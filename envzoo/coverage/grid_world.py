@@ -32,7 +32,7 @@ class Walk(NamedTuple):
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     modular_reward: Any
     coverage: Any

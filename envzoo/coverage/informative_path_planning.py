@@ -99,12 +99,12 @@ class InformativePathPlanning(WeightedCoverage):
 
 
 class InformativePathPlanningEnv(KernelEnv):
-    """The single face of `InformativePathPlanning`."""
+    """Single environment of `InformativePathPlanning`."""
 
     definition_class = InformativePathPlanning
 
 
 class InformativePathPlanningVectorEnv(KernelVectorEnv):
-    """The vector face of `InformativePathPlanning`."""
+    """Vector environment of `InformativePathPlanning`."""
 
     definition_class = InformativePathPlanning

@@ -34,7 +34,7 @@ COLOURS = (art.GREEN, art.RED, (204, 121, 167), (220, 190, 40), (86, 180, 233), 
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     walk: Walk
     moves: np.ndarray  # int64 (cells, 5)
@@ -44,7 +44,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # int64 (2,): the cell, and the number of moves made
     coverage: Any  # F of the path so far
@@ -312,12 +312,12 @@ def _whole_numbers(name: str, values: Sequence[int]) -> list[int]:
 
 
 class ItemCollectionEnv(KernelEnv):
-    """The single face of `ItemCollection`."""
+    """Single environment of `ItemCollection`."""
 
     definition_class = ItemCollection
 
 
 class ItemCollectionVectorEnv(KernelVectorEnv):
-    """The vector face of `ItemCollection`."""
+    """Vector environment of `ItemCollection`."""
 
     definition_class = ItemCollection

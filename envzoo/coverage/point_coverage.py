@@ -20,7 +20,7 @@ START_DEVIATION = 0.1
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     horizon: int
     edge: float
@@ -33,7 +33,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # float64 (2,)
     velocity: Any  # float64 (2,)
@@ -309,12 +309,12 @@ class PointCoverage(Definition):
 
 
 class PointCoverageEnv(KernelEnv):
-    """The single face of `PointCoverage`."""
+    """Single environment of `PointCoverage`."""
 
     definition_class = PointCoverage
 
 
 class PointCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `PointCoverage`."""
+    """Vector environment of `PointCoverage`."""
 
     definition_class = PointCoverage

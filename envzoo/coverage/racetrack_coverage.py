@@ -26,7 +26,7 @@ TURNING = 10.0  # radians per second that count as 1 in the observation
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     track: Track
     start: int  # a segment, or RANDOM_START
@@ -37,7 +37,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     car: Any  # float64 (6,): x, y, heading, speed forwards and to the left, turning rate
     segment: Any  # the nearest segment of the track
@@ -316,12 +316,12 @@ class RacetrackCoverage(Definition):
 
 
 class RacetrackCoverageEnv(KernelEnv):
-    """The single face of `RacetrackCoverage`."""
+    """Single environment of `RacetrackCoverage`."""
 
     definition_class = RacetrackCoverage
 
 
 class RacetrackCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `RacetrackCoverage`."""
+    """Vector environment of `RacetrackCoverage`."""
 
     definition_class = RacetrackCoverage

@@ -1,4 +1,4 @@
-"""The tables of coverage: worlds in which the value of a path is a submodular function of the places visited."""
+"""Registered environments of the coverage family: worlds in which the value of a path is a submodular function of the places visited."""
 
 from __future__ import annotations
 

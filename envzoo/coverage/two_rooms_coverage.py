@@ -83,12 +83,12 @@ class TwoRoomsCoverage(WeightedCoverage):
 
 
 class TwoRoomsCoverageEnv(KernelEnv):
-    """The single face of `TwoRoomsCoverage`."""
+    """Single environment of `TwoRoomsCoverage`."""
 
     definition_class = TwoRoomsCoverage
 
 
 class TwoRoomsCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `TwoRoomsCoverage`."""
+    """Vector environment of `TwoRoomsCoverage`."""
 
     definition_class = TwoRoomsCoverage

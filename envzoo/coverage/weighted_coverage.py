@@ -29,7 +29,7 @@ from envzoo.kernel import drawing as art
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     walk: Walk
     disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
@@ -41,7 +41,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # int64 (2,): the cell, and the number of moves made
     coverage: Any  # F of the path so far

@@ -65,7 +65,7 @@ class KernelEnv(gym.Env):
         return self.observation(), self._info(infos)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One step.
+        """Take one step.
 
         Raises:
             InvalidActionError: When the action lies outside the action space.

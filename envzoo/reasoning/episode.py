@@ -22,7 +22,7 @@ _LONGEST = 4096  # characters of a text that the text face's action space contai
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     prompt: Any  # int64 (P,)
     answer: Any  # int64 (L,), padded

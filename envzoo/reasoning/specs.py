@@ -1,4 +1,4 @@
-"""The tables of reasoning: puzzles in text whose answers can be verified."""
+"""Registered environments of the reasoning family: puzzles in text whose answers can be verified."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ ROOM, STRIP, TILE = 60, 24, 16
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     noisy: np.ndarray  # bool (rooms,)
     colours: int
@@ -35,7 +35,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     room: Any
     tiles: Any  # int64 (tiles,), what is seen: 0 in a quiet room
@@ -277,12 +277,12 @@ class BlockChain(BlockEntropies, Definition):
 
 
 class BlockChainEnv(KernelEnv):
-    """The single face of `BlockChain`."""
+    """Single environment of `BlockChain`."""
 
     definition_class = BlockChain
 
 
 class BlockChainVectorEnv(KernelVectorEnv):
-    """The vector face of `BlockChain`."""
+    """Vector environment of `BlockChain`."""
 
     definition_class = BlockChain

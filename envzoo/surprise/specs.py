@@ -1,4 +1,4 @@
-"""The tables of surprise: worlds of dark, noisy and controllable rooms."""
+"""Registered environments of the surprise family: worlds of dark, noisy and controllable rooms."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _BASE = np.uint64(COLOURS)
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     layout: Layout
     meaning: np.ndarray  # int64, Minigrid's number of each action
@@ -57,7 +57,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     grid: Any  # uint8 (size, size, 3), [column, row]: type, colour, state
     rooms: Any  # int64 (rooms, 4): first column and row, last column and row, walls included
@@ -405,12 +405,12 @@ class SurpriseRooms(Definition):
 
 
 class SurpriseRoomsEnv(KernelEnv):
-    """The single face of `SurpriseRooms`."""
+    """Single environment of `SurpriseRooms`."""
 
     definition_class = SurpriseRooms
 
 
 class SurpriseRoomsVectorEnv(KernelVectorEnv):
-    """The vector face of `SurpriseRooms`."""
+    """Vector environment of `SurpriseRooms`."""
 
     definition_class = SurpriseRooms
