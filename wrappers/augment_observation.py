@@ -48,7 +48,7 @@ class ObservationAugmenter:
         self._kind = "wrap"
         if isinstance(inner, spaces.Dict):
             if name in inner.spaces:
-                raise EnvzooError(f"the observation already has an entry {name!r}; expected another name")
+                raise EnvzooError(f"the observation has an entry {name!r} already; expected another name")
             self._kind = "entry"
             self.space = spaces.Dict({**inner.spaces, name: value})
         elif isinstance(value, spaces.MultiDiscrete) and _is_discrete(inner):

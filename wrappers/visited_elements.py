@@ -63,7 +63,7 @@ class ElementReader:
         self._label = "the observation"
         known = getattr(discretiser, "size", None)
         if self._callable is not None:
-            self._label = "the result of key"
+            self._label = "what key returned"
         elif self._info is not None:
             self._label = f"info[{self._info!r}]"
         else:
@@ -137,7 +137,7 @@ class ElementReader:
             self._entry, space, path = path[0], space[path[0]], path[1:]
             self._label = f"observation[{self._entry!r}]"
         elif isinstance(space, spaces.Dict):
-            raise EnvzooError(f"key {key!r} is not an entry of the observation; expected one of {', '.join(space)}")
+            raise EnvzooError(f"key {key!r} names no entry of the observation; expected one of {', '.join(space)}")
         if path:
             width = space.shape[0] if space.shape is not None and len(space.shape) == 1 else 0
             if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) and 0 <= c < width for c in path):

@@ -1,4 +1,4 @@
-"""Wrappers that add time, visits and history: spaces, values, single and vector versions, both autoreset modes, capture."""
+"""Wrappers that add time, visits and history: spaces, values, single and vector, autoreset modes, capture."""
 
 import importlib
 
