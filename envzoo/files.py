@@ -43,7 +43,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     path = Path(path)
     try:
         if path.is_dir():
-            raise StorageError(f"{path} is a folder; expected the path of a file")
+            raise StorageError(f"{path} is a folder, so no file can be written there; give the path of a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     except StorageError:

@@ -181,7 +181,7 @@ class parallel_env(_Game, ParallelEnv):
             EnvzooError: That player gave no action, or the actions are not a dict.
         """
         if not isinstance(actions, Mapping):
-            raise EnvzooError(f"the actions are a {type(actions).__name__}; expected a dict from player to action")
+            raise EnvzooError(f"actions is a {type(actions).__name__}; expected a dict from player to action")
         if self.player not in actions:
             raise EnvzooError(f"{self.player} acts in this round, but only {list(actions)} gave actions")
         observation, rewards, terminated, truncated, info = self._advance(actions[self.player])

@@ -50,7 +50,7 @@ def refuse_generator_arguments(given: Mapping[str, Any]) -> None:
     """Raise EnvzooError if generator arguments are given together with a payoff table."""
     for name, value in given.items():
         if value is not None:
-            raise EnvzooError(f"{name} applies to a named instance, but payoffs were given; expected one of the two")
+            raise EnvzooError(f"{name} goes with a named instance, but payoffs were given; expected one of the two")
 
 
 class LSDBandit(ArmsWithMemory):

@@ -47,10 +47,10 @@ class Parameters(NamedTuple):
 class State(NamedTuple):
     """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,), the cells visited
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
     factor: Any  # float64 (horizon + 1, horizon + 1), the path's Cholesky factor, transposed
 
 
@@ -124,10 +124,10 @@ class BayesianExperimentDesign(GridWorld):
     ICLR 2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent where it is.
+    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent in place.
 
     ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
+    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
     With `coverage_mask=True` a `Dict` of `position` (that pair) and `covered`, `MultiBinary([rows, columns])`, the
     cells visited.
 
@@ -142,10 +142,10 @@ class BayesianExperimentDesign(GridWorld):
     best paths the same.)
 
     ## Start of an episode
-    The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.
+    Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
 
     ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
+    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `rows`, `columns` (10, 10): size of the grid.
@@ -154,7 +154,7 @@ class BayesianExperimentDesign(GridWorld):
     - `spacing` (0.3), `lengthscale` (1.0): distance between neighbouring cells, and lengthscale of the process.
     - `observed` (5), `prior_seed` (0): how many distinct cells have been measured before, and the seed that draws them.
     - `noise` (0.001): variance of the noise of these first measurements.
-    - `coverage_mask` (False): whether the observation shows which cells have been visited.
+    - `coverage_mask` (False): whether the observation includes the visited cells.
     - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids

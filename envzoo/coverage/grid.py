@@ -46,7 +46,7 @@ def disc_table(
         walls: bool (rows * columns,), the cells that no disc covers (but that of a wall itself); None for none.
 
     Returns:
-        Cells int64 (rows * columns, largest disc), each row filled up with the cell itself, and the sizes int64
+        Cells int64 (rows * columns, largest disc), rows padded with the cell itself, and the sizes int64
         (rows * columns,).
 
     Raises:

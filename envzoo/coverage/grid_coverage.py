@@ -29,18 +29,18 @@ class Parameters(NamedTuple):
     """Parameters shared by all episodes."""
 
     walk: Walk
-    disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
+    disc: np.ndarray  # int64 (cells, largest disc), rows padded with the cell itself
     disc_size: np.ndarray  # int64 (cells,)
-    moves: np.ndarray  # uint32 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
+    moves: np.ndarray  # uint32 (cells, 5, 1 + most): next cell, then the new part of its disc
 
 
 class State(NamedTuple):
     """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,)
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
 
 
 @njit(cache=True)
@@ -92,7 +92,7 @@ class GridCoverage(GridWorld):
     2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`. A move off the grid leaves the agent where it is.
+    `Discrete(5)`. A move off the grid leaves the agent in place.
 
     | action | move |
     |---|---|
@@ -103,7 +103,7 @@ class GridCoverage(GridWorld):
     | 4 | up (row - 1) |
 
     ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
+    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
     With `coverage_mask=True` a `Dict` of `position` (that pair) and `covered`, `MultiBinary([rows, columns])`: without
     the mask, or a memory, the future gains are hidden from the agent.
 
@@ -112,7 +112,7 @@ class GridCoverage(GridWorld):
     an episode is F(path) - F({start}).
 
     ## Info
-    After every reset and step: `coverage`, F of the path so far, the start's disc included; `modular_reward`, the size
+    After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the size
     of the disc of the new cell, covered before or not (0 after a reset), which is the additive reward of the paper's
     ModPO baseline.
 
@@ -134,7 +134,7 @@ class GridCoverage(GridWorld):
     - `horizon` (20): number of moves.
     - `start` ("corner"): "corner" (cell 0), "centre" (row rows // 2, column columns // 2), "random" (uniform), a cell
       index, or a pair (row, column).
-    - `coverage_mask` (False): whether the observation shows what has been covered.
+    - `coverage_mask` (False): whether the observation includes the covered cells.
     - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids

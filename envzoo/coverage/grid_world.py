@@ -45,7 +45,7 @@ class Options(NamedTuple):
 
 
 class MaskObservation(NamedTuple):
-    """The observation with `coverage_mask=True`."""
+    """Observation with `coverage_mask=True`."""
 
     position: Any
     covered: Any
@@ -117,8 +117,8 @@ def mixed(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarra
 class GridWorld(Definition):
     """A walk on a grid that lasts a fixed number of moves; its subclasses say what the walk is worth.
 
-    Their states have `position` int64 (2,): the cell and the number of moves made, and `path` int32 (horizon + 1,):
-    the cells visited so far, -1 beyond. `_lay_out` is called first in `__init__`.
+    Their states have `position` int64 (2,): the cell and the number of moves so far, and `path` int32 (horizon + 1,):
+    the cells visited so far, then -1. `_lay_out` is called first in `__init__`.
 
     Attributes:
         rows: Rows of the grid.

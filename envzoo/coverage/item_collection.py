@@ -46,16 +46,16 @@ class Parameters(NamedTuple):
 class State(NamedTuple):
     """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,), the cells visited
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
     items: Any  # int8 (cells,), the type of the item that lay there at first, or NO_ITEM
     needed: Any  # int64 (types,), how many items of each type still count
 
 
 class ItemsObservation(NamedTuple):
-    """The observation with `items_visible=True`."""
+    """Observation with `items_visible=True`."""
 
     position: Any
     items: Any
@@ -63,7 +63,7 @@ class ItemsObservation(NamedTuple):
 
 
 class FullObservation(NamedTuple):
-    """The observation with `items_visible=True` and `coverage_mask=True`."""
+    """Observation with `items_visible=True` and `coverage_mask=True`."""
 
     position: Any
     covered: Any
@@ -168,11 +168,11 @@ class ItemCollection(GridWorld):
     ICLR 2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent where it is.
+    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent in place.
 
     ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
-    With `items_visible=True` or `coverage_mask=True` a `Dict` of `position` (that pair) and what was asked for:
+    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
+    With `items_visible=True` or `coverage_mask=True` a `Dict` of `position` (that pair) and the requested entries:
     `items`, `MultiBinary([types, rows, columns])`, the items not yet picked up, and `needed`, `MultiDiscrete(caps + 1)`
     (how many of each type still count); `covered`, `MultiBinary([rows, columns])`, the cells visited.
 
@@ -189,7 +189,7 @@ class ItemCollection(GridWorld):
     `reset(options={"start": ...})`, also an array with a cell for each episode.
 
     ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
+    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `rows`, `columns` (7, 15): size of the grid.
@@ -200,7 +200,7 @@ class ItemCollection(GridWorld):
     - `placement_seed` (None): fixes where the items lie; None places them anew in every episode, from the episode's
       random stream.
     - `items_visible` (False): whether the observation shows the items.
-    - `coverage_mask` (False): whether the observation shows which cells have been visited.
+    - `coverage_mask` (False): whether the observation includes the visited cells.
     - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids

@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 
 class MaskObservation(NamedTuple):
-    """The observation with `coverage_mask=True`."""
+    """Observation with `coverage_mask=True`."""
 
     motion: Any
     covered: Any
@@ -184,7 +184,7 @@ class PointCoverage(Definition):
     `reset(options={"start": (x, y)})`, also an array (num_envs, 2).
 
     ## End of an episode
-    Terminates after `horizon` steps, which is part of the problem and no time limit laid over it.
+    Terminates after `horizon` steps; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `horizon` (100): number of steps.
@@ -194,7 +194,7 @@ class PointCoverage(Definition):
     - `time_step` (0.5), `friction` (0.5): see the dynamics; time_step * friction is at most 1.
     - `noise` (0.0): standard deviation of the noise added to each component of the action.
     - `start` ("centre"): "centre" or "random" (uniform on the square).
-    - `coverage_mask` (False): whether the observation shows what has been covered.
+    - `coverage_mask` (False): whether the observation includes the covered cells.
 
     ## Registered ids
     - `envzoo/PointCoverage-v0`: the defaults above.

@@ -49,7 +49,7 @@ class State(NamedTuple):
 
 
 class MaskObservation(NamedTuple):
-    """The observation with `coverage_mask=True`."""
+    """Observation with `coverage_mask=True`."""
 
     motion: Any
     covered: Any

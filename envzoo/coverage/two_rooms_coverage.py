@@ -24,10 +24,10 @@ class TwoRoomsCoverage(WeightedCoverage):
 
     ## Action space
     `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid or into a wall
-    leaves the agent where it is.
+    leaves the agent in place.
 
     ## Observation space
-    `MultiDiscrete([98, horizon + 1])`: the cell (row * 14 + column) and the number of moves made.
+    `MultiDiscrete([98, horizon + 1])`: the cell (row * 14 + column) and the number of moves so far.
     With `coverage_mask=True` a `Dict` of `position` (that pair) and `covered`, `MultiBinary([7, 14])`.
 
     ## Reward
@@ -35,15 +35,15 @@ class TwoRoomsCoverage(WeightedCoverage):
     F(path) - F({start}).
 
     ## Info
-    After every reset and step: `coverage`, F of the path so far, the start's disc included; `modular_reward`, the
+    After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the
     size of the new cell's disc, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
 
     ## Start of an episode
-    The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.
+    Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
     "random" chooses among the open cells; a wall is refused.
 
     ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
+    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `horizon` (39): number of moves.
@@ -51,7 +51,7 @@ class TwoRoomsCoverage(WeightedCoverage):
     - `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
       "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
       Discs do not cover walls.
-    - `coverage_mask` (False): whether the observation shows what has been covered.
+    - `coverage_mask` (False): whether the observation includes the covered cells.
     - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids

@@ -32,9 +32,9 @@ class Parameters(NamedTuple):
     """Parameters shared by all episodes."""
 
     walk: Walk
-    disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
+    disc: np.ndarray  # int64 (cells, largest disc), rows padded with the cell itself
     disc_size: np.ndarray  # int64 (cells,)
-    moves: np.ndarray  # uint32 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
+    moves: np.ndarray  # uint32 (cells, 5, 1 + most): next cell, then the new part of its disc
     resampled: bool  # whether each episode draws its own field from the source
     field: np.ndarray  # float64 (cells,), the weights; unused when resampled
     source: Source
@@ -43,22 +43,22 @@ class Parameters(NamedTuple):
 class State(NamedTuple):
     """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,)
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
     field: Any  # float64 (cells,), the weights if resampled; else (1,), unused
 
 
 class FieldObservation(NamedTuple):
-    """The observation with `field_visible=True`."""
+    """Observation with `field_visible=True`."""
 
     position: Any
     field: Any
 
 
 class FullObservation(NamedTuple):
-    """The observation with `coverage_mask=True` and `field_visible=True`."""
+    """Observation with `coverage_mask=True` and `field_visible=True`."""
 
     position: Any
     covered: Any

@@ -54,7 +54,7 @@ class LimitedMultiBinary(spaces.MultiBinary):
         mask = np.full(self.n, 2, np.int8) if mask is None else np.asarray(mask)
         forced = (mask == 1).astype(np.int8)
         if mask.shape != (self.n,) or forced.sum() > self.most:
-            raise EnvzooError(f"mask {mask!r} is invalid; expected {self.n} entries, at most {self.most} of them 1")
+            raise EnvzooError(f"mask {mask!r} is not usable; expected {self.n} entries, at most {self.most} of them 1")
         free = np.flatnonzero(mask == 2)
         most = min(self.most - int(forced.sum()), free.size)
         size = self.np_random.choice(most + 1, p=_shares_of_sizes(free.size, most))

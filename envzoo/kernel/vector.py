@@ -232,12 +232,12 @@ class KernelVectorEnv(VectorEnv):
             return [first + i for i in range(self.num_envs)]
         sequence = isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str | bytes)
         if not sequence or read_array("seed", seed).ndim == 0 or len(seed) != self.num_envs:
-            raise EnvzooError(f"seed {seed!r} is invalid; expected an integer or a list of {self.num_envs} of them")
+            raise EnvzooError(f"seed {seed!r} is not usable; expected an integer or a list of {self.num_envs} of them")
         return seed
 
     def _read_mask(self, mask: Any) -> np.ndarray:
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
-            raise EnvzooError(f"reset_mask is invalid; expected a bool array of shape ({self.num_envs},)")
+            raise EnvzooError(f"reset_mask is not usable; expected a bool array of shape ({self.num_envs},)")
         if not mask.any():
             raise EnvzooError("reset_mask marks no episode; expected at least one True")
         if not self._batch.started and not mask.all():
