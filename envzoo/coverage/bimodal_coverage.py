@@ -1,4 +1,4 @@
-"""BimodalCoverage: cover the two rich corners of a grid (submodular reinforcement learning, paper 09)."""
+"""BimodalCoverage: cover the two high-value corners of a grid (submodular reinforcement learning, paper 09)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from envzoo.kernel import KernelEnv, KernelVectorEnv
 
 
 class BimodalCoverage(WeightedCoverage):
-    """Cover the two rich corners of a grid within a fixed number of moves.
+    """Cover the two high-value corners of a grid within a fixed number of moves.
 
     ## Description
     Each cell has a weight, and the value of a path is the weight of the cells covered by the union of its discs,
     F(path): monotone and submodular. The weight of the cell at (x, y) is 1 / (1 + exp(-x y)), with x along the columns
-    and y along the rows, both evenly from -1 to 1: it is highest in the upper left and the lower right corner and
-    lowest in the other two. The bimodal coverage task of submodular reinforcement learning (Prajapat et al.,
+    and y along the rows, both evenly spaced from -1 to 1: it is highest in the upper left and lower right corners and
+    lowest in the other two. This is the bimodal coverage task of submodular reinforcement learning (Prajapat et al.,
     "Submodular Reinforcement Learning", ICLR 2024, arXiv 2307.13372).
 
     ## Action space
@@ -27,11 +27,12 @@ class BimodalCoverage(WeightedCoverage):
     `covered`, `MultiBinary([rows, columns])`, and `field`, `Box(0, 1, (rows, columns), float32)`, the weights.
 
     ## Reward
-    The weight newly covered. The disc of the start is not part of the return, which is F(path) - F({start}).
+    The weight newly covered. The disc of the start gives no reward, so the return is F(path) - F({start}).
 
     ## Info
     After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the
-    weight of the new cell's disc, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
+    weight of the new cell's disc, whether or not covered before (0 after a reset), the additive reward of the ModPO
+    baseline.
 
     ## Start of an episode
     Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.

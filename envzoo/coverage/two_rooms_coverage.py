@@ -1,4 +1,4 @@
-"""TwoRoomsCoverage: cover two rooms that a corridor joins (submodular reinforcement learning, paper 09)."""
+"""TwoRoomsCoverage: cover two rooms connected by a corridor (submodular reinforcement learning, paper 09)."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ CORRIDOR_ROWS = (2, 3)
 
 
 class TwoRoomsCoverage(WeightedCoverage):
-    """Cover two rooms that a corridor joins, within a fixed number of moves.
+    """Cover two rooms connected by a corridor, within a fixed number of moves.
 
     ## Description
-    The grid has 7 rows and 14 columns. The first four and the last four columns are rooms; rows 2 and 3 of the
-    columns between are the corridor, and all else is wall. The value of a path is the number of open cells covered by
-    the union of its discs, F(path): monotone and submodular. The start lies in the corridor: a policy that does not
-    know which room it has already seen has to remember it. The two-rooms task of submodular reinforcement learning
+    The grid has 7 rows and 14 columns. The first four and the last four columns are rooms; rows 2 and 3 of the columns
+    between them are the corridor, and everything else is wall. The value of a path is the number of open cells covered
+    by the union of its discs, F(path): monotone and submodular. The start is in the corridor, so the policy must
+    remember which room it has already covered. This is the two-rooms task of submodular reinforcement learning
     (Prajapat et al., "Submodular Reinforcement Learning", ICLR 2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid or into a wall
-    leaves the agent in place.
+    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid or into a wall leaves the agent in place.
 
     ## Observation space
     `MultiDiscrete([98, horizon + 1])`: the cell (row * 14 + column) and the number of moves so far.
     With `coverage_mask=True` a `Dict` of `position` (that pair) and `covered`, `MultiBinary([7, 14])`.
 
     ## Reward
-    The number of open cells newly covered. The disc of the start is not part of the return, which is
-    F(path) - F({start}).
+    The number of open cells newly covered. The disc of the start gives no reward, so the return is F(path) -
+    F({start}).
 
     ## Info
     After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the
-    size of the new cell's disc, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
+    size of the new cell's disc, whether or not covered before (0 after a reset), the additive reward of the ModPO
+    baseline.
 
     ## Start of an episode
     Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
@@ -56,7 +56,7 @@ class TwoRoomsCoverage(WeightedCoverage):
 
     ## Registered ids
     - `envzoo/TwoRoomsCoverage-v0`: the defaults above.
-    - `envzoo/TwoRoomsCoverage-Paper-v0`: `disc="paper"`, the cells that the paper's released code covers.
+    - `envzoo/TwoRoomsCoverage-Paper-v0`: `disc="paper"`, the disc of the paper's released code.
     """
 
     def __init__(
