@@ -142,7 +142,7 @@ class CodingPlayers(ParallelEnv):
             if player not in actions:
                 raise InvalidActionError(f"the action of {player} is missing; expected one of {space}")
             if not space.contains(actions[player]):
-                raise InvalidActionError(f"action {actions[player]!r} of {player} is outside {space}")
+                raise InvalidActionError(f"action {actions[player]!r} of {player} lies outside {space}")
         batch = self._batch
         pair = np.concatenate([np.atleast_1d(actions[SENDER]), np.atleast_1d(actions[RECEIVER])]).astype(np.int64)
         infos = batch.new_infos()

@@ -110,6 +110,6 @@ class ActionCheck:
         nearest = high if value > high else low
         which = f" in component {component}" if self._low.size > 1 else ""
         raise InvalidActionError(
-            f"action {value} of episode {episode} is outside {self._space}{which}; expected "
+            f"action {value} of episode {episode} lies outside {self._space}{which}; expected "
             f"{low} to {high}, the nearest is {nearest}"
         )

@@ -187,7 +187,7 @@ class SetFunction:
         outside = (array < 0) | (array >= self.size)
         if outside.any():
             raise EnvzooError(
-                f"element {array[outside][0]} is outside {type(self).__name__}; expected 0 to {self.size - 1}"
+                f"element {array[outside][0]} lies outside {type(self).__name__}; expected 0 to {self.size - 1}"
             )
         return np.ascontiguousarray(array, np.int64)
 

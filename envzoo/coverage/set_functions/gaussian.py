@@ -110,7 +110,7 @@ class _Gaussian(SetFunction):
         for b in np.flatnonzero(where & (state.count == capacity)):
             if elements[b] not in state.members[b]:
                 raise EnvzooError(
-                    f"set {b} already holds {capacity} elements, the capacity of its state; give a larger capacity"
+                    f"set {b} holds {capacity} elements already, the capacity of its state; give a larger capacity"
                 )
 
 

@@ -88,7 +88,7 @@ class CategoricalDensity(Density):
         """
         components = columns(observation, self._paths).astype(np.int64) - self._low
         if ((components < 0) | (components >= self.classes)).any():
-            raise UnsupportedSpaceError("an observation is outside its space, so its class cannot be counted")
+            raise UnsupportedSpaceError("an observation lies outside its space, so its class cannot be counted")
         return components
 
     def clear(self, where: np.ndarray) -> None:
