@@ -345,7 +345,7 @@ class Recorder:
 
         Raises:
             ReplayError: An episode cannot be replayed here, or the replay differs from the record.
-            ValueError: These are not records of as many episodes.
+            ValueError: The records are invalid, or not of num_envs episodes.
         """
         if not isinstance(records, list) or len(records) != self.env.num_envs:
             raise ValueError(f"there are no records of {self.env.num_envs} episodes")

@@ -238,9 +238,8 @@ class CodingCart(Definition):
     States are continuous, so the public carrier is a formula: a softmax whose logits are linear in the state. The
     default is a noisy linear-quadratic regulator: force F has the logit -(F - u)^2 / (2 spread^2), where u is the
     regulator's force. With `receiver="bayes"` the belief assumes that the sender couples its message with that carrier.
-    The policy of
-    a trained agent is a different carrier, which this receiver does not know: to hide messages in its pushes, use
-    `receiver="player"` and a receiver that queries the agent (as MECB and MEME do, given a `carrier`).
+    The policy of a trained agent is a different carrier, which this receiver does not know: to hide messages in its
+    pushes, use `receiver="player"` and a receiver that queries the agent (as MECB and MEME do, given a `carrier`).
 
     ## Start of an episode
     All four numbers are uniform on [-0.05, 0.05] and the message is drawn from the prior, unless given by

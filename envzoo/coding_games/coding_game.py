@@ -243,7 +243,7 @@ class CodingGame(Definition):
     the one with the largest entropy in each step.
     - `message_priority` (1.0): reward of a right guess.
     - `prior` (None): probabilities of the messages (a list of them for several blocks); None for uniform.
-    - `rate` (1.0): fraction of the prior's entropy that the code of a step may carry; from 1 on there is no code.
+    - `rate` (1.0): fraction of the prior's entropy that the code of a step may carry; at 1 and above there is no code.
     - `encoder` ("ebim"): how messages are encoded at rates below 1: "ebim" (greedy entropy-bounded information
     maximisation), "quantizer" (blocks of neighbouring messages), "none".
     - `temperature` (exp(-6)): temperature of the carrier, the maximum-entropy policy of the process.

@@ -118,15 +118,14 @@ class CodingGrid(GridGame):
 
     ## End of an episode
     Terminates at the goal, in the trap, or after `horizon` moves. The horizon is part of the game rather than an
-    external
-    time limit: the guess is due then, and no further reward is possible.
+    external time limit: the guess is due then, and no further reward is possible.
 
     ## Arguments
     - `num_messages` (64): number of messages; a list makes messages of several blocks, of which the convention hides
     the one with the largest entropy in each step.
     - `message_priority` (1.0): reward of a right guess.
     - `noise` (0.1): probability of slipping to each side.
-    - `rate` (1.0): fraction of the prior's entropy that the code of a step may carry; from 1 on there is no code.
+    - `rate` (1.0): fraction of the prior's entropy that the code of a step may carry; at 1 and above there is no code.
     - `encoder` ("ebim"): how messages are encoded at rates below 1: "ebim" (greedy entropy-bounded information
     maximisation), "quantizer" (blocks of neighbouring messages), "none".
     - `temperature` (exp(-6)): temperature of the carrier.

@@ -37,7 +37,7 @@ def draw_belief(surface: art.Canvas, state: Any, sizes: Sequence[int]) -> None:
     guessed = [int(first + m) for first, m in zip(offsets, state.guess, strict=False)]
     right = true == guessed
     bits = sum(entropy(np.ascontiguousarray(belief[a:b])) for a, b in pairwise(offsets))
-    surface.text(LEFT, 20, f"receiver's belief: {bits:.1f} bits of entropy", art.INK, 16, "lm")
+    surface.text(LEFT, 20, f"the receiver's belief: {bits:.1f} bits to go", art.INK, 16, "lm")
     surface.text(LEFT, 42, "message", art.MUTED, 13, "lm")
     surface.text(LEFT + 56, 42, _named(state.message), art.ORANGE, 13, "lm")
     surface.text(RIGHT, 42, f"guess {_named(state.guess)}", art.GREEN if right else art.RED, 13, "rm")

@@ -59,8 +59,7 @@ def measure(parameters, state, i, cell, known):
     """Add `cell` to a path of `known` cells; returns the marginal gain.
 
     The new row w of the Cholesky factor L of the path's covariance solves L w = k, where k are the covariances of the
-    new
-    cell with the path, by forward substitution: known^2 / 2 multiplications. The remaining variance of the cell,
+    new cell with the path, by forward substitution: known^2 / 2 multiplications. The remaining variance of the cell,
     k(cell, cell) + JITTER - |w|^2, is the square of the new diagonal element, and half its logarithm is the gain.
     """
     # L is stored transposed, so that the inner loop runs along a row of memory; the remainder of k is stored in the
@@ -135,8 +134,8 @@ class BayesianExperimentDesign(GridWorld):
     ## Reward
     The marginal gain 0.5 * log(v + 1e-6) + 9.965784, where v is the variance of the new measurement given the previous
     ones. The measurement at the start gives no reward, so the return is F(path) - F({start}). The Cholesky factor of
-    the
-    path is stored and extended: the n-th step takes n^2 / 2 multiplications, whereas a determinant would take n^3 / 3.
+    the path is stored and extended: the n-th step takes n^2 / 2 multiplications, whereas a determinant would take n^3 /
+    3.
 
     ## Info
     After every reset and step: `coverage`, F of the path so far; `modular_reward`, F({new cell}) (0 after a reset), the

@@ -100,7 +100,7 @@ class SumTo(Task):
     """Problems of TextSumTo; see `TextSumTo` for the manual and the arguments.
 
     Raises:
-        EnvzooError: The range of totals is out of reach of so many digits, or has fewer than two totals.
+        EnvzooError: The digits cannot reach the range of totals, or the range has fewer than two totals.
     """
 
     name = "TextSumTo"

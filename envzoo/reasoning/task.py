@@ -286,8 +286,7 @@ class Task:
         """Convert an answer to ids (L,), without ignored characters, with an end token and padding.
 
         Characters outside the alphabet become padding, and a text that is too long is cut to L characters without an
-        end
-        token: both make the answer wrong.
+        end token: both make the answer wrong.
         """
         result = np.full(self.answer_length, PAD, np.int64)
         # The beginning of a very long text suffices to see that it is too long.

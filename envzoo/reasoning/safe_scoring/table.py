@@ -38,7 +38,7 @@ REVIEWED_VERSION = "0.1.25"
 # Why a scorer of the package is safe unchanged. All take time linear in the answer, or nearly so.
 TEXT = "compares the answer, or its words or characters, with the right ones"
 NUMBER = "reads numbers with int, float or Decimal"
-JSON = "reads JSON, and looks up what the puzzle asks for"
+JSON = "reads JSON, and looks up the requested parts of the puzzle"
 GRID = "reads a grid of single cells"
 MOVES = "plays the moves on a small board, at constant cost for each"
 
