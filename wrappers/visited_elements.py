@@ -74,9 +74,7 @@ class ElementReader:
         if size is None and known is None:
             raise EnvzooError(f"the number of elements is not known from {self._label}; give size")
         if size is not None and known is not None and known > size:
-            raise EnvzooError(
-                f"{self._label} has {known} positions, but there are {size} elements; expected as many"
-            )
+            raise EnvzooError(f"{self._label} has {known} positions, but there are {size} elements; expected as many")
         self.size = int(known if size is None else size)
 
     def read(self, observation: Any, infos: Mapping[str, Any], where: np.ndarray) -> np.ndarray:
