@@ -54,7 +54,7 @@ def check_bytes(count: float, what: str, *, later: bool = False) -> None:
         limit = min(limit, lower)
     if count > limit:
         raise EnvzooError(
-            f"{what} would take {readable(count)}, over the limit of {readable(limit)}; request less, or set "
+            f"{what} would take {readable(count)}, over the limit of {readable(limit)}; ask for less, or set "
             f"{VARIABLE} to a larger number"
         )
 
