@@ -33,9 +33,7 @@ class GridDiscretiser:
         try:
             self.low, self.high = np.asarray(low, np.float64), np.asarray(high, np.float64)
         except (TypeError, ValueError):
-            raise EnvzooError(
-                f"low {low!r} and high {high!r} are not corners; expected numbers, one per axis"
-            ) from None
+            raise EnvzooError(f"low {low!r} and high {high!r} are no corners; expected numbers, one per axis") from None
         self.shape = check_shape("shape", shape)
         fits = self.low.shape == self.high.shape == (len(self.shape),) and np.isfinite([self.low, self.high]).all()
         if not fits or not (self.low < self.high).all() or not self.shape or min(self.shape) < 1:
