@@ -173,8 +173,9 @@ class ItemCollection(GridWorld):
     ## Observation space
     `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
     With `items_visible=True` or `coverage_mask=True` a `Dict` of `position` (that pair) and the requested entries:
-    `items`, `MultiBinary([types, rows, columns])`, the items not yet collected, and `needed`, `MultiDiscrete(caps +
-    1)`, how many of each type still count; `covered`, `MultiBinary([rows, columns])`, the visited cells.
+    `items`, `MultiBinary([types, rows, columns])`, the items not yet collected, and `needed`,
+    `MultiDiscrete(caps + 1)`, how many of each type still count; `covered`, `MultiBinary([rows, columns])`, the visited
+    cells.
 
     ## Reward
     1 for an item that counts, otherwise 0. An item on the start cell counts but gives no reward, so the return is

@@ -183,8 +183,8 @@ class RacetrackCoverage(Definition):
     baseline.
 
     ## Start of an episode
-    On the centre line and aligned with it, at 0.5 m/s, in the segment set by `start` or `reset(options={"start":
-    ...})`, which also accepts an array with one segment per episode.
+    On the centre line and aligned with it, at 0.5 m/s, in the segment set by `start` or
+    `reset(options={"start": ...})`, which also accepts an array with one segment per episode.
 
     ## End of an episode
     Terminates when the car's centre leaves the track, and after `horizon` steps; the horizon is part of the problem,
