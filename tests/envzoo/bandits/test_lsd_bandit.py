@@ -176,7 +176,7 @@ def test_states_and_columns():
     assert column_of_state([-2, -1, 1, 2, 3, 9, -9], 2, 3).tolist() == [0, 1, 2, 3, 4, 4, 0]
     assert state_of_column(np.arange(5), 2).tolist() == [-2, -1, 1, 2, 3]
     assert transitions(2, 3).tolist() == [[2, 2, 3, 4, 4], [0, 0, 1, 1, 1]]
-    with pytest.raises(EnvzooError, match="no state"):
+    with pytest.raises(EnvzooError, match="not a state of an arm"):
         column_of_state(0, 2, 3)
 
 
