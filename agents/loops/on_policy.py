@@ -20,7 +20,7 @@ from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError
 from envzoo.sizes import check_bytes
-from envzoo.wrappers.stateful import VectorTrackingWrapper
+from envzoo.wrappers.stateful import StatefulVectorWrapper
 
 ENV_BYTES = 2**10  # of what is remembered of each environment, four times that behind wrappers; by experience
 ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step
@@ -105,7 +105,7 @@ class OnPolicyAgent(Agent):
     def build_policy(self) -> Policy | TabularPolicy:
         """Make the policy network."""
 
-    def wrappers(self) -> list[tuple[type[VectorTrackingWrapper], dict[str, Any]]]:
+    def wrappers(self) -> list[tuple[type[StatefulVectorWrapper], dict[str, Any]]]:
         """Wrappers with their arguments, innermost first, to be put around the environment learned in.
 
         What they add to observations is added to those that `predict` is given, too, so that the finished agent acts

@@ -12,7 +12,7 @@ from torch import Tensor
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.errors import EnvzooError
-from envzoo.wrappers.stateful import Tracker, VectorTrackingWrapper
+from envzoo.wrappers.stateful import StatefulVectorWrapper, Tracker
 
 
 class Followed(NamedTuple):
@@ -40,7 +40,7 @@ class Follower:
         self.layers: list[tuple[type[Tracker], dict[str, Any]]] = []
         self._cache: tuple[int, list[Tracker]] = (0, [])
 
-    def wrap(self, env: VectorEnv, wrapper: type[VectorTrackingWrapper], arguments: dict[str, Any]) -> VectorEnv:
+    def wrap(self, env: VectorEnv, wrapper: type[StatefulVectorWrapper], arguments: dict[str, Any]) -> VectorEnv:
         """Put one more wrapper around the environment."""
         wrapped = wrapper(env, **arguments)
         self.layers.append((wrapper.tracker_class, wrapped.arguments))

@@ -1,4 +1,4 @@
-"""`envzoo/CodingGrid-v0` for two players, in PettingZoo's form; its manual is that of `CodingGrid`."""
+"""Two-player version of `envzoo/CodingGrid-v0` for PettingZoo; see `CodingGrid` for the manual."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["env", "parallel_env", "raw_env"]
 
 
 def parallel_env(**kwargs: Any) -> CodingPlayers:
-    """The game in which both players act at once; keywords of `CodingGrid`, and `render_mode`."""
+    """Make the game in which both players act simultaneously; takes the arguments of `CodingGrid` and `render_mode`."""
     return CodingPlayers(CodingGrid, "coding_grid_v0", "envzoo/coding_grid_v0", **kwargs)
 
 
 def raw_env(**kwargs: Any) -> AECEnv:
-    """The game in which the players act in turn, the sender first."""
+    """Make the game in which the players act in turn, the sender first."""
     return in_turns(parallel_env(**kwargs))
 
 
 def env(**kwargs: Any) -> AECEnv:
-    """The same, checked for calls out of order."""
+    """Make the turn-based game with PettingZoo's checks of the call order."""
     return order_enforced(raw_env(**kwargs))

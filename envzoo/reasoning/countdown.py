@@ -21,17 +21,17 @@ MOST_NUMBERS, MOST_TARGET = 5, 999
 
 
 class Parameters(NamedTuple):
-    """What all problems share."""
+    """Parameters shared by all problems."""
 
     count: int
-    width: int  # digits of the target in the prompt
+    width: int  # number of digits of the target in the prompt
     table: np.ndarray  # int64 (problems, count + 1): the numbers, ascending, and the target
     codes: np.ndarray  # int64 (problems,), ascending: 1000 * the numbers' digits read as one number + the target
 
 
 @njit(cache=True)
 def _expression(numbers, code, digits, operators):
-    """Candidate `code` of the count! * 3**(count - 1) expressions, written into digits and operators; its value."""
+    """Write candidate `code` of the count! * 3**(count - 1) expressions to digits and operators; returns its value."""
     count = numbers.size
     used = np.zeros(count, np.bool_)
     for k in range(count):
@@ -67,7 +67,7 @@ def _expressions(count):
 
 @njit(cache=True)
 def _reachable(hands, highest):
-    """Which targets 0, ..., highest each hand of numbers (hands, count) reaches, bool (hands, highest + 1)."""
+    """Return which targets 0, ..., highest each hand of numbers (hands, count) reaches, bool (hands, highest + 1)."""
     count = hands.shape[1]
     result = np.zeros((hands.shape[0], highest + 1), np.bool_)
     digits, operators = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -92,7 +92,7 @@ def _problems(count, largest, lowest, highest):
 
 @njit(cache=True)
 def _read(parameters, prompts, i, numbers):
-    """The target of row i, and its numbers into `numbers`; -1 when it is not written as a prompt is."""
+    """Return the target of row i, with its numbers in `numbers`; -1 if the row does not have the form of a prompt."""
     count = parameters.count
     for k in range(count):
         numbers[k] = prompts[i, 2 * k] - DIGIT
@@ -192,7 +192,7 @@ class Countdown(Task):
     """Problems of TextCountdown; see `TextCountdown` for the manual and the arguments.
 
     Raises:
-        EnvzooError: For a difficulty of which fewer than two problems can be solved.
+        EnvzooError: Fewer than two problems of this difficulty can be solved.
     """
 
     name = "TextCountdown"
@@ -246,45 +246,46 @@ class TextCountdown(TextEpisode):
     """Reach a target with given numbers, each used exactly once.
 
     ## Description
-    The prompt "2,3,4=20:" is answered by "2+3*4": by any expression of all the numbers with +, - and
-    * whose value, worked out from left to right without precedence, is the target: 2+3*4 is 20. Three numbers allow 54
-    expressions, of which few are right, so that most answers of a beginner earn nothing. Only problems with a solution
-    are posed; numbers stand in ascending order, so that no problem comes in two guises.
+    An answer to the prompt "2,3,4=20:" is "2+3*4": any expression of all the numbers with +, - and
+    * whose value, computed from left to right without precedence, is the target: 2+3*4 is 20. Three numbers allow 54
+    expressions, few of which are right, so most answers of an untrained policy get no reward. All problems have a
+    solution; their numbers are in ascending order, so that no problem occurs in two forms.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(18)`, the next token: 0 padding (never right), 1 the
-    end, then "0123456789+-*,=:".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(18)`, the next token: 0 padding (never
+    right), 1 the end token, then "0123456789+-*,=:".
 
     ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
+    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
+    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
 
     ## Reward
-    1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
+    1 for a right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
     ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
+    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
+    an integer array selects one per episode.
 
     ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
+    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
+    possible.
 
     ## Arguments
-    - `numbers` (3): how many numbers, 2 to 5.
+    - `numbers` (3): number of numbers, 2 to 5.
     - `largest` (9): the largest number, at most 9.
-    - `low`, `high` (0, 99): least and greatest target, at most 999.
+    - `low`, `high` (0, 99): smallest and largest target, at most 999.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    Uniform on the right expressions. A flawed one is uniform on all of them.
+    Uniform on the right expressions. A flawed demonstration is uniform on all expressions.
 
     ## Registered ids
-    - `envzoo/TextCountdown-v0`: the text face, one answer per step.
-    - `envzoo/TextCountdown-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextCountdown-v0`: the text environment, one answer per step.
+    - `envzoo/TextCountdown-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(self, numbers: int = 3, largest: int = 9, low: int = 0, high: int = 99, split: str = "train") -> None:
@@ -292,18 +293,18 @@ class TextCountdown(TextEpisode):
 
 
 class TextCountdownEnv(TextEnv):
-    """The text face of `TextCountdown`."""
+    """Text environment of `TextCountdown`."""
 
     definition_class = TextCountdown
 
 
 class TextCountdownTokensEnv(KernelEnv):
-    """The token face of `TextCountdown`."""
+    """Token environment of `TextCountdown`."""
 
     definition_class = TextCountdown
 
 
 class TextCountdownTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextCountdown`, many episodes."""
+    """Vector token environment of `TextCountdown`."""
 
     definition_class = TextCountdown

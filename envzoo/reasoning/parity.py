@@ -1,4 +1,4 @@
-"""TextParity: the parity of a string of bits, with its running parities as scratchpad."""
+"""TextParity: the parity of a string of bits, with the running parities as scratchpad."""
 
 from __future__ import annotations
 
@@ -112,46 +112,47 @@ class Parity(Task):
 
 
 class TextParity(TextEpisode):
-    """Work out the parity of a string of bits, bit by bit.
+    """Compute the parity of a string of bits, bit by bit.
 
     ## Description
-    The prompt "1101:" is answered by the running parities "1001", the last of which is the parity of all. Without the
-    scratchpad the answer is that last bit alone, which reinforcement learning from rewards hardly finds. One answer is
-    right.
+    The answer to the prompt "1101:" is "1001", the running parities, the last of which is the parity of the whole
+    string. Without the scratchpad the answer is only that last bit, which is hard to learn by reinforcement learning.
+    There is exactly one right answer.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(5)`, the next token: 0 padding (never right), 1 the
-    end, then "01:".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(5)`, the next token: 0 padding (never
+    right), 1 the end token, then "01:".
 
     ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
+    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
+    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
 
     ## Reward
-    1 for the right answer, else 0, when the answer ends. In the text face spaces do not count.
+    1 for the right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
     ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
+    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
+    an integer array selects one per episode.
 
     ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
+    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
+    possible.
 
     ## Arguments
-    - `bits` (8): how many, 2 to 40.
-    - `scratchpad` (True): whether all running parities are asked for.
+    - `bits` (8): number of bits, 2 to 40.
+    - `scratchpad` (True): whether the answer consists of all running parities.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    The right answer. A flawed one slips at one bit and goes on from there, so that all later parities are wrong.
+    The right answer. A flawed demonstration makes an error at one bit, so that all later parities are wrong, too.
 
     ## Registered ids
-    - `envzoo/TextParity-v0`: the text face, one answer per step.
-    - `envzoo/TextParity-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextParity-v0`: the text environment, one answer per step.
+    - `envzoo/TextParity-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(self, bits: int = 8, scratchpad: bool = True, split: str = "train") -> None:
@@ -159,18 +160,18 @@ class TextParity(TextEpisode):
 
 
 class TextParityEnv(TextEnv):
-    """The text face of `TextParity`."""
+    """Text environment of `TextParity`."""
 
     definition_class = TextParity
 
 
 class TextParityTokensEnv(KernelEnv):
-    """The token face of `TextParity`."""
+    """Token environment of `TextParity`."""
 
     definition_class = TextParity
 
 
 class TextParityTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextParity`, many episodes."""
+    """Vector token environment of `TextParity`."""
 
     definition_class = TextParity

@@ -1,4 +1,4 @@
-"""TextSort: write digits in ascending order."""
+"""TextSort: sort digits in ascending order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _write(numbers, prompts):
 
 @njit(cache=True)
 def _count(prompts, i, counts):
-    """How often each digit stands in row i, into counts (10,); False when the row is no prompt."""
+    """Count how often each digit occurs in row i, into counts (10,); returns False if the row is not a prompt."""
     length = prompts.shape[1] - 1
     counts[:] = 0
     for k in range(length):
@@ -114,43 +114,44 @@ class Sort(Task):
 
 
 class TextSort(TextEpisode):
-    """Write the given digits in ascending order.
+    """Sort the given digits in ascending order.
 
     ## Description
-    The prompt "301>" is answered by "013". One answer is right.
+    The answer to the prompt "301>" is "013". There is exactly one right answer.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(13)`, the next token: 0 padding (never right), 1 the
-    end, then "0123456789>".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(13)`, the next token: 0 padding (never
+    right), 1 the end token, then "0123456789>".
 
     ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
+    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
+    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
 
     ## Reward
-    1 for the right answer, else 0, when the answer ends. In the text face spaces and commas do not count.
+    1 for the right answer, otherwise 0, when the answer ends. In the text environment spaces and commas are ignored.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
     ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
+    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
+    an integer array selects one per episode.
 
     ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
+    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
+    possible.
 
     ## Arguments
-    - `length` (6): how many digits, 2 to 16.
-    - `split` ("train"): "train", "evaluation" or "all"; they share no sequence of digits.
+    - `length` (6): number of digits, 2 to 16.
+    - `split` ("train"): "train", "evaluation" or "all"; the splits share no sequence of digits.
 
     ## Demonstrations
-    The right answer. In a flawed one two neighbours have changed places.
+    The right answer. In a flawed demonstration two neighbouring digits are swapped.
 
     ## Registered ids
-    - `envzoo/TextSort-v0`: the text face, one answer per step.
-    - `envzoo/TextSort-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextSort-v0`: the text environment, one answer per step.
+    - `envzoo/TextSort-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(self, length: int = 6, split: str = "train") -> None:
@@ -158,18 +159,18 @@ class TextSort(TextEpisode):
 
 
 class TextSortEnv(TextEnv):
-    """The text face of `TextSort`."""
+    """Text environment of `TextSort`."""
 
     definition_class = TextSort
 
 
 class TextSortTokensEnv(KernelEnv):
-    """The token face of `TextSort`."""
+    """Token environment of `TextSort`."""
 
     definition_class = TextSort
 
 
 class TextSortTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextSort`, many episodes."""
+    """Vector token environment of `TextSort`."""
 
     definition_class = TextSort
