@@ -70,6 +70,11 @@ class Method:
 
     # --------------------------------------------------------------- sampling
 
+    @property
+    def varies_temperature(self) -> bool:
+        """Whether `temperature` may return a function."""
+        return False
+
     def temperature(self) -> Callable[[Tensor], Tensor] | None:
         """Return the temperatures (B,) of the next tokens as a function of the entropies (B,) of their distributions.
 
