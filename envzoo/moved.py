@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -90,6 +91,28 @@ MOVED: dict[str, str] = {
 }
 # Packages that are gone, and what their submodules were moved into one by one.
 GONE = ("envzoo.agents.standard", "envzoo.agents.soft", "envzoo.agents.intrinsic", "envzoo.agents.losses.text")
+
+
+def former_names(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module for names that it had in the last release.
+
+    Args:
+        module: Name of the module.
+        places: Former name -> where it is now: "package.module", or "package.module:name" under another name.
+
+    Returns:
+        A function that imports the name from its new place, with a DeprecationWarning.
+    """
+
+    def find(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, _, attribute = places[name].partition(":")
+        present = f"{place}.{attribute or name}"
+        warnings.warn(f"{module}.{name} is now {present}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(place), attribute or name)
+
+    return find
 
 
 class MovedModules(MetaPathFinder, Loader):

@@ -1,6 +1,8 @@
 """Methods apart from their trainers: one of ten lines in both trainers, extras, explicit state, and former names."""
 
+import importlib
 import json
+import warnings
 import zipfile
 from dataclasses import dataclass
 
@@ -248,10 +250,38 @@ def test_a_file_with_a_former_name_loads_without_a_warning(tmp_path):
     assert np.array_equal(weights(loaded), weights(agent))
 
 
-def test_classes_that_have_moved():
-    from envzoo.agents.reasoning import dapo, grpo
+@pytest.mark.parametrize(
+    ("former", "name", "present"),
+    [
+        ("reasoning.grpo", "DAPO", "reasoning.dapo:DAPO"),
+        ("reasoning.grpo", "CISPOConfig", "reasoning.cispo:CISPOConfig"),
+        ("loops.rollouts", "Rollout", "text.rollouts:TextRollout"),
+        ("loops.sampling", "Manner", "text.sampling:SamplingParams"),
+        ("loops.text_memory", "Memory", "text.counters:Counters"),
+        ("losses.text.hapo", "clip_bounds", "reasoning.hapo:clip_bounds"),
+        ("losses.text.covariance", "clip_cov", "reasoning.entropy_mechanism:clip_cov"),
+    ],
+)
+def test_former_names_of_classes_and_functions(former, name, present):
+    place, _, attribute = present.partition(":")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that of a module comes once in a process
+        found = getattr(importlib.import_module(f"envzoo.agents.{former}"), name)
+    assert found is getattr(importlib.import_module(f"envzoo.agents.{place}"), attribute)
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        importlib.import_module(f"envzoo.agents.{place}").Nothing  # noqa: B018
 
-    with pytest.warns(DeprecationWarning, match="is now envzoo.agents.reasoning.dapo.DAPO"):
-        assert grpo.DAPO is dapo.DAPO
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        grpo.Nothing  # noqa: B018
+
+def test_former_names_warn():
+    with pytest.warns(DeprecationWarning, match=r"grpo\.RLOO is now envzoo\.agents\.reasoning\.rloo\.RLOO"):
+        importlib.import_module("envzoo.agents.reasoning.grpo").RLOO  # noqa: B018
+    with pytest.warns(DeprecationWarning, match=r"Rollout is now envzoo\.agents\.text\.rollouts\.TextRollout"):
+        importlib.import_module("envzoo.agents.text.rollouts").Rollout  # noqa: B018
+
+
+def test_former_attributes_of_agents():
+    agent = make("GRPO")
+    with pytest.warns(DeprecationWarning, match="start is now reference_policy"):
+        assert agent.start is agent.reference_policy
+    with pytest.warns(DeprecationWarning, match="memory is now counters"):
+        assert agent.memory is agent.counters
