@@ -319,8 +319,8 @@ def test_d3s_saves_tokens_and_ends_with_all():
     assert rows[0]["select/rows"] == 8
     assert rows[0]["select/token_fraction"] < 0.2
     assert rows[0]["policy/trained_tokens"] < 0.25 * rows[0]["select/token_fraction"] * 32 * 6 + 32
-    agent.progress = lambda: 1.0
-    _, metrics = agent.select(agent.generate())
+    agent.method.progress = lambda: 1.0
+    _, metrics = agent.method.select(agent.generate())
     assert (metrics["rows"], metrics["token_fraction"]) == (32, 1.0)
 
 
@@ -328,14 +328,14 @@ def test_aepo_replaces_rows_by_right_answers_of_weight_one():
     agent = make("AEPOArbitrary", injected=0.25)
     agent._warm_up()
     rollout = agent.generate()
-    assert 0 < agent._count <= 8
+    assert 0 < agent._injected <= 8
     one = (rollout.advantage == 1) & (rollout.mask > 0)
     injected = (one | (rollout.mask == 0)).all(1)
-    assert injected.sum() == agent._count
+    assert injected.sum() == agent._injected
     assert len(rollout) == 32
     assert (rollout.verifier_reward[injected] == 1).all()
     assert (rollout.advantage[rollout.mask == 0] == 0).all()
-    assert agent.counters["entropy"] == pytest.approx(float(agent.sampled.entropy.sum() / agent.sampled.mask.sum()))
+    assert agent.method.state["entropy"] == pytest.approx(float(agent.sampled.entropy.sum() / agent.sampled.mask.sum()))
 
 
 def test_aepo_scores_injected_answers_under_their_own_prompts():
@@ -343,7 +343,7 @@ def test_aepo_scores_injected_answers_under_their_own_prompts():
     agent._warm_up()
     rollout = agent.generate()
     asked, which = rollout.distinct_prompts()
-    assert agent._count > 0
+    assert agent._injected > 0
     assert torch.equal(asked[which], rollout.prompts)
     logp, _ = agent._measure(agent.policy, rollout)
     torch.testing.assert_close(logp, rollout.old_logp, atol=1e-5, rtol=0)

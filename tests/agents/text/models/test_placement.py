@@ -16,7 +16,7 @@ from envzoo.agents.text.models import draw as text_draw
 from envzoo.agents.text.models import kernels as text_kernels
 from envzoo.agents.text.models.attention import attention
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 FOLDERS = ("envzoo", "wrappers", "datasets", "agents", "scripts")
 FILES = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
 OPTIONS = ("fastmath", "reassoc", "fast")
