@@ -12,7 +12,12 @@ from envzoo.errors import EnvzooError, unknown
 from envzoo.specs import AgentSpec, load
 
 _AGENTS: Registry[AgentSpec] = Registry(
-    "agent", AgentSpec, "AGENTS", "name", ["envzoo", "envzoo.agents"], "`envzoo list agents` shows them all"
+    "agent",
+    AgentSpec,
+    "AGENTS",
+    "name",
+    ["envzoo", "envzoo.agents"],
+    "`envzoo list agents` shows them all; `--import MODULE` adds those of your own module",
 )
 _CLASSES: dict[str, type] = {}  # those that their rows' entry points do not tell
 
