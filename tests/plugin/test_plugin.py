@@ -203,7 +203,7 @@ def test_broken_plug_ins_give_one_warning_each_and_break_nothing(run, installed,
         "    from envzoo import agents, datasets, games, registration\n"
         "    from envzoo.scripts import experiments\n"
         "    for _ in range(2):\n"
-        "        tables = registration.specs(), agents.specs(), games.games(), datasets.recipes(), experiments.specs()\n"
+        "        registration.specs(), agents.specs(), games.games(), datasets.recipes(), experiments.specs()\n"
         "    counts.append(len(caught))\n"
         "    assert 'Gambler' in agents.specs() and 'Fine' not in agents.specs()\n"
         "    assert agents.spec('PPO').entry_point.startswith('envzoo.agents')\n"
