@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from pettingzoo import ParallelEnv
 
 from envzoo import agents
-from envzoo.agents.actor_critic.ppo import PPO
+from envzoo.agents.registry import agent_class
 from envzoo.agents.seeding import Streams
 from envzoo.agents.source import resolve
 from envzoo.datasets import recipes
@@ -259,6 +259,7 @@ def test_wrong_budgets_hyperparameters_and_seeds(name, build):
 
 
 def test_a_class_knows_its_row_without_make(tmp_path):
+    PPO = agent_class("PPO")
     agent = PPO(resolve("CartPole-v1", PPO.spec), PPO.Config(num_envs=2, num_steps=4, hidden=(4,)), device="cpu")
     assert agent.spec is PPO.spec is agents.spec("PPO")
     agent.learn(8).save(tmp_path / "agent.zip")
