@@ -136,9 +136,9 @@ def play(agent, steps=4, deterministic=True):
 def test_every_agent_has_an_example_that_it_takes(name):
     small = example(name)
     assert small.timesteps > 0
-    kind = "dataset" if is_dataset(name) else "game" if small.source in games() else "environment"
-    assert kind == "dataset" or kind == "game" or small.source in gym.registry
-    assert kind in agents.spec(name).sources
+    row = agents.spec(name)
+    kind = "dataset" if is_dataset(name) else resolve(small.source, row, dict(small.env_kwargs)).kind
+    assert kind in row.sources
     assert small.shown is None or small.shown in (*gym.registry, *games(), *recipes())
 
 
