@@ -24,7 +24,14 @@ from envzoo.scripts.experiments.core.arms import Arm, Evaluation, FunctionArm
 # Registries name everything lazily: a new row must not make old results stale. The rest holds no numbers.
 IGNORED = (
     *("envzoo", "envzoo.registration", "envzoo.registry", "envzoo.papers", "envzoo.errors", "envzoo.version"),
-    *("envzoo.files", "envzoo.discovery", "envzoo.agents", "envzoo.agents.registry", "envzoo.agents.checkpoint"),
+    *(
+        "envzoo.files",
+        "envzoo.discovery",
+        "envzoo.datasets.recipes",
+        "envzoo.agents",
+        "envzoo.agents.registry",
+        "envzoo.agents.checkpoint",
+    ),
     *("envzoo.agents.callbacks", "envzoo.kernel.drawing", "envzoo.scripts.launch"),
 )
 # Methods that store, load, draw or describe: no run of an experiment depends on them.
