@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from envzoo.kernel.manual import with_parts
+
 # Parts of manuals, by the name that stands for them in a docstring, as `$name` on a line of its own.
 PARTS = {
     "moves_and_position": """\
@@ -55,6 +57,9 @@ Terminates after `horizon` moves, which is part of the problem and no time limit
 }
 
 
+with_shared_manual = with_parts(PARTS)
+
+
 @dataclass(frozen=True)
 class WalkArguments:
     """Values of the shared arguments; the manuals of the worlds say what they mean."""
@@ -68,20 +73,6 @@ class WalkArguments:
     coverage_mask: bool = False
     field_visible: bool = False
     stochasticity: float = 0.0
-
-
-def with_shared_manual(cls: type) -> type:
-    """Replace every line `$name` of a class's docstring by that part of the shared manual."""
-    lines: list[str] = []
-    for line in (cls.__doc__ or "").split("\n"):
-        name = line.strip()
-        if name.startswith("$"):
-            indent = line[: -len(name)]
-            lines += [indent + text if text else "" for text in PARTS[name[1:]].split("\n")]
-        else:
-            lines.append(line)
-    cls.__doc__ = "\n".join(lines) if cls.__doc__ else cls.__doc__
-    return cls
 
 
 def with_walk_arguments(*fixed: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -13,8 +13,8 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, number_at, write_number
 
 PLUS, MINUS, TIMES, COMMA, EQUALS, COLON = (DIGIT + 10 + k for k in range(6))
 MOST_NUMBERS, MOST_TARGET = 5, 999
@@ -198,6 +198,7 @@ class Countdown(Task):
     name = "TextCountdown"
     alphabet = "0123456789+-*,=:"
     warm_up_noise = 0.8
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, numbers: int = 3, largest: int = 9, low: int = 0, high: int = 99) -> None:
         count, largest = check_whole("numbers", numbers, 2), check_whole("largest", largest, 1)
@@ -225,23 +226,8 @@ class Countdown(Task):
         )
         self._number([len(table)])
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextCountdown(TextEpisode):
     """Reach a target with given numbers, each used exactly once.
 
@@ -255,25 +241,13 @@ class TextCountdown(TextEpisode):
     Text face: `Text`, the whole answer. Token face: `Discrete(18)`, the next token: 0 padding (never right), 1 the
     end, then "0123456789+-*,=:".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
 
     ## Info
     `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `numbers` (3): how many numbers, 2 to 5.
     - `largest` (9): the largest number, at most 9.
     - `low`, `high` (0, 99): least and greatest target, at most 999.

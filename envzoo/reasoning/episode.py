@@ -11,6 +11,7 @@ from numba import njit
 
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
 from envzoo.kernel import Definition, KernelEnv, Kernels
+from envzoo.kernel.manual import with_parts
 from envzoo.kernel.stream import integer, keys
 from envzoo.reasoning.task import DONE, EOS, PAD, PAD_SIGN, Task
 from envzoo.reasoning.transcript import MODEL, PROMPT, REPLY, coloured, picture
@@ -19,6 +20,27 @@ RUNNING, WRONG, RIGHT = -1, 0, 1
 NO_PROBLEM = -1
 _POSITIONS = 2**53  # problems are drawn from so many positions of the split's order
 _LONGEST = 4096  # characters of a text that the text face's action space contains
+
+# Parts of the manuals of the tasks, by the name that stands for them, as `$name` on a line of its own.
+PARTS = {
+    "start_and_end": """\
+## Start of an episode
+A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
+an integer array gives each episode its own.
+
+## End of an episode
+Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
+one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+
+## Arguments""",
+    "observation": """\
+## Observation space
+Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
+of the prompt, then of the answer so far, padded with 0.
+
+## Reward""",
+}
+with_shared_manual = with_parts(PARTS)
 
 
 class State(NamedTuple):

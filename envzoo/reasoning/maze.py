@@ -12,9 +12,9 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
 from envzoo.reasoning.numbering import permute
-from envzoo.reasoning.task import EOS, PAD, Task
+from envzoo.reasoning.task import EOS, Task, TaskKernels
 from envzoo.sizes import check_bytes
 
 FREE, WALL, START, GOAL, COLON, UP = (2 + k for k in range(6))  # then down, left, right
@@ -175,6 +175,7 @@ class Maze(Task):
     alphabet = ".#SG:UDLR"
     ignored = " ,"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(
         self, size: int = 4, walls: int | None = None, moves: int | None = None, least: int | None = None
@@ -213,22 +214,11 @@ class Maze(Task):
         self._number([total], tries)
 
     def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, _recognise(self.parameters, prompts)
-
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
+        prompts, _ = super()._prompts(numbers)
+        return prompts, self._recognise(prompts)
 
 
+@with_shared_manual
 class TextMaze(TextEpisode):
     """Find a way through a small maze.
 
@@ -241,26 +231,14 @@ class TextMaze(TextEpisode):
     Text face: `Text`, the whole answer. Token face: `Discrete(11)`, the next token: 0 padding (never right), 1 the
     end, then ".#SG:UDLR".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for a right answer, else 0, when the answer ends. A walk that touches a wall or the border is wrong, and so is
     one that passes the goal and ends elsewhere. In the text face spaces and commas do not count.
 
     ## Info
     `length`, the number of tokens written; in the text face also `instruction`, the task in two sentences.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `size` (4): rows and columns, 2 to 6.
     - `walls` (None: a quarter of the cells): how many walls.
     - `moves` (None: 3 * size): the most moves of an answer. Every maze can be crossed in so many.

@@ -11,8 +11,8 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, write_number
+from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
 
 COLON, ROUTE_A, ROUTE_B = DIGIT + 10, DIGIT + 11, DIGIT + 12
 JUNK = 10  # letters that begin no right answer, after the two that do
@@ -41,7 +41,7 @@ def _sum(prompts, i):
 
 
 @njit(cache=True)
-def _write(numbers, prompts):
+def _write(parameters, numbers, prompts):
     length = prompts.shape[1] - 1
     for i in range(numbers.size):
         write_number(prompts, i, 0, length, numbers[i])
@@ -57,7 +57,7 @@ def _sums(prompts):
 
 
 @njit(cache=True)
-def _verify(prompts, answers, ends):
+def _verify(parameters, prompts, answers, ends):
     rewards = np.zeros(prompts.shape[0], np.float32)
     length = prompts.shape[1] - 1
     for i in range(rewards.size):
@@ -94,12 +94,17 @@ def _demonstrate(parameters, prompts, noise, streams, answers):
         answers[i, length + 1] = EOS
 
 
+def _recognise(parameters: Parameters, prompts: np.ndarray) -> np.ndarray:
+    return _sums(prompts) >= 0
+
+
 class Spark(Task):
     """Problems of TextSpark; see `TextSpark` for the manual and the arguments."""
 
     name = "TextSpark"
     alphabet = "0123456789:ABCDEFGHIJKL"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(
         self, length: int = 5, spark_share: float = 0.04, junk_share: float = 0.01, spark_noise: float = 0.5
@@ -129,23 +134,8 @@ class Spark(Task):
         junk = (first > ROUTE_B) & (first <= ROUTE_B + JUNK)
         return np.select([first == ROUTE_A, first == ROUTE_B, junk], [USUAL, SPARK, NONSENSE], OTHER)
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _sums(prompts) >= 0
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextSpark(TextEpisode):
     """Two routes to an answer: the usual one solves half of the problems, a rare one solves all but is badly known.
 
@@ -161,25 +151,13 @@ class TextSpark(TextEpisode):
     Text face: `Text`, the whole answer. Token face: `Discrete(25)`, the next token: 0 padding (never right), 1 the
     end, then "0123456789:ABCDEFGHIJKL".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
 
     ## Info
     `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `length` (5): digits, 2 to 12.
     - `spark_share` (0.04): share of B among the flawed demonstrations.
     - `junk_share` (0.01): share of the ten letters among them, all together.

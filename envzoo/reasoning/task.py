@@ -6,8 +6,8 @@ This is what a trainer of language models uses. `envzoo.reasoning.episode` makes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -58,6 +58,20 @@ def write_number(tokens, i, first, width, value):
         value //= 10
 
 
+class TaskKernels(NamedTuple):
+    """The kernels of a task; each takes the task's `parameters` first.
+
+    write(parameters, numbers (n,), prompts (n, P)) writes the prompts of candidates; recognise(parameters, prompts)
+    tells which rows are prompts, bool (n,); verify(parameters, prompts, answers, ends (n,)) gives rewards (n,) float32;
+    demonstrate(parameters, prompts, noise, streams (n, 2), answers (n, L)) writes into answers full of padding.
+    """
+
+    write: Callable[..., None]
+    recognise: Callable[..., np.ndarray]
+    verify: Callable[..., np.ndarray] | None
+    demonstrate: Callable[..., None]
+
+
 class Task:
     """Puzzles of one kind and difficulty.
 
@@ -65,11 +79,13 @@ class Task:
     `alphabet` in its order. Prompts have a fixed width; answers are at most `answer_length` tokens long, the end
     included. All arrays of ids are int64.
 
-    Subclasses set the attributes without a default, call `_number`, and write `_prompts`, `_recognise`, `_verify` and
-    `_demonstrate`.
+    Subclasses set the attributes without a default, call `_number`, and give `kernels`, or write `_prompts`,
+    `_recognise`, `_verify` and `_demonstrate` themselves.
 
     Attributes:
         name: Name in the catalogue ("TextSumTo").
+        kernels: The kernels that do the work.
+        parameters: What they get first, a NamedTuple of scalars and arrays.
         alphabet: The task's characters.
         instruction: What is asked, one or two sentences for a person or a pretrained model.
         prompt_length: Tokens of a prompt (P).
@@ -81,6 +97,8 @@ class Task:
     """
 
     name: ClassVar[str]
+    kernels: ClassVar[TaskKernels]
+    parameters: Any = ()
     alphabet: str
     instruction: str
     prompt_length: int
@@ -305,11 +323,13 @@ class Task:
 
     def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The prompts (n, P) of candidates `numbers` (n,), and which of them can be solved, bool (n,)."""
-        raise NotImplementedError
+        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
+        self.kernels.write(self.parameters, numbers, prompts)
+        return prompts, np.ones(numbers.size, np.bool_)
 
     def _recognise(self, prompts: np.ndarray) -> np.ndarray:
         """Which rows are prompts, bool (n,)."""
-        raise NotImplementedError
+        return self.kernels.recognise(self.parameters, prompts)
 
     def _judge(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Rewards (n,) float32 of answers of which so many tokens count; a task of several turns writes its own."""
@@ -317,11 +337,13 @@ class Task:
 
     def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Rewards (n,) float32 of answers which end at `ends` (n,), -1 where they do not end."""
-        raise NotImplementedError
+        return self.kernels.verify(self.parameters, prompts, answers, ends)
 
     def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
         """Answers (n, L); `streams` (n, 2) are random streams, a row each."""
-        raise NotImplementedError
+        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
+        self.kernels.demonstrate(self.parameters, prompts, noise, streams, answers)
+        return answers
 
     def _advance(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         done = (answer_ends(answers, lengths) >= 0) | (lengths >= self.answer_length)
