@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.loops.experience import step_info
+from envzoo.agents.infos import step_info
 from envzoo.agents.source import is_game
 from envzoo.agents.threads import on_own_threads
 from envzoo.errors import EnvzooError

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from envzoo.agents.infos import step_info
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.errors import EnvzooError
@@ -32,18 +33,6 @@ class Step:
     done: np.ndarray
     next_observation: np.ndarray
     valid: np.ndarray
-
-
-def step_info(infos: dict[str, Any], key: str, done: np.ndarray) -> np.ndarray | None:
-    """Values of an info key for the step itself: those of `final_info` where an episode ended, (B, ...) or None."""
-    value = infos.get(key)
-    final = infos.get("final_info")
-    if final is None or key not in final:
-        return value
-    if value is None:
-        return final[key]
-    mask = np.asarray(final.get(f"_{key}", done)).reshape(-1, *[1] * (np.ndim(value) - 1))
-    return np.where(mask, final[key], value)
 
 
 class Experience:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 import torch
 
 from envzoo.agents.source import Source
+from envzoo.agents.spec import AgentSpec
 from envzoo.agents.text.sampling import Manner, blank, write
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.reasoning.episode import TextEpisode
 from envzoo.reasoning.reasoning_gym import ReasoningGym
 from envzoo.reasoning.task import PAD, Task
 
-if TYPE_CHECKING:
-    from envzoo.agents.text.trainer import TextAgent
+
+class Writer(Protocol):
+    """What is used of a `TextAgent` when it acts."""
+
+    config: Any
+    spec: AgentSpec
+    task: Task
+    policy: Any
+    codec: Any
+    device: torch.device
 
 
 def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task, str]:
@@ -51,7 +60,7 @@ def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task,
     return definition.task, definition.split
 
 
-def choose_tokens(agent: TextAgent, windows: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
+def choose_tokens(agent: Writer, windows: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
     """The next tokens (B,) int64 of windows (B, P + L): prompt, then the answer so far, padded.
 
     Raises:
@@ -86,7 +95,7 @@ def choose_tokens(agent: TextAgent, windows: np.ndarray, generator: torch.Genera
     return (prob / race).argmax(-1).cpu().numpy()
 
 
-def answer_texts(agent: TextAgent, observations: list[str], generator: torch.Generator | None) -> list[str]:
+def answer_texts(agent: Writer, observations: list[str], generator: torch.Generator | None) -> list[str]:
     """What the model answers to observations of the text face: whole answers, or the next turn.
 
     Raises:
