@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from collections.abc import Callable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -107,3 +108,23 @@ def install() -> None:
     """Make former names importable."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(MovedModules())
+
+
+def former_names(module: str, names: dict[str, Any]) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module in which classes have been renamed.
+
+    Args:
+        module: Name of the module.
+        names: Former name -> the class under its present name.
+
+    Returns:
+        A function that gives the class for a former name, with a DeprecationWarning.
+    """
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is now {names[name].__name__}", DeprecationWarning, stacklevel=2)
+        return names[name]
+
+    return find

@@ -86,8 +86,8 @@ def test_dependencies_point_one_way(file):
 
 
 # Folders of agents/ that may not import each other unless this table says so; the order is that of the numbers. What
-# stands in agents/ itself (agent, learner, source, registry, ...) and in agents/callbacks/ and agents/sources/ has the rank of "agent", and
-# a folder that is not named is a family.
+# stands in agents/ itself (agent, learner, registry, ...), in agents/callbacks/ and in agents/sources/ has the rank of
+# "agent", and a folder that is not named is a family.
 RANKS = {
     "envzoo": 0,
     "wrappers": 1,

@@ -14,6 +14,7 @@ from envzoo.agents.loops.intrinsic import Intrinsic, Served
 from envzoo.agents.loops.rollout import Rollout
 from envzoo.agents.networks.encoders import Encoder, make_encoder
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.state_holder import StateHolder
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,11 @@ class Learned(Intrinsic):
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-class RunningScale:
+class RunningScale(StateHolder):
     """Standard deviation of all numbers seen so far."""
 
     def __init__(self):
-        self.count, self.mean, self.squares = 0.0, 0.0, 0.0
+        super().__init__(count=0.0, mean=0.0, squares=0.0)
 
     def update(self, values: Tensor) -> None:
         """Take numbers in (Chan et al., 1979)."""
@@ -115,11 +116,3 @@ class RunningScale:
     def std(self) -> float:
         """The standard deviation, 1 before anything was seen; never below 1e-8."""
         return max(float(np.sqrt(self.squares / self.count)), 1e-8) if self.count else 1.0
-
-    def state_dict(self) -> dict[str, float]:
-        """The statistics."""
-        return {"count": self.count, "mean": self.mean, "squares": self.squares}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take over statistics."""
-        self.count, self.mean, self.squares = state["count"], state["mean"], state["squares"]

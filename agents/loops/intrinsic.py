@@ -22,7 +22,7 @@ INTRINSICS = {
     "apt": "envzoo.agents.exploration.apt:APTReward",
     "count": "envzoo.agents.exploration.count:LifetimeCount",
     "diayn": "envzoo.agents.exploration.diayn:DIAYNReward",
-    "disagreement": "envzoo.agents.exploration.disagreement:Disagreement",
+    "disagreement": "envzoo.agents.exploration.disagreement:DisagreementReward",
     "episodic_count": "envzoo.agents.exploration.count:EpisodicCount",
     "icm": "envzoo.agents.exploration.icm:ICMReward",
     "rnd": "envzoo.agents.exploration.rnd:RNDReward",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.agent import Agent
+from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
@@ -113,12 +114,10 @@ class OfflineAgent(Agent):
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
     ) -> tuple[Any, Any]:
         """Choose actions without memory; see `Agent.predict`."""
-        batched = self.codec.is_batched(observation)
-        rows = self.codec.pack(observation) if batched else self.codec.pack_one(observation)[None]
-        x = self.normalizer(torch.tensor(rows, device=self.device))
-        action = self.act(x, self.streams.torch("predict"), deterministic)
-        action = self.actions.to_environment(action.cpu().numpy())
-        return (action if batched else action[0]), state
+        generator = self.streams.torch("predict")
+        return choose_actions(
+            self, observation, lambda x: self.act(self.normalizer(x), generator, deterministic)
+        ), state
 
 
 class ObservationNormalizer:

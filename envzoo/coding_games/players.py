@@ -16,7 +16,7 @@ from envzoo.coding_games.coding_game import CodingGame
 from envzoo.coding_games.mdp import FiniteMDP
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import Batch, check_options
+from envzoo.kernel.batch import EpisodeBatch, check_options
 from envzoo.kernel.definition import Definition, build
 
 SENDER, RECEIVER = "sender", "receiver"
@@ -77,7 +77,7 @@ class CodingPlayers(ParallelEnv):
         self.render_mode = render_mode
         self.game_id, self.parameters = game_id, parameters
         self.definition = build(definition_class, {**parameters, "receiver": "player"})
-        self._batch = Batch(self.definition, 1, None)
+        self._batch = EpisodeBatch(self.definition, 1, None)
         self.possible_agents = [SENDER, RECEIVER]
         self.agents: list[str] = []
         shown, action = self.definition.observation_space, self.definition.action_space

@@ -14,6 +14,7 @@ from envzoo.kernel.arguments import check_seed, read_array
 from envzoo.kernel.check import ActionCheck
 from envzoo.kernel.definition import Allocator, Definition, episode_bytes
 from envzoo.kernel.stream import keys
+from envzoo.moved import former_names
 from envzoo.sizes import check_bytes
 
 # Fields that every episode has besides the definition's; part of the captured state.
@@ -33,7 +34,7 @@ def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
     return ended
 
 
-class Batch:
+class EpisodeBatch:
     """`num_envs` episodes of one environment.
 
     Both faces are thin layers over this class; it knows nothing of autoreset modes.
@@ -304,3 +305,6 @@ def _dtype_of(space: spaces.Space) -> np.dtype:
             "MultiBinary or a flat Dict of these"
         )
     return np.dtype((space.dtype, space.shape))
+
+
+__getattr__ = former_names(__name__, {"Batch": EpisodeBatch})

@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.errors import ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import Batch
+from envzoo.kernel.batch import EpisodeBatch
 from envzoo.kernel.definition import Definition, build
 
 
@@ -41,7 +41,7 @@ class KernelEnv(gym.Env):
         self.metadata = {**self.metadata, "render_fps": self.definition.render_fps}
         self.observation_space = self.definition.observation_space
         self.action_space = self.definition.action_space
-        self._batch = Batch(self.definition, 1, max_episode_steps)
+        self._batch = EpisodeBatch(self.definition, 1, max_episode_steps)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode.

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 
 from envzoo.errors import EnvzooError, ResetNeededError
 from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
-from envzoo.kernel.batch import Batch, check_options
+from envzoo.kernel.batch import EpisodeBatch, check_options
 from envzoo.kernel.definition import Definition, build
 from envzoo.kernel.drawing import tile
 
@@ -66,7 +66,7 @@ class KernelVectorEnv(VectorEnv):
         self.render_mode = render_mode
         self.render_tiles = check_whole("render_tiles", render_tiles, 1)
         self.definition = build(self.definition_class, parameters)
-        self._batch = Batch(self.definition, num_envs, max_episode_steps)
+        self._batch = EpisodeBatch(self.definition, num_envs, max_episode_steps)
         self.num_envs = self._batch.num_envs
         self.metadata = {
             **self.metadata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
@@ -49,7 +49,7 @@ def control(agent: Any) -> Any:
 def _arm(method: str, group: str) -> Arm:
     agent, hyperparameters = METHODS[method]
     learns = agent != "Random"
-    evaluations = [Evaluation(episodes=300, deterministic=False)]
+    evaluations = [EvaluationPlan(episodes=300, deterministic=False)]
     settings = dict(hyperparameters)
     if learns:
         settings["normalize_advantage"] = True
@@ -57,10 +57,10 @@ def _arm(method: str, group: str) -> Arm:
         settings |= IN_ROOMS
     if group in GOALS and (group != WORLD or method in ("random", *COMPARED)):
         goal = GOALS[group]
-        evaluations.append(Evaluation(300, False, goal, prefix="goal/"))
+        evaluations.append(EvaluationPlan(300, False, goal, prefix="goal/"))
         if method == "AS":
-            evaluations.append(Evaluation(300, False, goal, prefix="goal explore/", prepare=explore))
-            evaluations.append(Evaluation(300, False, goal, prefix="goal control/", prepare=control))
+            evaluations.append(EvaluationPlan(300, False, goal, prefix="goal explore/", prepare=explore))
+            evaluations.append(EvaluationPlan(300, False, goal, prefix="goal control/", prepare=control))
     steps, quick = CHAIN_STEPS, QUICK_CHAIN
     if group == WORLD:
         steps, quick = COMPARED_STEPS if method in COMPARED else OTHER_STEPS, QUICK_WORLD

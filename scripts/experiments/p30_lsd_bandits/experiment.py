@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
@@ -61,7 +61,7 @@ def _arms() -> tuple[Arm, ...]:
         methods = METHODS | ({INTERLEAVED: ("RechargingLP", {})} if family == RECHARGE else {})
         for method, (agent, hyperparameters) in methods.items():
             evaluations = tuple(
-                Evaluation(
+                EvaluationPlan(
                     EPISODES,
                     env=env_id,
                     env_kwargs={**kwargs, "instance_seed": instance, "max_episode_steps": ROUNDS},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Table
 from envzoo.scripts.experiments.core.results import Results
@@ -86,7 +86,7 @@ def text_arm(
         common | dict(hyperparameters or {}),
         kwargs,
         # The episodes are greedy answers; what else is measured, `inspect` samples.
-        evaluations=(Evaluation(episodes=100, inspect=inspect),),
+        evaluations=(EvaluationPlan(episodes=100, inspect=inspect),),
         group=group or task,
         curves=(*CURVES, *curves),
         points=points,
