@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, Learner
 from envzoo.agents.infos import step_info
 from envzoo.agents.source import is_game
 from envzoo.agents.threads import on_own_threads
@@ -81,7 +81,9 @@ def evaluate(
     if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or episodes < 1:
         raise EnvzooError(f"an evaluation needs at least 1 episode, got {episodes!r}")
     check_seed(seed)
-    if not callable(getattr(agent, "predict", None)) or not hasattr(agent, "source"):
+    if isinstance(agent, Learner) and not can_play(agent):
+        raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
+    if not can_play(agent) or not hasattr(agent, "source"):
         raise EnvzooError(f"an evaluation is of an agent, got {agent!r}; expected one made by envzoo.agents.make")
     own = env is None
     if not own and not is_game(env) and not isinstance(env, VectorEnv):
@@ -102,6 +104,11 @@ def evaluate(
     finally:
         if own:
             env.close()
+
+
+def can_play(agent: Any) -> bool:
+    """Tell whether an object (or class) chooses actions; learners of other things have no `predict`."""
+    return callable(getattr(agent, "predict", None))
 
 
 def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic: bool) -> EvaluationResult:

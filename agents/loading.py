@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from envzoo.agents import budget, checkpoint, guard
-from envzoo.agents.agent import Agent
+from envzoo.agents.learner import Learner
 from envzoo.agents.registry import agent_class, specs
 from envzoo.agents.source import Source, resolve
 from envzoo.agents.spec import build_config
@@ -19,15 +19,15 @@ from envzoo.sizes import at_most
 BYTES, BYTES_EACH = 128 * 2**20, 8
 
 
-def load(path: str | os.PathLike, source: Any, device: str, expect: str | None) -> Agent:
-    """See `envzoo.agents.load`."""
+def load(path: str | os.PathLike, source: Any, device: str, expect: str | None) -> Learner:
+    """Load a learner; see `envzoo.agents.load`."""
     guard.check_file(path)
     header, state = checkpoint.read(path)
     return _assemble(path, header, state, source, device, expect)
 
 
-def revive(header: Any, state: Any, *, device: str = "auto") -> Agent:
-    """An agent that is contained in the file of another one, from its header and state.
+def revive(header: Any, state: Any, *, device: str = "auto") -> Learner:
+    """Make an agent that is contained in the file of another one, from its header and state.
 
     Raises:
         CheckpointError: It is damaged, or contains a further one.
@@ -36,7 +36,7 @@ def revive(header: Any, state: Any, *, device: str = "auto") -> Agent:
     return _assemble(guard.current_file(), header, state, None, device, None)
 
 
-def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expect: str | None) -> Agent:
+def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expect: str | None) -> Learner:
     try:
         name, hyperparameters, seed = header["agent"], header["config"], header["seed"]
         stored_source, env_kwargs = header["source"], header["env_kwargs"]
@@ -52,7 +52,7 @@ def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expe
     if expect is not None and name != expect:
         raise CheckpointError(f"{path} holds an agent {name}, expected {expect}")
     if source is None and stored_source is None:
-        raise CheckpointError(f"{path} was trained on an environment object; give the source to load it with")
+        raise CheckpointError(f"{path} was trained on an object without an id; give the source to load it with")
     cls = agent_class(name)
     limited = guard.current_file() is None  # one file, one budget, whatever it contains
     with ExitStack() as stack:

@@ -11,7 +11,7 @@ from envzoo.agents.spec import build_config
 from envzoo.errors import EnvzooError
 
 if TYPE_CHECKING:
-    from envzoo.agents.agent import Agent
+    from envzoo.agents.learner import Learner
 
 
 def make(
@@ -23,12 +23,13 @@ def make(
     env_kwargs: Mapping[str, Any] | None = None,
     threads: int | str = "auto",
     **hyperparameters: Any,
-) -> Agent:
-    """Make an agent for a source.
+) -> Learner:
+    """Make an agent, or another learner, for a source.
 
     Args:
         agent: Name of a registered agent, such as "PPO".
-        source: Environment id, environment, vector environment, PettingZoo game, or Minari dataset (or its id).
+        source: Environment id, environment, vector environment, function that makes an environment, PettingZoo game,
+            Minari dataset (or its id), `Pairs` or `Preferences`. The agent's row says which kinds it takes.
         seed: Non-negative seed from which every random number of the agent and its training environment descends.
         device: "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", ...
         env_kwargs: Keywords for the environment when `source` is an id.
@@ -55,8 +56,8 @@ def make(
     return made
 
 
-def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", expect: str | None = None) -> Agent:
-    """Load an agent saved by `Agent.save`, with everything it needs to go on training.
+def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", expect: str | None = None) -> Learner:
+    """Load what `save` of an agent or another learner wrote, with everything it needs to go on training.
 
     Args:
         path: The file.

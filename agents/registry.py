@@ -95,7 +95,7 @@ def register(name: str, agent: type | str, *, summary: str = "", **facts: Any) -
     # What makes a class an agent is that it learns and has a config; where the base class lies is not known here.
     cls = agent if isinstance(agent, type) and hasattr(agent, "learn") and hasattr(agent, "Config") else None
     if cls is None and not (isinstance(agent, str) and all(agent.partition(":"))):
-        raise EnvzooError(f"agent is a subclass of envzoo.agents.agent.Agent or 'module:Class', got {agent!r}")
+        raise EnvzooError(f"agent is a subclass of envzoo.agents.learner.Learner or 'module:Class', got {agent!r}")
     known = {field.name for field in dataclasses.fields(AgentSpec)} - {"name", "entry_point", "summary"}
     for fact in facts:
         if fact not in known:

@@ -16,9 +16,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from envzoo import registration
 from envzoo.datasets import store
 from envzoo.datasets.recipes import NAMESPACES
 from envzoo.errors import DatasetError, EnvzooError, unknown
+from envzoo.kernel.recognize import has_kernel
 
 if TYPE_CHECKING:
     from minari.data_collector import EpisodeBuffer
@@ -83,7 +85,7 @@ def collect(
     if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
         raise EnvzooError(f"env_kwargs is {env_kwargs!r}; expected a dict of keywords of the environment")
     if not isinstance(env_id, str) or env_id not in gym.registry:
-        raise unknown("environment", env_id, [name for name in gym.registry if name.startswith("envzoo/")])
+        raise unknown("environment", env_id, [row.id for row in registration.specs()])
     buffers: list[EpisodeBuffer] = []
     for first in range(0, episodes, MAX_PARALLEL):
         env = _vector_env(env_id, min(MAX_PARALLEL, episodes - first), env_kwargs or {})
@@ -100,8 +102,7 @@ def collect(
 
 def _vector_env(env_id: str, num_envs: int, env_kwargs: Mapping[str, Any]) -> VectorEnv:
     """A vector environment in which episode i has the seed `seed + i`, as ours and Gymnasium's SyncVectorEnv do it."""
-    entry = gym.spec(env_id).vector_entry_point
-    mode = "vector_entry_point" if isinstance(entry, str) and entry.startswith("envzoo.") else "sync"
+    mode = "vector_entry_point" if has_kernel(gym.spec(env_id)) else "sync"
     return gym.make_vec(env_id, num_envs=num_envs, vectorization_mode=mode, **env_kwargs)
 
 

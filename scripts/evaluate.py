@@ -101,7 +101,7 @@ def command(argv: list[str]) -> int:
     from rich.table import Table
 
     from envzoo.agents import load
-    from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
+    from envzoo.agents.evaluation import EVALUATION_SEED, can_play, evaluate
     from envzoo.agents.source import make_vector_env, resolve
     from envzoo.games import games
     from envzoo.scripts.cli import parse, split_positional
@@ -124,6 +124,8 @@ def command(argv: list[str]) -> int:
         check_gif(options.video)
     path = Path(positional[0])
     agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
+    if not can_play(agent):
+        raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
     kwargs = parse_keywords(options.env_kwargs)
     if options.video is not None and (options.env or agent.source.id) in games():
         raise EnvzooError(f"films are made of environments, and {options.env or agent.source.id} is a game")

@@ -295,14 +295,19 @@ def _device_of(directory: RunDirectory, facts: Mapping[str, Any], changed: Mappi
 def callbacks_for(directory: RunDirectory, facts: Mapping[str, Any]) -> tuple[list, Any]:
     """The callbacks of a run in their order, and the one that writes checkpoints."""
     from envzoo.agents.callbacks import Checkpoints, EarlyStop, MetricsTable, PeriodicEvaluation, TensorBoard
+    from envzoo.agents.evaluation import can_play
+    from envzoo.agents.registry import agent_class
 
     callbacks: list = []
-    if facts["eval_every"]:
+    plays = can_play(agent_class(facts["agent"]))
+    if facts["eval_every"] and plays:
         evaluation = PeriodicEvaluation(
             facts["eval_every"], facts["eval_episodes"], deterministic=not facts["eval_stochastic"]
         )
         callbacks.append(evaluation)
     if facts["stop_at"] is not None:
+        if not plays:
+            raise EnvzooError(f"{facts['agent']} is not evaluated, so stop_at has nothing to look at; leave it out")
         if not facts["eval_every"]:
             raise EnvzooError("stop_at needs evaluations while training; give eval_every a positive number")
         callbacks.append(EarlyStop("eval/return_mean", facts["stop_at"]))
@@ -315,7 +320,7 @@ def _run(
     learner: Agent, directory: RunDirectory, facts: dict[str, Any], progress: bool, *, resumed: bool = False
 ) -> dict[str, Any]:
     from envzoo.agents.callbacks import ProgressBar
-    from envzoo.agents.evaluation import evaluate
+    from envzoo.agents.evaluation import can_play, evaluate
 
     callbacks, checkpoints = callbacks_for(directory, facts)
     if resumed:
@@ -335,8 +340,11 @@ def _run(
             metrics = {}
             if finished:
                 learner.save(directory.agent)
-                final = evaluate(learner, episodes=facts["eval_episodes"], deterministic=not facts["eval_stochastic"])
-                metrics = final.metrics("")
+                if can_play(learner):
+                    play = {"episodes": facts["eval_episodes"], "deterministic": not facts["eval_stochastic"]}
+                    metrics = evaluate(learner, **play).metrics("")
+                else:
+                    print(f"note: {facts['agent']} chooses no actions, so it is not evaluated", file=sys.stderr)
                 write_text(directory.results, json.dumps(metrics, indent=2) + "\n")
         except StorageError as error:
             command = resume_command(facts, directory.path)

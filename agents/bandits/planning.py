@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
@@ -61,7 +60,7 @@ class BanditPlanner(Agent):
         if source.given is not None:
             self.set_env(source.given)
         else:
-            env = gym.make(source.id, disable_env_checker=True, **source.env_kwargs)
+            env = source.single_env()
             self.set_env(env)
             env.close()
         if not isinstance(source.observation_space, spaces.MultiDiscrete):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from envzoo.agents.callback import Callback
-from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
+from envzoo.agents.evaluation import EVALUATION_SEED, can_play, evaluate
 from envzoo.errors import EnvzooError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class PeriodicEvaluation(Callback):
 
     def on_start(self, agent: Agent) -> None:
         """Refuse at once what could not be evaluated later."""
+        if not can_play(agent):
+            raise EnvzooError(f"{agent.spec.name} chooses no actions, so it cannot be evaluated while it learns")
         if self.env is None and agent.num_timesteps < agent.target_timesteps:
             source = agent.source
             (source.evaluation_game() if source.kind == "game" else source.evaluation_env(1)).close()

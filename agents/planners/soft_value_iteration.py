@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envzoo.coding_games import carrier
-from envzoo.coding_games.carrier import soft_policy
 from envzoo.errors import EnvzooError
+from envzoo.tabular import FiniteMDP, backups, soft_policy
 
 __all__ = ["SoftSolution", "soft_backup", "soft_policy", "soft_value_iteration"]
 
@@ -31,7 +30,7 @@ class SoftSolution:
 
 
 def soft_backup(p: np.ndarray, r: np.ndarray, v: np.ndarray, gamma: float, alpha: float) -> np.ndarray:
-    """One application of the soft optimality backup: (T v)(s) = alpha log sum_a exp((r + gamma P v)(s, a) / alpha).
+    """Apply the soft optimality backup once: (T v)(s) = alpha log sum_a exp((r + gamma P v)(s, a) / alpha).
 
     It is a gamma-contraction in the largest absolute difference.
 
@@ -48,11 +47,11 @@ def soft_backup(p: np.ndarray, r: np.ndarray, v: np.ndarray, gamma: float, alpha
     Raises:
         EnvzooError: Arrays that do not fit together, or numbers out of range.
     """
-    p, r = _check(p, r, gamma, alpha)
+    model = _check(p, r, gamma, alpha)
     v = np.ascontiguousarray(v, np.float64)
-    if v.shape != r.shape[:1]:
-        raise EnvzooError(f"v has the shape {v.shape}, expected {r.shape[:1]}")
-    return carrier.soft_backup(p, r, float(gamma), float(alpha), v, np.empty(r.shape))
+    if v.shape != (model.num_states,):
+        raise EnvzooError(f"v has the shape {v.shape}, expected {(model.num_states,)}")
+    return backups.soft_backup(model.p, model.r, model.gamma, float(alpha), v, np.empty(model.r.shape))
 
 
 def soft_value_iteration(
@@ -80,10 +79,12 @@ def soft_value_iteration(
     Raises:
         EnvzooError: Arrays that do not fit together, numbers out of range, or no convergence within `max_iterations`.
     """
-    p, r = _check(p, r, gamma, alpha)
+    model = _check(p, r, gamma, alpha)
     if not tolerance > 0:
         raise EnvzooError(f"tolerance is positive, got {tolerance}")
-    v, q, iterations = carrier.soft_iteration(p, r, float(gamma), float(alpha), float(tolerance), int(max_iterations))
+    v, q, iterations = backups.soft_iteration(
+        model.p, model.r, model.gamma, float(alpha), float(tolerance), int(max_iterations)
+    )
     if iterations > max_iterations:
         raise EnvzooError(
             f"soft value iteration did not reach the tolerance {tolerance} within {max_iterations} backups; "
@@ -92,14 +93,12 @@ def soft_value_iteration(
     return SoftSolution(q, v, soft_policy(q, alpha), iterations)
 
 
-def _check(p: np.ndarray, r: np.ndarray, gamma: float, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    p, r = np.ascontiguousarray(p, np.float64), np.ascontiguousarray(r, np.float64)
-    if r.ndim != 2 or p.shape != (*r.shape, r.shape[0]):
-        raise EnvzooError(f"p and r have the shapes {p.shape} and {r.shape}, expected (S, A, S) and (S, A)")
-    if not np.isfinite(r).all() or not (p >= 0).all() or not (p.sum(axis=-1) <= 1 + 1e-9).all():
-        raise EnvzooError("p holds probabilities whose sum over next states is at most 1, and r finite rewards")
-    if not 0 <= gamma < 1:
+def _check(p: np.ndarray, r: np.ndarray, gamma: float, alpha: float) -> FiniteMDP:
+    model = FiniteMDP(p, r, gamma)
+    if not np.isfinite(model.r).all():
+        raise EnvzooError("r holds infinite rewards; expected finite ones")
+    if not model.gamma < 1:
         raise EnvzooError(f"gamma lies in [0, 1), got {gamma}")
     if not (alpha >= 0 and np.isfinite(alpha)):
         raise EnvzooError(f"alpha is a finite number of at least 0, got {alpha}")
-    return p, r
+    return model

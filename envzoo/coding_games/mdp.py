@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from envzoo import tabular
 from envzoo.errors import EnvzooError
-
-TOLERANCE = 1e-9  # by which probabilities may miss their sum
+from envzoo.tabular.finite_mdp import TOLERANCE
 
 
 class World(NamedTuple):
@@ -137,6 +137,15 @@ class FiniteMDP:
     def continuing(self) -> np.ndarray:
         """(S, A, S) probabilities of the next state without the moves that end the episode; rows may lack mass."""
         return self.transition * ~self.terminal[:, None, None] * ~self.terminal[None, None, :]
+
+    def tabular(self) -> tabular.FiniteMDP:
+        """Return the process in the general form, in which a reward belongs to the choice of an action.
+
+        A reward counts here when a state is entered, one step after the choice that led there, so it is discounted
+        once. Moves into terminal states are the missing probability; actions that are not available have -inf.
+        """
+        rewards = np.where(self.available | self.terminal[:, None], self.discount * self.expected_reward, -np.inf)
+        return tabular.FiniteMDP(self.continuing, rewards, self.discount, self.start)
 
     def policy_return(self, policy: np.ndarray, horizon: int) -> float:
         """Exact expected return of a policy (S, A): sum over t < horizon of discount^(t + 1) E[reward of move t]."""

@@ -485,7 +485,7 @@ def test_an_agent_of_an_environment_object_asks_for_the_source(tmp_path):
     agent = agents.make("PPO", Tiny(), num_steps=4, num_epochs=1)
     agent.learn(4)
     agent.save(tmp_path / "a.zip")
-    with pytest.raises(CheckpointError, match="was trained on an environment object; give the source"):
+    with pytest.raises(CheckpointError, match="was trained on an object without an id; give the source"):
         agents.load(tmp_path / "a.zip")
     assert agents.load(tmp_path / "a.zip", Tiny()).num_timesteps == 4
 
