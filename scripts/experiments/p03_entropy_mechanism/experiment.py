@@ -33,7 +33,7 @@ POINTS = 2 * UPDATES  # more than there are updates: each point holds one, and t
 
 def law(results: Results, arm: str) -> np.ndarray:
     """R^2 of R = b - a exp(H) on the training curve of each seed, (seeds,)."""
-    from envzoo.agents.text.losses.covariance import fit_entropy_law
+    from envzoo.agents.reasoning.entropy_mechanism import fit_entropy_law
 
     found = []
     for (_, entropy), (_, accuracy) in zip(results.lines(arm, ENTROPY), results.lines(arm, ACCURACY), strict=True):

@@ -79,7 +79,7 @@ def largest_token_sum(results: Results) -> float:
     """Component B on random groups of unequal lengths: the largest |sum of advantages over a group's tokens|."""
     import torch
 
-    from envzoo.agents.text.losses.hapo import token_group_mean
+    from envzoo.agents.reasoning.hapo import token_group_mean
 
     generator, worst = np.random.default_rng(0), 0.0
     for _ in range(200):
