@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numba import njit
@@ -32,6 +33,20 @@ def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
             needs_reset[i] = terminated[i] or truncated[i]
             ended += needs_reset[i]
     return ended
+
+
+def may_render(render_mode: str | None, started: bool, maker: str) -> bool:
+    """Tell whether there is something to draw; warns where no render mode was passed to `maker`.
+
+    Raises:
+        ResetNeededError: Before the first reset.
+    """
+    if render_mode is None:
+        gym.logger.warn(f"render was called without a render_mode; pass one to {maker}")
+        return False
+    if not started:
+        raise ResetNeededError("render was called before the first reset; call reset first")
+    return True
 
 
 class EpisodeBatch:

@@ -8,10 +8,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError, unknown
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, TaskKernels, number_at, write_number
 
 PLUS, MINUS, TIMES, COMMA, EQUALS = (DIGIT + 10 + k for k in range(5))
@@ -223,19 +222,4 @@ class TextChainArith(TextEpisode):
         super().__init__(ChainArith(steps, modulus, scratchpad), split)
 
 
-class TextChainArithEnv(TextEnv):
-    """The text face of `TextChainArith`."""
-
-    definition_class = TextChainArith
-
-
-class TextChainArithTokensEnv(KernelEnv):
-    """The token face of `TextChainArith`."""
-
-    definition_class = TextChainArith
-
-
-class TextChainArithTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextChainArith`, many episodes."""
-
-    definition_class = TextChainArith
+TextChainArithEnv, TextChainArithTokensEnv, TextChainArithTokensVectorEnv = make_faces(TextChainArith)

@@ -10,10 +10,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, number_at, write_number
 
 PLUS, MINUS, TIMES, COMMA, EQUALS, COLON = (DIGIT + 10 + k for k in range(6))
@@ -265,19 +264,4 @@ class TextCountdown(TextEpisode):
         super().__init__(Countdown(numbers, largest, low, high), split)
 
 
-class TextCountdownEnv(TextEnv):
-    """The text face of `TextCountdown`."""
-
-    definition_class = TextCountdown
-
-
-class TextCountdownTokensEnv(KernelEnv):
-    """The token face of `TextCountdown`."""
-
-    definition_class = TextCountdown
-
-
-class TextCountdownTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextCountdown`, many episodes."""
-
-    definition_class = TextCountdown
+TextCountdownEnv, TextCountdownTokensEnv, TextCountdownTokensVectorEnv = make_faces(TextCountdown)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numba import njit
 
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
-from envzoo.kernel import Definition, KernelEnv, Kernels
+from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel.manual import with_parts
 from envzoo.kernel.stream import integer, keys
 from envzoo.reasoning.task import DONE, EOS, PAD, PAD_SIGN, Task
@@ -277,3 +277,21 @@ class TextEnv(KernelEnv):
 
     def _info(self, infos: tuple) -> dict[str, Any]:
         return {**super()._info(infos), "instruction": self.definition.task.instruction}
+
+
+def make_faces(definition: type[TextEpisode]) -> tuple[type[TextEnv], type[KernelEnv], type[KernelVectorEnv]]:
+    """Make the environments of a task: the text face, the token face, and the token face of many episodes.
+
+    Their names are that of the definition with Env, TokensEnv and TokensVectorEnv behind it, under which the module of
+    the definition has to bind them.
+    """
+
+    def make(base: type, ending: str, manual: str) -> type:
+        names = {"definition_class": definition, "__module__": definition.__module__, "__doc__": manual}
+        return type(f"{definition.__name__}{ending}", (base,), names)
+
+    return (
+        make(TextEnv, "Env", f"The text face of `{definition.__name__}`."),
+        make(KernelEnv, "TokensEnv", f"The token face of `{definition.__name__}`."),
+        make(KernelVectorEnv, "TokensVectorEnv", f"The token face of `{definition.__name__}`, many episodes."),
+    )

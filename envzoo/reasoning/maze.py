@@ -9,10 +9,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.numbering import permute
 from envzoo.reasoning.task import EOS, Task, TaskKernels
 from envzoo.sizes import check_bytes
@@ -265,19 +264,4 @@ class TextMaze(TextEpisode):
         super().__init__(Maze(size, walls, moves, least), split)
 
 
-class TextMazeEnv(TextEnv):
-    """The text face of `TextMaze`."""
-
-    definition_class = TextMaze
-
-
-class TextMazeTokensEnv(KernelEnv):
-    """The token face of `TextMaze`."""
-
-    definition_class = TextMaze
-
-
-class TextMazeTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextMaze`, many episodes."""
-
-    definition_class = TextMaze
+TextMazeEnv, TextMazeTokensEnv, TextMazeTokensVectorEnv = make_faces(TextMaze)

@@ -8,10 +8,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels
 
 COLON = DIGIT + 2
@@ -141,19 +140,4 @@ class TextParity(TextEpisode):
         super().__init__(Parity(bits, scratchpad), split)
 
 
-class TextParityEnv(TextEnv):
-    """The text face of `TextParity`."""
-
-    definition_class = TextParity
-
-
-class TextParityTokensEnv(KernelEnv):
-    """The token face of `TextParity`."""
-
-    definition_class = TextParity
-
-
-class TextParityTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextParity`, many episodes."""
-
-    definition_class = TextParity
+TextParityEnv, TextParityTokensEnv, TextParityTokensVectorEnv = make_faces(TextParity)

@@ -6,10 +6,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
 
 ARROW = DIGIT + 10
@@ -131,19 +130,4 @@ class TextSort(TextEpisode):
         super().__init__(Sort(length), split)
 
 
-class TextSortEnv(TextEnv):
-    """The text face of `TextSort`."""
-
-    definition_class = TextSort
-
-
-class TextSortTokensEnv(KernelEnv):
-    """The token face of `TextSort`."""
-
-    definition_class = TextSort
-
-
-class TextSortTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextSort`, many episodes."""
-
-    definition_class = TextSort
+TextSortEnv, TextSortTokensEnv, TextSortTokensVectorEnv = make_faces(TextSort)

@@ -8,10 +8,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
 
 COLON, ROUTE_A, ROUTE_B = DIGIT + 10, DIGIT + 11, DIGIT + 12
@@ -184,19 +183,4 @@ class TextSpark(TextEpisode):
         super().__init__(Spark(length, spark_share, junk_share, spark_noise), split)
 
 
-class TextSparkEnv(TextEnv):
-    """The text face of `TextSpark`."""
-
-    definition_class = TextSpark
-
-
-class TextSparkTokensEnv(KernelEnv):
-    """The token face of `TextSpark`."""
-
-    definition_class = TextSpark
-
-
-class TextSparkTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextSpark`, many episodes."""
-
-    definition_class = TextSpark
+TextSparkEnv, TextSparkTokensEnv, TextSparkTokensVectorEnv = make_faces(TextSpark)

@@ -8,10 +8,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode, with_shared_manual
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, number_at, write_number
 
 PLUS, EQUALS, COLON = DIGIT + 10, DIGIT + 11, DIGIT + 12
@@ -175,19 +174,4 @@ class TextSumTo(TextEpisode):
         super().__init__(SumTo(terms, low, high), split)
 
 
-class TextSumToEnv(TextEnv):
-    """The text face of `TextSumTo`."""
-
-    definition_class = TextSumTo
-
-
-class TextSumToTokensEnv(KernelEnv):
-    """The token face of `TextSumTo`."""
-
-    definition_class = TextSumTo
-
-
-class TextSumToTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextSumTo`, many episodes."""
-
-    definition_class = TextSumTo
+TextSumToEnv, TextSumToTokensEnv, TextSumToTokensVectorEnv = make_faces(TextSumTo)

@@ -9,10 +9,9 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import _mix, integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.episode import TextEpisode, make_faces
 from envzoo.reasoning.task import DIGIT, DONE, EOS, EOS_SIGN, MODEL, Task, TaskKernels, number_at, write_number
 
 HASH, COLON, ASK, DASH = (DIGIT + 10 + k for k in range(4))
@@ -270,19 +269,4 @@ class TextToolPuzzle(TextEpisode):
         super().__init__(ToolPuzzle(digits, symbols, turns), split)
 
 
-class TextToolPuzzleEnv(TextEnv):
-    """The text face of `TextToolPuzzle`."""
-
-    definition_class = TextToolPuzzle
-
-
-class TextToolPuzzleTokensEnv(KernelEnv):
-    """The token face of `TextToolPuzzle`."""
-
-    definition_class = TextToolPuzzle
-
-
-class TextToolPuzzleTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextToolPuzzle`, many episodes."""
-
-    definition_class = TextToolPuzzle
+TextToolPuzzleEnv, TextToolPuzzleTokensEnv, TextToolPuzzleTokensVectorEnv = make_faces(TextToolPuzzle)
