@@ -57,6 +57,12 @@ class RoundingLearnerConfig(BanditLearnerConfig):
 class Arrays(StateHolder):
     """Named arrays that are saved and restored together."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("fill", "trials")  # which files of the first release lack
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take over the arrays; what a file of the first release lacks keeps the values that the config gives it."""
+        super().load_state_dict({name: vars(self)[name] for name in self.LATER if name in vars(self)} | state)
+
 
 class Runs(RunningEpisodes):
     """The environments of all runs, and what was earned in them.
