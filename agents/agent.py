@@ -32,6 +32,9 @@ class Agent(Learner):
             episode_start: (B,) bool, which observations open an episode.
             deterministic: The mode of the policy rather than a sample.
 
+        Agents for discrete actions also take `action_mask`, (B, A) or (A,) zeros and ones as in `info["action_mask"]`
+        (in a game a dict by player), and choose among the actions that it allows.
+
         Returns:
             Action (batched exactly if the observation is) and the state for the next call.
         """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from envzoo.action_masks import NAME, takes_mask, with_masks
 from envzoo.agents.agent import Agent, Learner
 from envzoo.agents.infos import step_info
 from envzoo.agents.source import is_game
@@ -118,7 +119,8 @@ def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic:
     same_step = env.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
     quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
     agent.set_env(env)
-    observation, _ = env.reset(seed=seed)
+    ask = with_masks(agent.predict)
+    observation, infos = env.reset(seed=seed)
     state: Any = None
     start = np.ones(count, bool)
     resetting = np.zeros(count, bool)
@@ -127,7 +129,7 @@ def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic:
     finished_lengths: list[int] = []
     finished_infos: dict[str, list[float]] = {}
     while quota.any():
-        action, state = agent.predict(observation, state, start, deterministic)
+        action, state = ask(observation, state, start, deterministic, infos)
         observation, reward, terminated, truncated, infos = env.step(action)
         done = terminated | truncated
         returns += np.where(resetting, 0.0, reward)
@@ -152,15 +154,18 @@ def _play(agent: Agent, env: VectorEnv, episodes: int, seed: int, deterministic:
 
 def _play_game(agent: Agent, game: ParallelEnv, episodes: int, seed: int, deterministic: bool) -> EvaluationResult:
     agent.set_env(game)
+    masked = takes_mask(agent.predict)
     returns = {player: np.zeros(episodes) for player in game.possible_agents}
     lengths = np.zeros(episodes, np.int64)
     infos: dict[str, list[float]] = {}
     for episode in range(episodes):
-        observations, _ = game.reset(seed=seed + episode)
+        observations, latest = game.reset(seed=seed + episode)
         state, start, last = None, np.ones(1, bool), {}
         while game.agents:
             seen = {player: observations[player] for player in game.agents}
-            actions, state = agent.predict(seen, state, start, deterministic)
+            masks = {player: info[NAME] for player, info in latest.items() if NAME in info}
+            keywords = {"action_mask": masks} if masked and masks else {}
+            actions, state = agent.predict(seen, state, start, deterministic, **keywords)
             observations, rewards, _, _, latest = game.step(actions)
             for player, reward in rewards.items():
                 returns[player][episode] += reward

@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo import registration
+from envzoo.action_masks import with_masks
 from envzoo.datasets import store
 from envzoo.datasets.recipes import NAMESPACES
 from envzoo.errors import DatasetError, EnvzooError, unknown
@@ -118,10 +119,11 @@ def _play(env: VectorEnv, predict: Predict, seed: int, deterministic: bool, name
     lengths = np.zeros(count, np.int64)
     state: Any = None
     start = np.ones(count, bool)
+    ask = with_masks(predict)
     while not lengths.all():
         if len(rewards) == MAX_EPISODE_STEPS:
             raise EnvzooError(f"an episode of {name} has no end after {MAX_EPISODE_STEPS} steps; give it a time limit")
-        action, state = predict(observation, state, start, deterministic)
+        action, state = ask(observation, state, start, deterministic, infos)
         observation, reward, terminated, truncated, infos = env.step(action)
         observations.append(tree_map(np.array, observation))
         all_infos.append(_numeric(infos))

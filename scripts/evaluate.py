@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from envzoo.action_masks import with_masks
 from envzoo.errors import EnvzooError
 from envzoo.files import write_bytes
 
@@ -77,12 +78,13 @@ def film(
     if not isinstance(first, np.ndarray):
         raise EnvzooError(f"{env_id} cannot be drawn as an image")
     agent.set_env(env)
-    observation, _ = env.reset(seed=seed)
+    ask = with_masks(agent.predict)
+    observation, infos = env.reset(seed=seed)
     frames = [env.render()]
     state, start, done = None, np.ones(1, bool), False
     while not done and len(frames) < max_frames:
-        action, state = agent.predict(observation, state, start, deterministic)
-        observation, _, terminated, truncated, _ = env.step(action)
+        action, state = ask(observation, state, start, deterministic, infos)
+        observation, _, terminated, truncated, infos = env.step(action)
         frames.append(env.render())
         done, start = terminated or truncated, np.zeros(1, bool)
     env.close()

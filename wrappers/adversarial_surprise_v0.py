@@ -28,6 +28,7 @@ from pettingzoo.utils import wrappers as pettingzoo_wrappers
 from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_choice
 from envzoo.kernel.batch import check_options
+from envzoo.two_players import TwoPlayerForm
 from envzoo.wrappers.adversarial_rounds import AdversarialRounds
 from envzoo.wrappers.return_normalizer import ReturnNormalizer
 from envzoo.wrappers.round_switcher import CONTROL, PLAYERS
@@ -45,6 +46,8 @@ class _Game:
     Raises:
         UnknownNameError, UnsupportedSpaceError, EnvzooError: As `AdversarialRounds`; and for what is no environment.
     """
+
+    two_player: ClassVar[TwoPlayerForm] = TwoPlayerForm(PLAYERS, zero_sum=True, turn_key="player")
 
     def _open(self, source: Any, normalize: bool, render_mode: str | None, rounds: dict[str, Any]) -> None:
         if render_mode is not None:

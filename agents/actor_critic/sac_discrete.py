@@ -14,6 +14,7 @@ from envzoo.agents.actor_critic.soft import SoftActorCritic, SoftConfig
 from envzoo.agents.actor_critic.soft_networks import CategoricalActor, TwinQ
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses import soft
+from envzoo.agents.losses.distributions import finite
 from envzoo.agents.spec import require
 from envzoo.errors import UnsupportedSpaceError
 
@@ -70,8 +71,18 @@ class SACDiscrete(SoftActorCritic):
         """Uniform actions (count,)."""
         return generator.integers(0, self.actions.n, count)
 
+    def _missing(self, x: Tensor) -> Tensor | float:
+        """Return by how much the entropy asked for falls, on average, because some actions are not allowed.
+
+        Where n of A actions are allowed it is f ln n in place of f ln A.
+        """
+        mask = self.actor.masks(x)
+        if mask is None:
+            return 0.0
+        return self.entropy_target() - self.config.target_entropy_ratio * mask.sum(dim=-1).log().mean()
+
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the critics, the actor, the temperature and the target networks (algorithm 1)."""
+        """Do one step of the critics, the actor, the temperature and the target networks (algorithm 1)."""
         c = self.config
         alpha = self.temperature.value
 
@@ -91,8 +102,8 @@ class SACDiscrete(SoftActorCritic):
         self.actor_optimizer.step(actor_loss)
 
         log_probs = log_probs.detach()
-        entropy = -(log_probs.exp() * log_probs).sum(dim=-1).mean()
-        temperature_loss = self.temperature.update(entropy)  # equation 11
+        entropy = -(log_probs.exp() * finite(log_probs)).sum(dim=-1).mean()
+        temperature_loss = self.temperature.update(entropy + self._missing(batch.observation))  # equation 11
         self.target.update()
         return {
             "loss/critic": critic_loss.detach(),

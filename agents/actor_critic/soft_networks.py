@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.losses.distributions import sample_categorical, sample_squashed_gaussian
+from envzoo.agents.networks.action import MaskReader
 from envzoo.agents.networks.encoders import make_encoder
 from envzoo.agents.networks.layers import EnsembleMLP, linear
 from envzoo.agents.networks.observation import ObservationCodec
@@ -76,10 +77,11 @@ class CategoricalActor(nn.Module):
         self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
         # A small last layer starts the policy near uniform.
         self.head = linear(self.encoder.out_dim, actions, generator, gain=0.01)
+        self.masks = MaskReader(codec, actions)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log-probabilities (N, A) of packed observations x (N, P)."""
-        return self.head(self.encoder.features(x)).log_softmax(dim=-1)
+        """Compute log-probabilities (N, A) of packed observations x (N, P); -inf for actions that are masked."""
+        return self.masks.restrict(self.head(self.encoder.features(x)), x).log_softmax(dim=-1)
 
     def act(self, x: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
         """Actions (N,): the most probable, or samples."""

@@ -84,7 +84,7 @@ class Runs(RunningEpisodes):
 
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode in every run."""
-        self.columns = np.array(self._begin(seed), np.int64)
+        self.columns = np.array(self._begin(seed)[0], np.int64)
 
     def step(self, pulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One round: pulls (R, K) bool -> what every arm paid (R, K), and which runs played it (R,) bool.

@@ -15,6 +15,7 @@ from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.kernel.stream import keys
 from envzoo.sizes import check_bytes
+from envzoo.tabular import HasModel
 
 MOST_VARIABLES, MOST_SIMULATED = 20_000, 50_000_000  # of what a file may ask for while it is loaded: about a second
 
@@ -26,8 +27,10 @@ def model_of(env: Any) -> BanditModel | None:
         EnvzooError: The copies of a vector environment play different instances.
     """
     base = env.unwrapped
-    if isinstance(getattr(base, "model", None), BanditModel):
-        return base.model
+    if isinstance(base, HasModel):
+        model = base.model() if callable(base.model) else base.model
+        if isinstance(model, BanditModel):
+            return model
     models = [model_of(copy) for copy in getattr(base, "envs", ())]
     if not models or models[0] is None:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from envzoo.action_masks import NAME, check_mask, replace_illegal
 from envzoo.agents.agent import Agent, NoConfig
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
@@ -39,6 +40,14 @@ def sample_uniform(space: spaces.Space, count: int, generator: np.random.Generat
     raise UnsupportedSpaceError(f"Random takes Discrete, MultiDiscrete, MultiBinary or Box actions, got {space}")
 
 
+def legal(space: spaces.Space, action: np.ndarray, mask: Any, generator: np.random.Generator) -> np.ndarray:
+    """Replace actions (B,) of a Discrete space that a mask (B, A), or (A,) for one, does not allow by allowed ones."""
+    if mask is None or not isinstance(space, spaces.Discrete):
+        return action
+    rows = check_mask(np.asarray(mask).reshape(len(action), -1), len(action), int(space.n))
+    return replace_illegal(action - space.start, rows, generator) + space.start
+
+
 def first_leaf(observation: Any) -> Any:
     """The first array of a batch of observations, whatever dicts and tuples it stands in."""
     while isinstance(observation, dict | tuple):
@@ -69,20 +78,30 @@ class Random(Agent):
         return self.source.action_space if self.source.kind == "game" else {"": self.source.action_space}
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """Random actions: in a game a dict for the players observed, elsewhere batched as the observation is."""
         generator = self.streams.numpy("predict")
         if self.source.kind == "game":
             spaces_of = self.source.action_space
-            return {player: sample_uniform(spaces_of[player], 1, generator)[0] for player in observation}, state
+            masks = action_mask or {}
+            drawn = {player: sample_uniform(spaces_of[player], 1, generator) for player in observation}
+            return {p: legal(spaces_of[p], rows, masks.get(p), generator)[0] for p, rows in drawn.items()}, state
         batched = self._is_batched(observation)
         count = 1
         if batched and episode_start is not None:
             count = len(episode_start)
         elif batched:
             count = len(first_leaf(observation))
+        if action_mask is None and isinstance(observation, dict):
+            action_mask = observation.get(NAME)
         action = sample_uniform(self.source.action_space, count, generator)
+        action = legal(self.source.action_space, action, action_mask, generator)
         return (action if batched else action[0]), state
 
     def _is_batched(self, observation: Any) -> bool:

@@ -96,9 +96,14 @@ class IndependentPPO(Agent):
         return metrics | {name: value for name, value in shared.items() if name.startswith("rollout/")}
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: Any = None,
     ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`. The state is a dict by player."""
+        """Choose actions; see `Agent.predict`. States are dicts by player; the mask is that of the speaker's moves."""
         states = dict(state or {})
         answers = {}
         game = self.source.kind == "game"
@@ -106,7 +111,11 @@ class IndependentPPO(Agent):
             if game and player not in observation:
                 continue
             seen = observation[player] if game else {key: observation[key] for key in SEES[player]}
-            answers[player], states[player] = learner.predict(seen, states.get(player), episode_start, deterministic)
+            mask = action_mask.get(player) if isinstance(action_mask, dict) else action_mask
+            mask = mask if player == SENDER else None
+            answers[player], states[player] = learner.predict(
+                seen, states.get(player), episode_start, deterministic, mask
+            )
         if game:
             return answers, states
         return np.stack([answers[player] for player in PLAYERS], axis=-1), states

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from envzoo.action_masks import NAME, current_mask, takes_mask
 from envzoo.agents.agent import Agent
 from envzoo.agents.source import Source
 from envzoo.errors import UnsupportedSpaceError
@@ -47,6 +48,16 @@ def _inner(env: Any) -> Definition | None:
     return None
 
 
+def _without_masks(infos: dict[str, Any]) -> dict[str, Any]:
+    found = {key: value for key, value in infos.items() if key not in (NAME, f"_{NAME}")}
+    if "final_info" in found:
+        found["final_info"] = _without_masks(found["final_info"])
+    return found
+
+
+MOVE = 0  # column of the sender's moves in the actions of both players
+
+
 class PlayerView(VectorEnv):
     """The vector face of a game for two players as one of them sees it, the other being part of the world.
 
@@ -69,23 +80,33 @@ class PlayerView(VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.partner: Agent | None = None
         self._memory: Any = None
+        self._mask: np.ndarray | None = None
         self._start = np.ones(self.num_envs, bool)
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         """Start all episodes."""
         observation, infos = self.env.reset(seed=seed, options=options)
         self._observation, self._memory, self._start = observation, None, np.ones(self.num_envs, bool)
-        return self._see(observation), infos
+        return self._see(observation), self._own(infos)
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of both players."""
         seen = {key: self._observation[key] for key in self.others}
-        answer, self._memory = self.partner.predict(seen, self._memory, self._start, deterministic=False)
+        masked = self._mask is not None and takes_mask(self.partner.predict)
+        keywords = {"action_mask": self._mask} if masked else {}
+        answer, self._memory = self.partner.predict(seen, self._memory, self._start, deterministic=False, **keywords)
         pair = np.empty((self.num_envs, 2), np.int64)
         pair[:, self.column], pair[:, 1 - self.column] = actions, answer
         observation, reward, terminated, truncated, infos = self.env.step(pair)
         self._observation, self._start = observation, terminated | truncated
-        return self._see(observation), reward, terminated, truncated, infos
+        return self._see(observation), reward, terminated, truncated, self._own(infos)
+
+    def _own(self, infos: dict[str, Any]) -> dict[str, Any]:
+        """Keep the mask of the sender's moves for the sender: from the receiver's infos it is taken out."""
+        if self.column == MOVE:
+            return infos
+        self._mask = current_mask(infos)
+        return _without_masks(infos)
 
     def _see(self, observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {key: observation[key] for key in self.keys}
@@ -100,6 +121,8 @@ class PlayerView(VectorEnv):
         state = {f"env/{name}": array for name, array in self.env.get_state().items()}
         if self._memory is not None:
             state["memory"] = self._memory.cpu().numpy().copy()
+        if self._mask is not None:
+            state["mask"] = self._mask.copy()
         return state | {"start": self._start.copy()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -108,6 +131,8 @@ class PlayerView(VectorEnv):
         self.env.set_state(inner)
         self._observation = self.env.observation()
         self._memory = torch.from_numpy(np.array(state["memory"])) if "memory" in state else None
+        # A file of the first release holds no mask; the sender's first move is free then.
+        self._mask = np.array(state["mask"], bool) if "mask" in state else None
         self._start = np.array(state["start"], bool)
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -117,6 +142,9 @@ class PlayerView(VectorEnv):
 
 class MessageBlind(VectorEnv):
     """The vector face of a game as an agent sees it that neither knows the message nor has to tell it.
+
+    It gives no masks: sender and receiver read the carrier's distribution from its network and the state alone, so the
+    network itself has to learn which moves are of no use.
 
     Args:
         env: The face of a lone sender.
@@ -132,12 +160,12 @@ class MessageBlind(VectorEnv):
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Start all episodes."""
         observation, infos = self.env.reset(seed=seed, options=options)
-        return observation["state"], infos
+        return observation["state"], _without_masks(infos)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of every episode."""
-        observation, *rest = self.env.step(actions)
-        return observation["state"], *rest
+        observation, *rest, infos = self.env.step(actions)
+        return observation["state"], *rest, _without_masks(infos)
 
     @property
     def final_observation(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from envzoo.action_masks import NAME, check_mask
 from envzoo.agents.agent import Agent
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
@@ -62,9 +63,16 @@ class GreedyMarginal(Agent):
             )
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
-        """The greedy actions for the current state of the environment; the observation only tells the batch size.
+        """Choose the greedy actions for the current state of the environment.
+
+        The observation tells the batch size, and which actions are allowed if it has an entry "action_mask".
 
         Raises:
             EnvzooError: No environment was given, or it runs another number of episodes than there are observations.
@@ -79,7 +87,13 @@ class GreedyMarginal(Agent):
                 f"{self.spec.name} was given {count} observations, but its environment runs {running} episodes; "
                 "call set_env with the environment acted in"
             )
-        rewards = self._look_ahead(count)
+        if action_mask is None and isinstance(observation, dict):
+            action_mask = observation.get(NAME)
+        allowed = np.ones((count, self.actions.n), bool)
+        if action_mask is not None:
+            allowed = check_mask(np.asarray(action_mask).reshape(count, -1), count, self.actions.n)
+            allowed |= ~allowed.any(axis=1, keepdims=True)
+        rewards = self._look_ahead(count, allowed)
         if self.config.ties == "random":
             noise = self.streams.numpy("predict").random(rewards.shape)
             best = np.isclose(rewards, rewards.max(axis=0))
@@ -89,13 +103,15 @@ class GreedyMarginal(Agent):
         action = self.actions.to_environment(action)
         return (action if batched else action[0]), state
 
-    def _look_ahead(self, count: int) -> np.ndarray:
-        """Reward of each action in each episode, (A, count)."""
+    def _look_ahead(self, count: int, allowed: np.ndarray) -> np.ndarray:
+        """Find the reward of each action in each episode, (A, count); -inf for actions that are not allowed."""
         env, captured = self._env, self._env.get_state()
         single = isinstance(env, gym.Env)
         rewards = np.empty((self.actions.n, count))
         for action in range(self.actions.n):
-            chosen = self.actions.to_environment(np.full(count, action))
-            rewards[action] = env.step(chosen[0] if single else chosen)[1]
+            tried = np.where(allowed[:, action], action, allowed.argmax(axis=1))
+            chosen = self.actions.to_environment(tried)
+            found = env.step(chosen[0] if single else chosen)[1]
+            rewards[action] = np.where(allowed[:, action], found, -np.inf)
             env.set_state(captured)
         return rewards

@@ -49,7 +49,7 @@ class APTReward(ICMReward):
         valid = torch.from_numpy(rollout.valid).to(self.device)
         found = torch.zeros(valid.shape, device=self.device)
         with torch.no_grad():
-            features = self.features(rollout.next_observation[valid])
+            features = self.features(self.bare(rollout.next_observation[valid]))
             generator = self.streams.torch("intrinsic particles")
             order = torch.randperm(len(features), generator=generator, device=self.device)
             values = torch.empty(len(features), device=self.device)

@@ -69,7 +69,8 @@ class Learned(Intrinsic):
 
     def _minibatches(self, rollout: Rollout) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         valid = torch.from_numpy(rollout.valid).to(self.device)
-        parts = [field[valid] for field in (rollout.observation, rollout.action, rollout.next_observation)]
+        observation, next_observation = self.bare(rollout.observation), self.bare(rollout.next_observation)
+        parts = [field[valid] for field in (observation, rollout.action, next_observation)]
         generator = self.streams.torch("intrinsic minibatches")
         order = torch.randperm(len(parts[0]), generator=generator, device=self.device)
         for rows in order.split(self.settings.intrinsic_minibatch_size):

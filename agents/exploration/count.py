@@ -157,7 +157,7 @@ class EpisodicCount(Intrinsic):
         steps, num_envs = rollout.reward.shape
         self._grow(num_envs)
         found = np.zeros((steps, num_envs), np.float32)
-        rows = rollout.next_observation.cpu().numpy()
+        rows = self.bare(rollout.next_observation).cpu().numpy()
         for b, table in enumerate(self.tables):
             hashes = hash_rows(rows[:, b])
             edges = sorted({0, *np.flatnonzero(rollout.start[:, b]).tolist(), steps})

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from envzoo.action_masks import NAME, current_mask, mask_led_to
 from envzoo.agents.infos import step_info
-from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.errors import EnvzooError
 from envzoo.wrappers.capture import Capture
@@ -66,12 +67,12 @@ class RunningEpisodes(ABC):
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode in every environment."""
 
-    def _begin(self, seed: int | None) -> Any:
-        """Reset all environments; returns their observations."""
-        observation, _ = self.env.reset(seed=seed)
+    def _begin(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """Reset all environments; returns their observations and infos."""
+        observation, infos = self.env.reset(seed=seed)
         self.start = np.ones(self.num_envs, bool)
         self._resetting = np.zeros(self.num_envs, bool)
-        return observation
+        return observation, infos
 
     def _mark_starts(self, done: np.ndarray) -> None:
         """Note which of the next observations open an episode, after a step that ended the episodes in `done` (B,)."""
@@ -130,7 +131,9 @@ class Experience(RunningEpisodes):
         reward_key: Take rewards from this info key in place of the environment's reward.
 
     Attributes:
-        observation: (B, P) packed current observations.
+        observation: (B, P) packed current observations, with A further columns, the masks of allowed actions, where
+            the environment gives masks in its infos.
+        mask_dim: A, or 0 without such masks.
         start: (B,) bool, which of them open an episode.
         notices: Sentences for a person.
     """
@@ -155,17 +158,43 @@ class Experience(RunningEpisodes):
         super().__init__(env, seed, notices)
         self.codec, self.actions, self.reward_key = codec, actions, reward_key
         self.finished: dict[str, list[float]] = {}
+        self.mask_dim: int | None = None
         self.reset(seed)
 
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode in every environment."""
-        self.observation = self._pack(self._begin(seed))
+        observation, infos = self._begin(seed)
+        if self.mask_dim is None:
+            # A mask in the observation itself needs no further columns.
+            seen = not self.actions.discrete or MaskReader(self.codec, self.actions.n).columns is not None
+            self.mask_dim = self.actions.n if NAME in infos and not seen else 0
+        self.observation = self._append(self._pack(observation), self._mask(infos))
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, np.int64)
 
     def _pack(self, observation: Any) -> np.ndarray:
         packed = self.codec.pack(observation)
         return packed if packed.base is None and packed is not observation else packed.copy()
+
+    def _mask(self, infos: dict[str, Any]) -> np.ndarray | None:
+        """Return the masks of the current observations, (B, A) bool, if the environment gives any."""
+        if not self.mask_dim:
+            return None
+        mask = current_mask(infos)
+        return np.ones((self.num_envs, self.mask_dim), bool) if mask is None else mask
+
+    def _append(self, packed: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return packed if mask is None else self.actions.append_mask(packed, mask)
+
+    def _check_choices(self, mask: np.ndarray | None) -> None:
+        """Refuse running episodes in which no action is allowed."""
+        if mask is not None:
+            stuck = ~mask.any(axis=1) & ~self._resetting
+            if stuck.any():
+                raise EnvzooError(
+                    f"{NAME} allows no action in the running episode {int(np.flatnonzero(stuck)[0])}; expected at "
+                    "least one, or the end of the episode"
+                )
 
     def step(self, action: np.ndarray) -> Step:
         """Act in every environment: action (B,) or (B, dim) in the agent's form."""
@@ -182,16 +211,22 @@ class Experience(RunningEpisodes):
         reward = np.asarray(reward, np.float32)
         valid = ~self._resetting
         packed = self._pack(observation)
-        next_observation = packed
+        mask = self._mask(infos)
+        next_observation, next_mask = packed, mask
         any_done = bool(done.any())
         if self.mode == AutoresetMode.SAME_STEP and any_done:
             next_observation = self._with_final(packed, infos, done)
+            next_mask = mask_led_to(infos, done, mask)
         self._mark_starts(done)
         self._returns += np.where(valid, reward, np.float32(0))
         self._lengths += valid
         if any_done:
             self._record(done, infos)
         self.observation = packed
+        if mask is not None:
+            self._check_choices(mask)
+            self.observation = self._append(packed, mask)
+            next_observation = self._append(next_observation, next_mask)
         return Step(reward, terminated, done, next_observation, valid)
 
     def _with_final(self, packed: np.ndarray, infos: dict[str, Any], done: np.ndarray) -> np.ndarray:
@@ -227,7 +262,14 @@ class Experience(RunningEpisodes):
         """Return where the running episodes stand, and the statistics of those that have ended."""
         return super().state_dict() | {"finished": self.finished}
 
+    def _with_masks(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Allow everything in the first step from a file of the first release, which holds no masks."""
+        rows = state["observation"]
+        if not self.mask_dim or rows.ndim != 2 or rows.shape[1] != self.codec.packed_dim:
+            return state
+        return {**state, "observation": self._append(rows, np.ones((len(rows), self.mask_dim), bool))}
+
     def _take_up(self, state: dict[str, Any]) -> int | None:
-        steps = super()._take_up(state)
+        steps = super()._take_up(self._with_masks(state))
         self.finished = {key: list(values) for key, values in state["finished"].items()}
         return steps

@@ -79,7 +79,12 @@ class Intrinsic:
     def __init__(self, agent: Served, settings: Any):
         self.codec, self.actions, self.device = agent.codec, agent.actions, agent.device
         self.streams, self.settings = agent.streams, settings
+        self._packed_dim = agent.codec.packed_dim
         self.build()
+
+    def bare(self, rows: Tensor) -> Tensor:
+        """Leave out the masks of allowed actions that may stand behind packed observations."""
+        return rows[..., : self._packed_dim]
 
     @classmethod
     def wrappers(cls, settings: Any, seed: int) -> list[tuple[type, dict[str, Any]]]:
@@ -108,7 +113,9 @@ class Intrinsic:
         found = torch.zeros(valid.shape, device=self.device)
         with torch.no_grad():
             found[valid] = self.intrinsic(
-                rollout.observation[valid], rollout.action[valid], rollout.next_observation[valid]
+                self.bare(rollout.observation[valid]),
+                rollout.action[valid],
+                self.bare(rollout.next_observation[valid]),
             ).to(found.dtype)
         return found
 

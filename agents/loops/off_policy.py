@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from envzoo.action_masks import replace_illegal
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.experience import Experience
 from envzoo.agents.loops.replay import Batch, ReplayBuffer
-from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
@@ -83,22 +84,23 @@ class OffPolicyAgent(Agent):
         row = 2 * self.codec.packed_dim * self.codec.dtype.itemsize
         check_bytes(config.batch_size * row, f"a batch of {config.batch_size} transitions", later=True)
         self.build()
-        self.buffer = self.register(
-            "buffer",
-            ReplayBuffer(
-                config.buffer_size,
-                self.codec.packed_dim,
-                self.codec.dtype,
-                None if self.actions.discrete else self.actions.dim,
-                self.device,
-            ),
+        buffer = (
+            config.buffer_size,
+            self.codec.packed_dim,
+            self.codec.dtype,
+            None if self.actions.discrete else self.actions.dim,
+            self.device,
         )
+        self.buffer = self.register("buffer", ReplayBuffer(*buffer))
         check_bytes(2**10 * config.num_envs, f"what is remembered of {config.num_envs} environments")
         env = source.training_env(config.num_envs)
         self.experience = Experience(
             env, self.codec, self.actions, self.streams.integer("environment"), notices=self.notices
         )
         self.register("experience", self.experience)
+        self.masks = MaskReader(self.codec, self.actions.n if self.actions.discrete else 0)
+        if self.experience.mask_dim:
+            self.buffer = self.register("buffer", ReplayBuffer(*buffer, mask_dim=self.experience.mask_dim))
         self.pace = self.register("pace", Pace())
 
     def build_actions(self) -> ActionCodec:
@@ -160,7 +162,11 @@ class OffPolicyAgent(Agent):
         experience = self.experience
         observation = experience.observation
         if generator is None:
-            action = self.random_action(experience.num_envs, self.streams.numpy("warm-up"))
+            random = self.streams.numpy("warm-up")
+            action = self.random_action(experience.num_envs, random)
+            mask = self.masks(torch.from_numpy(observation))
+            if mask is not None:
+                action = replace_illegal(action, mask.numpy(), random)
         else:
             with torch.no_grad():
                 action = self.act(torch.from_numpy(observation).to(self.device), generator).cpu().numpy()
@@ -169,8 +175,13 @@ class OffPolicyAgent(Agent):
 
     @torch.no_grad()
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """Choose actions; see `Agent.predict`. There is no memory, so `state` is handed back as it came."""
         generator = self.streams.torch("predict")
-        return choose_actions(self, observation, lambda x: self.act(x, generator, deterministic)), state
+        return choose_actions(self, observation, lambda x: self.act(x, generator, deterministic), action_mask), state

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from envzoo.action_masks import NAME
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.replay import Batch
@@ -111,13 +112,23 @@ class OfflineAgent(Agent):
 
     @torch.no_grad()
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """Choose actions without memory; see `Agent.predict`."""
-        generator = self.streams.torch("predict")
-        return choose_actions(
-            self, observation, lambda x: self.act(self.normalizer(x), generator, deterministic)
-        ), state
+        generator, size = self.streams.torch("predict"), self.codec.packed_dim
+
+        def act(x: Tensor) -> Tensor:
+            rows = self.normalizer(x[:, :size])
+            if action_mask is not None:
+                rows = torch.cat([rows, x[:, size:].to(rows.dtype)], dim=1)
+            return self.act(rows, generator, deterministic)
+
+        return choose_actions(self, observation, act, action_mask), state
 
 
 class ObservationNormalizer:
@@ -134,7 +145,9 @@ class ObservationNormalizer:
     def __init__(self, codec: ObservationCodec, data: Tensor, active: bool = True):
         self.mean = torch.zeros(codec.packed_dim, device=data.device)
         self.scale = torch.ones(codec.packed_dim, device=data.device)
-        parts = [part for part in codec.parts if part.kind == "vector"] if active else []
+        named = zip(codec.paths, codec.parts, strict=True)
+        # A mask of allowed actions is read as it is.
+        parts = [part for path, part in named if part.kind == "vector" and path != (NAME,)] if active else []
         self.active = bool(parts)
         for part in parts:
             # In double precision, because the sum over a large dataset loses digits.

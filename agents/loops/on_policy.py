@@ -196,12 +196,17 @@ class OnPolicyAgent(Agent):
 
     @torch.no_grad()
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """Choose actions; see `Agent.predict`."""
         if not self.follower.layers:
-            return predict_with_policy(self, self.policy, observation, state, episode_start, deterministic)
-        return self.follower.predict(self, self.policy, observation, state, episode_start, deterministic)
+            return predict_with_policy(self, self.policy, observation, state, episode_start, deterministic, action_mask)
+        return self.follower.predict(self, self.policy, observation, state, episode_start, deterministic, action_mask)
 
 
 class Memory:

@@ -93,6 +93,7 @@ class Follower:
         state: Followed | None,
         episode_start: np.ndarray | None,
         deterministic: bool,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Followed]:
         """`Agent.predict` from observations of the bare environment."""
         batched = self.codec.is_batched(observation)
@@ -106,7 +107,11 @@ class Follower:
             policy_state, memory = state
             fresh = np.zeros(count, bool) if episode_start is None else read_starts(episode_start, count)
         extended, memory = self.extend(batch, fresh, memory)
-        action, policy_state = predict_with_policy(agent, policy, extended, policy_state, fresh, deterministic)
+        if action_mask is not None and not batched:
+            action_mask = np.asarray(action_mask)[None]
+        action, policy_state = predict_with_policy(
+            agent, policy, extended, policy_state, fresh, deterministic, action_mask
+        )
         return (action if batched else action[0]), Followed(policy_state, memory)
 
 
@@ -141,6 +146,7 @@ def predict_with_policy(
     state: Tensor | None,
     episode_start: np.ndarray | None,
     deterministic: bool,
+    action_mask: np.ndarray | None = None,
 ) -> tuple[Any, Tensor]:
     """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
     generator, memory = agent.streams.torch("predict"), None
@@ -158,4 +164,4 @@ def predict_with_policy(
         memory = acting.state
         return acting.action
 
-    return choose_actions(agent, observation, act), memory
+    return choose_actions(agent, observation, act, action_mask), memory

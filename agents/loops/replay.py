@@ -43,6 +43,7 @@ class ReplayBuffer:
         columns: P, width of a packed observation.
         dtype: Data type of packed observations.
         action_dim: D, or None for discrete actions.
+        mask_dim: A, how many columns beyond P hold the mask of allowed actions.
         device: Where the arrays live.
 
     Raises:
@@ -52,7 +53,13 @@ class ReplayBuffer:
     INITIAL_ROWS = 1024
 
     def __init__(
-        self, capacity: int, columns: int, dtype: np.dtype, action_dim: int | None, device: torch.device | str = "cpu"
+        self,
+        capacity: int,
+        columns: int,
+        dtype: np.dtype,
+        action_dim: int | None,
+        device: torch.device | str = "cpu",
+        mask_dim: int = 0,
     ):
         if capacity < 1:
             raise EnvzooError(f"a replay buffer holds at least 1 transition, got a capacity of {capacity}")
@@ -60,7 +67,8 @@ class ReplayBuffer:
         self.device = torch.device(device)
         self.position = 0  # row that the next transition goes to
         self.size = 0
-        observation = ((columns,), torch.from_numpy(np.empty(0, dtype)).dtype)
+        self.unmasked_dim = columns
+        observation = ((columns + mask_dim,), torch.from_numpy(np.empty(0, dtype)).dtype)
         self._columns = {
             "observation": observation,
             "action": ((), torch.int64) if action_dim is None else ((action_dim,), torch.float32),
@@ -169,5 +177,10 @@ class ReplayBuffer:
             raise EnvzooError(f"a replay buffer for {self.capacity} transitions cannot take over {size}")
         self._arrays = self._allocate(min(self.capacity, max(size, self.INITIAL_ROWS)))
         for name, array in zip(Batch._fields, self._arrays, strict=True):
-            array[:size] = state["rows"][name]
+            rows = state["rows"][name]
+            if "observation" in name and rows.shape[1] == self.unmasked_dim < array.shape[1]:
+                # A file of the first release holds no masks: everything was allowed.
+                array[:size, : self.unmasked_dim], array[:size, self.unmasked_dim :] = rows, 1
+            else:
+                array[:size] = rows
         self.size, self.position = size, position

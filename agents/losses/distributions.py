@@ -22,6 +22,14 @@ def sample_categorical(logits: Tensor, generator: torch.Generator | None = None)
     return (logits - noise.log()).argmax(dim=-1)
 
 
+LEAST_LOG_PROB = -1e9  # its exponential is 0, and its product with 0 is 0 rather than NaN
+
+
+def finite(log_probs: Tensor) -> Tensor:
+    """Replace log-probabilities of -inf (of masked actions) by a large negative number; all others stay as they are."""
+    return log_probs.clamp_min(LEAST_LOG_PROB)
+
+
 def categorical_log_prob(logits: Tensor, action: Tensor) -> Tensor:
     """log pi(a) of softmax(logits): (..., A), (...) int64 -> (...)."""
     return logits.log_softmax(dim=-1).gather(-1, action[..., None]).squeeze(-1)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from envzoo.agents.losses.distributions import finite
 from envzoo.errors import unknown
 
 REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -116,13 +117,13 @@ def discrete_soft_value(q: Tensor, log_probs: Tensor, alpha: Tensor | float) -> 
 
     Args:
         q: (M, N, A).
-        log_probs: (N, A) log-probabilities of all actions.
+        log_probs: (N, A) log-probabilities of all actions, -inf for those that are not allowed.
         alpha: Temperature.
 
     Returns:
         (N,).
     """
-    return (log_probs.exp() * (reduce_critics(q, "min") - alpha * log_probs)).sum(dim=-1)
+    return (log_probs.exp() * (reduce_critics(q, "min") - alpha * finite(log_probs))).sum(dim=-1)
 
 
 def discrete_actor_loss(q: Tensor, log_probs: Tensor, alpha: Tensor | float, how: str = "min") -> Tensor:
@@ -137,4 +138,4 @@ def discrete_actor_loss(q: Tensor, log_probs: Tensor, alpha: Tensor | float, how
     Returns:
         Scalar.
     """
-    return (log_probs.exp() * (alpha * log_probs - reduce_critics(q, how))).sum(dim=-1).mean()
+    return (log_probs.exp() * (alpha * finite(log_probs) - reduce_critics(q, how))).sum(dim=-1).mean()

@@ -144,7 +144,7 @@ class ClosedFormPolicy:
     @torch.no_grad()
     def evaluate(self, x: Tensor, action: Tensor) -> Evaluation:
         """Like `Policy.evaluate`, of packed observations x (N, P) and actions (N,) or (N, D), without a graph."""
-        encoder = self.policy.actor_encoder
+        encoder, mask = self.policy.actor_encoder, self.policy.masks(x) if self.policy.discrete else None
         x = encoder.read(x) if isinstance(encoder, SymbolEncoder) else encoder.codec.vector(x)
         self.action, self.parameters = action, self.actor.forward(x)
         value = self.critic.forward(x)[:, 0]
@@ -152,10 +152,15 @@ class ClosedFormPolicy:
             log_std = self.policy.log_std
             log_prob = dist.gaussian_log_prob(self.parameters, log_std, action)
             return Evaluation(log_prob, dist.gaussian_entropy(log_std).expand_as(log_prob), value)
+        if mask is not None:
+            self.parameters = self.parameters.masked_fill(~mask, -torch.inf)
         self.log_probs = self.parameters.log_softmax(dim=-1)
+        chosen = self.log_probs.gather(-1, action[:, None])[:, 0]
+        if mask is not None:
+            self.log_probs = dist.finite(self.log_probs)
         self.probs = self.log_probs.exp()
         self.entropy = (self.probs * self.log_probs).sum(dim=-1).neg_()
-        return Evaluation(self.log_probs.gather(-1, action[:, None])[:, 0], self.entropy, value)
+        return Evaluation(chosen, self.entropy, value)
 
     @torch.no_grad()
     def backward(self, log_prob: Tensor, value: Tensor, entropy: Tensor | None = None) -> None:

@@ -208,6 +208,8 @@ class ObservationCodec:
 
     def vector(self, packed: Tensor) -> Tensor:
         """Expand all parts but images: (..., packed_dim) -> (..., vector_dim) float32, discrete columns one-hot."""
+        if packed.shape[-1] != self.packed_dim:  # masks of allowed actions behind the observation
+            packed = packed[..., : self.packed_dim]
         if self._plain:
             return packed.float()
         pieces = []
@@ -228,7 +230,7 @@ class ObservationCodec:
             for size, offset in zip(part.sizes, part.offsets, strict=True):
                 shifts.append(position - offset)
                 position += size
-        return packed.long() + torch.tensor(shifts, device=packed.device)
+        return packed[..., : self.packed_dim].long() + torch.tensor(shifts, device=packed.device)
 
     def image(self, packed: Tensor, part: Part) -> Tensor:
         """Expand one image part: (..., packed_dim) -> (..., C, H, W) float32 in [0, 1]."""

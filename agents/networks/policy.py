@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.losses import distributions as dist
-from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.encoders import make_encoder
 from envzoo.agents.networks.layers import linear
 from envzoo.agents.networks.observation import ObservationCodec
@@ -63,6 +63,7 @@ class Policy(nn.Module):
     ):
         super().__init__()
         self.discrete = actions.discrete
+        self.masks = MaskReader(codec, actions.n if actions.discrete else 0)
         self.actor_encoder = make_encoder(encoder, codec, hidden, activation, generator)
         self.has_critic, self.shared = critic, shared
         if critic:
@@ -79,7 +80,7 @@ class Policy(nn.Module):
         self.state_dim = self.actor_state_dim * (2 if critic and not shared else 1)
 
     def initial_state(self, num_envs: int) -> Tensor:
-        """Memory of fresh episodes, (num_envs, state_dim)."""
+        """Return the memory of fresh episodes, (num_envs, state_dim)."""
         return torch.zeros(num_envs, self.state_dim, device=self.actor_head.weight.device)
 
     def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +112,7 @@ class Policy(nn.Module):
     ) -> Acting:
         """Choose actions for packed observations x (B, P)."""
         features, critic_features, state = self._encode_step(x, state, start)
-        parameters = self.actor_head(features)
+        parameters = self._restricted(self.actor_head(features), x)
         value = self.critic_head(critic_features).squeeze(-1) if critic_features is not None else None
         action = self._choose(parameters, generator, deterministic)
         if self.discrete:
@@ -119,8 +120,12 @@ class Policy(nn.Module):
         return Acting(action, dist.gaussian_log_prob(parameters, self.log_std, action), value, state)
 
     def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Sampled actions alone, for a memoryless policy: what `act` gives, without its other results."""
-        return self._choose(self.actor_head(self.actor_encoder.features(x)), generator, False)
+        """Sample actions alone, for a memoryless policy: what `act` gives, without its other results."""
+        return self._choose(self._restricted(self.actor_head(self.actor_encoder.features(x)), x), generator, False)
+
+    def _restricted(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Give actions that are not allowed at x the probability 0."""
+        return self.masks.restrict(parameters, x) if self.discrete else parameters
 
     def _choose(self, parameters: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
         if self.discrete:
@@ -130,7 +135,7 @@ class Policy(nn.Module):
         return parameters + self.log_std.exp() * torch.empty_like(parameters).normal_(generator=generator)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:
-        """Values of packed observations x (B, P), (B,); without memory any leading dimensions will do."""
+        """Estimate values of packed observations x (B, P), (B,); without memory any leading dimensions will do."""
         if not self.recurrent:
             features = (self.actor_encoder if self.shared else self.critic_encoder).features(x)
         else:
@@ -140,7 +145,7 @@ class Policy(nn.Module):
     def evaluate(
         self, x: Tensor, action: Tensor, state: Tensor | None = None, start: Tensor | None = None
     ) -> Evaluation:
-        """Log-probabilities, entropies and values of a batch.
+        """Compute log-probabilities, entropies and values of a batch.
 
         Args:
             x: Packed observations, (..., P) for a memoryless policy, (T, B, P) for a recurrent one.
@@ -158,10 +163,12 @@ class Policy(nn.Module):
             features = self.actor_encoder.features(x)
             critic_features = self._critic_features(x, features)
         value = self.critic_head(critic_features).squeeze(-1) if critic_features is not None else None
-        parameters = self.actor_head(features)
+        parameters = self._restricted(self.actor_head(features), x)
         if self.discrete:
             log_probs = parameters.log_softmax(dim=-1)
             log_prob = log_probs.gather(-1, action[..., None]).squeeze(-1)
+            if self.masks(x) is not None:
+                log_probs = dist.finite(log_probs)
             return Evaluation(log_prob, -(log_probs.exp() * log_probs).sum(dim=-1), value)
         log_prob = dist.gaussian_log_prob(parameters, self.log_std, action)
         return Evaluation(log_prob, dist.gaussian_entropy(self.log_std).expand_as(log_prob), value)
@@ -197,12 +204,13 @@ class TabularPolicy(nn.Module):
         if not actions.discrete:
             raise UnsupportedSpaceError(f"a tabular policy needs Discrete actions, got {actions.space}")
         self.codec, self.has_critic = codec, critic
+        self.masks = MaskReader(codec, actions.n)
         self.logits = nn.Parameter(torch.zeros(codec.num_states, actions.n))
         if critic:
             self.values = nn.Parameter(torch.zeros(codec.num_states))
 
     def initial_state(self, num_envs: int) -> Tensor:
-        """No memory: (num_envs, 0)."""
+        """Return no memory: (num_envs, 0)."""
         return torch.zeros(num_envs, 0, device=self.logits.device)
 
     def act(
@@ -215,24 +223,24 @@ class TabularPolicy(nn.Module):
     ) -> Acting:
         """Choose actions for packed observations x (B, P)."""
         index = self.codec.index(x)
-        logits = self.logits[index]
+        logits = self.masks.restrict(self.logits[index], x)
         action = logits.argmax(-1) if deterministic else dist.sample_categorical(logits, generator)
         value = self.values[index] if self.has_critic else None
         return Acting(action, dist.categorical_log_prob(logits, action), value, state)
 
     def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Sampled actions alone: what `act` gives, without its other results."""
-        return dist.sample_categorical(self.logits[self.codec.index(x)], generator)
+        """Sample actions alone: what `act` gives, without its other results."""
+        return dist.sample_categorical(self.masks.restrict(self.logits[self.codec.index(x)], x), generator)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:
-        """Values of packed observations x (B, P), (B,)."""
+        """Return values of packed observations x (B, P), (B,)."""
         return self.values[self.codec.index(x)]
 
     def evaluate(
         self, x: Tensor, action: Tensor, state: Tensor | None = None, start: Tensor | None = None
     ) -> Evaluation:
-        """Log-probabilities, entropies and values; leading dimensions are free."""
+        """Compute log-probabilities, entropies and values; leading dimensions are free."""
         index = self.codec.index(x)
-        logits = torch.nn.functional.embedding(index, self.logits)
+        logits = self.masks.restrict(torch.nn.functional.embedding(index, self.logits), x)
         value = self.values[index] if self.has_critic else None
         return Evaluation(dist.categorical_log_prob(logits, action), dist.categorical_entropy(logits), value)

@@ -9,7 +9,7 @@ import numpy as np
 from envzoo.errors import EnvzooError
 from envzoo.tabular import FiniteMDP, backups, soft_policy
 
-__all__ = ["SoftSolution", "soft_backup", "soft_policy", "soft_value_iteration"]
+__all__ = ["SoftSolution", "soft_backup", "soft_policy", "soft_value_iteration", "solve"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,18 @@ def soft_value_iteration(
         EnvzooError: Arrays that do not fit together, numbers out of range, or no convergence within `max_iterations`.
     """
     model = _check(p, r, gamma, alpha)
+    return solve(model, alpha, tolerance=tolerance, max_iterations=max_iterations)
+
+
+def solve(model: FiniteMDP, alpha: float, *, tolerance: float = 1e-10, max_iterations: int = 1_000_000) -> SoftSolution:
+    """Solve a finite decision process, such as `envzoo.tabular.find_model(env)` gives, by soft value iteration.
+
+    Arguments, result and errors are those of `soft_value_iteration`; actions that are not available get probability 0.
+    """
+    if not model.gamma < 1:
+        raise EnvzooError(f"gamma lies in [0, 1), got {model.gamma}")
+    if not (alpha >= 0 and np.isfinite(alpha)):
+        raise EnvzooError(f"alpha is a finite number of at least 0, got {alpha}")
     if not tolerance > 0:
         raise EnvzooError(f"tolerance is positive, got {tolerance}")
     v, q, iterations = backups.soft_iteration(

@@ -169,12 +169,17 @@ class OnePlayer:
         """Nothing to look at."""
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """As `Agent.predict`; turns and densities go on as in the game."""
         self.agent.policy.only = self.number
         try:
-            return self.agent.predict(observation, state, episode_start, deterministic)
+            return self.agent.predict(observation, state, episode_start, deterministic, action_mask)
         finally:
             self.agent.policy.only = None
 

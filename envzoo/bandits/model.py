@@ -49,6 +49,10 @@ class BanditModel:
         check_pulls_per_round(self.pulls_per_round, self.arms)
         object.__setattr__(self, "pulls_per_round", int(self.pulls_per_round))
 
+    def __call__(self) -> BanditModel:
+        """Return itself, so that `env.unwrapped.model()` works beside `env.unwrapped.model` (see `HasModel`)."""
+        return self
+
     @property
     def arms(self) -> int:
         """K, the number of arms."""

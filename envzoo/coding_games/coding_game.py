@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
+from envzoo import tabular
 from envzoo.coding_games import picture
 from envzoo.coding_games.carrier import carrier_policy
 from envzoo.coding_games.mdp import FiniteMDP, World
@@ -354,13 +355,23 @@ class CodingGame(Definition):
         return f"state {int(state.position)}\n{picture.text(state, self.rules.sizes, self.rules.horizon)}"
 
 
-class CodingGameEnv(KernelEnv):
+class WalkModel:
+    """What the faces of a game on a finite decision process share: the model of the walk in which messages hide."""
+
+    definition: CodingGame
+
+    def model(self) -> tabular.FiniteMDP:
+        """Return the decision process without the messages (see `envzoo.tabular.HasModel`)."""
+        return self.definition.mdp.tabular()
+
+
+class CodingGameEnv(WalkModel, KernelEnv):
     """The single face of `CodingGame`, for a decision process of one's own: `CodingGameEnv(mdp=...)`."""
 
     definition_class = CodingGame
 
 
-class CodingGameVectorEnv(KernelVectorEnv):
+class CodingGameVectorEnv(WalkModel, KernelVectorEnv):
     """The vector face of `CodingGame`."""
 
     definition_class = CodingGame

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from envzoo.coding_games import picture
-from envzoo.coding_games.coding_game import TEMPERATURE, CodingGame, State
+from envzoo.coding_games.coding_game import TEMPERATURE, CodingGame, State, WalkModel
 from envzoo.coding_games.grid import ARROWS, NOISY_GRID, SMALL_GRID, GridLayout, grid_mdp
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel import drawing as art
@@ -259,25 +259,25 @@ class CodingGridSmall(GridGame):
         )
 
 
-class CodingGridEnv(KernelEnv):
+class CodingGridEnv(WalkModel, KernelEnv):
     """The single face of `CodingGrid`."""
 
     definition_class = CodingGrid
 
 
-class CodingGridVectorEnv(KernelVectorEnv):
+class CodingGridVectorEnv(WalkModel, KernelVectorEnv):
     """The vector face of `CodingGrid`."""
 
     definition_class = CodingGrid
 
 
-class CodingGridSmallEnv(KernelEnv):
+class CodingGridSmallEnv(WalkModel, KernelEnv):
     """The single face of `CodingGridSmall`."""
 
     definition_class = CodingGridSmall
 
 
-class CodingGridSmallVectorEnv(KernelVectorEnv):
+class CodingGridSmallVectorEnv(WalkModel, KernelVectorEnv):
     """The vector face of `CodingGridSmall`."""
 
     definition_class = CodingGridSmall

@@ -18,9 +18,11 @@ from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
 from envzoo.kernel.arguments import check_choice
 from envzoo.kernel.batch import EpisodeBatch, check_options, may_render
 from envzoo.kernel.definition import Definition, build
+from envzoo.two_players import TwoPlayerForm
 
 SENDER, RECEIVER = "sender", "receiver"
 SEES = {SENDER: ("state", "message"), RECEIVER: ("previous", "action", "state", "guessing")}
+FORM = TwoPlayerForm((SENDER, RECEIVER), zero_sum=False, sees=SEES)
 
 
 class CodingPlayers(ParallelEnv):
@@ -52,6 +54,7 @@ class CodingPlayers(ParallelEnv):
         EnvzooError: For a value that is not usable.
     """
 
+    two_player: ClassVar[TwoPlayerForm] = FORM
     metadata: ClassVar[dict[str, Any]] = {
         "render_modes": ["rgb_array", "ansi"],
         "render_fps": 5,
