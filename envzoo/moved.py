@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -93,6 +93,28 @@ MOVED: dict[str, str] = {
 GONE = ("envzoo.agents.standard", "envzoo.agents.soft", "envzoo.agents.intrinsic", "envzoo.agents.losses.text")
 
 
+def former_names(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module for names that it had in the last release.
+
+    Args:
+        module: Name of the module.
+        places: Former name -> where it is now: "package.module", or "package.module:name" under another name.
+
+    Returns:
+        A function that imports the name from its new place, with a DeprecationWarning.
+    """
+
+    def find(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, _, attribute = places[name].partition(":")
+        present = f"{place}.{attribute or name}"
+        warnings.warn(f"{module}.{name} is now {present}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(place), attribute or name)
+
+    return find
+
+
 class MovedModules(MetaPathFinder, Loader):
     """Finds a module under its former name by importing it under its present one."""
 
@@ -117,23 +139,3 @@ def install() -> None:
     """Make former names importable."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(MovedModules())
-
-
-def former_names(module: str, names: dict[str, Any]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a module in which classes have been renamed.
-
-    Args:
-        module: Name of the module.
-        names: Former name -> the class under its present name.
-
-    Returns:
-        A function that gives the class for a former name, with a DeprecationWarning.
-    """
-
-    def find(name: str) -> Any:
-        if name not in names:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warnings.warn(f"{module}.{name} is now {names[name].__name__}", DeprecationWarning, stacklevel=2)
-        return names[name]
-
-    return find

@@ -14,7 +14,7 @@ RENAMED = [
 @pytest.mark.parametrize(("module", "former", "present"), RENAMED)
 def test_former_names_give_the_class_with_a_warning(module, former, present):
     found = importlib.import_module(module)
-    with pytest.warns(DeprecationWarning, match=f"{former} is now {present}"):
+    with pytest.warns(DeprecationWarning, match=rf"\.{former} is now .*\.{present}$"):
         assert getattr(found, former) is getattr(found, present)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = found.Nothing

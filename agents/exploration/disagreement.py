@@ -58,4 +58,4 @@ class DisagreementReward(Learned):
         return errors.square().mean(dim=(1, 2)).sum()
 
 
-__getattr__ = former_names(__name__, {"Disagreement": DisagreementReward})
+__getattr__ = former_names(__name__, {"Disagreement": f"{__name__}:DisagreementReward"})

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -15,6 +12,7 @@ from envzoo.agents.text.losses.tokens import masked_mean
 from envzoo.agents.text.method import Method
 from envzoo.agents.text.rollouts import TextRollout
 from envzoo.agents.text.trainer import TextAgent, TextConfig
+from envzoo.moved import former_names
 
 
 @dataclass(frozen=True)
@@ -92,18 +90,17 @@ class EntropyBonus(GRPO):
 
 
 # Classes that were defined here in the first release.
-_MOVED = {
-    "DrGRPO": "dr_grpo", "DrGRPOConfig": "dr_grpo", "DAPO": "dapo", "DAPOConfig": "dapo", "ClipHigher": "dapo",
-    "ClipHigherConfig": "dapo", "RLOO": "rloo", "RLOOConfig": "rloo", "ReinforcePlusPlus": "reinforce_plus_plus",
-    "ReinforcePlusPlusConfig": "reinforce_plus_plus", "GSPO": "gspo", "GSPOConfig": "gspo", "CISPO": "cispo",
-    "CISPOConfig": "cispo", "ForkTokens": "fork_tokens", "ForkTokensConfig": "fork_tokens",
-}  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    """Import a class that has moved to a file of its own."""
-    if name not in _MOVED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"envzoo.agents.reasoning.{_MOVED[name]}"
-    warnings.warn(f"{__name__}.{name} is now {module}.{name}", DeprecationWarning, stacklevel=2)
-    return getattr(importlib.import_module(module), name)
+__getattr__ = former_names(
+    __name__,
+    {
+        **dict.fromkeys(("DrGRPO", "DrGRPOConfig"), "envzoo.agents.reasoning.dr_grpo"),
+        **dict.fromkeys(("DAPO", "DAPOConfig", "ClipHigher", "ClipHigherConfig"), "envzoo.agents.reasoning.dapo"),
+        **dict.fromkeys(("RLOO", "RLOOConfig"), "envzoo.agents.reasoning.rloo"),
+        **dict.fromkeys(
+            ("ReinforcePlusPlus", "ReinforcePlusPlusConfig"), "envzoo.agents.reasoning.reinforce_plus_plus"
+        ),
+        **dict.fromkeys(("GSPO", "GSPOConfig"), "envzoo.agents.reasoning.gspo"),
+        **dict.fromkeys(("CISPO", "CISPOConfig"), "envzoo.agents.reasoning.cispo"),
+        **dict.fromkeys(("ForkTokens", "ForkTokensConfig"), "envzoo.agents.reasoning.fork_tokens"),
+    },
+)

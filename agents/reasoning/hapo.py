@@ -187,6 +187,11 @@ class HAPOMethod(GRPOMethod):
         """Return the state before the first rollout: no scale."""
         return {"scale": []}
 
+    @property
+    def varies_temperature(self) -> bool:
+        """Whether component A is on."""
+        return self.config.adaptive_temperature
+
     def temperature(self) -> Callable[[Tensor], Tensor] | None:
         """Return component A, with the scale of the last minibatch."""
         c = self.config

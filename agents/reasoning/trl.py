@@ -86,6 +86,7 @@ class MethodTrainer(GRPOTrainer):
         given = method_settings(method, dict(settings or {}), args)
         known = {"seed": args.seed, "progress": self._progress, **given}
         self.method: Method = make_method(method, args.max_completion_length, **known)  # before a model is loaded
+        warn_of_sampling(method, self.method)
         super().__init__(model, reward_funcs, args, *others, **keywords)
         device = self.accelerator.device
         if device.type != "cpu":
@@ -188,7 +189,7 @@ def method_settings(name: str, settings: dict[str, Any], args: GRPOConfig) -> di
         UnknownNameError: There is no such method.
         EnvzooError: The method or a hyperparameter is not available with TRL, or belongs into `args`.
     """
-    method, config = method_class(name)
+    method, _ = method_class(name)
     shared = {field.name for field in dataclasses.fields(TextConfig)}
     for key in settings:
         if key in _PLACES:
@@ -204,16 +205,6 @@ def method_settings(name: str, settings: dict[str, Any], args: GRPOConfig) -> di
             f"{name} replaces answers by samples of its own, which TRL's trainer does not take; train it with "
             "envzoo.agents"
         )
-    missing = []
-    if config.dynamic_sampling:  # the default: among the settings it has been refused
-        missing.append("dynamic sampling, so prompts whose answers are all right or all wrong stay in the batch")
-    if method.temperature is not Method.temperature:
-        missing.append("temperatures per token")
-    if missing:
-        warnings.warn(
-            f"TRL's sampler is not controlled by the method, so {name} runs without {' and without '.join(missing)}",
-            stacklevel=3,
-        )
     groups = max(1, args.generation_batch_size // args.num_generations)
     from_trl = {
         "num_prompts": groups,
@@ -225,6 +216,18 @@ def method_settings(name: str, settings: dict[str, Any], args: GRPOConfig) -> di
         "dynamic_sampling": False,
     }
     return settings | from_trl
+
+
+def warn_of_sampling(name: str, method: Method) -> None:
+    """Warn of what a method changes in sampling, which TRL's trainer leaves out."""
+    missing = []
+    if type(method.config).dynamic_sampling:  # the default: `method_settings` has turned it off
+        missing.append("dynamic sampling, so prompts whose answers are all right or all wrong stay in the batch")
+    if method.varies_temperature:
+        missing.append("temperatures per token")
+    if missing:
+        what = " and without ".join(missing)
+        warnings.warn(f"the method does not control TRL's sampler, so {name} runs without {what}", stacklevel=3)
 
 
 def as_batch(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from envzoo.moved import former_names
+
 
 class Counters:
     """Plain values of a trainer that are saved with the agent, together with the state of its method.
@@ -40,3 +42,6 @@ class Counters:
                 raise ValueError(f"{name} is {state[name]!r}")
         for values in (self.values, self.method_state):
             values.update({name: deepcopy(state[name]) for name in values})
+
+
+__getattr__ = former_names(__name__, {"Memory": f"{__name__}:Counters"})

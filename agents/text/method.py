@@ -32,6 +32,18 @@ class Method:
     `temperature` and `record` while it samples, `advantages` and `inject` once per rollout, `select` once before its
     updates, and `objective` once per minibatch, which calls `observe` and `token_loss`.
 
+    Example:
+        ```python
+        class HalfMethod(Method):
+            def token_loss(self, logp, entropy, batch):
+                return -0.5 * batch.advantage * logp, {}
+
+        class Half(TextAgent):
+            Method = HalfMethod
+
+        envzoo.agents.register("Half", Half)
+        ```
+
     Args:
         config: Hyperparameters.
         streams: Named random generators.
@@ -69,6 +81,11 @@ class Method:
         return {}
 
     # --------------------------------------------------------------- sampling
+
+    @property
+    def varies_temperature(self) -> bool:
+        """Whether `temperature` may return a function."""
+        return False
 
     def temperature(self) -> Callable[[Tensor], Tensor] | None:
         """Return the temperatures (B,) of the next tokens as a function of the entropies (B,) of their distributions.

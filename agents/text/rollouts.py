@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.text.losses.tokens import masked_mean
+from envzoo.moved import former_names
 
 
 @dataclass(frozen=True)
@@ -183,3 +184,6 @@ def measure(rollout: TextRollout, copies: int) -> dict[str, float]:
         if 2**power <= copies:
             metrics[f"pass_at_{2**power}"] = float(pass_at_k(correct, copies, 2**power).mean())
     return metrics
+
+
+__getattr__ = former_names(__name__, {"Rollout": f"{__name__}:TextRollout"})

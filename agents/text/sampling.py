@@ -15,6 +15,7 @@ from envzoo.agents.text.models.draw import APART, draw
 from envzoo.agents.text.models.language import LanguageModel
 from envzoo.agents.text.rollouts import TextRollout
 from envzoo.errors import NonFiniteError
+from envzoo.moved import former_names
 from envzoo.reasoning.task import DONE
 
 
@@ -247,3 +248,8 @@ def as_rollout(completions: PartialCompletions, prompts: Tensor, group: Tensor, 
         written_by=completions.written_by,
         extras=completions.extras,
     )
+
+
+__getattr__ = former_names(
+    __name__, {"Manner": f"{__name__}:SamplingParams", "Draft": f"{__name__}:PartialCompletions"}
+)

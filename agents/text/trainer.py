@@ -20,16 +20,14 @@ from envzoo.agents.text.acting import answer_texts, choose_tokens, task_of
 from envzoo.agents.text.config import TextConfig
 from envzoo.agents.text.counters import Counters
 from envzoo.agents.text.losses.advantages import group_varies, overlong_penalty
-from envzoo.agents.text.losses.kl import k3
-from envzoo.agents.text.losses.tokens import entropy_of_log_probs, masked_mean
 from envzoo.agents.text.make_model import pretrained_model, tiny_model
 from envzoo.agents.text.method import Method
-from envzoo.agents.text.models.language import LanguageModel, answer_log_probs
+from envzoo.agents.text.models.language import LanguageModel
 from envzoo.agents.text.models.pretrained import DTYPES
 from envzoo.agents.text.partial import PartialRollouts
 from envzoo.agents.text.rollouts import RolloutQueue, TextRollout, concatenate, measure
 from envzoo.agents.text.sampling import SamplingParams, sample_answers
-from envzoo.agents.text.scores import EXACT, REDUCED, RolloutCheck
+from envzoo.agents.text.updates import PolicyUpdates
 from envzoo.agents.text.warm_up import warm_up
 from envzoo.agents.threads import using_threads
 from envzoo.errors import CheckpointError, EnvzooError
@@ -38,7 +36,7 @@ from envzoo.kernel.arguments import read_array
 SILENT_UPDATES = 20  # after this many updates without any difference between rewards, a warning is due
 
 
-class TextAgent(Agent):
+class TextAgent(PolicyUpdates, Agent):
     """Base class of agents that train a language model: sample, verify, compare, select, update.
 
     A timestep is a token that the model wrote. A subclass sets `Method` and `Config`; everything that one algorithm
@@ -52,6 +50,23 @@ class TextAgent(Agent):
         policy: The language model.
         reference_policy: A copy of the policy before the first rollout, or None (see `keep_reference`).
         counters: Counters that are saved with the agent.
+
+    Metrics:
+        rollout/accuracy: Fraction of answers that the verifier accepts.
+        rollout/pass_at_K: Probability that at least one of K answers to a prompt is right.
+        rollout/distinct_correct: Number of distinct right answers per prompt.
+        rollout/entropy: Mean entropy of the sampling policy, in nats per token.
+        rollout/length: Mean number of tokens per answer.
+        rollout/useful_groups: Fraction of answers whose group has different rewards.
+        rollout/age, rollout/waiting: With partial rollouts, how many rollouts ago the answers were started (mean), and
+            the number of unfinished answers.
+        policy/loss, policy/entropy, policy/grad_norm: Means over minibatches of the loss, of the entropy of the current
+            policy, and of the norm of the gradient before clipping.
+        policy/kl_to_start: Estimate (k3) of the KL divergence from the reference policy.
+        policy/logp_error: Maximum difference between recorded and recomputed log-probabilities of the current policy.
+        policy/stale_logp_difference: Maximum difference from recorded log-probabilities of earlier policies.
+        policy/trained_tokens: Number of tokens in all minibatches.
+        time/tokens_per_second: Sampled tokens per second.
     """
 
     Method: ClassVar[type[Method]]
@@ -110,6 +125,18 @@ class TextAgent(Agent):
         self._injected = 0
         self._generation: dict[str, float] = {}  # metrics of the last generated rollout
 
+    @property
+    def start(self) -> LanguageModel | None:
+        """Former name of `reference_policy`."""
+        warnings.warn("start is now reference_policy", DeprecationWarning, stacklevel=2)
+        return self.reference_policy
+
+    @property
+    def memory(self) -> Counters:
+        """Former name of `counters`."""
+        warnings.warn("memory is now counters", DeprecationWarning, stacklevel=2)
+        return self.counters
+
     @classmethod
     def rebuild(cls, source: Source, config: TextConfig, state: Any, **keywords: Any) -> TextAgent:
         """Build an agent for a saved state; a pretrained model is built from the files in the state."""
@@ -150,10 +177,6 @@ class TextAgent(Agent):
             self.streams.torch("sampling"), temperature, self.config.temperature, method.temperature(),
             method.record if method.records else None, method.records, self._changes(),
         )  # fmt: skip
-
-    def _changes(self) -> int:
-        """Return the number of updates of the policy's weights, which identifies a policy."""
-        return int(self.optimizer.optimizer.state.get(self.optimizer.flat, {}).get("step", 0))
 
     def _tally(self, rollout: TextRollout, written: int) -> TextRollout:
         """Count tokens, and add the penalty on overlong answers."""
@@ -229,112 +252,6 @@ class TextAgent(Agent):
         metrics |= self._update(chosen)
         metrics["time/tokens_per_second"] = (self.num_timesteps - before) / max(time.perf_counter() - began, 1e-9)
         return metrics
-
-    def _log_probs(self, model: LanguageModel, batch: TextRollout) -> tuple[Tensor, Tensor]:
-        """Compute the log-probabilities (B, T) of the tokens of the answers, and (B, T, V) of the whole vocabulary."""
-        width = int(batch.mask.sum(0).nonzero().max()) + 1 if batch.mask.any() else 1
-        asked, which = batch.distinct_prompts()
-        prompts = torch.as_tensor(self.codec.encode(asked.cpu().numpy()), device=self.device)
-        logp, every = answer_log_probs(model, prompts, batch.tokens[:, :width], self.config.temperature, which)
-        missing = batch.tokens.shape[1] - width
-        if missing:
-            logp = torch.nn.functional.pad(logp, (0, missing))
-            every = torch.nn.functional.pad(every, (0, 0, 0, missing))
-        return torch.where(batch.mask > 0, logp, 0.0), every
-
-    def _forward(self, model: LanguageModel, batch: TextRollout) -> tuple[Tensor, Tensor]:
-        """Compute the log-probabilities (B, T) and the entropies, with gradient only if there is an entropy bonus."""
-        logp, every = self._log_probs(model, batch)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.config.entropy_coefficient)):
-            entropy = torch.where(batch.mask > 0, entropy_of_log_probs(every), 0.0)
-        return logp, entropy
-
-    def _pieces(self, batch: TextRollout) -> list[TextRollout]:
-        """Split answers into micro-batches."""
-        size = self.config.micro_batch or len(batch)
-        return [batch.rows(rows) for rows in torch.arange(len(batch), device=self.device).split(size)]
-
-    @torch.no_grad()
-    def _measure(self, model: LanguageModel, batch: TextRollout) -> tuple[Tensor, Tensor]:
-        """Compute the results of `_forward` without gradient, one micro-batch at a time."""
-        logps, entropies = zip(*(self._forward(model, piece) for piece in self._pieces(batch)), strict=True)
-        return torch.cat(logps), torch.cat(entropies)
-
-    def _update(self, rollout: TextRollout) -> dict[str, float]:
-        c, totals, steps = self.config, {}, 0
-        shuffle = self.streams.numpy("minibatches")
-        size = len(rollout) // c.num_minibatches
-        trained = 0
-        for _ in range(c.num_epochs):
-            order = torch.as_tensor(shuffle.permutation(len(rollout)), device=self.device)
-            check = None if steps else self._check(rollout, order, size)
-            for start in range(0, size * c.num_minibatches, size):
-                batch = rollout.rows(order[start : start + size])
-                found = self._minibatch(batch, steps == 0, check if start == 0 else None)
-                trained += int(batch.mask.sum())
-                steps += 1
-                for name, value in found.items():
-                    totals.setdefault(name, []).append(torch.as_tensor(value, device=self.device).detach())
-        metrics = {f"policy/{name}": float(torch.stack(values).float().mean()) for name, values in totals.items()}
-        return metrics | {"policy/trained_tokens": float(trained)}
-
-    def _check(self, rollout: TextRollout, order: Tensor, size: int) -> RolloutCheck:
-        """Check a rollout before the first update; minibatches of `size` rows will follow in `order`."""
-        c = self.config
-        limit = EXACT if c.model_dtype == c.compute_dtype == "float32" else REDUCED
-        # A low temperature divides the logits, and their rounding errors with them.
-        limit /= min(1.0, c.temperature)
-        return RolloutCheck(
-            rollout, order, size, c.micro_batch, lambda rows: self._log_probs(self.policy, rows)[0], self._changes(),
-            limit, lambda prompt: self.task.text(prompt.cpu().numpy()),
-        )  # fmt: skip
-
-    def _minibatch(self, batch: TextRollout, first: bool, check: RolloutCheck | None = None) -> dict[str, Any]:
-        c = self.config
-        split = c.micro_batch is not None and c.micro_batch < len(batch)
-        if split:
-            # Losses need statistics of the whole minibatch. So they are differentiated with respect to the
-            # log-probabilities and entropies of all its tokens first; these are differentiated by micro-batches.
-            logp, entropy = self._measure(self.policy, batch)
-            logp.requires_grad_()
-            entropy.requires_grad_(bool(c.entropy_coefficient))
-        else:
-            logp, entropy = self._forward(self.policy, batch)
-        scored = {} if check is None else check(logp.detach())
-        total, metrics = self.method.objective(logp, entropy, batch)
-        if first:
-            metrics |= scored | self._divergence(batch)
-        # Without anything to learn, Adam's momentum would still move the weights.
-        if bool((batch.advantage * batch.mask).any()) or c.kl_coefficient or c.entropy_coefficient:
-            gradient = self.optimizer.flat.grad
-            gradient.zero_()
-            if split:
-                self._backward(total, logp, entropy, batch)
-            else:
-                total.backward(inputs=self.optimizer.parameters)
-            metrics["grad_norm"] = torch.linalg.vector_norm(gradient)
-            self.optimizer.apply()
-        else:
-            metrics["grad_norm"] = 0.0
-        return metrics | {"loss": total.detach(), "entropy": masked_mean(entropy.detach(), batch.mask)}
-
-    def _backward(self, total: Tensor, logp: Tensor, entropy: Tensor, batch: TextRollout) -> None:
-        """Backpropagate through the log-probabilities and entropies of a minibatch, one micro-batch at a time."""
-        leaves = [leaf for leaf in (logp, entropy) if leaf.requires_grad]
-        slopes = torch.autograd.grad(total, leaves)
-        size = self.config.micro_batch
-        for piece, *parts in zip(self._pieces(batch), *(slope.split(size) for slope in slopes), strict=True):
-            outputs = self._forward(self.policy, piece)[: len(parts)]
-            torch.autograd.backward(outputs, parts, inputs=self.optimizer.parameters)
-
-    @torch.no_grad()
-    def _divergence(self, batch: TextRollout) -> dict[str, Tensor]:
-        """Estimate the divergence from the reference policy on at most 64 answers."""
-        if self.reference_policy is None:
-            return {}
-        few = batch.rows(torch.arange(min(64, len(batch)), device=self.device))
-        divergence = k3(self._measure(self.policy, few)[0], self._measure(self.reference_policy, few)[0])
-        return {"kl_to_start": masked_mean(divergence, few.mask)}
 
     def _warm_up(self) -> None:
         c = self.config

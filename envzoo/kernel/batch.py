@@ -322,4 +322,4 @@ def _dtype_of(space: spaces.Space) -> np.dtype:
     return np.dtype((space.dtype, space.shape))
 
 
-__getattr__ = former_names(__name__, {"Batch": EpisodeBatch})
+__getattr__ = former_names(__name__, {"Batch": f"{__name__}:EpisodeBatch"})

@@ -143,4 +143,4 @@ class FunctionArm:
 AnyArm = Arm | FunctionArm
 
 
-__getattr__ = former_names(__name__, {"Evaluation": EvaluationPlan})
+__getattr__ = former_names(__name__, {"Evaluation": f"{__name__}:EvaluationPlan"})
