@@ -40,7 +40,7 @@ class Holds:
 
 
 def held_fields(cls: type) -> dict[str, Holds]:
-    """The fields of a config that name something outside, by name."""
+    """Return the fields of a config that name something outside, by name."""
     hints = typing.get_type_hints(cls, include_extras=True)
     marked = {field.name: getattr(hints[field.name], "__metadata__", ()) for field in dataclasses.fields(cls)}
     return {name: mark for name, marks in marked.items() for mark in marks if isinstance(mark, Holds)}
@@ -53,7 +53,7 @@ def require(condition: bool, sentence: str) -> None:
 
 
 def _coerce(value: Any, annotation: Any) -> Any:
-    """The value as the annotation wants it; raises TypeError when it does not fit without loss."""
+    """Return the value as the annotation wants it; raises TypeError when it does not fit without loss."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any:
         return value
@@ -92,7 +92,7 @@ def _coerce(value: Any, annotation: Any) -> Any:
 
 
 def describe_type(annotation: Any) -> str:
-    """A short human name of a type annotation ("float", "one of 'a', 'b'")."""
+    """Return a short human name of a type annotation ("float", "one of 'a', 'b'")."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
         return "one of " + ", ".join(repr(a) for a in arguments)
@@ -104,7 +104,7 @@ def describe_type(annotation: Any) -> str:
 
 
 def _check_sizes(name: str, agent: str, value: Any) -> None:
-    """Refuse counts that nothing can have, and widths of layers that are none."""
+    """Refuse counts that nothing can have, and layers without any width."""
     from envzoo.kernel.arguments import MOST  # here, because lists of agents do without Numba
 
     parts = value if isinstance(value, tuple) else (value,)
