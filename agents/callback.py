@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envzoo.errors import EnvzooError
 
-if TYPE_CHECKING:
-    from envzoo.agents.agent import Agent
-
 
 class Callback:
-    """Base of callbacks. They run in the order given, so one that adds metrics stands before one that logs them."""
+    """Base of callbacks. They run in the order given, so one that adds metrics stands before one that logs them.
+
+    `agent` is what learns, with all of its attributes; naming its class here would import in a circle.
+    """
 
     name: str = ""
 
-    def on_start(self, agent: Agent) -> None:
+    def on_start(self, agent: Any) -> None:
         """Before the first iteration of a `learn` call."""
 
-    def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
+    def on_batch(self, agent: Any, batch: Any, metrics: dict[str, float]) -> None:
         """On the batch of an update, before the networks change; may add metrics (diagnostics do)."""
 
-    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
+    def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool | None:
         """After each iteration; may add to `metrics`; returning False stops learning after this iteration."""
 
-    def on_end(self, agent: Agent) -> None:
+    def on_end(self, agent: Any) -> None:
         """When `learn` ends, also by an error or Ctrl-C."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -43,10 +43,10 @@ class FunctionCallback(Callback):
         function: Called as `function(agent, metrics)` after each iteration; returning False stops learning.
     """
 
-    def __init__(self, function: Callable[[Agent, dict[str, float]], bool | None]):
+    def __init__(self, function: Callable[[Any, dict[str, float]], bool | None]):
         self.function = function
 
-    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
+    def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool | None:
         """Call the function."""
         return self.function(agent, metrics)
 
@@ -85,22 +85,22 @@ class CallbackList(Callback):
             callbacks = [callbacks]
         self.callbacks = [as_callback(callback) for callback in callbacks]
 
-    def on_start(self, agent: Agent) -> None:
+    def on_start(self, agent: Any) -> None:
         """Before the first iteration of a `learn` call."""
         for callback in self.callbacks:
             callback.on_start(agent)
 
-    def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
+    def on_batch(self, agent: Any, batch: Any, metrics: dict[str, float]) -> None:
         """On the batch of an update, before the networks change."""
         for callback in self.callbacks:
             callback.on_batch(agent, batch, metrics)
 
-    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool:
+    def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool:
         """After each iteration; False when any callback wants to stop. All of them run in any case."""
         answers = [callback.on_iteration(agent, metrics) for callback in self.callbacks]
         return all(answer is not False for answer in answers)
 
-    def on_end(self, agent: Agent) -> None:
+    def on_end(self, agent: Any) -> None:
         """When `learn` ends. All of them run in any case; the first error is raised after that."""
         errors = []
         for callback in self.callbacks:

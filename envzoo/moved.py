@@ -16,7 +16,7 @@ MOVED: dict[str, str] = {
     "envzoo.agents.intrinsic.agac": "envzoo.agents.exploration.agac",
     "envzoo.agents.intrinsic.apt": "envzoo.agents.exploration.apt",
     "envzoo.agents.intrinsic.base": "envzoo.agents.exploration.base",
-    "envzoo.agents.intrinsic.config": "envzoo.agents.exploration.config",
+    "envzoo.agents.intrinsic.config": "envzoo.agents.loops.intrinsic",
     "envzoo.agents.intrinsic.count": "envzoo.agents.exploration.count",
     "envzoo.agents.intrinsic.diayn": "envzoo.agents.exploration.diayn",
     "envzoo.agents.intrinsic.disagreement": "envzoo.agents.exploration.disagreement",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from envzoo.agents.exploration.base import Learned, LearnedSettings
 from envzoo.agents.networks.layers import EnsembleMLP, linear
+from envzoo.moved import former_names
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class DisagreementSettings(LearnedSettings):
     """Number of forward models."""
 
 
-class Disagreement(Learned):
+class DisagreementReward(Learned):
     """r = variance over the models of their predictions of phi(o'), phi a frozen random network, averaged over it.
 
     Models agree on the mean of what is merely noisy, so noise alone pays nothing once it was seen often enough.
@@ -55,3 +56,6 @@ class Disagreement(Learned):
         """Summed mean squared errors of the models."""
         errors = self.predictions(observation, action) - self.features(next_observation)
         return errors.square().mean(dim=(1, 2)).sum()
+
+
+__getattr__ = former_names(__name__, {"Disagreement": f"{__name__}:DisagreementReward"})

@@ -8,31 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
+from envzoo.agents.actor_critic.ppo import PPO
 from envzoo.agents.exploration.apt import APTSettings
 from envzoo.agents.exploration.base import LearnedSettings
 from envzoo.agents.exploration.count import CountSettings
 from envzoo.agents.exploration.diayn import DIAYNSettings
 from envzoo.agents.exploration.disagreement import DisagreementSettings
 from envzoo.agents.exploration.icm import ICMSettings
+from envzoo.agents.exploration.without_rewards import WithoutRewardsConfig
 
 
 @dataclass(frozen=True)
-class ExplorerConfig(PPOConfig):
+class ExplorerConfig(WithoutRewardsConfig):
     """What all explorers share."""
 
-    num_envs: int = 64
-    """Environments stepped side by side."""
-    num_steps: int = 64
-    """Steps per environment and rollout."""
-    num_epochs: int = 4
-    """Passes over a rollout."""
-    learning_rate: float = 3e-4
-    """Adam's learning rate of actor and critic."""
-    anneal: Literal["none", "learning_rate", "both"] = "none"
-    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
-    entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus in nats."""
     extrinsic_coefficient: float = 0.0
     """Weight of the environment's reward beside the intrinsic one."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
+from envzoo.agents.actor_critic.ppo import PPO
+from envzoo.agents.exploration.without_rewards import WithoutRewardsConfig
 from envzoo.wrappers.return_normalizer import VectorReturnNormalizer
 from envzoo.wrappers.surprise_reward import VectorSurpriseReward
 from envzoo.wrappers.time_in_observation import VectorTimeInObservation
 
 
 @dataclass(frozen=True)
-class SMiRLConfig(PPOConfig):
+class SMiRLConfig(WithoutRewardsConfig):
     """Hyperparameters of SMiRL."""
 
     density: str = "auto"
@@ -21,18 +22,6 @@ class SMiRLConfig(PPOConfig):
     """Rewards are clipped to plus and minus this many nats, before they are normalised."""
     horizon: int | None = None
     """Steps of an episode, for the clock in the observation; None takes the environment's time limit."""
-    num_envs: int = 64
-    """Environments stepped side by side."""
-    num_steps: int = 64
-    """Steps per environment and rollout."""
-    num_epochs: int = 4
-    """Passes over a rollout."""
-    learning_rate: float = 3e-4
-    """Adam's learning rate of actor and critic."""
-    anneal: Literal["none", "learning_rate", "both"] = "none"
-    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
-    entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus in nats."""
 
 
 class SMiRL(PPO):

@@ -9,6 +9,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.errors import EnvzooError
@@ -148,18 +149,19 @@ def predict_with_policy(
     action_mask: np.ndarray | None = None,
 ) -> tuple[Any, Tensor]:
     """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
-    batched = agent.codec.is_batched(observation)
-    rows = agent.codec.pack(observation) if batched else agent.codec.pack_one(observation)[None]
-    rows = agent.actions.append_mask(rows, action_mask, single=not batched)
-    x = torch.from_numpy(np.ascontiguousarray(rows)).to(agent.device)
-    if state is None:
-        state = policy.initial_state(len(rows))
-    elif policy.recurrent:
-        check_memory(state, policy.initial_state(len(rows)))
-    start = None
-    if episode_start is not None and policy.recurrent:
-        start = torch.from_numpy(read_starts(episode_start, len(rows))).to(agent.device)
-    generator = agent.streams.torch("predict")
-    acting = policy.act(x, state, start, generator, deterministic)
-    action = agent.actions.to_environment(acting.action.cpu().numpy())
-    return (action if batched else action[0]), acting.state
+    generator, memory = agent.streams.torch("predict"), None
+
+    def act(x: Tensor) -> Tensor:
+        nonlocal memory
+        memory = policy.initial_state(len(x)) if state is None else state
+        start = None
+        if policy.recurrent:
+            if state is not None:
+                check_memory(state, policy.initial_state(len(x)))
+            if episode_start is not None:
+                start = torch.from_numpy(read_starts(episode_start, len(x))).to(agent.device)
+        acting = policy.act(x, memory, start, generator, deterministic)
+        memory = acting.state
+        return acting.action
+
+    return choose_actions(agent, observation, act, action_mask), memory

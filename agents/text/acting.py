@@ -25,7 +25,7 @@ def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task,
     """
     env = source.given
     if env is None:
-        env = source.single_env()
+        env = gym.make(source.id, disable_env_checker=True, **source.env_kwargs)
     definition = getattr(env.unwrapped, "definition", None)
     free = isinstance(env.unwrapped, ReasoningGym)
     if env is not source.given:

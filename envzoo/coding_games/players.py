@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -16,7 +16,7 @@ from envzoo.coding_games.coding_game import CodingGame
 from envzoo.coding_games.mdp import FiniteMDP
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import Batch, check_options
+from envzoo.kernel.batch import EpisodeBatch, check_options, may_render
 from envzoo.kernel.definition import Definition, build
 from envzoo.two_players import TwoPlayerForm
 
@@ -81,7 +81,7 @@ class CodingPlayers(ParallelEnv):
         self.render_mode = render_mode
         self.game_id, self.parameters = game_id, parameters
         self.definition = build(definition_class, {**parameters, "receiver": "player"})
-        self._batch = Batch(self.definition, 1, None)
+        self._batch = EpisodeBatch(self.definition, 1, None)
         self.possible_agents = [SENDER, RECEIVER]
         self.agents: list[str] = []
         shown, action = self.definition.observation_space, self.definition.action_space
@@ -178,11 +178,8 @@ class CodingPlayers(ParallelEnv):
         Raises:
             ResetNeededError: The game was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to the game")
+        if not may_render(self.render_mode, self._batch.started, "the game"):
             return None
-        if not self._batch.started:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         episode = self._batch.episode(0)
         return self.definition.draw(episode) if self.render_mode == "rgb_array" else self.definition.describe(episode)
 
@@ -243,6 +240,35 @@ def in_turns(game: ParallelEnv) -> AECEnv:
 def order_enforced(game: AECEnv) -> AECEnv:
     """Add PettingZoo's check that `reset`, `step` and other methods are called in order."""
     return wrappers.OrderEnforcingWrapper(game)
+
+
+def make_forms(
+    definition: type[CodingGame], name: str
+) -> tuple[Callable[..., CodingPlayers], Callable[..., AECEnv], Callable[..., AECEnv]]:
+    """Make the functions `parallel_env`, `raw_env` and `env` of a game's module, in PettingZoo's convention.
+
+    Args:
+        definition: The game.
+        name: Name of the module.
+    """
+
+    def parallel_env(**kwargs: Any) -> CodingPlayers:
+        return CodingPlayers(definition, name, f"envzoo/{name}", **kwargs)
+
+    def raw_env(**kwargs: Any) -> AECEnv:
+        return in_turns(parallel_env(**kwargs))
+
+    def env(**kwargs: Any) -> AECEnv:
+        return order_enforced(raw_env(**kwargs))
+
+    keywords = f"keywords of `{definition.__name__}`, and `render_mode`"
+    parallel_env.__doc__ = f"Make the game in which both players act at once; {keywords}."
+    raw_env.__doc__ = f"Make the game in which the players act in turn, the sender first; {keywords}."
+    env.__doc__ = f"Make the game in which the players act in turn, checked for calls out of order; {keywords}."
+    for function in (parallel_env, raw_env, env):
+        function.__module__ = f"{__package__}.{name}"
+        function.__qualname__ = function.__name__
+    return parallel_env, raw_env, env
 
 
 def _player(agent: str) -> str:

@@ -13,6 +13,7 @@ from numba import njit
 from envzoo.errors import EnvzooError
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
+from envzoo.kernel.arguments import read_positions
 from envzoo.kernel.stream import normal
 
 EDGE = 7.0
@@ -172,19 +173,10 @@ class PointMultiGoal(Definition):
         self.kernels = Kernels(reset, step, observe)
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """Read the start positions from the reset options."""
-        start = given.get("start", (np.nan, np.nan))
+        """The start positions asked for in `reset(options=...)`."""
         if "start" in given:
-            try:
-                array = np.asarray(start, np.float64)
-            except (TypeError, ValueError):
-                array = np.empty(0)
-            if array.shape not in ((2,), (num_envs, 2)) or not (np.abs(array) <= EDGE).all():
-                raise EnvzooError(
-                    f"reset option start is {start!r}; expected (x, y) or an array ({num_envs}, 2), within "
-                    f"-{EDGE:g} to {EDGE:g}"
-                )
-        return Options(start=np.broadcast_to(np.asarray(start, np.float64), (num_envs, 2)).copy())
+            return Options(start=read_positions("start", given["start"], num_envs, EDGE))
+        return Options(start=np.full((num_envs, 2), np.nan))
 
     def draw(self, state: State) -> np.ndarray:
         """Draw the square with the goals, the path and the point."""

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from envzoo.errors import EnvzooError, MissingExtraError, ResetNeededError
 from envzoo.kernel import drawing as art
 from envzoo.kernel.arguments import check_choice, check_seed
-from envzoo.kernel.batch import check_options
+from envzoo.kernel.batch import check_options, may_render
 from envzoo.kernel.check import ActionCheck
 
 EDGE = 20.0  # the plane extends from -EDGE to EDGE
@@ -151,11 +151,8 @@ class AntCoverage(gym.Env):
         Raises:
             ResetNeededError: The environment was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make")
+        if not may_render(self.render_mode, bool(self._path), "gymnasium.make"):
             return None
-        if not self._path:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         marked = int(self._covered.sum())
         if self.render_mode == "ansi":
             x, y = self._path[-1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from envzoo.coverage.arguments import WalkArguments, with_shared_manual, with_walk_arguments
 from envzoo.coverage.fields import process_source
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 
 
+@with_shared_manual
 class Biodiversity(WeightedCoverage):
     """Survey the habitats of animals that live in clusters, within a fixed number of moves.
 
@@ -20,40 +22,14 @@ class Biodiversity(WeightedCoverage):
     [0.5, 1] and a width (standard deviation) uniform on [0.06, 0.14] times the longer side of the grid; g is a Gaussian
     process with unit variance and Matern covariance with smoothness 5/2.
 
-    ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent in place.
-
-    ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
-    With `coverage_mask=True` or `field_visible=True` a `Dict` of `position` (that pair) and the requested entries:
+    $moves_and_position
     `covered`, `MultiBinary([rows, columns])`, and `field`, `Box(0, 1, (rows, columns), float32)`, the weights.
 
-    ## Reward
-    The weight newly covered. The disc of the start gives no reward, so the return is F(path) - F({start}).
-
-    ## Info
-    After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the
-    weight of the new cell's disc, whether or not covered before (0 after a reset), the additive reward of the ModPO
-    baseline.
-
-    ## Start of an episode
-    Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
-
-    ## End of an episode
-    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
-
-    ## Arguments
-    - `rows`, `columns` (10, 10): size of the grid.
-    - `horizon` (20): number of moves.
-    - `start` ("corner"): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    - `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-      "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
-    - `coverage_mask` (False): whether the observation includes the covered cells.
-    - `field_visible` (False): whether the observation includes the weights.
-    - `field_seed` (None): fixes the field; None draws a new one for every episode, from the episode's random stream.
+    $episode
+    $field_seed
     - `patches` (4), `background` (0.05), `roughness` (0.4): see above.
     - `spacing` (0.3), `lengthscale` (1.0): distance between neighbouring cells, and lengthscale of g.
-    - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
+    $slips
 
     ## Registered ids
     - `envzoo/Biodiversity-v0`: the defaults above.
@@ -61,25 +37,18 @@ class Biodiversity(WeightedCoverage):
     cell 34, `disc="paper"`, `spacing=0.1`, the same density in all episodes (`field_seed=0`).
     """
 
+    @with_walk_arguments()
     def __init__(
         self,
-        rows: int = 10,
-        columns: int = 10,
-        radius: int | None = None,
-        horizon: int = 20,
-        start: str | int | tuple[int, int] = "corner",
-        disc: str = "square",
-        coverage_mask: bool = False,
-        field_visible: bool = False,
+        walk: WalkArguments,
         field_seed: int | None = None,
         patches: int = 4,
         background: float = 0.05,
         roughness: float = 0.4,
         spacing: float = 0.3,
         lengthscale: float = 1.0,
-        stochasticity: float = 0.0,
     ) -> None:
-        self._lay_out(rows, columns, horizon)
+        self._lay_out(walk.rows, walk.columns, walk.horizon)
         source = process_source(
             self.rows,
             self.columns,
@@ -93,12 +62,7 @@ class Biodiversity(WeightedCoverage):
             widths=(0.06 * max(self.rows, self.columns), 0.14 * max(self.rows, self.columns)),
         )
         self._set_up(
-            start=start,
-            disc=disc,
-            radius=radius,
-            coverage_mask=coverage_mask,
-            stochasticity=stochasticity,
-            field_visible=field_visible,
+            walk,
             source=source,
             field_seed=field_seed,
         )

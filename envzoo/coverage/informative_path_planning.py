@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from envzoo.coverage.arguments import WalkArguments, with_shared_manual, with_walk_arguments
 from envzoo.coverage.fields import process_source
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number
 
 
+@with_shared_manual
 class InformativePathPlanning(WeightedCoverage):
     """Cover the high-value regions of a smooth random field within a fixed number of moves.
 
@@ -19,40 +21,14 @@ class InformativePathPlanning(WeightedCoverage):
     through its rewards. This is the informative path planning task, coverage of a Gaussian process, of submodular
     reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning", ICLR 2024, arXiv 2307.13372).
 
-    ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent in place.
-
-    ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
-    With `coverage_mask=True` or `field_visible=True` a `Dict` of `position` (that pair) and the requested entries:
+    $moves_and_position
     `covered`, `MultiBinary([rows, columns])`, and `field`, `Box(0, 2 * mean, (rows, columns), float32)`, the weights.
 
-    ## Reward
-    The weight newly covered. The disc of the start gives no reward, so the return is F(path) - F({start}).
-
-    ## Info
-    After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the
-    weight of the new cell's disc, whether or not covered before (0 after a reset), the additive reward of the ModPO
-    baseline.
-
-    ## Start of an episode
-    Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
-
-    ## End of an episode
-    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
-
-    ## Arguments
-    - `rows`, `columns` (10, 10): size of the grid.
-    - `horizon` (20): number of moves.
-    - `start` ("corner"): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    - `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-      "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
-    - `coverage_mask` (False): whether the observation includes the covered cells.
-    - `field_visible` (False): whether the observation includes the weights.
-    - `field_seed` (None): fixes the field; None draws a new one for every episode, from the episode's random stream.
+    $episode
+    $field_seed
     - `spacing` (0.3), `lengthscale` (1.0): distance between neighbouring cells, and lengthscale of the process.
-    - `mean` (3.0), `noise` (0.001): mean of the field and variance of its noise.
-    - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
+    - `mean` (3.0), `noise` (0.001): mean and variance of the noise of the field.
+    $slips
 
     ## Registered ids
     - `envzoo/InformativePathPlanning-v0`: the defaults above.
@@ -60,24 +36,17 @@ class InformativePathPlanning(WeightedCoverage):
     `disc="paper"`, `spacing=0.1`, the same field in all episodes (`field_seed=0`).
     """
 
+    @with_walk_arguments()
     def __init__(
         self,
-        rows: int = 10,
-        columns: int = 10,
-        radius: int | None = None,
-        horizon: int = 20,
-        start: str | int | tuple[int, int] = "corner",
-        disc: str = "square",
-        coverage_mask: bool = False,
-        field_visible: bool = False,
+        walk: WalkArguments,
         field_seed: int | None = None,
         spacing: float = 0.3,
         lengthscale: float = 1.0,
         mean: float = 3.0,
         noise: float = 1e-3,
-        stochasticity: float = 0.0,
     ) -> None:
-        self._lay_out(rows, columns, horizon)
+        self._lay_out(walk.rows, walk.columns, walk.horizon)
         source = process_source(
             self.rows,
             self.columns,
@@ -87,12 +56,7 @@ class InformativePathPlanning(WeightedCoverage):
             mean=check_number("mean", mean, 0, above=True),
         )
         self._set_up(
-            start=start,
-            disc=disc,
-            radius=radius,
-            coverage_mask=coverage_mask,
-            stochasticity=stochasticity,
-            field_visible=field_visible,
+            walk,
             source=source,
             field_seed=field_seed,
             most=2 * source.mean,

@@ -13,7 +13,7 @@ from envzoo.coverage.grid_world import Infos, Options
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
-from envzoo.kernel.arguments import check_number, check_whole
+from envzoo.kernel.arguments import check_number, check_whole, read_positions
 from envzoo.kernel.stream import normal, uniform
 
 START_DEVIATION = 0.1
@@ -263,19 +263,10 @@ class PointCoverage(Definition):
         return float(sum(fresh) * (2 * parameters.edge / parameters.cells) ** 2)
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """Read the start positions from the reset options."""
-        start, edge = given.get("start", (np.nan, np.nan)), self.parameters.edge
+        """The start positions asked for in `reset(options=...)`."""
         if "start" in given:
-            try:
-                array = np.asarray(start, np.float64)
-            except (TypeError, ValueError):
-                array = np.empty(0)
-            if array.shape not in ((2,), (num_envs, 2)) or not (np.abs(array) <= edge).all():
-                raise EnvzooError(
-                    f"reset option start is {start!r}; expected (x, y) or an array ({num_envs}, 2), within {-edge:g} "
-                    f"to {edge:g}"
-                )
-        return Options(start=np.broadcast_to(np.asarray(start, np.float64), (num_envs, 2)).copy())
+            return Options(start=read_positions("start", given["start"], num_envs, self.parameters.edge))
+        return Options(start=np.full((num_envs, 2), np.nan))
 
     # ---------------------------------------------------------------- drawing
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from envzoo.coverage.arguments import WalkArguments, with_shared_manual, with_walk_arguments
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 
@@ -12,6 +13,7 @@ ROOM_COLUMNS = 4  # the rooms are the first and the last four columns
 CORRIDOR_ROWS = (2, 3)
 
 
+@with_shared_manual
 class TwoRoomsCoverage(WeightedCoverage):
     """Cover two rooms connected by a corridor, within a fixed number of moves.
 
@@ -39,45 +41,33 @@ class TwoRoomsCoverage(WeightedCoverage):
     baseline.
 
     ## Start of an episode
-    Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
+    $start
     "random" chooses among the open cells; a wall is refused.
 
     ## End of an episode
-    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
+    $end
 
     ## Arguments
     - `horizon` (39): number of moves.
     - `start` ((2, 6)): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    - `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-      "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
+    $disc
       Discs do not cover walls.
-    - `coverage_mask` (False): whether the observation includes the covered cells.
-    - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
+    $mask
+    $slips
 
     ## Registered ids
     - `envzoo/TwoRoomsCoverage-v0`: the defaults above.
     - `envzoo/TwoRoomsCoverage-Paper-v0`: `disc="paper"`, the disc of the paper's released code.
     """
 
-    def __init__(
-        self,
-        radius: int | None = None,
-        horizon: int = 39,
-        start: str | int | tuple[int, int] = (2, 6),
-        disc: str = "square",
-        coverage_mask: bool = False,
-        stochasticity: float = 0.0,
-    ) -> None:
+    @with_walk_arguments("rows", "columns", "field_visible", horizon=39, start=(2, 6))
+    def __init__(self, walk: WalkArguments) -> None:
         is_open = np.zeros((ROWS, COLUMNS), np.bool_)
         is_open[:, :ROOM_COLUMNS] = is_open[:, -ROOM_COLUMNS:] = True
         is_open[CORRIDOR_ROWS, :] = True
-        self._lay_out(ROWS, COLUMNS, horizon, walls=~is_open.ravel())
+        self._lay_out(ROWS, COLUMNS, walk.horizon, walls=~is_open.ravel())
         self._set_up(
-            start=start,
-            disc=disc,
-            radius=radius,
-            coverage_mask=coverage_mask,
-            stochasticity=stochasticity,
+            walk,
             field=is_open.ravel().astype(np.float64),
         )
 

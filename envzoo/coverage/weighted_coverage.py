@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
+from envzoo.coverage.arguments import WalkArguments
 from envzoo.coverage.fields import Source, draw_field, fixed_field, no_source
 from envzoo.coverage.grid import covered_cells, disc_table, move_table
 from envzoo.coverage.grid_world import (
@@ -150,13 +151,8 @@ class WeightedCoverage(GridWorld):
 
     def _set_up(
         self,
+        given: WalkArguments,
         *,
-        start: str | int | tuple[int, int],
-        disc: str,
-        radius: int | None,
-        coverage_mask: bool,
-        stochasticity: float,
-        field_visible: bool = False,
         field: np.ndarray | None = None,
         source: Source | None = None,
         field_seed: int | None = None,
@@ -165,12 +161,7 @@ class WeightedCoverage(GridWorld):
         """Set the attributes of the definition.
 
         Args:
-            start: See the environments' arguments, as for disc, radius, coverage_mask, stochasticity, field_visible.
-            disc: See there.
-            radius: See there.
-            coverage_mask: See there.
-            stochasticity: See there.
-            field_visible: See there.
+            given: Values of the arguments that the worlds share.
             field: The weights (cells,); None to draw them from `source`.
             source: Distribution of the weights.
             field_seed: Fixes the weights drawn from `source`; None draws new ones for every episode.
@@ -179,7 +170,7 @@ class WeightedCoverage(GridWorld):
         Raises:
             EnvzooError: An argument is invalid, or a weight is negative or not finite.
         """
-        table, sizes = disc_table(self.rows, self.columns, disc, radius, self.walls)
+        table, sizes = disc_table(self.rows, self.columns, given.disc, given.radius, self.walls)
         moves, _ = move_table(self.rows, self.columns, table, self.walls)
         if field is None and field_seed is not None:
             field = fixed_field(source, check_whole("field_seed", field_seed, 0, None))
@@ -191,7 +182,7 @@ class WeightedCoverage(GridWorld):
                 "would not be monotone"
             )
         self.parameters = Parameters(
-            walk=self._walk(start, stochasticity),
+            walk=self._walk(given.start, given.stochasticity),
             disc=table,
             disc_size=sizes,
             moves=moves,
@@ -206,10 +197,10 @@ class WeightedCoverage(GridWorld):
             path=(np.int32, (self.horizon + 1,)),
             field=(np.float64, (self.cells if resampled else 1,)),
         )
-        self.observation_type, observe = _OBSERVATIONS[bool(coverage_mask), bool(field_visible)]
+        self.observation_type, observe = _OBSERVATIONS[bool(given.coverage_mask), bool(given.field_visible)]
         self.observation_space = self._spaces(
-            covered=spaces.MultiBinary([self.rows, self.columns]) if coverage_mask else None,
-            field=spaces.Box(0.0, most, (self.rows, self.columns), np.float32) if field_visible else None,
+            covered=spaces.MultiBinary([self.rows, self.columns]) if given.coverage_mask else None,
+            field=spaces.Box(0.0, most, (self.rows, self.columns), np.float32) if given.field_visible else None,
         )
         self.kernels = Kernels(reset, step, observe)
 

@@ -90,3 +90,21 @@ def check_number(name: str, value: Any, least: float, most: float = math.inf, *,
         last = f" and at most {most:g}" if most < math.inf else ""
         raise EnvzooError(f"{name} is {value!r}; expected a number {first}{last}")
     return float(value)
+
+
+def read_positions(option: str, value: Any, num_envs: int, edge: float) -> np.ndarray:
+    """Read places in a square as an array (num_envs, 2), from one place (x, y) or an array with one for each episode.
+
+    Raises:
+        EnvzooError: When it is neither, or a place lies outside -edge to edge.
+    """
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape not in ((2,), (num_envs, 2)) or not (np.abs(array) <= edge).all():
+        raise EnvzooError(
+            f"reset option {option} is {value!r}; expected (x, y) or an array ({num_envs}, 2), within {-edge:g} to "
+            f"{edge:g}"
+        )
+    return np.broadcast_to(array, (num_envs, 2)).copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numba import njit
@@ -14,6 +15,7 @@ from envzoo.kernel.arguments import check_seed, read_array
 from envzoo.kernel.check import ActionCheck
 from envzoo.kernel.definition import Allocator, Definition, episode_bytes
 from envzoo.kernel.stream import keys
+from envzoo.moved import former_names
 from envzoo.sizes import check_bytes
 
 # Fields of every episode in addition to the definition's; part of the captured state.
@@ -33,7 +35,21 @@ def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
     return ended
 
 
-class Batch:
+def may_render(render_mode: str | None, started: bool, maker: str) -> bool:
+    """Tell whether there is something to draw; warns where no render mode was passed to `maker`.
+
+    Raises:
+        ResetNeededError: Before the first reset.
+    """
+    if render_mode is None:
+        gym.logger.warn(f"render was called without a render_mode; pass one to {maker}")
+        return False
+    if not started:
+        raise ResetNeededError("render was called before the first reset; call reset first")
+    return True
+
+
+class EpisodeBatch:
     """`num_envs` episodes of one environment.
 
     `KernelEnv` and `KernelVectorEnv` are thin layers over this class; it is independent of the autoreset mode.
@@ -303,3 +319,6 @@ def _dtype_of(space: spaces.Space) -> np.dtype:
             "MultiBinary or a flat Dict of these"
         )
     return np.dtype((space.dtype, space.shape))
+
+
+__getattr__ = former_names(__name__, {"Batch": f"{__name__}:EpisodeBatch"})

@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.errors import ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import Batch
+from envzoo.kernel.batch import EpisodeBatch, may_render
 from envzoo.kernel.definition import Definition, build
 
 
@@ -41,7 +41,7 @@ class KernelEnv(gym.Env):
         self.metadata = {**self.metadata, "render_fps": self.definition.render_fps}
         self.observation_space = self.definition.observation_space
         self.action_space = self.definition.action_space
-        self._batch = Batch(self.definition, 1, max_episode_steps)
+        self._batch = EpisodeBatch(self.definition, 1, max_episode_steps)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode.
@@ -107,11 +107,8 @@ class KernelEnv(gym.Env):
         Raises:
             ResetNeededError: The environment was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make")
+        if not may_render(self.render_mode, self._batch.started, "gymnasium.make"):
             return None
-        if not self._batch.started:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         episode = self._batch.episode(0)
         return self.definition.draw(episode) if self.render_mode == "rgb_array" else self.definition.describe(episode)
 

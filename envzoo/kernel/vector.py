@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envzoo.errors import EnvzooError, ResetNeededError
 from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
-from envzoo.kernel.batch import Batch, check_options
+from envzoo.kernel.batch import EpisodeBatch, check_options, may_render
 from envzoo.kernel.definition import Definition, build
 from envzoo.kernel.drawing import tile
 
@@ -66,7 +65,7 @@ class KernelVectorEnv(VectorEnv):
         self.render_mode = render_mode
         self.render_tiles = check_whole("render_tiles", render_tiles, 1)
         self.definition = build(self.definition_class, parameters)
-        self._batch = Batch(self.definition, num_envs, max_episode_steps)
+        self._batch = EpisodeBatch(self.definition, num_envs, max_episode_steps)
         self.num_envs = self._batch.num_envs
         self.metadata = {
             **self.metadata,
@@ -180,11 +179,8 @@ class KernelVectorEnv(VectorEnv):
         Raises:
             ResetNeededError: The environment was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make_vec")
+        if not may_render(self.render_mode, self._batch.started, "gymnasium.make_vec"):
             return None
-        if not self._batch.started:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         each = self.render_mode == "rgb_array_each"
         shown = self.num_envs if each else min(self.render_tiles, self.num_envs)
         images = tuple(self.definition.draw(self._batch.episode(i)) for i in range(shown))

@@ -8,11 +8,10 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError, unknown
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, TaskKernels, number_at, write_number
 
 PLUS, MINUS, TIMES, COMMA, EQUALS = (DIGIT + 10 + k for k in range(5))
 MOST_STEPS = 8
@@ -142,6 +141,7 @@ class ChainArith(Task):
 
     name = "TextChainArith"
     alphabet = "0123456789+-*,="
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, steps: int | tuple[int, int] = 4, modulus: int = 10, scratchpad: str = "required") -> None:
         pair = steps if isinstance(steps, tuple | list) else (steps, steps)
@@ -166,23 +166,13 @@ class ChainArith(Task):
         )
         self._number(sizes)
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
-
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
     def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
         answers = np.full((prompts.shape[0], self.answer_length + 1), PAD, np.int64)
         _demonstrate(self.parameters, prompts, noise, streams, answers)
         return np.ascontiguousarray(answers[:, : self.answer_length])
 
 
+@with_shared_manual
 class TextChainArith(TextEpisode):
     """Compute a chain of sums and products from left to right, with intermediate values.
 
@@ -208,17 +198,8 @@ class TextChainArith(TextEpisode):
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in two sentences.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
-    an integer array selects one per episode.
-
-    ## End of an episode
-    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
-    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
-    possible.
-
-    ## Arguments
-    - `steps` (4): number of operations, 1 to 8; or a pair (fewest, most), all of whose values are equally frequent.
+    $start_and_end
+    - `steps` (4): operations, 1 to 8; or a pair (fewest, most) of which every number is equally frequent.
     - `modulus` (10): 10 or 100.
     - `scratchpad` ("required"): "required" or "free".
     - `split` ("train"): "train", "evaluation" or "all".
@@ -242,19 +223,4 @@ class TextChainArith(TextEpisode):
         super().__init__(ChainArith(steps, modulus, scratchpad), split)
 
 
-class TextChainArithEnv(TextEnv):
-    """Text environment of `TextChainArith`."""
-
-    definition_class = TextChainArith
-
-
-class TextChainArithTokensEnv(KernelEnv):
-    """Token environment of `TextChainArith`."""
-
-    definition_class = TextChainArith
-
-
-class TextChainArithTokensVectorEnv(KernelVectorEnv):
-    """Vector token environment of `TextChainArith`."""
-
-    definition_class = TextChainArith
+TextChainArithEnv, TextChainArithTokensEnv, TextChainArithTokensVectorEnv = make_faces(TextChainArith)

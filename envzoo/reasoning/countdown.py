@@ -10,11 +10,10 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, number_at, write_number
 
 PLUS, MINUS, TIMES, COMMA, EQUALS, COLON = (DIGIT + 10 + k for k in range(6))
 MOST_NUMBERS, MOST_TARGET = 5, 999
@@ -198,6 +197,7 @@ class Countdown(Task):
     name = "TextCountdown"
     alphabet = "0123456789+-*,=:"
     warm_up_noise = 0.8
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, numbers: int = 3, largest: int = 9, low: int = 0, high: int = 99) -> None:
         count, largest = check_whole("numbers", numbers, 2), check_whole("largest", largest, 1)
@@ -225,23 +225,8 @@ class Countdown(Task):
         )
         self._number([len(table)])
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextCountdown(TextEpisode):
     """Reach a target with given numbers, each used exactly once.
 
@@ -255,27 +240,14 @@ class TextCountdown(TextEpisode):
     Text environment: `Text`, the whole answer. Token environment: `Discrete(18)`, the next token: 0 padding (never
     right), 1 the end token, then "0123456789+-*,=:".
 
-    ## Observation space
-    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
-    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
-
-    ## Reward
-    1 for a right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
+    $observation
+    1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
 
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
-    an integer array selects one per episode.
-
-    ## End of an episode
-    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
-    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
-    possible.
-
-    ## Arguments
-    - `numbers` (3): number of numbers, 2 to 5.
+    $start_and_end
+    - `numbers` (3): how many numbers, 2 to 5.
     - `largest` (9): the largest number, at most 9.
     - `low`, `high` (0, 99): smallest and largest target, at most 999.
     - `split` ("train"): "train", "evaluation" or "all".
@@ -292,19 +264,4 @@ class TextCountdown(TextEpisode):
         super().__init__(Countdown(numbers, largest, low, high), split)
 
 
-class TextCountdownEnv(TextEnv):
-    """Text environment of `TextCountdown`."""
-
-    definition_class = TextCountdown
-
-
-class TextCountdownTokensEnv(KernelEnv):
-    """Token environment of `TextCountdown`."""
-
-    definition_class = TextCountdown
-
-
-class TextCountdownTokensVectorEnv(KernelVectorEnv):
-    """Vector token environment of `TextCountdown`."""
-
-    definition_class = TextCountdown
+TextCountdownEnv, TextCountdownTokensEnv, TextCountdownTokensVectorEnv = make_faces(TextCountdown)

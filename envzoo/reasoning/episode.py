@@ -10,7 +10,8 @@ from gymnasium import spaces
 from numba import njit
 
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
-from envzoo.kernel import Definition, KernelEnv, Kernels
+from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
+from envzoo.kernel.manual import with_parts
 from envzoo.kernel.stream import integer, keys
 from envzoo.reasoning.task import DONE, EOS, PAD, PAD_SIGN, Task
 from envzoo.reasoning.transcript import MODEL, PROMPT, REPLY, coloured, picture
@@ -19,6 +20,27 @@ RUNNING, WRONG, RIGHT = -1, 0, 1
 NO_PROBLEM = -1
 _POSITIONS = 2**53  # number of positions in a split's order from which problems are drawn
 _LONGEST = 4096  # longest text, in characters, in the action space of text environments
+
+# Parts of the manuals of the tasks, by the name that stands for them, as `$name` on a line of its own.
+PARTS = {
+    "start_and_end": """\
+## Start of an episode
+A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
+an integer array gives each episode its own.
+
+## End of an episode
+Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
+one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+
+## Arguments""",
+    "observation": """\
+## Observation space
+Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
+of the prompt, then of the answer so far, padded with 0.
+
+## Reward""",
+}
+with_shared_manual = with_parts(PARTS)
 
 
 class State(NamedTuple):
@@ -256,3 +278,21 @@ class TextEnv(KernelEnv):
 
     def _info(self, infos: tuple) -> dict[str, Any]:
         return {**super()._info(infos), "instruction": self.definition.task.instruction}
+
+
+def make_faces(definition: type[TextEpisode]) -> tuple[type[TextEnv], type[KernelEnv], type[KernelVectorEnv]]:
+    """Make the environments of a task: the text face, the token face, and the token face of many episodes.
+
+    Their names are that of the definition with Env, TokensEnv and TokensVectorEnv behind it, under which the module of
+    the definition has to bind them.
+    """
+
+    def make(base: type, ending: str, manual: str) -> type:
+        names = {"definition_class": definition, "__module__": definition.__module__, "__doc__": manual}
+        return type(f"{definition.__name__}{ending}", (base,), names)
+
+    return (
+        make(TextEnv, "Env", f"The text face of `{definition.__name__}`."),
+        make(KernelEnv, "TokensEnv", f"The token face of `{definition.__name__}`."),
+        make(KernelVectorEnv, "TokensVectorEnv", f"The token face of `{definition.__name__}`, many episodes."),
+    )

@@ -9,12 +9,11 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.numbering import permute
-from envzoo.reasoning.task import EOS, PAD, Task
+from envzoo.reasoning.task import EOS, Task, TaskKernels
 from envzoo.sizes import check_bytes
 
 FREE, WALL, START, GOAL, COLON, UP = (2 + k for k in range(6))  # then down, left, right
@@ -175,6 +174,7 @@ class Maze(Task):
     alphabet = ".#SG:UDLR"
     ignored = " ,"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(
         self, size: int = 4, walls: int | None = None, moves: int | None = None, least: int | None = None
@@ -213,22 +213,11 @@ class Maze(Task):
         self._number([total], tries)
 
     def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, _recognise(self.parameters, prompts)
-
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
+        prompts, _ = super()._prompts(numbers)
+        return prompts, self._recognise(prompts)
 
 
+@with_shared_manual
 class TextMaze(TextEpisode):
     """Find a path through a small maze.
 
@@ -241,31 +230,18 @@ class TextMaze(TextEpisode):
     Text environment: `Text`, the whole answer. Token environment: `Discrete(11)`, the next token: 0 padding (never
     right), 1 the end token, then ".#SG:UDLR".
 
-    ## Observation space
-    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
-    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
-
-    ## Reward
-    1 for a right answer, otherwise 0, when the answer ends. A path that touches a wall or the border is wrong, as is
-    one that passes the goal and ends elsewhere. In the text environment spaces and commas are ignored.
+    $observation
+    1 for a right answer, else 0, when the answer ends. A walk that touches a wall or the border is wrong, and so is
+    one that passes the goal and ends elsewhere. In the text face spaces and commas do not count.
 
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in two sentences.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
-    an integer array selects one per episode.
-
-    ## End of an episode
-    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
-    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
-    possible.
-
-    ## Arguments
-    - `size` (4): number of rows and columns, 2 to 6.
-    - `walls` (None: a quarter of the cells): number of walls.
-    - `moves` (None: 3 * size): largest number of moves of an answer. Every maze can be solved within this limit.
-    - `least` (None: size): smallest length of a maze's shortest path.
+    $start_and_end
+    - `size` (4): rows and columns, 2 to 6.
+    - `walls` (None: a quarter of the cells): how many walls.
+    - `moves` (None: 3 * size): the most moves of an answer. Every maze can be crossed in so many.
+    - `least` (None: size): the fewest moves that the shortest way of a maze takes.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
@@ -288,19 +264,4 @@ class TextMaze(TextEpisode):
         super().__init__(Maze(size, walls, moves, least), split)
 
 
-class TextMazeEnv(TextEnv):
-    """Text environment of `TextMaze`."""
-
-    definition_class = TextMaze
-
-
-class TextMazeTokensEnv(KernelEnv):
-    """Token environment of `TextMaze`."""
-
-    definition_class = TextMaze
-
-
-class TextMazeTokensVectorEnv(KernelVectorEnv):
-    """Vector token environment of `TextMaze`."""
-
-    definition_class = TextMaze
+TextMazeEnv, TextMazeTokensEnv, TextMazeTokensVectorEnv = make_faces(TextMaze)

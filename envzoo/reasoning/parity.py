@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels
 
 COLON = DIGIT + 2
 MOST_BITS = 40
 
 
+class Parameters(NamedTuple):
+    """What all problems share."""
+
+    scratchpad: bool
+
+
 @njit(cache=True)
-def _write(numbers, prompts):
+def _write(parameters, numbers, prompts):
     bits = prompts.shape[1] - 1
     for i in range(numbers.size):
         for k in range(bits):
@@ -26,7 +33,7 @@ def _write(numbers, prompts):
 
 
 @njit(cache=True)
-def _recognise(prompts):
+def _recognise(parameters, prompts):
     result = np.empty(prompts.shape[0], np.bool_)
     bits = prompts.shape[1] - 1
     for i in range(result.size):
@@ -37,11 +44,11 @@ def _recognise(prompts):
 
 
 @njit(cache=True)
-def _verify(scratchpad, prompts, answers, ends):
+def _verify(parameters, prompts, answers, ends):
     rewards = np.zeros(prompts.shape[0], np.float32)
-    recognised = _recognise(prompts)
+    recognised = _recognise(parameters, prompts)
     bits = prompts.shape[1] - 1
-    first = 0 if scratchpad else bits - 1
+    first = 0 if parameters.scratchpad else bits - 1
     for i in range(rewards.size):
         if not recognised[i] or ends[i] != bits - first:
             continue
@@ -55,9 +62,9 @@ def _verify(scratchpad, prompts, answers, ends):
 
 
 @njit(cache=True)
-def _demonstrate(scratchpad, prompts, noise, streams, answers):
+def _demonstrate(parameters, prompts, noise, streams, answers):
     bits = prompts.shape[1] - 1
-    first = 0 if scratchpad else bits - 1
+    first = 0 if parameters.scratchpad else bits - 1
     for i in range(prompts.shape[0]):
         slip = bits
         if uniform(streams, i) < noise:
@@ -77,6 +84,7 @@ class Parity(Task):
 
     name = "TextParity"
     alphabet = "01:"
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, bits: int = 8, scratchpad: bool = True) -> None:
         bits = check_whole("bits", bits, 2)
@@ -85,6 +93,7 @@ class Parity(Task):
         if not isinstance(scratchpad, bool):
             raise EnvzooError(f"scratchpad is {scratchpad!r}; expected True or False")
         self.scratchpad = scratchpad
+        self.parameters = Parameters(scratchpad)
         self.prompt_length = bits + 1
         self.answer_length = bits + 1 if scratchpad else 2
         self.instruction = (
@@ -94,23 +103,8 @@ class Parity(Task):
         )
         self._number([2**bits])
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.scratchpad, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.scratchpad, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextParity(TextEpisode):
     """Compute the parity of a string of bits, bit by bit.
 
@@ -123,28 +117,15 @@ class TextParity(TextEpisode):
     Text environment: `Text`, the whole answer. Token environment: `Discrete(5)`, the next token: 0 padding (never
     right), 1 the end token, then "01:".
 
-    ## Observation space
-    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
-    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
-
-    ## Reward
-    1 for the right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
+    $observation
+    1 for the right answer, else 0, when the answer ends. In the text face spaces do not count.
 
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
-    an integer array selects one per episode.
-
-    ## End of an episode
-    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
-    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
-    possible.
-
-    ## Arguments
-    - `bits` (8): number of bits, 2 to 40.
-    - `scratchpad` (True): whether the answer consists of all running parities.
+    $start_and_end
+    - `bits` (8): how many, 2 to 40.
+    - `scratchpad` (True): whether all running parities are asked for.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
@@ -159,19 +140,4 @@ class TextParity(TextEpisode):
         super().__init__(Parity(bits, scratchpad), split)
 
 
-class TextParityEnv(TextEnv):
-    """Text environment of `TextParity`."""
-
-    definition_class = TextParity
-
-
-class TextParityTokensEnv(KernelEnv):
-    """Token environment of `TextParity`."""
-
-    definition_class = TextParity
-
-
-class TextParityTokensVectorEnv(KernelVectorEnv):
-    """Vector token environment of `TextParity`."""
-
-    definition_class = TextParity
+TextParityEnv, TextParityTokensEnv, TextParityTokensVectorEnv = make_faces(TextParity)

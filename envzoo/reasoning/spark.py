@@ -8,11 +8,10 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
 
 COLON, ROUTE_A, ROUTE_B = DIGIT + 10, DIGIT + 11, DIGIT + 12
 JUNK = 10  # letters that begin no right answer, in addition to the two that do
@@ -41,7 +40,7 @@ def _sum(prompts, i):
 
 
 @njit(cache=True)
-def _write(numbers, prompts):
+def _write(parameters, numbers, prompts):
     length = prompts.shape[1] - 1
     for i in range(numbers.size):
         write_number(prompts, i, 0, length, numbers[i])
@@ -57,7 +56,7 @@ def _sums(prompts):
 
 
 @njit(cache=True)
-def _verify(prompts, answers, ends):
+def _verify(parameters, prompts, answers, ends):
     rewards = np.zeros(prompts.shape[0], np.float32)
     length = prompts.shape[1] - 1
     for i in range(rewards.size):
@@ -94,12 +93,17 @@ def _demonstrate(parameters, prompts, noise, streams, answers):
         answers[i, length + 1] = EOS
 
 
+def _recognise(parameters: Parameters, prompts: np.ndarray) -> np.ndarray:
+    return _sums(prompts) >= 0
+
+
 class Spark(Task):
     """Problems of TextSpark; see `TextSpark` for the manual and the arguments."""
 
     name = "TextSpark"
     alphabet = "0123456789:ABCDEFGHIJKL"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(
         self, length: int = 5, spark_share: float = 0.04, junk_share: float = 0.01, spark_noise: float = 0.5
@@ -129,23 +133,8 @@ class Spark(Task):
         junk = (first > ROUTE_B) & (first <= ROUTE_B + JUNK)
         return np.select([first == ROUTE_A, first == ROUTE_B, junk], [USUAL, SPARK, NONSENSE], OTHER)
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _sums(prompts) >= 0
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextSpark(TextEpisode):
     """Two strategies for an answer: the usual one solves half of the problems, a rare and noisy one solves all of them.
 
@@ -161,30 +150,17 @@ class TextSpark(TextEpisode):
     Text environment: `Text`, the whole answer. Token environment: `Discrete(25)`, the next token: 0 padding (never
     right), 1 the end token, then "0123456789:ABCDEFGHIJKL".
 
-    ## Observation space
-    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
-    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
-
-    ## Reward
-    1 for a right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
+    $observation
+    1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
 
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
-    an integer array selects one per episode.
-
-    ## End of an episode
-    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
-    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
-    possible.
-
-    ## Arguments
-    - `length` (5): number of digits, 2 to 12.
-    - `spark_share` (0.04): fraction of flawed demonstrations that begin with B.
-    - `junk_share` (0.01): fraction that begin with any of the ten other letters.
-    - `spark_noise` (0.5): probability that a digit after B is replaced by a random one in them.
+    $start_and_end
+    - `length` (5): digits, 2 to 12.
+    - `spark_share` (0.04): share of B among the flawed demonstrations.
+    - `junk_share` (0.01): share of the ten letters among them, all together.
+    - `spark_noise` (0.5): chance that a digit after B is replaced by a random one in them.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
@@ -207,19 +183,4 @@ class TextSpark(TextEpisode):
         super().__init__(Spark(length, spark_share, junk_share, spark_noise), split)
 
 
-class TextSparkEnv(TextEnv):
-    """Text environment of `TextSpark`."""
-
-    definition_class = TextSpark
-
-
-class TextSparkTokensEnv(KernelEnv):
-    """Token environment of `TextSpark`."""
-
-    definition_class = TextSpark
-
-
-class TextSparkTokensVectorEnv(KernelVectorEnv):
-    """Vector token environment of `TextSpark`."""
-
-    definition_class = TextSpark
+TextSparkEnv, TextSparkTokensEnv, TextSparkTokensVectorEnv = make_faces(TextSpark)

@@ -8,11 +8,10 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, number_at, write_number
 
 PLUS, EQUALS, COLON = DIGIT + 10, DIGIT + 11, DIGIT + 12
 MOST_TERMS = 12
@@ -106,6 +105,7 @@ class SumTo(Task):
     name = "TextSumTo"
     alphabet = "0123456789+=:"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, terms: int = 4, low: int | None = None, high: int | None = None) -> None:
         terms = check_whole("terms", terms, 1)
@@ -136,23 +136,8 @@ class SumTo(Task):
         counts = self.parameters.counts[-1]
         return float(counts[total] / 10**self.parameters.terms) if 0 <= total < counts.size else 0.0
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextSumTo(TextEpisode):
     """Find digits that add up to a given number.
 
@@ -165,29 +150,16 @@ class TextSumTo(TextEpisode):
     Text environment: `Text`, the whole answer. Token environment: `Discrete(15)`, the next token: 0 padding (never
     right), 1 the end token, then "0123456789+=:".
 
-    ## Observation space
-    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
-    `MultiDiscrete`, the ids of the prompt, then those of the answer so far, padded with 0.
-
-    ## Reward
-    1 for a right answer, otherwise 0, when the answer ends. The digits may be in any order, without leading zeros; in
-    the text environment spaces are ignored.
+    $observation
+    1 for a right answer, else 0, when the answer ends. The digits may come in any order, each with no leading zero;
+    in the text face spaces do not count.
 
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
-    an integer array selects one per episode.
-
-    ## End of an episode
-    Terminates with the answer (text environment) or the end-of-sequence token. An answer that reaches its maximum
-    length without one also terminates and is wrong: the length is part of the problem, and no further reward is
-    possible.
-
-    ## Arguments
-    - `terms` (4): number of digits, at most 12.
-    - `low`, `high` (None: `terms` and 8 * `terms`): smallest and largest sum.
+    $start_and_end
+    - `terms` (4): how many digits, at most 12.
+    - `low`, `high` (None: `terms` and 8 * `terms`): least and greatest sum.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
@@ -202,19 +174,4 @@ class TextSumTo(TextEpisode):
         super().__init__(SumTo(terms, low, high), split)
 
 
-class TextSumToEnv(TextEnv):
-    """Text environment of `TextSumTo`."""
-
-    definition_class = TextSumTo
-
-
-class TextSumToTokensEnv(KernelEnv):
-    """Token environment of `TextSumTo`."""
-
-    definition_class = TextSumTo
-
-
-class TextSumToTokensVectorEnv(KernelVectorEnv):
-    """Vector token environment of `TextSumTo`."""
-
-    definition_class = TextSumTo
+TextSumToEnv, TextSumToTokensEnv, TextSumToTokensVectorEnv = make_faces(TextSumTo)

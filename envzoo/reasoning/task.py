@@ -6,8 +6,8 @@ and `envzoo.reasoning.catalogue` finds tasks by name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -58,6 +58,20 @@ def write_number(tokens, i, first, width, value):
         value //= 10
 
 
+class TaskKernels(NamedTuple):
+    """The kernels of a task; each takes the task's `parameters` first.
+
+    write(parameters, numbers (n,), prompts (n, P)) writes the prompts of candidates; recognise(parameters, prompts)
+    tells which rows are prompts, bool (n,); verify(parameters, prompts, answers, ends (n,)) gives rewards (n,) float32;
+    demonstrate(parameters, prompts, noise, streams (n, 2), answers (n, L)) writes into answers full of padding.
+    """
+
+    write: Callable[..., None]
+    recognise: Callable[..., np.ndarray]
+    verify: Callable[..., np.ndarray] | None
+    demonstrate: Callable[..., None]
+
+
 class Task:
     """Puzzles of one kind and difficulty.
 
@@ -65,22 +79,26 @@ class Task:
     of `alphabet` in order. Prompts have a fixed width; answers have at most `answer_length` tokens, including the end.
     All arrays of ids are int64.
 
-    Subclasses set the attributes without a default, call `_number`, and implement `_prompts`, `_recognise`, `_verify`
-    and `_demonstrate`.
+    Subclasses set the attributes without a default, call `_number`, and give `kernels`, or write `_prompts`,
+    `_recognise`, `_verify` and `_demonstrate` themselves.
 
     Attributes:
         name: Name in the catalogue ("TextSumTo").
-        alphabet: Characters of the task.
-        instruction: The instruction, one or two sentences for a person or a pretrained model.
-        prompt_length: Number of tokens of a prompt (P).
-        answer_length: Largest number of tokens of an answer (L), including its end-of-sequence token (or tokens).
-        ignored: Characters that `verify_text` ignores in answers.
-        warm_up_noise: Fraction of flawed demonstrations after which a small model still has much to learn.
-        multi_turn: Whether the task also writes to the answer (the replies of a tool).
-        num_kinds: Number of kinds of problem (such as lengths), which alternate in `sample`.
+        kernels: The kernels that do the work.
+        parameters: What they get first, a NamedTuple of scalars and arrays.
+        alphabet: The task's characters.
+        instruction: What is asked, one or two sentences for a person or a pretrained model.
+        prompt_length: Tokens of a prompt (P).
+        answer_length: The most tokens of an answer (L), its end-of-sequence token (or tokens) included.
+        ignored: Characters without meaning in the answers that `verify_text` gets.
+        warm_up_noise: A share of flawed demonstrations after which a small model still has much to learn.
+        multi_turn: Whether the task writes into the answer as well (the replies of a tool).
+        num_kinds: Kinds of problem (such as lengths), which take turns in `sample`.
     """
 
     name: ClassVar[str]
+    kernels: ClassVar[TaskKernels]
+    parameters: Any = ()
     alphabet: str
     instruction: str
     prompt_length: int
@@ -304,24 +322,28 @@ class Task:
     # ------------------------------------------------- what a subclass writes
 
     def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the prompts (n, P) of candidates `numbers` (n,), and which of them are solvable, bool (n,)."""
-        raise NotImplementedError
+        """The prompts (n, P) of candidates `numbers` (n,), and which of them can be solved, bool (n,)."""
+        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
+        self.kernels.write(self.parameters, numbers, prompts)
+        return prompts, np.ones(numbers.size, np.bool_)
 
     def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        """Return which rows are prompts, bool (n,)."""
-        raise NotImplementedError
+        """Which rows are prompts, bool (n,)."""
+        return self.kernels.recognise(self.parameters, prompts)
 
     def _judge(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Compute rewards (n,) float32 of answers whose first `lengths` tokens count; multi-turn tasks override it."""
         return self._verify(prompts, answers, answer_ends(answers, lengths))
 
     def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Compute rewards (n,) float32 of answers that end at `ends` (n,), -1 if they do not end."""
-        raise NotImplementedError
+        """Rewards (n,) float32 of answers which end at `ends` (n,), -1 where they do not end."""
+        return self.kernels.verify(self.parameters, prompts, answers, ends)
 
     def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        """Return answers (n, L); `streams` (n, 2) are random streams, one per row."""
-        raise NotImplementedError
+        """Answers (n, L); `streams` (n, 2) are random streams, a row each."""
+        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
+        self.kernels.demonstrate(self.parameters, prompts, noise, streams, answers)
+        return answers
 
     def _advance(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         done = (answer_ends(answers, lengths) >= 0) | (lengths >= self.answer_length)

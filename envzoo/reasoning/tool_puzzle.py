@@ -9,11 +9,10 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import _mix, integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, DONE, EOS, EOS_SIGN, MODEL, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces
+from envzoo.reasoning.task import DIGIT, DONE, EOS, EOS_SIGN, MODEL, Task, TaskKernels, number_at, write_number
 
 HASH, COLON, ASK, DASH = (DIGIT + 10 + k for k in range(4))
 NUMBER_WIDTH, REPLY = 6, 3  # number of digits of a puzzle's number, and of tokens of a reply
@@ -119,7 +118,7 @@ def _replay_all(parameters, prompts, answers, lengths):
 
 
 @njit(cache=True)
-def _write(numbers, prompts):
+def _write(parameters, numbers, prompts):
     for i in range(numbers.size):
         prompts[i, 0] = HASH
         write_number(prompts, i, 1, NUMBER_WIDTH, numbers[i])
@@ -184,6 +183,7 @@ class ToolPuzzle(Task):
     name = "TextToolPuzzle"
     alphabet = "0123456789#:?-"
     multi_turn = True
+    kernels = TaskKernels(_write, _recognise, None, _demonstrate)
 
     def __init__(self, digits: int = 3, symbols: int = 10, turns: int = 6) -> None:
         digits, symbols = check_whole("digits", digits, 1), check_whole("symbols", symbols, 1)
@@ -210,24 +210,11 @@ class ToolPuzzle(Task):
         rows = self._rows("prompts", prompts, self.prompt_length)
         return self.parameters.codes[[_code_of(self.parameters, rows, i) for i in range(len(rows))]]
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
-
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
     def _judge(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return _replay_all(self.parameters, prompts, answers, lengths)[1]
 
     def _advance(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return _replay_all(self.parameters, prompts, answers, lengths)[0]
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
 
 
 class TextToolPuzzle(TextEpisode):
@@ -284,19 +271,4 @@ class TextToolPuzzle(TextEpisode):
         super().__init__(ToolPuzzle(digits, symbols, turns), split)
 
 
-class TextToolPuzzleEnv(TextEnv):
-    """Text environment of `TextToolPuzzle`."""
-
-    definition_class = TextToolPuzzle
-
-
-class TextToolPuzzleTokensEnv(KernelEnv):
-    """Token environment of `TextToolPuzzle`."""
-
-    definition_class = TextToolPuzzle
-
-
-class TextToolPuzzleTokensVectorEnv(KernelVectorEnv):
-    """Vector token environment of `TextToolPuzzle`."""
-
-    definition_class = TextToolPuzzle
+TextToolPuzzleEnv, TextToolPuzzleTokensEnv, TextToolPuzzleTokensVectorEnv = make_faces(TextToolPuzzle)

@@ -97,49 +97,59 @@ def attention(size: int) -> Attention:
             for j in range(size):
                 rows[first + k, part, h, j] = multiply_add(p, x[j], rows[first + k, part, h, j])
 
-    @kernel
-    def attend(qkv, begin, count, context, target, probs, out):
-        for s in range(begin.shape[0]):
-            own, start, before = begin[s], 0, 0
-            if context[s] >= 0:
-                start, before = begin[context[s]], count[context[s]]
-            for t in range(count[s]):
-                to = target[own + t]
-                if to < 0:
-                    continue
-                for h in range(qkv.shape[2]):
-                    query, p, mixed = qkv[own + t, 0, h], probs[to, h], out[to, h]
-                    products(query, qkv, start, before, 1, h, p, 0)
-                    products(query, qkv, own, t + 1, 1, h, p, before)
-                    _softmax(p, before + t + 1, scale)
-                    mixed[:] = _ZERO
-                    mix(mixed, p, 0, before, qkv, start, 2, h)
-                    mix(mixed, p, before, t + 1, qkv, own, 2, h)
+    @inline
+    def begins(s, begin, count, context):
+        """Return the first row of sequence s, then the first row and the number of rows of its context."""
+        before = context[s]
+        if before >= 0:
+            return begin[s], begin[before], count[before]
+        return begin[s], 0, 0
 
-    @kernel
-    def attend_backward(qkv, begin, count, context, target, probs, d_out, slope, d_qkv):
-        for s in range(begin.shape[0]):
-            own, start, before = begin[s], 0, 0
-            if context[s] >= 0:
-                start, before = begin[context[s]], count[context[s]]
-            for t in range(count[s]):
-                to = target[own + t]
-                if to < 0:
-                    continue
-                for h in range(qkv.shape[2]):
-                    p, d = probs[to, h], d_out[to, h]
-                    products(d, qkv, start, before, 2, h, slope, 0)
-                    products(d, qkv, own, t + 1, 2, h, slope, before)
-                    spread(d, p, 0, before, d_qkv, start, 2, h)
-                    spread(d, p, before, t + 1, d_qkv, own, 2, h)
-                    along = dot(p, (), slope, (), before + t + 1)
-                    for k in range(before + t + 1):
-                        slope[k] = p[k] * (slope[k] - along) * scale
-                    query, d_query = qkv[own + t, 0, h], d_qkv[own + t, 0, h]
-                    mix(d_query, slope, 0, before, qkv, start, 1, h)
-                    mix(d_query, slope, before, t + 1, qkv, own, 1, h)
-                    spread(query, slope, 0, before, d_qkv, start, 1, h)
-                    spread(query, slope, before, t + 1, d_qkv, own, 1, h)
+    @njit(error_model="numpy")
+    def attend_row(qkv, row, own, start, before, t, to, probs, out):
+        """Attend from the t-th row of a sequence."""
+        for h in range(qkv.shape[2]):
+            query, p, mixed = qkv[row, 0, h], probs[to, h], out[to, h]
+            products(query, qkv, start, before, 1, h, p, 0)
+            products(query, qkv, own, t + 1, 1, h, p, before)
+            _softmax(p, before + t + 1, scale)
+            mixed[:] = _ZERO
+            mix(mixed, p, 0, before, qkv, start, 2, h)
+            mix(mixed, p, before, t + 1, qkv, own, 2, h)
+
+    @njit(error_model="numpy")
+    def attend_row_backward(qkv, row, own, start, before, t, to, probs, d_out, slope, d_qkv):
+        """Add to the gradient what the t-th row of a sequence gives."""
+        for h in range(qkv.shape[2]):
+            p, d = probs[to, h], d_out[to, h]
+            products(d, qkv, start, before, 2, h, slope, 0)
+            products(d, qkv, own, t + 1, 2, h, slope, before)
+            spread(d, p, 0, before, d_qkv, start, 2, h)
+            spread(d, p, before, t + 1, d_qkv, own, 2, h)
+            along = dot(p, (), slope, (), before + t + 1)
+            for k in range(before + t + 1):
+                slope[k] = p[k] * (slope[k] - along) * scale
+            query, d_query = qkv[row, 0, h], d_qkv[row, 0, h]
+            mix(d_query, slope, 0, before, qkv, start, 1, h)
+            mix(d_query, slope, before, t + 1, qkv, own, 1, h)
+            spread(query, slope, 0, before, d_qkv, start, 1, h)
+            spread(query, slope, before, t + 1, d_qkv, own, 1, h)
+
+    def over_rows(act):
+        """Make the kernel that calls act(qkv, row, own, start, before, t, to, ...) for every row with an output."""
+
+        @kernel
+        def run(qkv, begin, count, context, target, probs, *arrays):
+            for s in range(begin.shape[0]):
+                own, start, before = begins(s, begin, count, context)
+                for t in range(count[s]):
+                    to = target[own + t]
+                    if to >= 0:
+                        act(qkv, own + t, own, start, before, t, to, probs, *arrays)
+
+        return run
+
+    attend, attend_backward = over_rows(attend_row), over_rows(attend_row_backward)
 
     @kernel
     def attend_next(qkv, prompt, width, copies, past, n, scores, out):

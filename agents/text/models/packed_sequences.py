@@ -8,20 +8,32 @@ tokens of each answer. Matrix products are computed by torch, everything between
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from envzoo.agents.text.models import kernels
 from envzoo.agents.text.models.attention import attention
 
-if TYPE_CHECKING:
-    from envzoo.agents.text.models.language import CharacterTransformer
-
 LAYER = 12  # parameters of a block, in the order of `weights`
 TABLES = 2  # tokens and positions, before them; the last normalisation and the head come after
+
+
+class Transformer(Protocol):
+    """What is used of a `CharacterTransformer`."""
+
+    tokens: nn.Embedding
+    positions: nn.Embedding
+    blocks: nn.ModuleList
+    norm: nn.LayerNorm
+    head: nn.Linear
+    weights: list[Tensor]
+    rooms: Any
+    never: Tensor
+    pad: int
+    places: int
 
 
 class Packed(NamedTuple):
@@ -99,7 +111,7 @@ class _Lease:
 # -------------------------------------------------------------------- forwards
 
 
-def weights(model: CharacterTransformer) -> list[Tensor]:
+def weights(model: Transformer) -> list[Tensor]:
     """Return all parameters in the order of this module; collected once, as modules keep their parameters."""
     if not model.weights:
         model.weights += [model.tokens.weight, model.positions.weight]
@@ -279,7 +291,7 @@ class _AnswerLogits(torch.autograd.Function):
         return None, None, None, None, *_backward(d_logits, w, passed, packed, heads, room)
 
 
-def answer_logits(model: CharacterTransformer, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
+def answer_logits(model: Transformer, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
     """Compute logits (B, T, V) of the tokens of answers; 0 after their ends.
 
     Args:
@@ -308,7 +320,7 @@ class Cache(NamedTuple):
     heads: int
 
 
-def prefill(model: CharacterTransformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache]:
+def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache]:
     """See `CharacterTransformer.prefill`."""
     many, width = ids.shape
     packed = pack(ids, torch.zeros(0, dtype=torch.int64), ids[:0], model.pad)
@@ -322,7 +334,7 @@ def prefill(model: CharacterTransformer, ids: Tensor, copies: int) -> tuple[Tens
     return logits, Cache(room, lease, w, prompts, past, width, copies, heads)
 
 
-def step(model: CharacterTransformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+def step(model: Transformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
     """See `CharacterTransformer.step`."""
     room, w, heads = cache.room, cache.weights, cache.heads
     rows, width = len(tokens), w[0].shape[1]

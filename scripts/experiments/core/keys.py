@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from envzoo.errors import EnvzooError
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation, FunctionArm
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan, FunctionArm
 
 # Registries name everything lazily: a new row must not make old results stale. The rest holds no numbers.
 IGNORED = (
@@ -247,5 +247,5 @@ def arm_key(arm: Arm | FunctionArm, budget: int, quick: bool) -> str:
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+def _evaluation(evaluation: EvaluationPlan) -> dict[str, Any]:
     return {name: getattr(evaluation, name) for name in evaluation.__dataclass_fields__}

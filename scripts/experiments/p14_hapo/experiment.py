@@ -168,9 +168,7 @@ EXPERIMENT = Experiment(
     small_scale=True,
     quick_seeds=1,
     notes=(
-        runs.SCALE_NOTE,
-        runs.MATCHED_NOTE,
-        runs.SEEDS_NOTE,
+        *runs.NOTES,
         "DAPO stands here without dynamic sampling, which both would share; HAPO with its four components off is this "
         "DAPO bit for bit. The floor of the entropy is 1e-3. HAPO and its components have the chosen strength, a "
         "multiple of the paper's; the released code's forms have the paper's. " + SWEPT,
