@@ -1,6 +1,7 @@
 """The documentation says what the code does."""
 
 import ast
+import dataclasses
 import json
 import re
 import shlex
@@ -75,7 +76,7 @@ def test_another_folder_is_refused_with_a_sentence(tmp_path, capsys):
 def test_every_hyperparameter_has_a_docstring():
     for name in registry.specs():
         config = registry.agent_class(name).Config
-        missing = set(getattr(config, "__dataclass_fields__", {})) - set(field_docstrings(config))
+        missing = {field.name for field in dataclasses.fields(config)} - set(field_docstrings(config))
         assert not missing, f"{name}: {missing}"
 
 
