@@ -80,7 +80,7 @@ def requested(func: Any, args: tuple, kwargs: dict[str, Any]) -> int:
 
 
 def _product(args: tuple) -> int:
-    """The largest product of whole numbers in an argument, which may be a shape."""
+    """Return the largest product of whole numbers in an argument, which may be a shape."""
     shapes = [arg if isinstance(arg, list | tuple) else [arg] for arg in args]
     return max((math.prod(n for n in shape if type(n) is int) for shape in shapes), default=0)
 

@@ -29,7 +29,7 @@ class Callback:
         """When `learn` ends, also by an error or Ctrl-C."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What the callback must remember over a restart."""
+        """Return the state that survives a restart."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ _METHODS = ("on_start", "on_iteration", "on_batch", "on_end")  # whoever has the
 
 
 def as_callback(given: Any) -> Callback:
-    """A callback, or a function of (agent, metrics) as one.
+    """Convert a function of (agent, metrics) to a callback; callbacks are returned as they are.
 
     Raises:
         EnvzooError: Anything else, also a class of callbacks in place of an instance.

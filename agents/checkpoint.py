@@ -106,7 +106,7 @@ def save(path: str | os.PathLike, header: Mapping[str, Any], state: Any) -> None
 
 
 def check_path(path: Any) -> Path:
-    """The path of a checkpoint file; raises CheckpointError for what is no path."""
+    """Convert to the path of a checkpoint file; raises CheckpointError if that is impossible."""
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise CheckpointError(f"the checkpoint file is {path!r}; expected its path")
     return Path(path)
@@ -183,7 +183,7 @@ def _parse_manifest(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def read_header(path: str | os.PathLike) -> dict[str, Any]:
-    """The header of a checkpoint, without loading its arrays.
+    """Return the header of a checkpoint, without loading its arrays.
 
     Raises:
         CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.

@@ -29,7 +29,7 @@ _READING: ContextVar[tuple[tuple[str, str | None], ...]] = ContextVar("reading",
 
 @contextmanager
 def reading(path: Any, vouched: Any = None) -> Iterator[None]:
-    """What happens inside is decided by the file at `path`, and may do only what files may.
+    """Mark that the code inside is controlled by the file at `path`, with the rights of a file.
 
     Args:
         path: The file.
@@ -43,7 +43,7 @@ def reading(path: Any, vouched: Any = None) -> Iterator[None]:
 
 
 def current_file() -> str | None:
-    """The file that decides what happens now; None when it is the user."""
+    """Return the file that controls the running code; None when the user does."""
     files = _READING.get()
     return files[-1][0] if files else None
 
@@ -107,7 +107,7 @@ def check_keywords(name: str, keywords: Mapping[str, Any]) -> None:
 
 
 def _first_text(items: list[tuple[str, Any]], words: bool) -> str | None:
-    """A string among the values, at any depth; with `words` only those inside of mappings count."""
+    """Return a string among the values, at any depth; with `words` only those inside of mappings count."""
     left: list[tuple[Any, bool]] = [(value, words) for _, value in items]
     while left:
         value, allowed = left.pop()

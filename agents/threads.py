@@ -37,7 +37,7 @@ def threads_for(parameters: int, rows: int) -> int:
 
 
 def count_parameters(agent: Any) -> int:
-    """Number of parameters that an agent trains."""
+    """Count the parameters that an agent trains."""
     found = {}
     for part in agent._parts.values():
         if isinstance(part, torch.nn.Module):
@@ -56,7 +56,7 @@ def rows_of(config: Any) -> int:
 
 
 def check_threads(threads: Any) -> int | None:
-    """The number of threads asked for, None for "auto"; raises EnvzooError for anything else."""
+    """Validate a number of threads, None for "auto"; raises EnvzooError for anything else."""
     if threads is None or threads == "auto":
         return None
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
