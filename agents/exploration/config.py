@@ -1,4 +1,4 @@
-"""The part of a config that chooses an intrinsic reward."""
+"""Configuration of the intrinsic reward of an on-policy agent."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ INTRINSICS = {
 
 @dataclass(frozen=True)
 class IntrinsicConfig:
-    """Which intrinsic reward an on-policy agent adds to that of the environment."""
+    """Settings of the intrinsic reward that an on-policy agent adds to the environment's reward."""
 
     intrinsic: str | None = None
     """Intrinsic reward: agac, apt, count, diayn, disagreement, episodic_count, icm or rnd; None for none."""
     intrinsic_coefficient: float = 1.0
     """Weight of the intrinsic reward."""
     extrinsic_coefficient: float = 1.0
-    """Weight of the environment's reward beside an intrinsic one."""
+    """Weight of the environment's reward when an intrinsic reward is used."""
 
     def __post_init__(self):
         if self.intrinsic is not None and self.intrinsic not in INTRINSICS:

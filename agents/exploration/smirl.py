@@ -18,34 +18,41 @@ class SMiRLConfig(PPOConfig):
     density: str = "auto"
     """Density model of observations: auto, categorical, bernoulli or gaussian."""
     clip_reward: float = 300.0
-    """Rewards are clipped to plus and minus this many nats, before they are normalised."""
+    """Bound on the absolute reward in nats, applied before normalisation."""
     horizon: int | None = None
-    """Steps of an episode, for the clock in the observation; None takes the environment's time limit."""
+    """Episode length by which the time feature of the observation is scaled; None uses the environment's time limit."""
     num_envs: int = 64
-    """Environments stepped side by side."""
+    """Number of parallel environments."""
     num_steps: int = 64
     """Steps per environment and rollout."""
     num_epochs: int = 4
-    """Passes over a rollout."""
+    """Number of epochs per rollout."""
     learning_rate: float = 3e-4
     """Adam's learning rate of actor and critic."""
     anneal: Literal["none", "learning_rate", "both"] = "none"
-    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
+    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
+    range."""
     entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus in nats."""
+    """Coefficient of the entropy bonus (nats)."""
 
 
 class SMiRL(PPO):
-    """PPO paid log p(o) for every observation, p fitted to the episode so far; the environment's reward is not used.
+    """PPO with the surprise-minimising reward r = log p_theta(o).
 
-    The policy sees the parameters of p and how many observations they rest on, the clock.
+    The density p_theta is fitted to the observations of the episode so far, and theta and the number of observations
+    are appended to the policy's observation. The environment's reward is not used. Source: Berseth et al. (2019, arXiv
+    1912.05510).
+
+    Metrics:
+        - Those of `PPO`; the rewards in them are the surprise rewards.
     """
 
     Config = SMiRLConfig
     config: SMiRLConfig
 
     def wrappers(self) -> list[tuple[type, dict[str, Any]]]:
-        """The surprise as reward, normalised, with clock and density in the observation."""
+        """Return the wrappers: the surprise reward, its normalisation, and the time and density features of the
+        observation."""
         c = self.config
         clock = {} if c.horizon is None else {"horizon": c.horizon}
         return [
