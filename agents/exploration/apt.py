@@ -39,8 +39,8 @@ class APTReward(ICMReward):
     """Reward observations far from others in feature space: r = log(1 + mean distance of phi(o') to its k nearest
     neighbours).
 
-    The features phi are learned by the inverse model of ICM. Source: Liu and Abbeel (2021, arXiv 2103.04551, equation
-    5), which learns phi by contrastive learning instead.
+    The features phi are learned by the inverse model of ICM. Source: Liu and Abbeel (2021, arXiv 2103.04551),
+    which learns phi by contrastive learning instead.
 
     Metrics:
         - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.

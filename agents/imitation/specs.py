@@ -1,4 +1,4 @@
-"""The table of agents that imitate."""
+"""Registry rows of the imitation agents."""
 
 from __future__ import annotations
 
