@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from envzoo.agents.actor_critic.soft_networks import TwinQ
 from envzoo.agents.loops.off_policy import OffPolicyAgent, OffPolicyConfig
-from envzoo.agents.networks.dual import DualVariable, PolyakTarget
+from envzoo.agents.networks.lagrange import DualVariable
+from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
 

@@ -36,7 +36,7 @@ class IndependentPPO(Agent):
 
         L_i = -E[min(rho_i A_i, clip(rho_i, 1 - eps, 1 + eps) A_i)] + c1 L_value - c2 E[H(pi_i)],
 
-    see `PPO` (arXiv 1707.06347). Both rollouts count as timesteps. Source: a coding game with a single block of
+    see `PPO` (arXiv 1707.06347). Both rollouts count as timesteps. It learns in a coding game with a single block of
     messages, by its id or as a PettingZoo game.
 
     Metrics:

@@ -12,6 +12,7 @@ from torch import Tensor
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.errors import EnvzooError
+from envzoo.renamed import renamed
 from envzoo.wrappers.stateful import Tracker, VectorTrackingWrapper
 
 
@@ -22,7 +23,7 @@ class Followed(NamedTuple):
     trackers: list[dict[str, np.ndarray]]
 
 
-class Follower:
+class PolicyWithWrappers:
     """Wraps the environment learned in, and later adds the same to observations of the bare one.
 
     A policy that learned behind a wrapper needs what the wrapper added (clocks, densities, skills). The wrapper's
@@ -163,3 +164,6 @@ def predict_with_policy(
     acting = policy.act(x, state, start, generator, deterministic)
     action = agent.actions.to_environment(acting.action.cpu().numpy())
     return (action if batched else action[0]), acting.state
+
+
+__getattr__ = renamed(__name__, {"Follower": "envzoo.agents.loops.policy_with_wrappers:PolicyWithWrappers"})

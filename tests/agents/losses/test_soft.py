@@ -9,7 +9,8 @@ import torch
 
 from envzoo.agents.losses import soft
 from envzoo.agents.losses.distributions import sample_squashed_gaussian
-from envzoo.agents.networks.dual import DualVariable, PolyakTarget
+from envzoo.agents.networks.lagrange import DualVariable
+from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
 from envzoo.errors import EnvzooError, UnknownNameError
 
