@@ -125,8 +125,7 @@ class PPO(OnPolicyAgent):
         )
 
     def build(self) -> None:
-        """Create the optimizer, with the Adam epsilon of common PPO implementations, and closed-form gradients where
-        supported."""
+        """Create the optimizer (with Adam's epsilon 1e-5), and closed-form gradients where supported."""
         c = self.config
         self.optimizer = self.register(
             "optimizer",
@@ -191,8 +190,7 @@ class PPO(OnPolicyAgent):
 
     @staticmethod
     def _diagnose(log_prob, old_log_prob, ratio, error, entropy, advantage, clip_range) -> torch.Tensor:
-        """Compute policy loss, value loss, entropy, approximate KL divergence and clip fraction of a minibatch,
-        (5,)."""
+        """Compute policy loss, value loss, entropy, approximate KL and clip fraction of a minibatch, (5,)."""
         policy_loss, _ = clipped_surrogate(log_prob, old_log_prob, advantage, clip_range)
         clipped = ((ratio - 1).abs() > clip_range).float().mean()
         kl = approximate_kl(log_prob, old_log_prob)

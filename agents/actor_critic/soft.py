@@ -19,8 +19,7 @@ from envzoo.agents.spec import require
 
 @dataclass(frozen=True)
 class SoftConfig(OffPolicyConfig):
-    """Hyperparameters of the maximum-entropy actor-critic agents; defaults are those of the paper where it states
-    them."""
+    """Hyperparameters of the maximum-entropy agents; defaults are those of the paper where it states them."""
 
     learning_rate: float = 3e-4
     """Adam's learning rate of the actor, and the default of the critics and the temperature."""
@@ -62,8 +61,7 @@ class SoftConfig(OffPolicyConfig):
 
 
 class SoftActorCritic(OffPolicyAgent):
-    """Base class of the maximum-entropy actor-critic agents: an actor, twin critics with target networks, and a
-    temperature."""
+    """Base class of the maximum-entropy agents: actor, twin critics with target networks, and temperature."""
 
     Config = SoftConfig
     config: SoftConfig

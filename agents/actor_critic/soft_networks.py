@@ -61,8 +61,10 @@ class SquashedGaussianActor(nn.Module):
 
 
 class CategoricalActor(nn.Module):
-    """Categorical policy pi(a|s) = softmax(logits(s)); `actions` is A, other arguments as for
-    `SquashedGaussianActor`."""
+    """Categorical policy pi(a|s) = softmax(logits(s)).
+
+    `actions` is A, the number of actions; the other arguments are those of `SquashedGaussianActor`.
+    """
 
     def __init__(
         self,

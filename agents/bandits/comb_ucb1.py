@@ -157,8 +157,7 @@ class CombUCB1(BanditLearner):
         return {"block": np.zeros((sizes[0], length), np.int64), "position": np.full(sizes[0], length)}
 
     def act(self, pulls: np.ndarray) -> None:
-        """Choose the next pull of the block; a new block starts at the end of a block and at the start of an
-        episode."""
+        """Choose the next pull of the block, and start a new block when it or an episode has ended."""
         p = self.policy
         p.position[self.runs.start] = p.block.shape[1]
         self._next(self.runs.columns, np.arange(self.num_runs), p.block, p.position, pulls)

@@ -99,8 +99,10 @@ def monotone_upper_bounds(counts, sums, log_confidence, chernoff, pooled, table)
 
 @njit(cache=True)
 def plan_run(table, satiation, k, rests, pulls, frequencies, activation, stationary):
-    """Solve the relaxation of one table (K, S); writes activation and stationary distribution; `frequencies` is scratch
-    space."""
+    """Solve the relaxation of one table (K, S), and write activation and stationary distribution.
+
+    `frequencies` is scratch space.
+    """
     frequencies[:] = 0.0
     fill_frequencies(table, satiation, float(k), rests, pulls, frequencies)
     for arm in range(table.shape[0]):

@@ -12,8 +12,7 @@ PHASES, CYCLES = 8, 10  # of a simulation: starts, and rounds per start as a mul
 
 @njit(cache=True)
 def simulated_value(table, activation, stationary, satiation, k, by_real, fill, stream):
-    """Simulate the mean payoff per round of one plan, by its own table, over PHASES starts from rested arms of CYCLES S
-    rounds each.
+    """Simulate the mean payoff per round of one plan: PHASES starts of CYCLES S rounds from rested arms.
 
     Args:
         table: (1, arms, states) float64.
@@ -40,8 +39,7 @@ def simulated_value(table, activation, stationary, satiation, k, by_real, fill, 
 
 @njit(cache=True)
 def choose_fill(table, activation, stationary, satiation, k, by_real, where, streams, fill):
-    """Decide whether free pulls are filled, for the plans of the runs in `where`: only if that earns more in
-    simulation.
+    """Decide by simulation whether free pulls are filled, for the plans of the runs in `where`.
 
     With as many pulls as arms nothing is simulated: every active arm is pulled, so a plan without fill already earns
     the value of the relaxation, the maximum.

@@ -1,5 +1,4 @@
-"""Exact planning for small last-switch-dependent bandits: relative value iteration over the joint states of all
-arms."""
+"""Exact planning for small last-switch-dependent bandits by relative value iteration over joint states."""
 
 from __future__ import annotations
 
@@ -111,8 +110,7 @@ def _size(count: float) -> str:
 
 
 def _tables(table: np.ndarray, satiation: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return payoffs, and the change of the joint state's number by a rest and by a pull instead of a rest, (arms,
-    states).
+    """Return payoffs, and the change of the joint state's number by a rest and by pulling instead, (arms, states).
 
     The number of a joint state has one digit per arm, its column, with arm 0 the most significant.
     """

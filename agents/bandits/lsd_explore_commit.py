@@ -33,8 +33,7 @@ class LSDExploreCommitConfig(RoundingLearnerConfig):
 
 
 class LSDExploreCommit(RoundingLearner):
-    """Explore-then-commit: visit every state of every arm equally often, estimate the payoffs, plan once, and play the
-    plan.
+    """Explore-then-commit: visit all states equally often, estimate the payoffs, plan once, and play the plan.
 
         w = c (T / L)^(2/3) (log T)^(1/3) visits per state,    mu^ = isotonic regression of the sample means
 
@@ -76,8 +75,7 @@ class LSDExploreCommit(RoundingLearner):
         return max(1, min(round(balanced), horizon // (2 * once)))
 
     def act(self, pulls: np.ndarray) -> None:
-        """Explore in runs with missing visits, plan in runs that have just completed them, and play the plan
-        elsewhere."""
+        """Explore in runs with missing visits, plan in runs that just completed them, and play the plans."""
         p, m = self.policy, self.model
         if p.visits[0] == 0:
             p.visits[0] = self._visits()

@@ -63,8 +63,7 @@ def index_table(table, satiation, price, index):
 
 
 def lagrangian_index(plan: LSDPlan, price: float | None = None) -> np.ndarray:
-    """Compute the index of every arm in every state, (arms, states), rounded to 12 decimals so that equal arms have
-    equal indices.
+    """Compute the index of every arm in every state, (arms, states), rounded to 12 decimals to keep ties.
 
     Args:
         plan: From `lsd_lp`.

@@ -78,8 +78,7 @@ class LSDPlan:
 
 
 def rounding_guarantee(pulls_per_round: int) -> float:
-    """Return the fraction of the relaxation that independent rounding keeps with k pulls per round: 1 - k^k e^-k /
-    k!."""
+    """Return the fraction of the relaxation that independent rounding keeps: 1 - k^k e^-k / k!."""
     k = pulls_per_round
     return 1.0 - math.exp(k * math.log(k) - k - math.lgamma(k + 1))
 
@@ -130,8 +129,7 @@ def _solve_cycles(table: np.ndarray, satiation: int, k: int) -> tuple[np.ndarray
 
 
 def cycle_order(deprivation: int, satiation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rests n and pulls m of all cycles by increasing pull rate m / (n + m), two int64 (deprivation *
-    satiation,)."""
+    """Return rests n and pulls m of all cycles by increasing pull rate m / (n + m), two int64 arrays."""
     n, m = (a.ravel() for a in np.meshgrid(np.arange(1, deprivation + 1), np.arange(1, satiation + 1), indexing="ij"))
     order = np.argsort(m / (n + m), kind="stable")
     return n[order].astype(np.int64), m[order].astype(np.int64)

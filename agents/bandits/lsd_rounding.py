@@ -171,8 +171,7 @@ def table_round(table, least, k, real, where, pulls):
 
 @njit(cache=True)
 def settle(truth, satiation, real, pulls, earned, counts):
-    """Add the payoffs of a round's pulls to `earned` (runs,) and the pulls to `counts` (runs, arms), and move the real
-    states."""
+    """Add payoffs of a round to `earned` (runs,) and pulls to `counts` (runs, arms), and move the real states."""
     arms, states = truth.shape
     for run in range(real.shape[0]):
         for arm in range(arms):
@@ -275,8 +274,10 @@ def play_mirrored(
     fill: str = "none",
     payoffs: np.ndarray | None = None,
 ) -> tuple[Rollout, np.ndarray]:
-    """Simulate as `mirrored_rounding` does, without checks, with streams (runs, 2); also returns the first virtual
-    states (runs, arms)."""
+    """Simulate as `mirrored_rounding` does, without checks, with streams (runs, 2).
+
+    Also returns the first virtual states (runs, arms).
+    """
     truth = plan.payoffs if payoffs is None else payoffs
     real = np.full((len(streams), len(truth)), truth.shape[1] - 1)
     virtual = np.empty_like(real)
@@ -319,8 +320,7 @@ def oracle_greedy(payoffs: Any, satiation: int, rounds: int, *, pulls_per_round:
 def play_table(
     payoffs: np.ndarray, table: np.ndarray, least: float, satiation: int, rounds: int, pulls_per_round: int = 1
 ) -> Rollout:
-    """Simulate pulling the k arms with the largest entries of `table` (arms, states) above `least`, from rested
-    arms."""
+    """Simulate, from rested arms, pulling the k arms with the largest entries of `table` above `least`."""
     check_rollout(rounds, 1)
     check_pulls_per_round(pulls_per_round, len(payoffs))
     real = np.full((1, len(payoffs)), payoffs.shape[1] - 1)

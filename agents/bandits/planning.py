@@ -130,8 +130,9 @@ class BanditPlanner(Agent):
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
     ) -> tuple[Any, dict[str, np.ndarray]]:
-        """Choose the planned actions; see `Agent.predict`. With `deterministic` all random numbers descend from the
-        seed.
+        """Choose the planned actions; see `Agent.predict`.
+
+        With `deterministic` all random numbers descend from the seed.
 
         Raises:
             EnvzooError: The observations have another number of arms than the plan, or the state has another batch

@@ -26,8 +26,7 @@ class FIMECConfig(CouplingConfig):
 
 
 class FIMEC(CouplingAgent):
-    """Factored iterative minimum entropy coupling: each step encodes the block about which the receiver is least
-    certain.
+    """Factored iterative minimum entropy coupling: each step encodes the block with the most uncertain belief.
 
     The belief factorises over blocks, b(x) = prod_i b_i(x_i). Each step selects i* = argmax_i H(b_i) and solves
     approximately

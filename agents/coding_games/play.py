@@ -38,7 +38,7 @@ def hide(
 
     Returns:
         The largest absolute difference, over episodes and actions, between the policy and the action distribution
-            averaged over messages.
+        averaged over messages.
     """
     gap = 0.0
     distribution = np.empty(policy.shape[1])
@@ -58,8 +58,7 @@ def hide(
 
 @njit(cache=True)
 def _gap(belief, labels, channel, policy, average):
-    """Compute the largest difference between the policy and its average over messages, which is written to
-    `average`."""
+    """Compute the largest difference between the policy and its average over messages, written to `average`."""
     average[:] = 0.0
     for x in range(len(belief)):
         if labels[x] >= 0:
@@ -81,8 +80,7 @@ def listen(
     actions: np.ndarray,
     acting: np.ndarray,
 ) -> None:
-    """Take the receiver's step: couple as the sender did, and condition the belief on the action; arguments as in
-    `hide`."""
+    """Take the receiver's step: couple as the sender did, and condition the belief; arguments as in `hide`."""
     for i in range(len(belief)):
         if acting[i]:
             block = largest_entropy_block(belief[i], offsets)

@@ -113,8 +113,7 @@ class PlayerView(VectorEnv):
 
     @property
     def final_observation(self) -> dict[str, np.ndarray]:
-        """The player's final observations of episodes that ended in the latest step, and current observations
-        elsewhere."""
+        """Final observations of episodes that ended in the latest step, and current observations elsewhere."""
         return self._see(self.env.final_observation)
 
     def get_state(self) -> dict[str, np.ndarray]:

@@ -36,8 +36,9 @@ def neighbour_reward(features: Tensor, neighbours: int) -> Tensor:
 
 
 class APTReward(ICMReward):
-    """Reward observations far from others in feature space: r = log(1 + mean distance of phi(o') to its k nearest
-    neighbours).
+    """Reward observations far from others in feature space, an estimate of the entropy of the features.
+
+        r = log(1 + mean distance of phi(o') to its k nearest neighbours in the batch)
 
     The features phi are learned by the inverse model of ICM. Source: Liu and Abbeel (2021, arXiv 2103.04551),
     which learns phi by contrastive learning instead.

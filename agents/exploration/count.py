@@ -29,8 +29,10 @@ class CountSettings:
 
 
 def hash_rows(rows: np.ndarray, salt: np.ndarray | None = None) -> np.ndarray:
-    """Compute 64-bit hashes of the bytes of rows (N, P): uint64 (N,), never 0; rows with different `salt` (N,) uint64
-    get different hashes."""
+    """Compute 64-bit hashes of the bytes of rows (N, P): uint64 (N,), never 0.
+
+    Rows with different `salt`, uint64 (N,), get different hashes.
+    """
     raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
     return _hash(raw, np.zeros(len(rows), np.uint64) if salt is None else salt)
 
@@ -92,8 +94,7 @@ class CountTable:
         self.keys, self.counts, self.used = np.zeros(capacity, np.uint64), np.zeros(capacity, np.int64), 0
 
     def count(self, hashes: np.ndarray) -> np.ndarray:
-        """Increment the counts of hashes (N,) in order, and return the count of each after its increment, int64
-        (N,)."""
+        """Increment the counts of hashes (N,) in order, and return the new counts, int64 (N,)."""
         while 2 * (self.used + len(hashes)) > len(self.keys):
             keys, counts = np.zeros(2 * len(self.keys), np.uint64), np.zeros(2 * len(self.keys), np.int64)
             _move(self.keys, self.counts, keys, counts)

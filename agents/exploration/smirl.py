@@ -51,8 +51,7 @@ class SMiRL(PPO):
     config: SMiRLConfig
 
     def wrappers(self) -> list[tuple[type, dict[str, Any]]]:
-        """Return the wrappers: the surprise reward, its normalisation, and the time and density features of the
-        observation."""
+        """Return the wrappers: surprise reward, time and density features of the observation, normalised rewards."""
         c = self.config
         clock = {} if c.horizon is None else {"horizon": c.horizon}
         return [

@@ -106,8 +106,7 @@ class BC(OfflineAgent):
     config: BCConfig
 
     def build_actions(self) -> ActionCodec:
-        """Create a codec that scales actions to [-1, 1] for a squashed deterministic policy, otherwise one of the space
-        itself."""
+        """Create the action codec; actions are scaled to [-1, 1] for a squashed deterministic policy."""
         actions = super().build_actions()
         loss = self.config.loss
         if loss == "mse" and actions.discrete:

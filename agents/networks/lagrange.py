@@ -14,22 +14,22 @@ from envzoo.errors import EnvzooError
 
 
 class DualVariable:
-    """A positive multiplier that keeps a measured quantity at a target, by gradient descent on its logarithm.
+    """A positive Lagrange multiplier lambda, learned by gradient descent on its logarithm.
 
-    It descends lambda * (measured - target): it falls while the quantity is above its target and rises while it is
-    below. That is the temperature of Soft Actor-Critic (measured: the policy's entropy), and the multiplier of a
-    constraint "at least `target`" in a Lagrangian.
+    It minimises lambda * (measured - target): it decreases while the measured quantity is above its target and
+    increases while it is below. Examples are the temperature of Soft Actor-Critic (measured: the policy's entropy), and
+    the multiplier of a constraint "at least `target`".
 
     Args:
-        initial: First value, positive.
-        target: Value the measured quantity is kept at.
-        lr: Adam's learning rate on the logarithm; None keeps the value as it is.
-        low: Smallest value, 0 for no bound.
-        high: Largest value, infinite for no bound.
-        device: Where it lives.
+        initial: Initial value, positive.
+        target: Target of the measured quantity.
+        lr: Adam's learning rate on the logarithm; None for a fixed value.
+        low: Lower bound, 0 for none.
+        high: Upper bound, infinite for none.
+        device: Device of the parameter.
 
     Raises:
-        EnvzooError: A value that is not positive or lies outside the bounds.
+        EnvzooError: A value that is not positive or out of bounds.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class DualVariable:
         return self.log_value.detach()[0].exp()
 
     def update(self, measured: Tensor) -> Tensor:
-        """One descent step given a 0-d measurement; returns the loss, a 0-d tensor without gradient."""
+        """Take one descent step given a 0-d measurement; returns the loss, a 0-d tensor without gradient."""
         with torch.no_grad():
             loss = temperature_loss(self.log_value[0], measured, self.target)
             if self.optimizer is not None:
-                # d/d log lambda of lambda (measured - target) is the loss itself: no graph is needed.
+                # The derivative of lambda (measured - target) by log lambda is the loss itself, so autograd is not needed.
                 self.optimizer.flat.grad.fill_(loss)
                 self.optimizer.apply()
                 if self.bounded:
@@ -68,14 +68,14 @@ class DualVariable:
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """The logarithm of the value, and the optimizer's moments."""
+        """Return the logarithm of the value, and the optimizer's state."""
         return {
             "log_value": self.log_value.detach(),
             "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`."""
+        """Restore a state that `state_dict` returned."""
         with torch.no_grad():
             self.log_value.copy_(state["log_value"])
         if self.optimizer is not None and state["optimizer"] is not None:

@@ -11,21 +11,21 @@ from envzoo.errors import EnvzooError
 
 
 class PolyakTarget:
-    """A slowly following copy of a network: target <- (1 - tau) target + tau online.
+    """Target network updated by Polyak averaging: target <- (1 - tau) target + tau online.
 
     Args:
         network: The online network.
-        flat: The vector that all its parameters, in order, are views of (`FlatOptimizer.flat`).
-        tau: Share that moves over in one update, in (0, 1].
+        flat: The vector of which all its parameters, in order, are views (`FlatOptimizer.flat`).
+        tau: Polyak coefficient, in (0, 1].
 
     Attributes:
-        network: The copy; it needs no gradient.
+        network: The target network, without gradients.
     """
 
     def __init__(self, network: nn.Module, flat: Tensor, tau: float):
         self.online, self.tau = flat.detach(), tau
         self.network = copy.deepcopy(network).requires_grad_(False)
-        # The copy's parameters become views of one vector too, so that an update is a single operation.
+        # The copy's parameters are views of one vector as well, so that an update is a single operation.
         self.flat = self.online.clone()
         position = 0
         for parameter in self.network.parameters():
@@ -36,17 +36,17 @@ class PolyakTarget:
             raise EnvzooError(f"a target network of {position} parameters cannot follow {self.flat.numel()}")
 
     def __call__(self, *inputs: Any) -> Any:
-        """Evaluate the copy."""
+        """Evaluate the target network."""
         return self.network(*inputs)
 
     def update(self) -> None:
-        """Move towards the online network."""
+        """Update the parameters by Polyak averaging."""
         self.flat.lerp_(self.online, self.tau)
 
     def state_dict(self) -> dict[str, Any]:
-        """Parameters of the copy."""
+        """Return the parameters of the target network."""
         return self.network.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`."""
+        """Restore a state that `state_dict` returned."""
         self.network.load_state_dict(state)

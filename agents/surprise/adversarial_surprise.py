@@ -126,8 +126,7 @@ class AdversarialSurprise(PPO):
         ]
 
     def as_player(self, player: str) -> OnePlayer:
-        """Return an agent that plays one player, "explore" or "control", in all rounds; it shares this agent's
-        networks.
+        """Return an agent that plays "explore" or "control" in all rounds, with this agent's networks.
 
         Raises:
             UnknownNameError: No such player.
@@ -196,8 +195,7 @@ class OnePlayer:
 
 
 def explore_rewards(reward: np.ndarray, valid: np.ndarray, rounds: np.ndarray, player: np.ndarray) -> np.ndarray:
-    """Compute Explore's rewards: in its last step of a round, minus the sum of Control's rewards in the following
-    round.
+    """Compute Explore's rewards: in the last step of a round, minus Control's sum in the following round.
 
     Args:
         reward: (T, B) Control's rewards.

@@ -10,8 +10,7 @@ from envzoo.renamed import renamed
 
 
 class TwoPlayerPolicy(nn.Module):
-    """Two memoryless actor-critic policies of the same shape; a column of the packed observation gives the player to
-    act.
+    """Two memoryless actor-critic policies; a column of the packed observation gives the player to act.
 
     Args:
         explore: Policy of player 0.
