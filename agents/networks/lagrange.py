@@ -60,7 +60,7 @@ class DualVariable:
         with torch.no_grad():
             loss = temperature_loss(self.log_value[0], measured, self.target)
             if self.optimizer is not None:
-                # The derivative of lambda (measured - target) by log lambda is the loss itself, so autograd is not needed.
+                # The derivative of lambda (measured - target) by log lambda is the loss itself: no autograd needed.
                 self.optimizer.flat.grad.fill_(loss)
                 self.optimizer.apply()
                 if self.bounded:
