@@ -108,7 +108,7 @@ def save(path: str | os.PathLike, header: Mapping[str, Any], state: Any) -> None
 def check_path(path: Any) -> Path:
     """Return the path of a checkpoint file; raises CheckpointError if it is not a path."""
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise CheckpointError(f"the checkpoint file is {path!r}; expected its path")
+        raise CheckpointError(f"expected the path of a checkpoint file, got {path!r}")
     return Path(path)
 
 

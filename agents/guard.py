@@ -127,8 +127,8 @@ def check_model(name: str) -> None:
     """
     if current_file() is not None:
         raise CheckpointError(
-            f"{current_file()} names the model {shorten(name)!r}, and a file may not have a model fetched; give its "
-            "name yourself"
+            f"{current_file()} names the model {shorten(name)!r}, but a file may not cause a model download; "
+            "pass the model's name explicitly"
         )
 
 
@@ -140,8 +140,8 @@ def check_file(path: Any) -> None:
     """
     if current_file() is not None:
         raise CheckpointError(
-            f"{current_file()} names the file {shorten(str(path))!r}, and a file may not have another one opened; give "
-            "its path yourself"
+            f"{current_file()} names the file {shorten(str(path))!r}, but a file may not open another file; "
+            "pass its path explicitly"
         )
 
 

@@ -72,7 +72,7 @@ class BanditPlanner(Agent):
         if not isinstance(source.observation_space, spaces.MultiDiscrete):
             raise UnsupportedSpaceError(
                 f"{self.spec.name} reads the states of the arms, but the observation space is "
-                f"{source.observation_space}; expected the bandit without wrappers that change what is seen"
+                f"{source.observation_space}; expected the bandit without wrappers that change observations"
             )
 
     def set_env(self, env: Any) -> None:
@@ -148,14 +148,14 @@ class BanditPlanner(Agent):
         if given.ndim not in (1, 2) or columns.shape[1] != arms:
             raise EnvzooError(f"the observation has the shape {given.shape}; expected {arms} arms, or a batch of them")
         if columns.size and not (0 <= columns.min() <= columns.max() < self.model.num_states):
-            raise EnvzooError(f"observations are columns from 0 to {self.model.num_states - 1}, got others")
+            raise EnvzooError(f"observations must be columns from 0 to {self.model.num_states - 1}")
         if state is None:
             memory, start = {"streams": self._streams(count, deterministic)}, np.ones(count, bool)
         else:
             memory = {name: array.copy() for name, array in state.items()}
             start = np.zeros(count, bool) if episode_start is None else np.array(episode_start, bool).reshape(-1)
             if any(len(array) != count for array in (*memory.values(), start)):
-                raise EnvzooError(f"{count} observations came with the state of another number of episodes")
+                raise EnvzooError(f"{count} observations were given with the state of a different number of episodes")
         pulls = self.choose(columns, memory, start)
         action = self._to_actions(pulls)
         return (action if given.ndim == 2 else action[0]), memory

@@ -96,10 +96,12 @@ class AgentCarrier:
         if not discrete or not isinstance(network, Policy | TabularPolicy | CategoricalActor):
             raise UnsupportedSpaceError(f"{name} on {source.name} has no stochastic policy over discrete actions")
         if getattr(agent, "follower", None) is not None and agent.follower.layers:
-            raise UnsupportedSpaceError(f"{name} learned behind wrappers that change what it sees, and cannot carry")
+            raise UnsupportedSpaceError(
+                f"{name} was trained behind wrappers that change observations, so it cannot be a carrier"
+            )
         if source.action_space.n != actions or not _same_space(source.observation_space, states):
             raise UnsupportedSpaceError(
-                f"{name} takes {source.observation_space} to {source.action_space}, but the carrier of this game takes "
+                f"{name} maps {source.observation_space} to {source.action_space}, but the carrier of this game maps "
                 f"{states} to Discrete({actions})"
             )
         self.agent, self.network = agent, network

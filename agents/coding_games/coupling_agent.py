@@ -49,12 +49,12 @@ class CouplingConfig:
         )
         require(
             self.temperature is None or self.carrier == "planner",
-            f"temperature is for the carrier 'planner', and {self.carrier!r} has none",
+            f"temperature applies only to the carrier 'planner', not to {self.carrier!r}",
         )
         require(
             self.temperature is not None or not self.official_carrier,
-            "official_carrier is for a carrier of its own temperature, and temperature is None; give the game its own "
-            "official_carrier, or give a temperature",
+            "official_carrier applies only with a temperature, which is None; set official_carrier of the game, or "
+            "give a temperature",
         )
         require(self.carrier != "", "carrier is 'planner', the name of an agent, or a file, got ''")
 
@@ -140,7 +140,7 @@ class CouplingAgent(Agent):
                 carried = state["parts"]["carrier_agent"]
                 header, inner = carried["header"], carried["state"]
             except (LookupError, TypeError):
-                raise CheckpointError("the agent's file lacks the agent that carries its messages") from None
+                raise CheckpointError("the agent's file lacks its carrier agent") from None
             kept = {"header": header, "state": inner}
             keywords["carrier_agent"] = CarriedAgent(revive(header, inner, device="cpu"), kept)
         return cls(source, config, **keywords)
@@ -157,7 +157,7 @@ class CouplingAgent(Agent):
         if len(sizes) > 1:
             raise UnsupportedSpaceError(
                 f"{self.spec.name} couples whole messages, but those of {self.source.name} have {len(sizes)} blocks; "
-                "FIMEC takes them"
+                "use FIMEC"
             )
         return sizes, self.messages.prior
 
@@ -207,15 +207,13 @@ class CouplingAgent(Agent):
                 return TableCarrier(own)
             return TableCarrier(carrier_policy(mdp, temperature, self.config.official_carrier))
         if temperature is not None:
-            raise EnvzooError(
-                f"a temperature makes a carrier for finite games, and {self.source.name} has states without number"
-            )
+            raise EnvzooError(f"temperature requires a finite game, but {self.source.name} has infinitely many states")
         return FormulaCarrier(self.definition.carrier)
 
     def _blind_env(self, num_envs: int) -> MessageBlind:
         if self.source.kind != "environment":
             raise EnvzooError(
-                f"{self.config.carrier} cannot learn in a game of two players; give carrier_env or a file"
+                f"{self.config.carrier} cannot be trained in a two-player game; give carrier_env or a file"
             )
         env_id, given = self.source.environment()
         own = {name: value for name, value in given.items() if name not in ABOUT_MESSAGES}
@@ -244,8 +242,8 @@ class CouplingAgent(Agent):
         )
         if not same:
             raise EnvzooError(
-                f"the receiver of {self.source.name} listens by the game's own encoder, rate and carrier, which are "
-                f"not those of this {self.spec.name}; leave them to the game, or make it with "
+                f"the receiver of {self.source.name} decodes with the game's own encoder, rate and carrier, which "
+                f"differ from those of this {self.spec.name}; use the game's, or make the game with "
                 "receiver='player', so that the agent plays the receiver too"
             )
 

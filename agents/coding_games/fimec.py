@@ -49,13 +49,13 @@ class FIMEC(CouplingAgent):
         if not split:
             return sizes, prior
         if len(sizes) > 1:
-            raise EnvzooError(f"the messages of {self.source.name} have blocks already; leave blocks of FIMEC out")
+            raise EnvzooError(f"the messages of {self.source.name} already have blocks; do not set blocks of FIMEC")
         if math.prod(split) != sizes[0]:
             raise EnvzooError(
                 f"blocks {split} of FIMEC make {math.prod(split)} messages, but {self.source.name} has {sizes[0]}"
             )
         if not np.allclose(prior, 1 / sizes[0], rtol=1e-9, atol=0):
-            raise EnvzooError("a prior that is not uniform does not split into blocks; leave blocks of FIMEC out")
+            raise EnvzooError("blocks of FIMEC require a uniform prior; do not set blocks of FIMEC")
         return split, np.concatenate([np.full(size, 1 / size) for size in split])
 
     def digits(self, message: np.ndarray) -> np.ndarray:

@@ -52,12 +52,12 @@ class IndependentPPO(Agent):
         definition = find_definition(source, self.spec.name)
         if len(definition.rules.sizes) > 1:
             raise UnsupportedSpaceError(
-                f"{self.spec.name} names whole messages, but those of {source.name} have {len(definition.rules.sizes)} "
-                "blocks; give one number of messages"
+                f"{self.spec.name} requires messages of one block, but those of {source.name} have "
+                f"{len(definition.rules.sizes)} blocks; give one number of messages"
             )
         if source.kind == "environment" and not isinstance(source.action_space, spaces.MultiDiscrete):
             raise EnvzooError(
-                f"{self.spec.name} plays both players, but the receiver of {source.name} is not to be played; give "
+                f"{self.spec.name} plays both players, but {source.name} has its own receiver; give "
                 "env_kwargs={'receiver': 'player'}"
             )
         from envzoo.agents.registry import agent_class
@@ -83,7 +83,9 @@ class IndependentPPO(Agent):
         """Create the game's vector environment for two players, without a convention."""
         if self.source.kind == "game":
             if self.source.id is None:
-                raise EnvzooError(f"{self.spec.name} learns in copies of the game, and {self.source.name} has no id")
+                raise EnvzooError(
+                    f"{self.spec.name} is trained in copies of the game, but {self.source.name} has no id for them"
+                )
             env_id, given = GYMNASIUM_IDS[self.source.id], self.source.env_kwargs
         else:
             env_id, given = self.source.environment()

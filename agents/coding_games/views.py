@@ -32,8 +32,7 @@ def find_definition(source: Source, agent: str) -> Definition:
         env.close()
     if definition is None or not hasattr(definition, "rules"):
         raise UnsupportedSpaceError(
-            f"{agent} plays coding games, in which a message is to be told, but {source.name} is none; "
-            "envzoo/CodingGrid-v0 is one"
+            f"{agent} requires a coding game such as envzoo/CodingGrid-v0, but {source.name} is not a coding game"
         )
     return definition
 

@@ -62,8 +62,8 @@ class GreedyMarginal(Agent):
         self._env = capturable(env)
         if self._env is None:
             raise UnsupportedSpaceError(
-                f"{self.spec.name} tries actions and takes them back, but {env.unwrapped} cannot capture its state; "
-                "it works on environments that have get_state and set_state, as all of envzoo's do"
+                f"{self.spec.name} restores states after trying actions, but {env.unwrapped} cannot capture its state; "
+                "expected an environment with get_state and set_state, as all of envzoo's have"
             )
 
     def predict(
@@ -82,14 +82,14 @@ class GreedyMarginal(Agent):
             EnvzooError: No environment was set, or its number of episodes differs from the number of observations.
         """
         if self._env is None:
-            raise EnvzooError(f"{self.spec.name} needs to see the environment it acts in; call set_env(env) first")
+            raise EnvzooError(f"{self.spec.name} has no environment to look ahead in; call set_env(env) first")
         batched = self.codec.is_batched(observation)
         count = len(self.codec.pack(observation)) if batched else 1
         running = getattr(self._env, "num_envs", 1)
         if running != count:
             raise EnvzooError(
                 f"{self.spec.name} was given {count} observations, but its environment runs {running} episodes; "
-                "call set_env with the environment acted in"
+                "call set_env with the environment in which the agent acts"
             )
         if action_mask is None and isinstance(observation, dict):
             action_mask = observation.get(NAME)

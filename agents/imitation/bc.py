@@ -58,7 +58,7 @@ class BCConfig:
         require(0 < self.top_fraction <= 1, f"top_fraction of BC lies in (0, 1], got {self.top_fraction}")
         require(0 <= self.gamma <= 1, f"gamma of BC lies in [0, 1], got {self.gamma}")
         require(self.learning_rate > 0, f"learning_rate of BC is positive, got {self.learning_rate}")
-        require(self.encoder != "gru", "BC learns from single transitions, so its encoder has no memory; got 'gru'")
+        require(self.encoder != "gru", "BC is trained on single transitions: its encoder must be memoryless, got 'gru'")
 
 
 class DeterministicPolicy(nn.Module):

@@ -174,7 +174,7 @@ class ReplayBuffer:
         if lengths != {size} or not 0 <= position <= size:
             raise ValueError(f"a replay buffer of {size} transitions holds {sorted(lengths)}")
         if size > self.capacity:
-            raise EnvzooError(f"a replay buffer for {self.capacity} transitions cannot take over {size}")
+            raise EnvzooError(f"a replay buffer for {self.capacity} transitions cannot hold {size}")
         self._arrays = self._allocate(min(self.capacity, max(size, self.INITIAL_ROWS)))
         for name, array in zip(Batch._fields, self._arrays, strict=True):
             rows = state["rows"][name]

@@ -43,7 +43,9 @@ class DualVariable:
         device: torch.device | str = "cpu",
     ):
         if not (initial > 0 and low <= initial <= high and math.isfinite(initial)):
-            raise EnvzooError(f"a dual variable starts at a positive value within [{low}, {high}], got {initial}")
+            raise EnvzooError(
+                f"the initial value of a dual variable must be positive and within [{low}, {high}], got {initial}"
+            )
         self.target = float(target)
         self.log_value = nn.Parameter(torch.tensor([math.log(initial)], device=device))
         self.bounds = (math.log(low) if low > 0 else -math.inf, math.log(high))

@@ -33,7 +33,7 @@ class PolyakTarget:
             parameter.data = self.flat[position:end].view_as(parameter)
             position = end
         if position != self.flat.numel():
-            raise EnvzooError(f"a target network of {position} parameters cannot follow {self.flat.numel()}")
+            raise EnvzooError(f"a target network of {position} parameters cannot track {self.flat.numel()} parameters")
 
     def __call__(self, *inputs: Any) -> Any:
         """Evaluate the target network."""

@@ -95,7 +95,7 @@ def check_start(
     if not isinstance(space, spaces.Discrete):
         raise UnsupportedSpaceError(f"{planner} takes Discrete actions, but the action space is {space}")
     if capturable(env) is None:
-        raise EnvzooError(f"{planner} needs an environment with get_state and set_state, which {env.unwrapped} has not")
+        raise EnvzooError(f"{planner} needs get_state and set_state, which {env.unwrapped} does not have")
     sizes = {len(array) for array in state.values()}
     if sizes != {1}:
         raise EnvzooError(f"{planner} starts from the state of one episode, got {' and '.join(map(str, sizes))}")
@@ -157,7 +157,7 @@ def planned_returns(
     starts = gym.make_vec(env_id, num_envs=episodes, **kwargs)
     starts.reset(seed=seed)
     if not hasattr(starts.unwrapped, "get_state"):
-        raise EnvzooError(f"{env_id} cannot be planned in: it has no get_state")
+        raise EnvzooError(f"cannot plan in {env_id}: it has no get_state")
     state = starts.unwrapped.get_state()
     starts.close()
     slots = width * int(starts.single_action_space.n) if isinstance(starts.single_action_space, spaces.Discrete) else 1

@@ -81,7 +81,7 @@ def branch_and_bound(
             continue
         if nodes == max_nodes:
             raise EnvzooError(
-                f"branch and bound has lengthened {nodes} plans without an end; give a tighter bound, a signature, or "
+                f"branch and bound did not finish within {nodes} extended plans; give a tighter bound, a signature, or "
                 "a shorter horizon"
             )
         nodes += 1

@@ -59,7 +59,7 @@ class AdversarialSurpriseConfig(PPOConfig):
         check_rounds(self.rounds, self.explore_first, self.warm_up)
         require(
             self.encoder != "gru",
-            "encoder of AdversarialSurprise is one without memory (auto, mlp, cnn or symbols), got 'gru'",
+            "encoder of AdversarialSurprise must be memoryless (auto, mlp, cnn or symbols), got 'gru'",
         )
 
 
