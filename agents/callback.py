@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envzoo.errors import EnvzooError
-
-if TYPE_CHECKING:
-    from envzoo.agents.agent import Agent
 
 
 class Callback:
     """Base class of callbacks.
 
-    They run in the given order, so callbacks that add metrics come before those that log them.
+    They run in the given order, so callbacks that add metrics come before those that log them. `agent` is the
+    agent in training; its class is not named here, because that would be a circular import.
     """
 
     name: str = ""
 
-    def on_start(self, agent: Agent) -> None:
+    def on_start(self, agent: Any) -> None:
         """Run before the first iteration of a `learn` call."""
 
-    def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
+    def on_batch(self, agent: Any, batch: Any, metrics: dict[str, float]) -> None:
         """Run on the batch of an update, before the networks change; may add metrics (as diagnostics do)."""
 
-    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
+    def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool | None:
         """Run after each iteration; may add to `metrics`. Return False to stop training after this iteration."""
 
-    def on_end(self, agent: Agent) -> None:
+    def on_end(self, agent: Any) -> None:
         """Run when `learn` ends, also after an error or Ctrl-C."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -46,10 +44,10 @@ class FunctionCallback(Callback):
         function: Called as `function(agent, metrics)` after each iteration; returns False to stop training.
     """
 
-    def __init__(self, function: Callable[[Agent, dict[str, float]], bool | None]):
+    def __init__(self, function: Callable[[Any, dict[str, float]], bool | None]):
         self.function = function
 
-    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
+    def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool | None:
         """Call the function."""
         return self.function(agent, metrics)
 
@@ -88,22 +86,22 @@ class CallbackList(Callback):
             callbacks = [callbacks]
         self.callbacks = [as_callback(callback) for callback in callbacks]
 
-    def on_start(self, agent: Agent) -> None:
+    def on_start(self, agent: Any) -> None:
         """Run before the first iteration of a `learn` call."""
         for callback in self.callbacks:
             callback.on_start(agent)
 
-    def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
+    def on_batch(self, agent: Any, batch: Any, metrics: dict[str, float]) -> None:
         """Run on the batch of an update, before the networks change."""
         for callback in self.callbacks:
             callback.on_batch(agent, batch, metrics)
 
-    def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool:
+    def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool:
         """Run all callbacks after each iteration; return False if any of them requests to stop."""
         answers = [callback.on_iteration(agent, metrics) for callback in self.callbacks]
         return all(answer is not False for answer in answers)
 
-    def on_end(self, agent: Agent) -> None:
+    def on_end(self, agent: Any) -> None:
         """Run all callbacks when `learn` ends; the first error is raised after that."""
         errors = []
         for callback in self.callbacks:

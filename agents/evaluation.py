@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.action_masks import NAME, takes_mask, with_masks
 from envzoo.agents.agent import Agent, Learner
-from envzoo.agents.loops.experience import step_info
+from envzoo.agents.infos import step_info
 from envzoo.agents.source import is_game
 from envzoo.agents.threads import on_own_threads
 from envzoo.errors import EnvzooError

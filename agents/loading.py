@@ -11,7 +11,7 @@ from envzoo.agents import budget, checkpoint, guard
 from envzoo.agents.learner import Learner
 from envzoo.agents.registry import agent_class, specs
 from envzoo.agents.source import Source, resolve
-from envzoo.agents.spec import build_config
+from envzoo.agents.spec import build_config, current_names
 from envzoo.errors import CheckpointError, shorten
 from envzoo.sizes import at_most
 
@@ -60,6 +60,7 @@ def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expe
         if limited and source is None:
             stack.enter_context(at_most(BYTES + BYTES_EACH * budget.sizes(state)[0]))
         parts = state.get("parts") if isinstance(state, Mapping) else None
+        hyperparameters = current_names(cls.Config, name, hyperparameters)
         guard.check_config(cls.Config, hyperparameters, specs(), parts)
         config = build_config(cls.Config, name, hyperparameters)
         # Who names the stored source vouches for the keywords that are stored with it.

@@ -11,9 +11,8 @@ from envzoo.discovery import Registry
 from envzoo.errors import EnvzooError, unknown
 from envzoo.specs import AgentSpec, load
 
-_AGENTS: Registry[AgentSpec] = Registry(
-    "agent", AgentSpec, "AGENTS", "name", ["envzoo", "envzoo.agents"], "`envzoo list agents` shows them all"
-)
+_HINT = "`envzoo list agents` shows them all; `--import MODULE` adds those of your own module"
+_AGENTS: Registry[AgentSpec] = Registry("agent", AgentSpec, "AGENTS", "name", ["envzoo", "envzoo.agents"], _HINT)
 _CLASSES: dict[str, type] = {}  # those that their rows' entry points do not tell
 
 

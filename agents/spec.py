@@ -7,7 +7,8 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -39,7 +40,7 @@ class Holds:
 
 
 def held_fields(cls: type) -> dict[str, Holds]:
-    """The fields of a config that name something outside, by name."""
+    """Return the fields of a config that name something outside, by name."""
     hints = typing.get_type_hints(cls, include_extras=True)
     marked = {field.name: getattr(hints[field.name], "__metadata__", ()) for field in dataclasses.fields(cls)}
     return {name: mark for name, marks in marked.items() for mark in marks if isinstance(mark, Holds)}
@@ -52,7 +53,7 @@ def require(condition: bool, sentence: str) -> None:
 
 
 def _coerce(value: Any, annotation: Any) -> Any:
-    """The value as the annotation wants it; raises TypeError when it does not fit without loss."""
+    """Return the value as the annotation wants it; raises TypeError when it does not fit without loss."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any:
         return value
@@ -91,7 +92,7 @@ def _coerce(value: Any, annotation: Any) -> Any:
 
 
 def describe_type(annotation: Any) -> str:
-    """A short human name of a type annotation ("float", "one of 'a', 'b'")."""
+    """Return a short human name of a type annotation ("float", "one of 'a', 'b'")."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
         return "one of " + ", ".join(repr(a) for a in arguments)
@@ -103,7 +104,7 @@ def describe_type(annotation: Any) -> str:
 
 
 def _check_sizes(name: str, agent: str, value: Any) -> None:
-    """Refuse counts that nothing can have, and widths of layers that are none."""
+    """Refuse counts that nothing can have, and layers without any width."""
     from envzoo.kernel.arguments import MOST  # here, because lists of agents do without Numba
 
     parts = value if isinstance(value, tuple) else (value,)
@@ -114,8 +115,27 @@ def _check_sizes(name: str, agent: str, value: Any) -> None:
         raise EnvzooError(f"hyperparameter {name} of {agent} is {value!r}; expected widths of at least 1")
 
 
-def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
+def current_names(cls: type, agent: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace former names of hyperparameters by the present ones.
+
+    A config class lists the names that it has changed in a class variable `RENAMED: ClassVar[dict[str, str]]`, former
+    name -> present name. Files that were saved under the former names load through this table, and `make` accepts them
+    with a DeprecationWarning.
+
+    Raises:
+        EnvzooError: A hyperparameter is given under both names.
+    """
+    renamed = getattr(cls, "RENAMED", {})
+    for former, present in renamed.items():
+        if former in given and present in given:
+            raise EnvzooError(f"{former} of {agent} is now called {present}; give one of them")
+    return {renamed.get(name, name): value for name, value in given.items()}
+
+
+def build_config(cls: type[C], agent: str, given: Mapping[str, Any]) -> C:
     """Make a config dataclass from hyperparameters, checking names and types.
+
+    A hyperparameter under its former name (see `current_names`) is accepted with a DeprecationWarning.
 
     Raises:
         UnknownNameError: A hyperparameter the agent does not have; the sentence names the nearest.
@@ -124,7 +144,10 @@ def build_config(cls: type[C], agent: str, given: dict[str, Any]) -> C:
     names = [field.name for field in dataclasses.fields(cls)]
     hints = typing.get_type_hints(cls)
     values = {}
-    for name, value in given.items():
+    for name in given.keys() & getattr(cls, "RENAMED", {}).keys():
+        now = cls.RENAMED[name]
+        warnings.warn(f"hyperparameter {name} of {agent} is now called {now}", DeprecationWarning, stacklevel=3)
+    for name, value in current_names(cls, agent, given).items():
         if name not in names:
             raise unknown(f"hyperparameter of {agent}", name, names)
         try:

@@ -1,7 +1,7 @@
 """envzoo: reinforcement-learning environments in which information, entropy and history matter, and a zoo of agents.
 
-Importing it registers the environments with Gymnasium (`gymnasium.make("envzoo/GridCoverage-v0")`) and imports none
-of them, nor PyTorch; agents live in `envzoo.agents`.
+Importing envzoo registers its environments with Gymnasium (`gymnasium.make("envzoo/GridCoverage-v0")`) without
+importing their modules or PyTorch; agents are in `envzoo.agents`.
 """
 
 from envzoo.moved import install

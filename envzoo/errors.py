@@ -1,4 +1,4 @@
-"""The errors of envzoo: one sentence each, with what was wrong, what was expected and the nearest valid choice."""
+"""Exceptions of envzoo. Each message is one sentence: the problem, the expected input and the nearest valid choice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class EnvzooError(ValueError):
-    """Base of every error that envzoo raises for bad input; its text is one sentence, ready to be shown to a person."""
+    """Base class of all errors that envzoo raises for bad input; the message is one sentence, ready to be displayed."""
 
 
 class UnknownNameError(EnvzooError):
@@ -15,61 +15,61 @@ class UnknownNameError(EnvzooError):
 
 
 class UnsupportedSpaceError(EnvzooError):
-    """An agent or wrapper was given an observation space, action space or source that it cannot take."""
+    """An observation space, action space or source is not supported by an agent or wrapper."""
 
 
 class InvalidActionError(EnvzooError):
-    """An action outside the action space."""
+    """An action is outside the action space."""
 
 
 class ResetNeededError(EnvzooError):
-    """`step` was called on an episode that has not been started or that has ended."""
+    """`step` was called on an episode that has not been started or has ended."""
 
 
 class DatasetError(EnvzooError):
-    """A dataset that is missing, damaged, or unlike what its id promises."""
+    """A dataset is missing, damaged, or does not match its id."""
 
 
 class CheckpointError(EnvzooError):
-    """A checkpoint file that is missing, truncated, unsafe, or made by another agent."""
+    """A checkpoint file is missing, truncated, unsafe, or was written by another agent."""
 
 
 class RunDirectoryError(EnvzooError):
-    """A run directory that is missing, occupied, or holds another run."""
+    """A run directory is missing, occupied, or holds another run."""
 
 
 class StorageError(EnvzooError, OSError):
-    """The operating system refused to write a file: a full disk, a read-only folder, a folder in its place."""
+    """The operating system cannot write a file: the disk is full, or the folder is read-only or not a folder."""
 
 
 class NonFiniteError(EnvzooError, ArithmeticError):
-    """A metric of training became NaN or infinite."""
+    """A training metric became NaN or infinite."""
 
 
 class MissingExtraError(EnvzooError, ImportError):
-    """An optional dependency is not installed; the text names the extra that installs it."""
+    """An optional dependency is not installed; the message names the extra that installs it."""
 
 
 def shorten(text: str, most: int = 200) -> str:
-    """The text, or its beginning and "..." when it is longer than `most` characters."""
+    """Return the text, truncated with "..." if it is longer than `most` characters."""
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `name`, ignoring case, or None when nothing is close."""
+    """Return the choice most similar to `name`, ignoring case, or None if none is similar."""
     by_lower = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[found[0]] if found else None
 
 
 def unknown(kind: str, name: object, choices: Iterable[str], *, where: str = "") -> UnknownNameError:
-    """The error for a `name` that is not among `choices`.
+    """Make the error for a `name` that is not among `choices`.
 
     Args:
-        kind: What the name was meant to be, singular ("agent", "hyperparameter of PPO").
-        name: What was given.
+        kind: Kind of thing the name refers to, singular ("agent", "hyperparameter of PPO").
+        name: The name given.
         choices: The valid names.
-        where: An optional closing half-sentence ("list them with `envzoo list agents`").
+        where: Optional clause at the end of the message ("list them with `envzoo list agents`").
     """
     choices, name = sorted(choices), shorten(str(name))
     guess = nearest(name, choices)

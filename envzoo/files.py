@@ -1,4 +1,4 @@
-"""Atomic file writing: a reader sees the old file or the new one, never a part, even after a kill."""
+"""Atomic file writing: readers see either the old or the new file, never a part, even if the writer is killed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from envzoo.errors import StorageError
 
 
 def reason(error: BaseException) -> str:
-    """Why the operating system refused, in its words and on one line."""
+    """Return the operating system's reason for an error, on one line."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return text or type(error).__name__
 
 
 def storage_error(path: str | os.PathLike, error: BaseException, consequence: str = "") -> StorageError:
-    """The error for a file that could not be written.
+    """Make the error for a file that could not be written.
 
     Args:
         path: The file or folder.
-        error: What the operating system said.
-        consequence: A closing half-sentence ("the checkpoint before it is kept").
+        error: The error raised by the operating system.
+        consequence: Optional clause at the end of the message ("the checkpoint before it is kept").
     """
     result = StorageError(f"{path} cannot be written ({reason(error)}){'; ' + consequence if consequence else ''}")
     result.errno = getattr(error, "errno", None)
@@ -33,12 +33,12 @@ def storage_error(path: str | os.PathLike, error: BaseException, consequence: st
 
 @contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears at `path`, whole, when the block ends without an error.
+    """Open a binary file that appears at `path`, complete, when the block ends without an error.
 
-    Parent folders are made. On an error the temporary file is removed and `path` is left as it was.
+    Parent folders are created. After an error the temporary file is removed and `path` is unchanged.
 
     Raises:
-        StorageError: The operating system refuses: a full disk, a read-only folder, a folder at `path`.
+        StorageError: The operating system cannot write: full disk, read-only folder, or a folder at `path`.
     """
     path = Path(path)
     try:
@@ -68,7 +68,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power failure, where the system can."""
+    """Make a rename survive a power failure, where the system supports it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -78,14 +78,14 @@ def _flush_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: str | os.PathLike, names: Iterable[str]) -> list[Path]:
-    """Remove temporary files that writers of `names` left in a folder when they were killed.
+    """Remove temporary files of `names` that killed writers left in a folder.
 
     Args:
-        folder: The folder; it need not exist.
-        names: File names, or patterns of them ("checkpoint-*.zip").
+        folder: The folder; it may be missing.
+        names: File names, or glob patterns ("checkpoint-*.zip").
 
     Returns:
-        What was removed.
+        The removed files.
     """
     removed = []
     for name in names:
@@ -114,13 +114,13 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 class AppendedFile:
-    """A file that grows by whole records: one that cannot be written in full is taken back.
+    """A file to which complete records are appended; a record that cannot be written in full is removed again.
 
     Args:
-        path: The file; it is made, with the folders above it, when it is not there.
+        path: The file; it and its parent folders are created if missing.
 
     Raises:
-        StorageError: The operating system refuses.
+        StorageError: The operating system cannot write the file.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -132,7 +132,7 @@ class AppendedFile:
             raise storage_error(self.path, error) from error
 
     def append(self, record: bytes) -> None:
-        """Write one record."""
+        """Append one record."""
         left = memoryview(record)
         try:
             size = os.fstat(self._file.fileno()).st_size

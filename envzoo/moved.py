@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -15,7 +16,7 @@ MOVED: dict[str, str] = {
     "envzoo.agents.intrinsic.agac": "envzoo.agents.exploration.agac",
     "envzoo.agents.intrinsic.apt": "envzoo.agents.exploration.apt",
     "envzoo.agents.intrinsic.base": "envzoo.agents.exploration.base",
-    "envzoo.agents.intrinsic.config": "envzoo.agents.exploration.config",
+    "envzoo.agents.intrinsic.config": "envzoo.agents.loops.intrinsic",
     "envzoo.agents.intrinsic.count": "envzoo.agents.exploration.count",
     "envzoo.agents.intrinsic.diayn": "envzoo.agents.exploration.diayn",
     "envzoo.agents.intrinsic.disagreement": "envzoo.agents.exploration.disagreement",
@@ -29,21 +30,21 @@ MOVED: dict[str, str] = {
     "envzoo.agents.loops.text": "envzoo.agents.text.trainer",
     "envzoo.agents.loops.text_acting": "envzoo.agents.text.acting",
     "envzoo.agents.loops.text_config": "envzoo.agents.text.config",
-    "envzoo.agents.loops.text_memory": "envzoo.agents.text.memory",
+    "envzoo.agents.loops.text_memory": "envzoo.agents.text.counters",
     "envzoo.agents.loops.text_models": "envzoo.agents.text.make_model",
     "envzoo.agents.loops.text_scores": "envzoo.agents.text.scores",
     "envzoo.agents.loops.tokenized": "envzoo.agents.text.tokenizer_codec",
     "envzoo.agents.loops.warm_up": "envzoo.agents.text.warm_up",
     "envzoo.agents.losses.text.advantages": "envzoo.agents.text.losses.advantages",
-    "envzoo.agents.losses.text.aepo": "envzoo.agents.text.losses.aepo",
-    "envzoo.agents.losses.text.bapo": "envzoo.agents.text.losses.bapo",
-    "envzoo.agents.losses.text.covariance": "envzoo.agents.text.losses.covariance",
-    "envzoo.agents.losses.text.hapo": "envzoo.agents.text.losses.hapo",
+    "envzoo.agents.losses.text.aepo": "envzoo.agents.reasoning.aepo_arbitrary",
+    "envzoo.agents.losses.text.bapo": "envzoo.agents.reasoning.bapo",
+    "envzoo.agents.losses.text.covariance": "envzoo.agents.reasoning.entropy_mechanism",
+    "envzoo.agents.losses.text.hapo": "envzoo.agents.reasoning.hapo",
     "envzoo.agents.losses.text.kl": "envzoo.agents.text.losses.kl",
-    "envzoo.agents.losses.text.lp_reg": "envzoo.agents.text.losses.lp_reg",
+    "envzoo.agents.losses.text.lp_reg": "envzoo.agents.reasoning.lp_reg",
     "envzoo.agents.losses.text.policy": "envzoo.agents.text.losses.policy",
-    "envzoo.agents.losses.text.selection": "envzoo.agents.text.losses.selection",
-    "envzoo.agents.losses.text.steer": "envzoo.agents.text.losses.steer",
+    "envzoo.agents.losses.text.selection": "envzoo.agents.reasoning.d3s",
+    "envzoo.agents.losses.text.steer": "envzoo.agents.reasoning.steer",
     "envzoo.agents.losses.text.tokens": "envzoo.agents.text.losses.tokens",
     "envzoo.agents.networks.bounded": "envzoo.agents.networks.rescaled_actions",
     "envzoo.agents.networks.closed_form": "envzoo.agents.networks.manual_gradients",
@@ -64,6 +65,7 @@ MOVED: dict[str, str] = {
     "envzoo.agents.planners.lsd_periodic": "envzoo.agents.bandits.lsd_periodic",
     "envzoo.agents.planners.lsd_rounding": "envzoo.agents.bandits.lsd_rounding",
     "envzoo.agents.planners.recharging": "envzoo.agents.bandits.recharging",
+    "envzoo.agents.reasoning.stages": "envzoo.agents.text.method",
     "envzoo.agents.soft.base": "envzoo.agents.actor_critic.soft",
     "envzoo.agents.soft.networks": "envzoo.agents.actor_critic.soft_networks",
     "envzoo.agents.soft.sac": "envzoo.agents.actor_critic.sac",
@@ -74,6 +76,14 @@ MOVED: dict[str, str] = {
     "envzoo.agents.surprise.explorers": "envzoo.agents.exploration.explorers",
     "envzoo.agents.surprise.minds": "envzoo.agents.surprise.two_player_policy",
     "envzoo.agents.surprise.smirl": "envzoo.agents.exploration.smirl",
+    "envzoo.agents.text.memory": "envzoo.agents.text.counters",
+    "envzoo.agents.text.losses.aepo": "envzoo.agents.reasoning.aepo_arbitrary",
+    "envzoo.agents.text.losses.bapo": "envzoo.agents.reasoning.bapo",
+    "envzoo.agents.text.losses.covariance": "envzoo.agents.reasoning.entropy_mechanism",
+    "envzoo.agents.text.losses.hapo": "envzoo.agents.reasoning.hapo",
+    "envzoo.agents.text.losses.lp_reg": "envzoo.agents.reasoning.lp_reg",
+    "envzoo.agents.text.losses.selection": "envzoo.agents.reasoning.d3s",
+    "envzoo.agents.text.losses.steer": "envzoo.agents.reasoning.steer",
     "envzoo.coding_games.couplings": "envzoo.coding_games.coupling_kernels",
     "envzoo.wrappers.elements": "envzoo.wrappers.visited_elements",
     "envzoo.wrappers.joining": "envzoo.wrappers.augment_observation",
@@ -81,6 +91,28 @@ MOVED: dict[str, str] = {
 }
 # Packages that are gone, and what their submodules were moved into one by one.
 GONE = ("envzoo.agents.standard", "envzoo.agents.soft", "envzoo.agents.intrinsic", "envzoo.agents.losses.text")
+
+
+def former_names(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module for names that it had in the last release.
+
+    Args:
+        module: Name of the module.
+        places: Former name -> where it is now: "package.module", or "package.module:name" under another name.
+
+    Returns:
+        A function that imports the name from its new place, with a DeprecationWarning.
+    """
+
+    def find(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, _, attribute = places[name].partition(":")
+        present = f"{place}.{attribute or name}"
+        warnings.warn(f"{module}.{name} is now {present}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(place), attribute or name)
+
+    return find
 
 
 class MovedModules(MetaPathFinder, Loader):

@@ -1,4 +1,4 @@
-"""A place for Numba's compiled functions where the usual ones cannot be written."""
+"""A fallback folder for Numba's compiled functions if the default ones are not writable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def _usual_folders() -> Iterator[Path]:
-    """Where Numba would look, in its order; see `numba.core.caching`."""
+    """Yield the folders that Numba tries, in its order; see `numba.core.caching`."""
     if os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(os.environ["NUMBA_CACHE_DIR"])
     yield Path(__file__).parent / "__pycache__"
@@ -31,10 +31,10 @@ def _is_writable(folder: Path) -> bool:
 
 
 def ensure_cache() -> None:
-    """Give Numba a private temporary folder where none of its own can be written.
+    """Give Numba a private temporary folder if none of its default folders is writable.
 
-    Without one its decorators refuse to work. The folder is of this process and its children alone, because what is
-    in it gets executed, and is removed at the end: functions are compiled anew by each process.
+    Without such a folder its decorators fail. The folder is private to this process and its children, because its
+    contents are executed, and is removed at exit: each process then compiles its functions again.
     """
     if any(_is_writable(folder) for folder in _usual_folders()):
         return

@@ -1,4 +1,4 @@
-"""How much memory a request may take: the bytes are counted, and too many refused, before anything is allocated."""
+"""Memory limits: the size of a request is estimated, and refused if too large, before anything is allocated."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LOWER: ContextVar[int | None] = ContextVar("lower", default=None)
 
 
 def max_bytes() -> int:
-    """The most bytes that one environment, batch of environments or buffer may take: ENVZOO_MAX_BYTES, or 4 GiB.
+    """Return the largest size in bytes of one environment, batch or buffer: ENVZOO_MAX_BYTES, or 4 GiB.
 
     Raises:
-        EnvzooError: The variable is no positive whole number.
+        EnvzooError: The variable is not a positive whole number.
     """
     given = os.environ.get(VARIABLE)
     if not given:
@@ -30,7 +30,7 @@ def max_bytes() -> int:
 
 @contextmanager
 def at_most(count: int) -> Iterator[None]:
-    """Lower the limit to `count` bytes inside, unless ENVZOO_MAX_BYTES is set."""
+    """Lower the limit to `count` bytes within the context, unless ENVZOO_MAX_BYTES is set."""
     token = _LOWER.set(count)
     try:
         yield
@@ -39,15 +39,15 @@ def at_most(count: int) -> Iterator[None]:
 
 
 def check_bytes(count: float, what: str, *, later: bool = False) -> None:
-    """Refuse what would take too many bytes.
+    """Refuse a request that would take too much memory.
 
     Args:
-        count: An estimate of the bytes.
-        what: What would take them, the beginning of a sentence ("10 episodes of GridCoverage").
-        later: They are not allocated now but bit by bit, so that only the user's own limit counts.
+        count: Estimated size in bytes.
+        what: The request, as the subject of the message ("10 episodes of GridCoverage").
+        later: The memory is allocated gradually rather than now, so that only a limit set by the user applies.
 
     Raises:
-        EnvzooError: They are over the limit.
+        EnvzooError: The size exceeds the limit.
     """
     limit, lower = max_bytes(), _LOWER.get()
     if lower is not None and not later and not os.environ.get(VARIABLE):
@@ -55,12 +55,12 @@ def check_bytes(count: float, what: str, *, later: bool = False) -> None:
     if count > limit:
         raise EnvzooError(
             f"{what} would take {readable(count)}, over the limit of {readable(limit)}; ask for less, or set "
-            f"{VARIABLE} to more"
+            f"{VARIABLE} to a larger number"
         )
 
 
 def readable(count: float) -> str:
-    """Bytes in words, such as "3.7 GiB"."""
+    """Format a number of bytes, such as "3.7 GiB"."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
         if count < 1024:
             return f"{int(count)} bytes" if unit == "bytes" else f"{count:.1f} {unit}"

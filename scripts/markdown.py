@@ -37,16 +37,16 @@ def slug(text: str) -> str:
 
 
 def manual(docstring: str) -> str:
-    """A docstring as Markdown: `## ` headings as they are, `Attributes:` and `Args:` sections as lists."""
+    """A docstring as Markdown: `## ` headings as they are, `Attributes:`, `Metrics:` and `Args:` sections as lists."""
     lines: list[str] = []
     in_section = False
     for line in inspect.cleandoc(docstring).splitlines():
-        heading = re.fullmatch(r"(Args|Arguments|Attributes|Returns|Raises|Note|Notes|References):", line)
+        heading = re.fullmatch(r"(Args|Arguments|Attributes|Metrics|Returns|Raises|Note|Notes|References):", line)
         if heading:
             in_section = True
             lines += [f"## {'Arguments' if heading[1] == 'Args' else heading[1]}", ""]
-        elif in_section and (entry := re.fullmatch(r" {4}(\w+): (.*)", line)):
-            lines.append(f"- `{entry[1]}`: {entry[2]}")
+        elif in_section and (entry := re.fullmatch(r" {4}([\w/]+(?:, [\w/]+)*): (.*)", line)):
+            lines.append(f"- `{entry[1].replace(', ', '`, `')}`: {entry[2]}")
         elif in_section and line.startswith("    "):
             lines.append("  " + line.strip())
         else:

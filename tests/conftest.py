@@ -4,6 +4,7 @@ import importlib
 import os
 import random
 import signal
+from contextlib import contextmanager
 
 # Read by torch and by the child processes that tests start; the workers of xdist share the cores already.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -85,3 +86,20 @@ def foreign(tmp_path, monkeypatch):
             pytest.importorskip(package)
 
     return need
+
+
+@pytest.fixture
+def files_of_at_most():
+    """`with files_of_at_most(size):` refuses what makes a file larger, as on a full disk; on Linux only."""
+    import resource
+
+    @contextmanager
+    def limited(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

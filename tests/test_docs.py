@@ -1,6 +1,7 @@
 """The documentation says what the code does."""
 
 import ast
+import dataclasses
 import json
 import re
 import shlex
@@ -75,7 +76,7 @@ def test_another_folder_is_refused_with_a_sentence(tmp_path, capsys):
 def test_every_hyperparameter_has_a_docstring():
     for name in registry.specs():
         config = registry.agent_class(name).Config
-        missing = set(getattr(config, "__dataclass_fields__", {})) - set(field_docstrings(config))
+        missing = {field.name for field in dataclasses.fields(config)} - set(field_docstrings(config))
         assert not missing, f"{name}: {missing}"
 
 
@@ -125,15 +126,24 @@ def test_links_lead_somewhere(name):
         assert (page.parent / target).exists(), f"{name} links to {target}"
 
 
-def test_worked_example_shows_the_code_as_it_is():
-    """Each Python block of CONTRIBUTING is a passage of the file linked last before it; `...` leaves lines out."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    for match in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
-        file = re.findall(r"\]\(([\w/]+\.py)\)", text[: match.start()])[-1]
+def test_worked_examples_show_the_code_as_it_is():
+    """Each Python or TOML block of CONTRIBUTING is a passage of the file linked last before it, if that is one.
+
+    The line `...` leaves lines out.
+    """
+    text, followed = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), set()
+    for match in re.finditer(r"^```(python|toml)\n(.*?)^```", text, re.M | re.S):
+        file = re.findall(r"\]\(([\w/]+\.(?:py|toml))\)", text[: match.start()])[-1]
+        if not file.endswith({"python": ".py", "toml": ".toml"}[match[1]]):
+            assert match[1] == "toml", "a Python block follows no Python file"
+            continue
+        followed.add(file)
         rest = (ROOT / file).read_text(encoding="utf-8")
-        for passage in re.split(r"^\.\.\.\n", match[1], flags=re.M):
+        for passage in re.split(r"^\.\.\.\n", match[2], flags=re.M):
             assert passage in rest, f"{file} no longer has:\n{passage}"
             rest = rest.partition(passage)[2]
+    examples = {file.relative_to(ROOT).as_posix() for file in (ROOT / "examples").glob("*.py")}
+    assert examples | {"envzoo/papers.toml", "agents/coverage/subpo.py"} <= followed
 
 
 def test_committed_results_are_of_the_present_claim():

@@ -1,7 +1,7 @@
 """Gymnasium and PettingZoo wrappers, one file each.
 
-Each has two faces: `X(env, ...)` around a `gymnasium.Env`, and `VectorX(env, ...)` around a
-`gymnasium.vector.VectorEnv`, with the same arguments. They are imported when they are asked for.
+Every wrapper comes in two versions with the same arguments: `X(env, ...)` wraps a `gymnasium.Env`, and
+`VectorX(env, ...)` wraps a `gymnasium.vector.VectorEnv`. Wrappers are imported on first access.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""States of environments that have no `get_state` and `set_state`: adapters by class, and states of generators."""
+"""Adapters that capture environments without `get_state` and `set_state`, and the states of random generators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class StateAdapter(NamedTuple):
-    """How the state of an environment of some class is read and written."""
+    """Functions that read and write the state of the environments of one class."""
 
     get_state: Callable[[Any], dict[str, Any]]
     set_state: Callable[[Any, Mapping[str, Any]], None]
@@ -23,40 +23,40 @@ def register_state_adapter(
     get_state: Callable[[Any], dict[str, Any]],
     set_state: Callable[[Any, Mapping[str, Any]], None],
 ) -> None:
-    """Teach exact resume to capture environments or wrappers of a class that has no `get_state` and `set_state`.
+    """Register functions that capture environments or wrappers of a class without `get_state` and `set_state`.
 
-    The adapter of a vector environment must cover everything that decides how its episodes go on, the generator
-    included. The adapter of a single environment or wrapper must cover what lasts from one episode to the next
-    (the position in a curriculum, running statistics, the state of a simulator's own generator); it is read before each
-    reset, and written before an episode is replayed.
+    Exact resume uses them. The adapter of a vector environment must cover everything that determines the rest of its
+    episodes, including the random generator. The adapter of a single environment or wrapper must cover everything
+    that persists across episodes (the position in a curriculum, running statistics, the state of a simulator's own
+    generator); it is read before each reset and written before an episode is replayed.
 
     Args:
-        cls: The class, not its subclasses, or its entry point "module:Class", which is not imported.
-        get_state: Takes the environment, returns a dict of arrays, numbers, strings, lists and dicts; copies, since
-            they are kept while the environment goes on.
-        set_state: Takes an equal environment and such a dict; raises ValueError if it does not fit.
+        cls: The class (subclasses are not included), or its entry point "module:Class", which is not imported.
+        get_state: Takes the environment and returns a dict of arrays, numbers, strings, lists and dicts. It must return
+            copies, because the environment keeps running.
+        set_state: Takes an identically configured environment and such a dict; raises ValueError if it does not fit.
     """
     _ADAPTERS[cls if isinstance(cls, str) else entry_point(cls)] = StateAdapter(get_state, set_state)
 
 
 def entry_point(cls: type) -> str:
-    """The entry point "module:Class" of a class."""
+    """Return the entry point "module:Class" of a class."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def adapter_of(env: Any) -> StateAdapter | None:
-    """The adapter registered for the class of an environment or wrapper."""
+    """Return the adapter registered for the class of an environment or wrapper."""
     return _ADAPTERS.get(entry_point(type(env)))
 
 
 def has_adapter(entry: Any) -> bool:
-    """Whether the class that a specification names, as a string or itself, has an adapter."""
+    """Return whether an adapter exists for the class that a specification names, as a string or as the class itself."""
     return (entry if isinstance(entry, str) else entry_point(entry) if isinstance(entry, type) else "") in _ADAPTERS
 
 
 # ---------------------------------------------------------------------- random generators
 
-# Fields of a bit generator's state that index memory, with their largest value: NumPy does not check them.
+# Fields of a bit generator's state that index memory, with their largest value: NumPy does not validate them.
 _POSITIONS = {
     "PCG64": {},
     "PCG64DXSM": {},
@@ -67,20 +67,20 @@ _POSITIONS = {
 
 
 def generator_state(generator: np.random.Generator) -> dict[str, Any] | None:
-    """The state of a generator as plain values and arrays; None for a bit generator that NumPy does not bring along."""
+    """Return the state of a generator as plain values and arrays; None if its bit generator is not one of NumPy's."""
     state = generator.bit_generator.state
     return state if isinstance(state, dict) and state.get("bit_generator") in _POSITIONS else None
 
 
 def set_generator_state(generator: np.random.Generator, state: Any) -> None:
-    """Write a state that `generator_state` gave, perhaps read from a file.
+    """Set a state returned by `generator_state`, possibly read from a file.
 
     Raises:
-        ValueError: The state is of another bit generator, or is none at all.
+        ValueError: The state belongs to another bit generator or is not a valid state.
     """
     mine = generator_state(generator)
     if mine is None or not _alike(mine, state) or mine["bit_generator"] != state["bit_generator"]:
-        raise ValueError(f"the state of a generator is no state of {type(generator.bit_generator).__name__}")
+        raise ValueError(f"the state of a generator is not a state of {type(generator.bit_generator).__name__}")
     for path, most in _POSITIONS[mine["bit_generator"]].items():
         position = state
         for name in path:
@@ -94,7 +94,7 @@ def set_generator_state(generator: np.random.Generator, state: Any) -> None:
 
 
 def _alike(mine: Any, given: Any) -> bool:
-    """Whether a tree has the form of another: equal keys, strings, natural numbers, and arrays of equal shape."""
+    """Return whether two trees have the same structure: equal keys and strings, natural numbers, equal array shapes."""
     if isinstance(mine, dict):
         return isinstance(given, dict) and mine.keys() == given.keys() and all(_alike(mine[k], given[k]) for k in mine)
     if isinstance(mine, np.ndarray):
@@ -118,10 +118,10 @@ def _set_cartpole_state(env: Any, state: Mapping[str, Any]) -> None:
     for name in _CARTPOLE_ARRAYS:
         mine, given = getattr(env, name), state[name]
         if not isinstance(given, np.ndarray) or (given.shape, given.dtype) != (mine.shape, mine.dtype):
-            raise ValueError(f"{name} is not of shape {mine.shape} and {mine.dtype}")
+            raise ValueError(f"{name} does not have shape {mine.shape} and dtype {mine.dtype}")
     low, high = float(state["low"]), float(state["high"])
     if not -np.inf < low <= high < np.inf:
-        raise ValueError(f"the bounds of the start are [{low}, {high}]")
+        raise ValueError(f"the bounds of the start state are [{low}, {high}]")
     set_generator_state(env.np_random, state["generator"])
     for name in _CARTPOLE_ARRAYS:
         setattr(env, name, state[name].copy())

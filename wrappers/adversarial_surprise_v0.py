@@ -1,10 +1,11 @@
-"""Adversarial surprise on any Gymnasium environment, as a PettingZoo game of two players in one body (2107.07394).
+"""Adversarial surprise on any Gymnasium environment, as a two-player PettingZoo game (arXiv 2107.07394).
 
-`env(...)` is the turn-based form, in which the player of the running round acts alone; `parallel_env(...)` the
-parallel one, in which both give an action and only that of the player whose round it is counts. In every step Control
-gets log p(o) where the step is scored, and Explore minus that, so the game is exactly zero-sum, whoever begins. (The
-agent AdversarialSurprise pays Explore for the round that follows, which is zero-sum only with Explore first.) In the
-turn-based form Explore receives, with its next turn, what its last one brought about.
+Explore and Control share one agent and control it in alternating rounds. `env(...)` is the turn-based form, in which
+only the player of the current round acts; `parallel_env(...)` is the parallel form, in which both players give an
+action and only the action of the current round's player counts. In every scored step Control receives log p(o) and
+Explore its negative, so the game is exactly zero-sum, whoever begins. (The agent AdversarialSurprise rewards Explore
+for the round that follows, which is zero-sum only with Explore first.) In the turn-based form Explore receives the
+reward of its last action with its next turn.
 
 ```python
 from envzoo.wrappers import adversarial_surprise_v0
@@ -35,16 +36,17 @@ from envzoo.wrappers.round_switcher import CONTROL, PLAYERS
 
 
 class _Game:
-    """What both forms share: the wrapped environment, and who is paid what.
+    """Base of both forms: holds the wrapped environment and assigns the rewards.
 
     Args:
         source: A Gymnasium environment, or its id.
-        normalize: Divide Control's rewards (and so Explore's) by the deviation of discounted returns.
-        render_mode: Render mode of the environment, for an id.
+        normalize: Divide Control's rewards (and hence Explore's) by the standard deviation of discounted returns.
+        render_mode: Render mode of the environment, if `source` is an id.
         **rounds: Arguments of `AdversarialRounds`.
 
     Raises:
-        UnknownNameError, UnsupportedSpaceError, EnvzooError: As `AdversarialRounds`; and for what is no environment.
+        UnknownNameError, UnsupportedSpaceError, EnvzooError: As in `AdversarialRounds`, or `source` is not an
+            environment.
     """
 
     two_player: ClassVar[TwoPlayerForm] = TwoPlayerForm(PLAYERS, zero_sum=True, turn_key="player")
@@ -64,26 +66,26 @@ class _Game:
         self.action_spaces = dict.fromkeys(PLAYERS, self._env.action_space)
         self.render_mode = source.render_mode
 
-    @functools.cache  # noqa: B019  (PettingZoo asks for the same object at every call)
+    @functools.cache  # noqa: B019  (PettingZoo expects the same object at every call)
     def observation_space(self, agent: str) -> spaces.Space:
-        """The environment's observation with turn and density, the same for both players."""
+        """Return the environment's observation space with turn and density, the same for both players."""
         return self.observation_spaces[check_choice("player", agent, PLAYERS)]
 
     @functools.cache  # noqa: B019
     def action_space(self, agent: str) -> spaces.Space:
-        """The environment's actions, the same for both players."""
+        """Return the environment's action space, the same for both players."""
         return self.action_spaces[check_choice("player", agent, PLAYERS)]
 
     @property
     def player(self) -> str:
-        """Who acts next."""
+        """Name of the player who acts next."""
         return PLAYERS[int(self._turns.player()[0])]
 
     def _start(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
         check_options(options)
         self.agents = list(PLAYERS)
         self._steps = 0
-        # PettingZoo's games pass over options they do not know, ours of the kernel base refuse them.
+        # PettingZoo's games ignore unknown options; environments of the kernel base reject them.
         known = getattr(getattr(self._env.unwrapped, "definition", None), "option_names", None)
         if known is not None:
             options = {name: value for name, value in (options or {}).items() if name in known}
@@ -97,7 +99,7 @@ class _Game:
         return observation, {PLAYERS[0]: -reward, PLAYERS[CONTROL]: reward}, terminated, truncated, info
 
     def render(self) -> Any:
-        """The environment's picture; an image gets a strip that names the player."""
+        """Render the environment; an image gets a strip that names the player."""
         picture = self._env.render()
         if not isinstance(picture, np.ndarray):
             return picture
@@ -139,11 +141,11 @@ class raw_env(_Game, AECEnv):
         self.agent_selection = self.player
 
     def observe(self, agent: str) -> Any:
-        """What the body sees."""
+        """Return the current observation, the same for both players."""
         return self._observation
 
     def step(self, action: Any) -> None:
-        """The selected player acts; in an ended game it leaves with None."""
+        """Apply the action of the selected player; after the game has ended, its action must be None."""
         selected = self.agent_selection
         if self.terminations[selected] or self.truncations[selected]:
             self._was_dead_step(action)
@@ -176,15 +178,15 @@ class parallel_env(_Game, ParallelEnv):
         return dict.fromkeys(PLAYERS, observation), {player: dict(info) for player in PLAYERS}
 
     def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
-        """Both players act; the action of the one whose round it is counts.
+        """Take one step with the actions of both players; only the action of the current round's player counts.
 
         Raises:
-            EnvzooError: That player gave no action.
+            EnvzooError: That player gave no action, or the actions are not a dict.
         """
         if not isinstance(actions, Mapping):
-            raise EnvzooError(f"the actions are a {type(actions).__name__}; expected a dict by player")
+            raise EnvzooError(f"actions is a {type(actions).__name__}; expected a dict from player to action")
         if self.player not in actions:
-            raise EnvzooError(f"{self.player} has the round, but actions came from {list(actions)} only")
+            raise EnvzooError(f"{self.player} acts in this round, but only {list(actions)} gave actions")
         observation, rewards, terminated, truncated, info = self._advance(actions[self.player])
         if terminated or truncated:
             self.agents = []
@@ -198,7 +200,7 @@ class parallel_env(_Game, ParallelEnv):
 
 
 def env(source: Any, **arguments: Any) -> AECEnv:
-    """The turn-based game with PettingZoo's checks of order and, for Discrete actions, of bounds."""
+    """Make the turn-based game with PettingZoo's checks of call order and, for Discrete actions, of bounds."""
     game: AECEnv = raw_env(source, **arguments)
     if isinstance(game.action_space(PLAYERS[0]), spaces.Discrete):
         game = pettingzoo_wrappers.AssertOutOfBoundsWrapper(game)

@@ -1,7 +1,8 @@
-"""How a wrapper puts one more value into an observation, whatever the observation's space."""
+"""Adds a value to an observation of any space."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,29 +10,40 @@ from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
 
+# Former name -> present name; kept for one release.
+_RENAMED = {"Joiner": "ObservationAugmenter"}
 
-class Joiner:
+
+def __getattr__(name: str) -> Any:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is now called {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]
+
+
+class ObservationAugmenter:
     """Adds a value to observations, single or batched.
 
-    A Dict observation gets one more entry. Otherwise, when both are vectors of one kind (Discrete or MultiDiscrete;
-    or float Box), the observation becomes one longer vector of that kind, so that tables and plain networks still
-    take it. Anything else becomes the Dict of `observation` and the value.
+    A Dict observation gains one entry. If the observation and the value are both integer vectors (Discrete or
+    MultiDiscrete) or both float vectors (Box), they are concatenated into one vector of that kind, so that tabular
+    agents and plain networks still support it. Any other observation becomes a Dict with the keys `observation` and
+    `name`.
 
     Args:
         inner: Observation space of one episode.
-        name: Name of the value where the result is a Dict.
-        value: Space of the value: MultiDiscrete or Box (length,), or anything for a Dict.
+        name: Key of the value if the result is a Dict.
+        value: Space of the value: MultiDiscrete or Box of shape (length,), or any space for a Dict.
 
     Attributes:
-        space: Space of the joined observation.
+        space: Space of the augmented observation.
 
     Raises:
-        EnvzooError: The Dict has an entry of that name already.
+        EnvzooError: The Dict already has an entry of that name.
     """
 
     def __init__(self, inner: spaces.Space, name: str, value: spaces.Space) -> None:
         if not isinstance(name, str):
-            raise EnvzooError(f"entry is {name!r}; expected the name of an entry, a string")
+            raise EnvzooError(f"entry is {name!r}; expected a string")
         self._name = name
         self._kind = "wrap"
         if isinstance(inner, spaces.Dict):
@@ -54,7 +66,7 @@ class Joiner:
         self._flat = isinstance(inner, spaces.Discrete)
 
     def __call__(self, observation: Any, value: np.ndarray) -> Any:
-        """The joined observation, fresh where it is an array; both batched (B, ...) or both of one episode."""
+        """Return the augmented observation, a new object; both batched (B, ...) or both of one episode."""
         if self._kind == "entry":
             return {**observation, self._name: value}
         if self._kind == "wrap":

@@ -1,4 +1,4 @@
-"""How the running episodes of a vector environment are saved and taken up again, whoever wrote the environment."""
+"""Saves and restores the running episodes of a vector environment, whatever its origin."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from envzoo.wrappers.adapters import adapter_of, entry_point
 from envzoo.wrappers.lasting import own_state
 from envzoo.wrappers.replay import Recorder, ReplayError
 
-# Vector wrappers that keep nothing that decides how learning goes on. Those that apply any function of the user's are
-# not among them: what such a function keeps would go unnoticed, since replays are compared below the vector wrappers.
+# Vector wrappers without state that affects learning. Those that apply a user's function are not listed: state kept by
+# such a function would go unnoticed, because replays are compared below the vector wrappers.
 _GYMNASIUM = {
     "common": ("RecordEpisodeStatistics",),
     "dict_info_to_list": ("DictInfoToList",),
@@ -28,9 +28,9 @@ _STATELESS = {f"gymnasium.wrappers.vector.{module}:{name}" for module, names in 
 
 
 def captures_all(env: VectorEnv) -> bool:
-    """Whether `get_state` of an environment holds all that decides how it goes on: every wrapper must take part."""
+    """Return whether `get_state` covers all state of an environment, which requires every wrapper to take part."""
     while True:
-        # The class is asked, because Gymnasium's wrappers pass attribute look-ups on to what they wrap.
+        # Look at the class, because Gymnasium's wrappers forward attribute look-ups to the wrapped environment.
         if not (hasattr(type(env), "get_state") and hasattr(type(env), "set_state")):
             return False
         if env is env.unwrapped:
@@ -39,14 +39,14 @@ def captures_all(env: VectorEnv) -> bool:
 
 
 class Capture:
-    """Saves and restores the running episodes of a vector environment, by the best means it offers.
+    """Saves and restores the running episodes of a vector environment by the best available method.
 
-    These are, in this order: `get_state` and `set_state`; an adapter (`register_state_adapter`); and for a
-    `SyncVectorEnv` a replay of the running episodes, for which a recorder is put around each of its environments. Make
-    the capture before the environment is first reset, since episodes are recorded from their start.
+    The methods, in order of preference: `get_state` and `set_state`; an adapter (`register_state_adapter`); and for a
+    `SyncVectorEnv` a replay of the running episodes, recorded by a recorder on each of its environments. Create the
+    capture before the first reset of the environment, because episodes are recorded from their start.
 
     Args:
-        env: The vector environment with its wrappers.
+        env: The vector environment including its wrappers.
     """
 
     def __init__(self, env: VectorEnv):
@@ -63,7 +63,7 @@ class Capture:
         self.kind = "none"
         for layer in self._layers:
             if own_state(layer) is None and entry_point(type(layer)) not in _STATELESS:
-                self._obstacle = f"the wrapper {type(layer).__name__} may keep something that cannot be captured"
+                self._obstacle = f"the wrapper {type(layer).__name__} may hold state that cannot be captured"
                 return
         name = type(self.base).__name__
         if adapter_of(self.base) is not None or own_state(self.base) is not None:
@@ -78,11 +78,11 @@ class Capture:
 
     @property
     def obstacle(self) -> str | None:
-        """Why the episodes cannot be taken up again, a half-sentence; None when they can."""
+        """Reason why the episodes cannot be restored, as a clause; None if they can."""
         return self._obstacle or (None if self._recorder is None else self._recorder.obstacle())
 
     def get_state(self) -> dict[str, Any] | None:
-        """The state of all running episodes, or a record of them; None when neither can be had."""
+        """Return the state of all running episodes, or a record of them; None if neither is available."""
         if self.kind == "state":
             return self.env.get_state()
         if self.obstacle is not None:
@@ -92,7 +92,7 @@ class Capture:
             own = own_state(layer)
             try:
                 layers += [] if own is None else [own[0]()]
-            except Exception:  # other people's code; a checkpoint without the episodes is better than none
+            except Exception:  # third-party code; a checkpoint without the episodes is better than none
                 self._obstacle = f"the state of the wrapper {type(layer).__name__} cannot be read"
                 return None
         if self.kind == "adapter":
@@ -100,24 +100,24 @@ class Capture:
         return {"kind": "replay", "layers": layers, "base": self._recorder.get_state()}
 
     def set_state(self, state: Mapping[str, Any] | None) -> int | None:
-        """Take up the episodes that `get_state` saved.
+        """Restore the episodes saved by `get_state`.
 
         Returns:
-            How many steps were replayed and verified; None if the state was restored.
+            Number of steps replayed and verified; None if the state was restored directly.
 
         Raises:
-            ReplayError: The episodes cannot be taken up here; the environment must be reset.
+            ReplayError: The episodes cannot be restored here; the environment must be reset.
             ValueError: The state does not fit.
         """
         if self.obstacle is not None:
             raise ReplayError(f"cannot capture its state ({self.obstacle})")
         if state is None:
-            raise ReplayError("cannot be taken up where it stood (its state is not in the checkpoint)")
+            raise ReplayError("cannot be resumed where it stopped (its state is not in the checkpoint)")
         if self.kind == "state":
             self.env.set_state(state)
             return None
         if state["kind"] != self.kind:
-            raise ReplayError("is captured in another way than it was saved")
+            raise ReplayError("is captured by a different method than it was saved with")
         steps = None
         if self.kind == "adapter":
             own_state(self.base)[1](state["base"])

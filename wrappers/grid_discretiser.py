@@ -1,4 +1,4 @@
-"""Cells of a box: what turns a position into an element."""
+"""GridDiscretiser: map positions in a box to the cells of a grid."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from envzoo.kernel.arguments import check_choice, check_shape
 
 
 class GridDiscretiser:
-    """Numbers the cells of a box that is divided evenly along each axis, the last axis running fastest.
+    """Maps positions to the cells of a regular grid over a box, numbered with the last axis varying fastest.
 
     Args:
         low: Lower corner (d,).
-        high: Upper corner (d,), above the lower one.
+        high: Upper corner (d,), greater than `low` on every axis.
         shape: Number of cells along each axis (d,).
-        outside: What becomes of positions outside the box: "clip" takes the nearest cell, "raise" refuses them.
+        outside: Treatment of positions outside the box: "clip" takes the nearest cell, "raise" raises an error.
 
     Attributes:
         size: Number of cells.
 
     Raises:
-        EnvzooError: For corners that span no box, or a shape that does not fit them.
-        UnknownNameError: For an unknown `outside`.
+        EnvzooError: The corners do not span a box, or the shape does not match them.
+        UnknownNameError: `outside` is unknown.
     """
 
     def __init__(
@@ -38,18 +38,18 @@ class GridDiscretiser:
         fits = self.low.shape == self.high.shape == (len(self.shape),) and np.isfinite([self.low, self.high]).all()
         if not fits or not (self.low < self.high).all() or not self.shape or min(self.shape) < 1:
             raise EnvzooError(
-                f"low {low}, high {high} and shape {shape} span no grid; expected finite corners, low below high, and "
-                "a positive number of cells along each axis"
+                f"low {low}, high {high} and shape {shape} do not span a grid; expected finite corners, low < high, "
+                "and a positive number of cells along each axis"
             )
         check_choice("value of outside", outside, ("clip", "raise"))
         self.outside = outside
         self.size = int(np.prod(self.shape))
 
     def __call__(self, position: np.ndarray) -> np.ndarray:
-        """The cells of positions (..., d), int64 (...).
+        """Compute the cells of positions (..., d), int64 (...).
 
         Raises:
-            EnvzooError: For positions of another dimension or that are not numbers; outside the box with "raise".
+            EnvzooError: The positions have the wrong dimension, are not numbers, or (with "raise") lie outside the box.
         """
         position = np.asarray(position)
         if position.shape[-1:] != self.low.shape or position.dtype.kind not in "iuf":

@@ -1,4 +1,4 @@
-"""Records the running episodes of a SyncVectorEnv, so that they can be replayed and the replay be verified."""
+"""Records the running episodes of a SyncVectorEnv, so that they can be replayed and the replay verified."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from envzoo.wrappers.encoding import ARRAYS, DIGEST_SIZE, encode, is_plain, leav
 from envzoo.wrappers.lasting import own_state, per_episode
 
 MAX_ACTIONS = 100_000
-_PENDING_STEPS, _PENDING_BYTES = 512, 2**22  # how much is kept before it goes into the digests
+_PENDING_STEPS, _PENDING_BYTES = 512, 2**22  # buffered before it is added to the digests
 _ACTION_DTYPES = {np.dtype(code).name: np.dtype(np.dtype(code).name) for code in "?bBhHiIqQfd"}
 _GENERATORS = {np.random.Generator, np.random.RandomState, random.Random}
 
-# Why an episode cannot be replayed. Checkpoints hold the key; the sentence is ours.
+# Why an episode cannot be replayed. Checkpoints hold the key, not the sentence.
 TROUBLES = {
     "start": "an episode was not started through the vector environment",
     "long": f"an episode has more than {MAX_ACTIONS:,} steps",
-    "action": "its actions are no arrays of numbers of one shape",
+    "action": "its actions are not numeric arrays of one shape",
     "observation": "its observations are of a type that cannot be compared",
     "options": "an episode was reset with options other than numbers",
-    "seed": "an episode was reset with a seed that is no integer from 0 to 2**64",
-    "random": "it keeps a random generator that is no generator of NumPy",
+    "seed": "an episode was reset with a seed that is not an integer from 0 to 2**64",
+    "random": "it keeps a random generator that is not one of NumPy's",
     "state": "the state of the environment or of a wrapper cannot be read before a reset",
     "inside": "it resets itself within a step",
     "broken": "a step of it was interrupted",
@@ -40,20 +40,20 @@ TROUBLES = {
 
 
 class ReplayError(EnvzooError):
-    """Episodes cannot be taken up where they stood; the text goes on from "the environment ..."."""
+    """Episodes cannot be resumed where they stopped; the message continues "the environment ..."."""
 
 
 class Episode:
-    """The record of the running episode of one environment, whose `reset` it replaces to see how episodes begin.
+    """Record of the running episode of one environment, whose `reset` it replaces to observe the start of episodes.
 
-    Recorded are the states of the NumPy generators in attributes of the environment and its wrappers (`np_random`
-    first) and of what keeps a state of its own, both as they were before the reset; seed and options of the reset; the
-    actions; and a digest of every observation, reward and end flag.
+    It records the states, before the reset, of the NumPy generators found in attributes of the environment and its
+    wrappers (`np_random` first) and of layers with their own state; the seed and options of the reset; the actions; and
+    a digest of all observations, rewards and end flags.
 
     Args:
         env: The environment.
-        number: Which of the vector environment's it is.
-        fresh: The numbers of those that were reset since the set was last cleared; a reset adds this one's.
+        number: Index of the environment in the vector environment.
+        fresh: Indices of the environments reset since the set was last cleared; a reset adds this one's.
     """
 
     def __init__(self, env: gym.Env, number: int, fresh: set[int]):
@@ -62,17 +62,17 @@ class Episode:
         while self._stack[-1] is not self._stack[-1].unwrapped:
             self._stack.append(self._stack[-1].env)
         self._own = {str(i): own for i, layer in enumerate(self._stack) if (own := own_state(layer)) is not None}
-        self._known: list[tuple[str, Any, str]] = []  # where generators are: name, object, attribute
+        self._known: list[tuple[str, Any, str]] = []  # locations of generators: name, object, attribute
         self._scans = 0
         self.trouble: str | None = "start"
         self.count = 0
         env.reset = self.reset
 
     def obstacle(self) -> str | None:
-        """A half-sentence that says which wrapper stands in the way of an exact replay, None if none does."""
+        """Return a clause naming the wrapper that prevents an exact replay, or None if none does."""
         for i, layer in enumerate(self._stack[:-1]):
             if str(i) not in self._own and not per_episode(layer):
-                return f"the wrapper {type(layer).__name__} may keep something from one episode to the next"
+                return f"the wrapper {type(layer).__name__} may keep state across episodes"
         return None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -90,14 +90,14 @@ class Episode:
         return result
 
     def _look(self, seed: Any, options: Any) -> dict[str, Any]:
-        """All that decides how a reset goes."""
+        """Collect everything that determines the outcome of a reset."""
         if seed is None:
-            _ = self._stack[-1].np_random  # is made by the first look at it
+            _ = self._stack[-1].np_random  # created on first access
         elif isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
             self.trouble = "seed"
         if options and not is_plain(options):
             self.trouble = "options"
-        # Looking through all attributes takes time. Generators that turn up later are noticed when the record is read.
+        # Scanning all attributes takes time. Generators that appear later are noticed when the record is read.
         if self._scans < 3:
             self._scan()
         generators, own = {}, {}
@@ -112,7 +112,7 @@ class Episode:
         for name, (get, _) in self._own.items():
             try:
                 own[name] = copy.deepcopy(get())
-            except Exception:  # other people's code
+            except Exception:  # third-party code
                 self.trouble = "state"
         return {"seed": seed, "options": options, "generators": generators, "own": own}
 
@@ -122,7 +122,7 @@ class Episode:
         mine = getattr(base, "_np_random", None)
         self._known = [("np_random", base, "_np_random")]
         for i, layer in enumerate(self._stack):
-            # Asking for the __dict__ of an object makes Python slower with it for good: done only where needed.
+            # Accessing the __dict__ of an object makes Python slower with it permanently: done only where needed.
             values = gc.get_referents(layer)
             values += [value for inner in values if type(inner) is dict for value in inner.values()]
             if any(type(value) in _GENERATORS and value is not mine for value in values):
@@ -132,7 +132,7 @@ class Episode:
         return {name: found for name, layer, key in self._known if (found := getattr(layer, key, None)) is not None}
 
     def get_state(self, dtype: np.dtype, shape: tuple[int, ...]) -> dict[str, Any]:
-        """The record, or only why there is none."""
+        """Return the record, or only the reason why there is none."""
         if self.trouble is None and self._before["seed"] is None and self._scan().keys() - self._before["generators"]:
             self.trouble = "random"
         if self.trouble is not None:
@@ -149,18 +149,18 @@ class Episode:
         }
 
     def reset_as(self, record: Mapping[str, Any]) -> Any:
-        """Reset as it was done before a recorded episode; returns the observation."""
+        """Reset as recorded at the start of an episode; returns the observation."""
         seed, options, generators, own = (record[name] for name in ("seed", "options", "generators", "own"))
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64):
             raise ValueError(f"the seed of an episode is {seed!r}")
         if not isinstance(options, dict | None) or not is_plain(options):
             raise ValueError("the reset options of an episode are not made of numbers")
         if not isinstance(generators, dict) or not isinstance(own, dict):
-            raise ValueError("the states before a reset are no dicts")
-        _ = self._stack[-1].np_random  # is made by the first look at it
+            raise ValueError("the states before a reset are not dicts")
+        _ = self._stack[-1].np_random  # created on first access
         found = self._scan()
         if not generators.keys() <= found.keys() or own.keys() != self._own.keys():
-            raise ReplayError("cannot be replayed (it has other generators or wrappers than before)")
+            raise ReplayError("cannot be replayed (its generators or wrappers have changed)")
         for name, state in generators.items():
             if type(found[name]) is not np.random.Generator:
                 raise ReplayError(f"cannot be replayed ({TROUBLES['random']})")
@@ -171,10 +171,10 @@ class Episode:
 
 
 class Recorder:
-    """Records all episodes of a SyncVectorEnv, into which it puts itself; see `Episode`.
+    """Records all episodes of a SyncVectorEnv, in which it installs itself; see `Episode`.
 
-    It replaces `reset` and `step` of the object, and `reset` of each of its environments. Wrappers around the
-    environments would do the same, but cost more time than all the rest.
+    It replaces `reset` and `step` of the object and `reset` of each of its environments. Wrapping the environments
+    would have the same effect, but costs more time than everything else together.
     """
 
     def __init__(self, env: SyncVectorEnv):
@@ -184,7 +184,7 @@ class Recorder:
         env.reset, env.step = self.reset, self.step
         self._rows: list[bytes] = []
         self._actions: list[bytes] = []
-        self._starts = [0] * env.num_envs  # for each episode, the first of the pending steps that is its own
+        self._starts = [0] * env.num_envs  # for each episode, the first pending step that belongs to it
         space = env.single_action_space
         self._dtype, self._shape = np.dtype(space.dtype or np.int64), (env.num_envs, *(space.shape or ()))
         self._limit = 1
@@ -194,22 +194,22 @@ class Recorder:
 
     @classmethod
     def of(cls, env: SyncVectorEnv) -> Recorder:
-        """The recorder of a vector environment, which gets one if it has none."""
+        """Return the recorder of a vector environment, installing one if needed."""
         mine = getattr(vars(env).get("step"), "__self__", None)
         return mine if isinstance(mine, cls) else cls(env)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As that of SyncVectorEnv."""
+        """Reset as `SyncVectorEnv.reset` does, and record."""
         self._flush()
         result = self._inner_reset(seed=seed, options=options)
         self._fresh.clear()
         return result
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """As that of SyncVectorEnv."""
+        """Step as `SyncVectorEnv.step` does, and record."""
         env = self.env
         try:
-            # Copied first: an environment may write into its action.
+            # Copy first: an environment may write into its action.
             if actions.dtype is not self._dtype or actions.shape != self._shape:
                 self._change_actions(actions)
             taken = actions.tobytes()
@@ -233,7 +233,7 @@ class Recorder:
         actions = self._actions
         actions.append(taken)
         if self._fresh:
-            # What a reset gave is in its episode already; the step that reset it is not one of the episode's.
+            # The reset's output is already in its episode; the step that performed it is not part of the episode.
             if self._same_step:
                 ended = env._autoreset_envs
             for i in self._fresh:
@@ -265,7 +265,7 @@ class Recorder:
             episode.trouble = why
 
     def _flush(self) -> None:
-        """Give what is pending to the records of the episodes."""
+        """Move pending steps to the records of the episodes."""
         steps, count = len(self._actions), self.env.num_envs
         if steps:
             actions = np.frombuffer(b"".join(self._actions), np.uint8).reshape(steps, count, -1).swapaxes(0, 1)
@@ -288,26 +288,26 @@ class Recorder:
     # ------------------------------------------------------------------ saving and replaying
 
     def obstacle(self) -> str | None:
-        """Why episodes cannot be replayed, whatever happens in them; None when they can."""
+        """Return why no episode can be replayed, or None if episodes can be."""
         space = self.env.single_action_space
         if not isinstance(space, ARRAYS):
             return f"actions of a {type(space).__name__} space cannot be recorded"
         return next((found for episode in self.episodes if (found := episode.obstacle()) is not None), None)
 
     def get_state(self) -> list[dict[str, Any]]:
-        """The records of the running episodes."""
+        """Return the records of the running episodes."""
         self._flush()
         return [episode.get_state(self._dtype, self._shape[1:]) for episode in self.episodes]
 
     def set_state(self, records: Any) -> int:
-        """Bring the environments to where records end; returns how many steps were verified.
+        """Bring the environments to the ends of the records; returns the number of steps verified.
 
-        The records may come from anybody's file. They hold numbers, which reach the environments as actions within the
-        action space, as reset options, and as states that the environments themselves check.
+        The records may come from an untrusted file. They hold numbers, which reach the environments as actions within
+        the action space, as reset options, and as states that the environments themselves validate.
 
         Raises:
-            ReplayError: An episode cannot be replayed here, or went another way than it was recorded.
-            ValueError: That are no records of as many episodes.
+            ReplayError: An episode cannot be replayed here, or the replay differs from the record.
+            ValueError: The records are invalid, or not of num_envs episodes.
         """
         if not isinstance(records, list) or len(records) != self.env.num_envs:
             raise ValueError(f"there are no records of {self.env.num_envs} episodes")
@@ -328,14 +328,14 @@ class Recorder:
             ended.append(over)
         self._dtype, self._shape = dtype, (self.env.num_envs, *self.env.single_action_space.shape)
         self._flush()
-        # The SyncVectorEnv itself was not stepped.
+        # The SyncVectorEnv itself took no step.
         env = self.env
         env._env_obs, env._autoreset_envs = seen, np.array(ended)
         env._observations = concatenate(self._space, seen, env._observations)
         return steps
 
     def _replay(self, episode: Episode, record: Mapping[str, Any], actions: np.ndarray) -> tuple[Any, bool]:
-        """Replay one episode; returns its latest observation and whether it has ended."""
+        """Replay one episode; returns its last observation and whether it has ended."""
         space = self._space
         place, over = create_empty_array(space, n=1, fn=np.zeros), False
         try:
@@ -343,7 +343,7 @@ class Recorder:
             for action in actions:
                 if over:
                     raise ReplayError("ended an episode earlier when it was replayed")
-                # A copy, because an environment may write into its action.
+                # Copy, because an environment may write into its action.
                 observation, reward, terminated, truncated, _ = episode.env.step(action.copy())
                 over = bool(terminated or truncated)
                 place = concatenate(space, [observation], place)
@@ -351,18 +351,18 @@ class Recorder:
                 episode.hash.update(np.float64(reward).tobytes() + bytes([bool(terminated), bool(truncated)]))
         except (ReplayError, ValueError):
             raise
-        except Exception as error:  # an environment that is not the recorded one may raise anything
+        except Exception as error:  # an environment other than the recorded one may raise anything
             raise ReplayError(f"failed when an episode was replayed ({type(error).__name__})") from error
         episode.actions, episode.count = bytearray(actions.tobytes()), len(actions)
         return observation, over
 
     def _read(self, record: Mapping[str, Any]) -> tuple[np.ndarray, bytes]:
-        """Actions and digest of a record, checked."""
+        """Return the actions and the digest of a record after validation."""
         actions, digest, space = record["actions"], record["digest"], self.env.single_action_space
         if not isinstance(digest, np.ndarray) or (digest.dtype, digest.shape) != (np.uint8, (DIGEST_SIZE,)):
             raise ValueError(f"the digest of an episode is not {DIGEST_SIZE} bytes")
         if not isinstance(actions, np.ndarray) or actions.ndim < 1 or len(actions) > MAX_ACTIONS:
-            raise ValueError(f"the actions of an episode are no array of at most {MAX_ACTIONS} of them")
+            raise ValueError(f"the actions of an episode are not an array of at most {MAX_ACTIONS} actions")
         dtype = _ACTION_DTYPES.get(record["dtype"])
         if dtype is None or (actions.dtype != dtype and (actions.dtype.kind not in "iu" or dtype.kind not in "iu")):
             raise ValueError(f"the actions of an episode are {actions.dtype}, not {record['dtype']}")

@@ -1,4 +1,4 @@
-"""ReturnNormalizer: divide rewards by the standard deviation of discounted returns."""
+"""ReturnNormalizer: divide rewards by the standard deviation of the discounted return."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
-from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tracker
 
 _EXPECTED = {
     "gamma": "a discount factor in [0, 1]",
@@ -42,8 +42,8 @@ class ReturnTracker(Tracker):
                 raise EnvzooError(f"{name} is {value!r}; expected {_EXPECTED[name]}")
         self.space = space
         self._gamma, self._epsilon, self._clip, self._frozen = gamma, epsilon, clip, frozen
-        # The statistics are those of all episodes together. Every row keeps a copy, so that a captured state has them
-        # whichever episodes were chosen; the rows only differ after states of different times were restored.
+        # All episodes share the statistics. Every row keeps a copy, so that a captured state includes them whichever
+        # episodes were chosen; rows differ only after restoring states captured at different times.
         self.arrays = {
             "returns": np.zeros(num_envs),
             "count": np.full(num_envs, 1e-4),
@@ -52,14 +52,14 @@ class ReturnTracker(Tracker):
         }
 
     def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
-        """Begin a return of 0."""
+        """Start with a return of 0."""
         self.arrays["returns"][where] = 0.0
 
     def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
-        """Nothing to read in the observation."""
+        """Ignore the observation."""
 
     def reward(self, where: np.ndarray, rewards: np.ndarray) -> np.ndarray:
-        """Take the rewards into the statistics and divide them by the standard deviation."""
+        """Update the statistics with the rewards and divide the rewards by the standard deviation."""
         arrays = self.arrays
         returns = arrays["returns"]
         returns[where] = self._gamma * returns[where] + rewards[where]
@@ -70,7 +70,7 @@ class ReturnTracker(Tracker):
         return scaled if self._clip is None else np.clip(scaled, -self._clip, self._clip)
 
     def _merge(self, batch: np.ndarray) -> None:
-        """Join a batch to the running mean and variance (Chan et al., 1979), in every row."""
+        """Merge a batch into the running mean and variance (Chan et al., 1979), in every row."""
         count, mean, variance = (self.arrays[name] for name in ("count", "mean", "variance"))
         total = count + len(batch)
         change = batch.mean() - mean
@@ -80,34 +80,34 @@ class ReturnTracker(Tracker):
         count[:] = total
 
     def infos(self) -> dict[str, np.ndarray]:
-        """What rewards are divided by at present."""
+        """Return the current divisor of the rewards."""
         return {"return_std": np.sqrt(self.arrays["variance"] + self._epsilon)}
 
 
-class ReturnNormalizer(TrackingWrapper):
-    """Divides rewards by the running standard deviation of the discounted return, without shifting them.
+class ReturnNormalizer(StatefulWrapper):
+    """Divides rewards by the running standard deviation of the discounted return, without centring them.
 
-    ret <- gamma ret + r in every step, 0 at a reset; r <- r / sqrt(Var(ret) + epsilon), the variance taken over all
-    steps and episodes so far, the present ones included. Rewards keep their sign, and the sum of two opposite rewards
-    stays zero. `info["return_std"]` is the divisor. `VectorReturnNormalizer` does the same to a vector environment,
-    with one variance for all episodes. Where the environment has `get_state` and `set_state`, the wrapper has them
-    too, with the statistics (Gymnasium's NormalizeReward has not).
+    ret <- gamma ret + r at every step, 0 at a reset; r <- r / sqrt(Var(ret) + epsilon), where the variance is taken
+    over all steps and episodes so far, including the current ones. Rewards keep their sign, and two opposite rewards
+    still sum to zero. `info["return_std"]` is the divisor. `VectorReturnNormalizer` wraps vector environments, with one
+    variance for all episodes. The wrapper supports `get_state` and `set_state`, including the statistics, if the
+    environment does (Gymnasium's NormalizeReward has neither).
 
     Args:
         env: The environment.
         gamma: Discount factor.
         epsilon: Added to the variance.
-        clip: Rewards are clipped to plus and minus this afterwards; None for no clipping.
-        frozen: Leave the statistics as they are, to evaluate.
+        clip: Normalised rewards are clipped to [-clip, clip]; None for no clipping.
+        frozen: Do not update the statistics, for evaluation.
 
     Raises:
-        EnvzooError: A number out of range.
+        EnvzooError: A number is out of range.
     """
 
     tracker_class = ReturnTracker
 
 
-class VectorReturnNormalizer(VectorTrackingWrapper):
-    """The vector face of `ReturnNormalizer`, with the same arguments."""
+class VectorReturnNormalizer(StatefulVectorWrapper):
+    """Vector version of `ReturnNormalizer`, with the same arguments."""
 
     tracker_class = ReturnTracker

@@ -1,8 +1,9 @@
-"""Wrappers that remember something of every episode: one tracker, two faces, with capture and restore."""
+"""Base classes of wrappers that keep state for every episode: single and vector version, with capture and restore."""
 
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -18,17 +19,28 @@ from envzoo.kernel.batch import check_options
 
 _ONE = np.ones(1, np.bool_)
 
+# Former name -> present name; kept for one release.
+_RENAMED = {"TrackingWrapper": "StatefulWrapper", "VectorTrackingWrapper": "StatefulVectorWrapper"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is now called {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]
+
 
 class Tracker:
-    """What a wrapper remembers of B episodes, and what it makes of it; knows nothing of autoreset modes.
+    """State that a wrapper keeps for B episodes, and how it changes observations, rewards and infos.
 
-    A subclass takes `(space, num_envs, ...)`: the observation space of one episode, B, and its own arguments.
+    A tracker is independent of the autoreset mode. A subclass takes `(space, num_envs, ...)`: the observation space of
+    one episode, B, and its own arguments.
 
     Attributes:
-        name: The wrapper's name, before its fields in captured states.
-        arrays: The memory: arrays (B, ...), changed in place.
-        info_keys: Names in `info` that it reads.
-        space: Observation space of one episode behind the wrapper.
+        name: Name of the wrapper, the prefix of its fields in captured states.
+        arrays: The state: arrays (B, ...), changed in place.
+        info_keys: Keys of `info` that the tracker reads.
+        space: Observation space of one episode after the wrapper.
     """
 
     name: ClassVar[str]
@@ -38,38 +50,38 @@ class Tracker:
 
     @classmethod
     def defaults(cls, env: Any) -> dict[str, Any]:
-        """Arguments that the environment (single or vector) knows, where the user gives none."""
+        """Return defaults, taken from the single or vector environment, for arguments that the user does not give."""
         return {}
 
     def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
-        """Episodes marked in `where`, bool (B,), have just been reset."""
+        """Initialise the episodes marked in `where`, bool (B,), which have just been reset."""
         raise NotImplementedError
 
     def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> np.ndarray | None:
-        """Episodes marked in `where` have just been stepped; returns the rewards (B,) that replace theirs, or None."""
+        """Update the episodes marked in `where` after a step; returns rewards (B,) that replace theirs, or None."""
         raise NotImplementedError
 
     def reward(self, where: np.ndarray, rewards: np.ndarray) -> np.ndarray:
-        """What becomes of the rewards (B,) of the episodes just stepped; runs after `advance`."""
+        """Transform the rewards (B,) of the episodes just stepped; called after `advance`."""
         return rewards
 
     def extend(self, observation: Any, rows: Any) -> Any:
-        """An observation with what the tracker adds, of the whole batch (rows a slice) or of one episode (an int)."""
+        """Extend an observation, of the whole batch (`rows` a slice) or of one episode (`rows` an int)."""
         return observation
 
     def infos(self) -> dict[str, np.ndarray]:
-        """Fresh arrays (B,) to be put into info."""
+        """Return new arrays (B,) to be added to `info`."""
         return {}
 
 
 def capturable(env: Any) -> Any:
-    """The outermost layer of a single or vector environment whose `get_state` and `set_state` cover all below it.
+    """Return the outermost layer of an environment whose `get_state` and `set_state` cover all layers below it.
 
-    Wrappers of this package have both; others (Gymnasium's TimeLimit, say) are looked through, so that what they
-    remember is not captured.
+    Wrappers of this package have both methods; others (such as Gymnasium's TimeLimit) are skipped, so their state is
+    not captured.
 
     Returns:
-        That layer, or None when the environment cannot capture its state.
+        That layer, or None if the environment cannot capture its state.
     """
     if not isinstance(env, gym.Env | VectorEnv):
         raise EnvzooError(f"env is a {type(env).__name__}; expected an environment or a vector environment")
@@ -81,21 +93,21 @@ def capturable(env: Any) -> Any:
 
 
 def time_limit(env: Any) -> int | None:
-    """The time limit of a single or vector environment in steps, None when it states none."""
+    """Return the time limit of a single or vector environment in steps, or None if it has none."""
     spec = env.spec
     if spec is not None:
-        # gymnasium.make_vec leaves a limit that was asked for among the keywords.
+        # gymnasium.make_vec keeps a requested limit among the keyword arguments.
         return spec.kwargs.get("max_episode_steps", spec.max_episode_steps)
-    copies = getattr(env.unwrapped, "envs", None)  # Gymnasium's vector environments, made from a list
+    copies = getattr(env.unwrapped, "envs", None)  # Gymnasium's vector environments, made from a list of functions
     return time_limit(copies[0]) if copies else None
 
 
-class _Memory:
-    """What both faces share: the tracker, and its part of the captured state."""
+class _Stateful:
+    """Base of the single and the vector wrapper: holds the tracker and its part of the captured state."""
 
     tracker_class: ClassVar[type[Tracker]]
     tracker: Tracker
-    arguments: dict[str, Any]  # the tracker's, by name, with those that the environment knew
+    arguments: dict[str, Any]  # of the tracker, by name, including those taken from the environment
 
     def _remember(self, env: Any, space: spaces.Space, num_envs: int, args: tuple, kwargs: dict) -> dict[str, Any]:
         """Build the tracker; returns its arguments by name."""
@@ -113,7 +125,7 @@ class _Memory:
         try:
             self.tracker = self.tracker_class(space, num_envs, **given)
         except MemoryError as error:
-            raise EnvzooError(f"{type(self).__name__} has no room for what it is to remember ({error})") from None
+            raise EnvzooError(f"{type(self).__name__} cannot allocate its state ({error})") from None
         self._ended = np.zeros(num_envs, np.bool_)
         below = [layer for layer in _layers(env) if getattr(layer, "tracker_class", None) is self.tracker_class]
         self._prefix = self.tracker.name + (str(len(below) + 1) if below else "") + "/"
@@ -130,11 +142,11 @@ class _Memory:
         return inner
 
     def get_memory(self) -> dict[str, np.ndarray]:
-        """Copies of what the wrapper itself remembers, each array with a leading dimension of B."""
+        """Return copies of the wrapper's own state, each array with leading dimension B."""
         return {name: array.copy() for name, array in self._fields().items()}
 
     def set_memory(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore what `get_memory` gave for as many episodes; raises EnvzooError when it does not fit."""
+        """Restore the result of `get_memory` for the same number of episodes; raises EnvzooError if it does not fit."""
         _, own = self._split(state)
         for name, array in self._fields().items():
             if own[name].shape != array.shape:
@@ -143,12 +155,12 @@ class _Memory:
             array[:] = own[name]
 
     def _split(self, state: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """The captured state as the inner environment's part and ours, ours checked."""
+        """Split a captured state into the inner environment's part and the wrapper's own, validating the latter."""
         if not isinstance(state, Mapping):
             raise EnvzooError(f"the state is a {type(state).__name__}; expected the dict that get_state returns")
         for name, array in state.items():
             if np.ndim(array) == 0:
-                raise EnvzooError(f"field {name!r} of the state is a single value; expected an array of all episodes")
+                raise EnvzooError(f"field {name!r} of the state is a single value; expected an array (episodes, ...)")
         fields = self._fields()
         inner = {name: array for name, array in state.items() if name not in fields}
         own = {name: np.asarray(array) for name, array in state.items() if name in fields}
@@ -164,18 +176,18 @@ class _Memory:
         return inner, own
 
 
-class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
-    """The single face of a tracker; a subclass sets `tracker_class`, whose arguments it takes.
+class StatefulWrapper(gym.Wrapper, RecordConstructorArgs, _Stateful):
+    """Base of wrappers for single environments; a subclass sets `tracker_class`, whose arguments it takes.
 
     Args:
         env: The environment.
-        *args: The tracker's own arguments.
+        *args: Arguments of the tracker.
         **kwargs: The same by name.
 
     Raises:
-        UnknownNameError: For an unknown argument.
-        UnsupportedSpaceError: For what is no environment, or a vector environment.
-        EnvzooError: From the tracker, or for a missing argument.
+        UnknownNameError: An argument is unknown.
+        UnsupportedSpaceError: `env` is not an environment, or is a vector environment.
+        EnvzooError: An argument is missing, or the tracker rejects one.
     """
 
     def __init__(self, env: gym.Env, *args: Any, **kwargs: Any) -> None:
@@ -190,7 +202,7 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
         self.observation_space = self.tracker.space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; raises EnvzooError when what the tracker reads is not there."""
+        """Start an episode; raises EnvzooError if an input of the tracker is missing."""
         check_options(options)
         observation, info = self.env.reset(seed=seed, options=options)
         self.tracker.start(_ONE, _lift(observation), self._read(info))
@@ -198,7 +210,7 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
         return self.tracker.extend(observation, 0), self._with_own(info)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One step; raises EnvzooError when what the tracker reads is not there."""
+        """Take one step; raises EnvzooError if an input of the tracker is missing."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         rewards = self.tracker.advance(_ONE, _lift(observation), self._read(info))
         self._ended[0] = terminated or truncated
@@ -207,7 +219,7 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
         return self.tracker.extend(observation, 0), reward, terminated, truncated, self._with_own(info)
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """The state of the inner environment with the wrapper's own; each array has a leading dimension of 1.
+        """Return the state of the inner environment and the wrapper; each array has a leading dimension of 1.
 
         Raises:
             EnvzooError: The environment cannot capture its state.
@@ -215,10 +227,10 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
         return self._inner().get_state() | {name: array.copy() for name, array in self._fields().items()}
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore what `get_state` gave, here or on the vector face for one episode.
+        """Restore a state returned by `get_state` of this wrapper or, for one episode, of its vector version.
 
         Raises:
-            EnvzooError: The state does not fit; nothing is changed then.
+            EnvzooError: The state does not fit; nothing is changed in that case.
         """
         inner, own = self._split(state)
         self._inner().set_state(inner)
@@ -226,7 +238,7 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
             array[:] = own[name]
 
     def _read(self, info: dict[str, Any]) -> dict[str, np.ndarray]:
-        # With a name missing the info goes on whole, for the tracker's complaint to say what there is.
+        # If a key is missing, the whole info is passed on, so that the tracker's error can list the keys present.
         missing = any(name not in info for name in self.tracker.info_keys)
         return info if missing else {name: np.asarray(info[name])[None] for name in self.tracker.info_keys}
 
@@ -234,10 +246,10 @@ class TrackingWrapper(gym.Wrapper, RecordConstructorArgs, _Memory):
         return {**info, **{name: array.item() for name, array in self.tracker.infos().items()}}
 
 
-class VectorTrackingWrapper(VectorWrapper, _Memory):
-    """The vector face of a tracker, for the autoreset modes NEXT_STEP, SAME_STEP and DISABLED.
+class StatefulVectorWrapper(VectorWrapper, _Stateful):
+    """Base of wrappers for vector environments, in the autoreset modes NEXT_STEP, SAME_STEP and DISABLED.
 
-    Args and errors as `TrackingWrapper`.
+    Arguments and errors are those of `StatefulWrapper`.
     """
 
     def __init__(self, env: VectorEnv, *args: Any, **kwargs: Any) -> None:
@@ -264,7 +276,7 @@ class VectorTrackingWrapper(VectorWrapper, _Memory):
         return self.tracker.extend(observation, slice(None)), self._with_own(infos, where)
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One step of every episode; episodes that the inner environment resets are begun anew."""
+        """Take one step in every episode; episodes that the inner environment resets are initialised again."""
         observation, rewards, terminated, truncated, infos = self.env.step(actions)
         done = terminated | truncated
         everyone = np.ones(self.num_envs, np.bool_)
@@ -284,20 +296,20 @@ class VectorTrackingWrapper(VectorWrapper, _Memory):
         return observation, rewards, terminated, truncated, self._with_own(infos, everyone)
 
     def get_state(self, indices: Any = None) -> dict[str, np.ndarray]:
-        """The state of the chosen episodes (None: all): the inner environment's with the wrapper's own.
+        """Return the state of the inner environment and the wrapper for the chosen episodes (None: all).
 
         Raises:
-            EnvzooError: The environment cannot capture its state, or an index is not an episode's.
+            EnvzooError: The environment cannot capture its state, or an index is out of range.
         """
         inner = self._inner().get_state(indices)
         rows = self._rows(indices)
         return inner | {name: array[rows].copy() for name, array in self._fields().items()}
 
     def set_state(self, state: Mapping[str, np.ndarray], indices: Any = None) -> None:
-        """Restore what `get_state` gave; a state of one episode is copied into every chosen one.
+        """Restore a state returned by `get_state`; the state of a single episode is copied to every chosen one.
 
         Raises:
-            EnvzooError: The state does not fit, or an index is not an episode's; nothing is changed then.
+            EnvzooError: The state does not fit, or an index is out of range; nothing is changed in that case.
         """
         inner, own = self._split(state)
         self._inner().set_state(inner, indices)
@@ -313,7 +325,7 @@ class VectorTrackingWrapper(VectorWrapper, _Memory):
         return {**infos, **own, **{"_" + name: where.copy() for name in own}}
 
     def _with_final(self, infos: dict[str, Any], done: np.ndarray) -> dict[str, Any]:
-        """Infos whose final observations and final infos hold what the tracker adds to the ended episodes."""
+        """Return infos whose final observations and infos include the tracker's additions to the ended episodes."""
         final_obs = infos["final_obs"].copy()
         for i in np.flatnonzero(done):
             final_obs[i] = self.tracker.extend(final_obs[i], int(i))
@@ -329,7 +341,7 @@ def _layers(env: Any):
 
 
 def _lift(observation: Any) -> Any:
-    """An observation as a batch of one."""
+    """Convert an observation to a batch of one."""
     if isinstance(observation, Mapping):
         return {name: _lift(part) for name, part in observation.items()}
     if isinstance(observation, tuple):
@@ -338,7 +350,7 @@ def _lift(observation: Any) -> Any:
 
 
 def _last(observation: Any, infos: dict[str, Any], done: np.ndarray, info_keys: tuple[str, ...]) -> tuple[Any, dict]:
-    """Observations and infos of the step itself: those from before the reset where an episode ended."""
+    """Return observations and infos of the step itself: those from before the reset where an episode ended."""
     merged, final = {}, infos.get("final_info", {})
     for name in info_keys:
         if name in final:

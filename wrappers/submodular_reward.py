@@ -1,4 +1,4 @@
-"""SubmodularReward: pay for the marginal gain of each visited place under a set function (arXiv 2307.13372)."""
+"""SubmodularReward: reward the marginal gain of each visited element under a set function (arXiv 2307.13372)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gymnasium import spaces
 
 from envzoo.coverage.set_functions import SetFunction
 from envzoo.errors import EnvzooError
-from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tracker
 from envzoo.wrappers.visited_elements import ElementReader, Key
 
 
 class SubmodularTracker(Tracker):
-    """The visited sets of B episodes; see `SubmodularReward` for the arguments and errors."""
+    """Visited sets of B episodes; see `SubmodularReward` for the arguments and errors."""
 
     name = "SubmodularReward"
 
@@ -45,33 +45,33 @@ class SubmodularTracker(Tracker):
         self.arrays = dict(zip(self._sets._fields, self._sets, strict=True))
 
     def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
-        """Begin sets with the place where the episode starts, which is not paid for."""
+        """Initialise the sets with the start elements, which give no reward."""
         elements = self._reader.read(observation, infos, where)
         self._function.restart(self._sets, where)
         self._function.add(self._sets, elements, where)
         self._modular[where] = 0.0
 
     def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> np.ndarray:
-        """The gains of the visited places."""
+        """Return the marginal gains of the visited elements."""
         elements = self._reader.read(observation, infos, where)
         self._modular[:] = np.where(where, self._function.singles[elements], 0.0)
         return self._function.add(self._sets, elements, where)
 
     def infos(self) -> dict[str, np.ndarray]:
-        """What `info` gets."""
+        """Return the entries of `info`."""
         return {"modular_reward": self._modular.copy(), "coverage": self._sets.value.copy()}
 
 
-class SubmodularReward(TrackingWrapper):
-    """Replaces the reward of any environment by F(path + new place) - F(path), F a monotone submodular set function.
+class SubmodularReward(StatefulWrapper):
+    """Replaces the reward by F(path + new element) - F(path), where F is a monotone submodular set function.
 
-    The value of an episode is then F of the set of places that it visits, and visiting one again pays nothing. The
-    place of the start belongs to the set but is not paid for, so the return is F(path) - F({start}).
-    `info["coverage"]` holds F of the path so far, `info["modular_reward"]` the additive reward F({place}), which pays
-    for every visit as if it were the first (0 after a reset); both replace entries that had those names.
+    The return of an episode is then F of the set of elements it visits, and revisits give no reward. The start element
+    belongs to the set but gives no reward, so the return is F(path) - F({start}). `info["coverage"]` holds F of the
+    path so far, `info["modular_reward"]` the additive reward F({element}), which treats every visit as the first (0
+    after a reset); both overwrite entries of the same name.
 
-    `VectorSubmodularReward` does the same to a vector environment. Where the environment has `get_state` and
-    `set_state`, the wrapper has them too, the visited sets included.
+    `VectorSubmodularReward` wraps vector environments. The wrapper supports `get_state` and `set_state`, including the
+    visited sets, if the environment does.
 
     ```python
     env = gym.make("CliffWalking-v1")
@@ -81,24 +81,23 @@ class SubmodularReward(TrackingWrapper):
     Args:
         env: The environment.
         set_function: The set function, from `envzoo.coverage.set_functions`.
-        key: Where the element stands: in the observation, in one of its entries or components, in info
-            ("info/NAME"), or what a callable makes of the observation; see
-            `envzoo.wrappers.visited_elements.ElementReader`.
-        discretiser: Turns positions (B, d) into elements (B,); see `GridDiscretiser`.
-        capacity: The most places that an episode visits, None for all; see `SetFunction.initial_state`.
-        check: Whether to try on random sets that the set function is monotone.
+        key: Where to read the element: the observation, one of its entries or components, `info` ("info/NAME"), or a
+            callable that computes it from the observation; see `envzoo.wrappers.visited_elements.ElementReader`.
+        discretiser: Maps positions (B, d) to elements (B,); see `GridDiscretiser`.
+        capacity: Largest number of elements that an episode visits, None for all; see `SetFunction.initial_state`.
+        check: Whether to test on random sets that the set function is monotone.
 
     Raises:
-        UnknownNameError: The observation has no entry `key`; or, at a reset or step, info has none.
-        UnsupportedSpaceError: What stands at `key` are not integers, and no discretiser is given.
-        EnvzooError: There are more places than elements; the set function is found not monotone; at a reset or step,
+        UnknownNameError: The observation has no entry `key`; or, at a reset or step, `info` has none.
+        UnsupportedSpaceError: The values at `key` are not integers, and no discretiser is given.
+        EnvzooError: There are more positions than elements; the set function is not monotone; or, at a reset or step,
             an element is out of range.
     """
 
     tracker_class = SubmodularTracker
 
 
-class VectorSubmodularReward(VectorTrackingWrapper):
-    """The vector face of `SubmodularReward`, with the same arguments."""
+class VectorSubmodularReward(StatefulVectorWrapper):
+    """Vector version of `SubmodularReward`, with the same arguments."""
 
     tracker_class = SubmodularTracker

@@ -1,4 +1,4 @@
-"""SurpriseReward: pay for observations that are likely under a density model of the episode so far (SMiRL)."""
+"""SurpriseReward: reward observations that are likely under a density model of the episode's history (SMiRL)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gymnasium import spaces
 from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_choice
 from envzoo.surprise.density import make_density
-from envzoo.wrappers.augment_observation import Joiner
-from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.augment_observation import ObservationAugmenter
+from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tracker
 
 MEMORIES = ("episode", "lifetime")
 
 
 class SurpriseTracker(Tracker):
-    """The density models of B episodes; see `SurpriseReward` for the arguments and errors."""
+    """Density models of B episodes; see `SurpriseReward` for the arguments and errors."""
 
     name = "SurpriseReward"
 
@@ -38,61 +38,61 @@ class SurpriseTracker(Tracker):
         self.density = make_density(density, space, num_envs)
         self._memory, self._clip = memory, clip
         value = spaces.Box(self.density.low, self.density.high, dtype=np.float32)
-        self._join = Joiner(space, entry, value)
-        self.space = self._join.space
+        self._augment = ObservationAugmenter(space, entry, value)
+        self.space = self._augment.space
         self.arrays = self.density.arrays
         self.log_prob = np.zeros(num_envs)
 
     def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
-        """Forget what was before; the first observation is nobody's doing, and is neither paid for nor learned."""
+        """Reset the models; the first observation is neither rewarded nor learned, as no action led to it."""
         self.log_prob[where] = 0.0
         if self._memory == "episode" and where.any():
             self.density.clear(where)
 
     def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> np.ndarray:
-        """The log-probabilities of the observations marked, which are learned then."""
+        """Return the log-probabilities of the marked observations, then update the models with them."""
         self.log_prob = self.density.score(self.density.encode(observation), where)
         return self.log_prob if self._clip is None else np.clip(self.log_prob, -self._clip, self._clip)
 
     def extend(self, observation: Any, rows: Any) -> Any:
         """Add the parameters of the models."""
-        return self._join(observation, self.density.parameters()[rows])
+        return self._augment(observation, self.density.parameters()[rows])
 
     def infos(self) -> dict[str, np.ndarray]:
-        """The log-probability before it was clipped."""
+        """Return the log-probability before clipping."""
         return {"log_prob": self.log_prob.copy()}
 
 
-class SurpriseReward(TrackingWrapper):
-    """Replaces the reward of any environment by log p(o), p fitted to the observations of the episode before o.
+class SurpriseReward(StatefulWrapper):
+    """Replaces the reward by log p(o), where p is fitted to the previous observations of the episode.
 
-    It is the reward of surprise-minimising RL (Berseth et al., "SMiRL", arXiv 1912.05510): an agent is paid for
-    bringing about what it has seen already. The parameters of the model join the observation as the entry `density`
-    (a vector of floats becomes longer by them, any other observation a Dict), because without them the reward would
-    not be a function of what the agent sees; put `TimeInObservation` below for how much they rest on.
-    `info["log_prob"]` holds log p(o) in nats before clipping, 0 after a reset. The observation of a reset is neither
-    paid for nor learned from.
+    This is the reward of surprise-minimising RL (Berseth et al., "SMiRL", arXiv 1912.05510): the agent is rewarded for
+    observations similar to those it has already seen. The parameters of the model are added to the observation as the
+    entry `density` (a float vector is extended by them, any other observation becomes a Dict), because without them the
+    reward would not be a function of the observation; apply `TimeInObservation` first to include the number of
+    observations they are based on. `info["log_prob"]` holds log p(o) in nats before clipping, 0 after a reset. The
+    observation of a reset is neither rewarded nor learned.
 
-    `VectorSurpriseReward` does the same to a vector environment. Where the environment has `get_state` and
-    `set_state`, the wrapper has them too, the models included.
+    `VectorSurpriseReward` wraps vector environments. The wrapper supports `get_state` and `set_state`, including the
+    models, if the environment does.
 
     Args:
         env: The environment.
         density: "categorical", "bernoulli", "gaussian" or "auto"; see `envzoo.surprise.density.make_density`.
-        memory: Whether the models forget everything with each "episode", or nothing in their "lifetime".
-        clip: Rewards are clipped to plus and minus this many nats; None for no clipping.
-        entry: Name of the parameters in the Dict.
+        memory: When the models are reset: with each "episode", or never ("lifetime").
+        clip: Rewards are clipped to [-clip, clip], in nats; None for no clipping.
+        entry: Key of the parameters in the Dict.
 
     Raises:
-        UnknownNameError: No such density or memory.
-        UnsupportedSpaceError: No density model, or not the one asked for, fits the observation space.
-        EnvzooError: `clip` is not positive, or the name is taken.
+        UnknownNameError: The density or memory is unknown.
+        UnsupportedSpaceError: No density model, or not the requested one, supports the observation space.
+        EnvzooError: `clip` is not positive, or the observation already has that entry.
     """
 
     tracker_class = SurpriseTracker
 
 
-class VectorSurpriseReward(VectorTrackingWrapper):
-    """The vector face of `SurpriseReward`, with the same arguments."""
+class VectorSurpriseReward(StatefulVectorWrapper):
+    """Vector version of `SurpriseReward`, with the same arguments."""
 
     tracker_class = SurpriseTracker

@@ -1,4 +1,4 @@
-"""TimeInObservation: show in the observation how many steps have been made."""
+"""TimeInObservation: add the number of steps taken to the observation."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import MOST, check_whole
-from envzoo.wrappers.augment_observation import Joiner
-from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper, time_limit
+from envzoo.wrappers.augment_observation import ObservationAugmenter
+from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tracker, time_limit
 
 
 class TimeTracker(Tracker):
-    """The steps of B episodes; see `TimeInObservation` for the arguments and errors."""
+    """Step counts of B episodes; see `TimeInObservation` for the arguments and errors."""
 
     name = "TimeInObservation"
 
     def __init__(self, space: spaces.Space, num_envs: int, horizon: int | None = None, entry: str = "time") -> None:
         if horizon is None:
-            raise EnvzooError("the environment states no max_episode_steps; give horizon, the largest number of steps")
+            raise EnvzooError("the environment has no max_episode_steps; give horizon, the largest number of steps")
         check_whole("horizon", horizon, 1, MOST - 1)
         self._horizon = int(horizon)
         self._share = isinstance(space, spaces.Box)
@@ -31,13 +31,13 @@ class TimeTracker(Tracker):
         else:
             value = spaces.MultiDiscrete([self._horizon + 1])
         self._value_dtype = value.dtype
-        self._join = Joiner(space, entry, value)
-        self.space = self._join.space
+        self._augment = ObservationAugmenter(space, entry, value)
+        self.space = self._augment.space
         self.arrays = {"time": np.zeros(num_envs, np.int64)}
 
     @classmethod
     def defaults(cls, env: Any) -> dict[str, Any]:
-        """The environment's own time limit."""
+        """Take the horizon from the time limit of the environment."""
         return {"horizon": time_limit(env)}
 
     def start(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
@@ -51,32 +51,32 @@ class TimeTracker(Tracker):
     def extend(self, observation: Any, rows: Any) -> Any:
         """Add the time."""
         time = np.minimum(self.arrays["time"][rows], self._horizon)[..., None]
-        return self._join(observation, (time / self._horizon if self._share else time).astype(self._value_dtype))
+        return self._augment(observation, (time / self._horizon if self._share else time).astype(self._value_dtype))
 
 
-class TimeInObservation(TrackingWrapper):
-    """Adds the number of steps made to the observation, which problems with a finite horizon need.
+class TimeInObservation(StatefulWrapper):
+    """Adds the number of steps taken in the episode to the observation, as finite-horizon problems require.
 
-    A Discrete or MultiDiscrete observation becomes a MultiDiscrete with one more component, the number of steps from
-    0 to `horizon`, so that tables still take it. A vector of floats gets one more component, the share of the horizon
-    from 0 to 1. A Dict gets the entry `time`, a MultiDiscrete of one component; any other observation becomes the Dict
-    of `observation` and `time` (a share of the horizon for other Boxes). Beyond the horizon the time stands still.
-    `VectorTimeInObservation` does the same to a vector environment. Where the environment has `get_state` and
-    `set_state`, the wrapper has them too. (Gymnasium's TimeAwareObservation has neither, nor a vector face.)
+    A Discrete or MultiDiscrete observation becomes a MultiDiscrete with one more component, the number of steps from 0
+    to `horizon`, so that tabular agents still support it. A float vector gains one component, the fraction of the
+    horizon from 0 to 1. A Dict gains the entry `time`, a MultiDiscrete of one component; any other observation becomes
+    a Dict with the keys `observation` and `time` (a fraction of the horizon for other Boxes). The time is capped at the
+    horizon. `VectorTimeInObservation` wraps vector environments. The wrapper supports `get_state` and `set_state` if
+    the environment does. (Gymnasium's TimeAwareObservation supports neither, nor vector environments.)
 
     Args:
         env: The environment.
         horizon: Largest number of steps, None for the environment's time limit.
-        entry: Name of the time in the Dict.
+        entry: Key of the time in the Dict.
 
     Raises:
-        EnvzooError: No horizon is given or known, or the name is taken.
+        EnvzooError: No horizon is given or known, or the observation already has that entry.
     """
 
     tracker_class = TimeTracker
 
 
-class VectorTimeInObservation(VectorTrackingWrapper):
-    """The vector face of `TimeInObservation`, with the same arguments."""
+class VectorTimeInObservation(StatefulVectorWrapper):
+    """Vector version of `TimeInObservation`, with the same arguments."""
 
     tracker_class = TimeTracker

@@ -1,4 +1,4 @@
-"""VisitationMask: show in the observation what the episode has visited."""
+"""VisitationMask: add a mask of the visited elements to the observation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_shape
-from envzoo.wrappers.augment_observation import Joiner
-from envzoo.wrappers.stateful import Tracker, TrackingWrapper, VectorTrackingWrapper
+from envzoo.wrappers.augment_observation import ObservationAugmenter
+from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tracker
 from envzoo.wrappers.visited_elements import ElementReader, Key
 
 
 class MaskTracker(Tracker):
-    """What B episodes have visited; see `VisitationMask` for the arguments and errors."""
+    """Visited elements of B episodes; see `VisitationMask` for the arguments and errors."""
 
     name = "VisitationMask"
 
@@ -36,8 +36,8 @@ class MaskTracker(Tracker):
         shape = (self._reader.size,) if shape is None else check_shape("shape", shape)
         if math.prod(shape) != self._reader.size:
             raise EnvzooError(f"shape {shape} does not hold the {self._reader.size} elements; expected as many cells")
-        self._join = Joiner(space, entry, spaces.MultiBinary(shape))
-        self.space = self._join.space
+        self._augment = ObservationAugmenter(space, entry, spaces.MultiBinary(shape))
+        self.space = self._augment.space
         self._shape = shape
         self.arrays = {"visited": np.zeros((num_envs, self._reader.size), np.int8)}
 
@@ -54,34 +54,35 @@ class MaskTracker(Tracker):
     def extend(self, observation: Any, rows: Any) -> Any:
         """Add the mask."""
         mask = self.arrays["visited"][rows]
-        return self._join(observation, mask.reshape(*mask.shape[:-1], *self._shape).copy())
+        return self._augment(observation, mask.reshape(*mask.shape[:-1], *self._shape).copy())
 
 
-class VisitationMask(TrackingWrapper):
-    """Adds a mask of the elements that the episode has visited, the present one included, to the observation.
+class VisitationMask(StatefulWrapper):
+    """Adds a mask of the elements visited in the episode, including the current one, to the observation.
 
-    With it, a reward for first visits depends on the observation and action alone. A Dict observation gets the entry
-    `visited`, a `MultiBinary`; any other becomes the Dict of `observation` and `visited`. `VectorVisitationMask` does
-    the same to a vector environment. Where the environment has `get_state` and `set_state`, the wrapper has them too.
+    With the mask, a reward for first visits depends only on the observation and the action. A Dict observation gains
+    the entry `visited`, a `MultiBinary`; any other observation becomes a Dict with the keys `observation` and
+    `visited`. `VectorVisitationMask` wraps vector environments. The wrapper supports `get_state` and `set_state` if the
+    environment does.
 
     Args:
         env: The environment.
-        key: Where the element stands; see `envzoo.wrappers.visited_elements.ElementReader`.
-        discretiser: Turns positions (B, d) into elements (B,); see `GridDiscretiser`.
+        key: Where to read the element; see `envzoo.wrappers.visited_elements.ElementReader`.
+        discretiser: Maps positions (B, d) to elements (B,); see `GridDiscretiser`.
         size: Number of elements, None to take that of the space or the discretiser.
         shape: Shape of the mask, None for (size,).
-        entry: Name of the mask in the Dict.
+        entry: Key of the mask in the Dict.
 
     Raises:
-        UnknownNameError: The observation has no entry `key`; or, at a reset or step, info has none.
-        UnsupportedSpaceError: What stands at `key` are not integers, and no discretiser is given.
-        EnvzooError: `size` or `shape` does not fit the elements; at a reset or step, an element is out of range.
+        UnknownNameError: The observation has no entry `key`; or, at a reset or step, `info` has none.
+        UnsupportedSpaceError: The values at `key` are not integers, and no discretiser is given.
+        EnvzooError: `size` or `shape` does not fit the elements; or, at a reset or step, an element is out of range.
     """
 
     tracker_class = MaskTracker
 
 
-class VectorVisitationMask(VectorTrackingWrapper):
-    """The vector face of `VisitationMask`, with the same arguments."""
+class VectorVisitationMask(StatefulVectorWrapper):
+    """Vector version of `VisitationMask`, with the same arguments."""
 
     tracker_class = MaskTracker

@@ -1,4 +1,4 @@
-"""Which element of a set an episode visits, read from its observation or info."""
+"""Reads the element of a set that an episode visits from its observation or info."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gymnasium import spaces
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
 from envzoo.kernel.arguments import check_whole
 
-# What the wrappers take as `key`.
+# Type of the wrappers' argument `key`.
 Key = None | str | int | tuple | Callable[[Any], Any]
 
 _INFO = "info/"
@@ -22,22 +22,22 @@ class ElementReader:
 
     Args:
         space: Observation space of one episode.
-        key: Where the element stands. None: the whole observation is the element (or position). An int or a tuple of
+        key: Where to read the element. None: the whole observation is the element (or position). An int or a tuple of
             ints: these components of it. A string: that entry of a Dict observation; a tuple that begins with a
             string: these components of that entry. "info/NAME": `info[NAME]`. A callable: takes one observation and
-            returns the element (or position); on the vector face it is called for each episode.
-        discretiser: Turns positions (B, d) into elements (B,), as `GridDiscretiser` does; None when integers stand
-            there. Integers with several components number the cells of their MultiDiscrete space row by row.
+            returns the element (or position); in a vector environment it is called once per episode.
+        discretiser: Maps positions (B, d) to elements (B,), as `GridDiscretiser` does; None if the values are integers.
+            Several integer components index the cells of their MultiDiscrete space in row-major order.
         size: Number of elements, None to take that of the space or the discretiser.
 
     Attributes:
         size: Number of elements.
-        info_keys: Names in `info` that are read.
+        info_keys: Keys of `info` that are read.
 
     Raises:
         UnknownNameError: The observation has no such entry.
-        UnsupportedSpaceError: Without a discretiser, what stands there is not an integer.
-        EnvzooError: The number of elements is unknown, or smaller than what can stand there.
+        UnsupportedSpaceError: The values are not integers, and no discretiser is given.
+        EnvzooError: The number of elements is unknown, or smaller than the number of possible values.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class ElementReader:
         self.size = int(known if size is None else size)
 
     def read(self, observation: Any, infos: Mapping[str, Any], where: np.ndarray) -> np.ndarray:
-        """The elements of a batch, int64 (B,); only those of the episodes marked in `where` mean anything.
+        """Read the elements of a batch, int64 (B,); only those of the episodes marked in `where` are valid.
 
         Raises:
-            EnvzooError: When info lacks the key, or an element is not a whole number from 0 to size - 1.
+            EnvzooError: `info` lacks the key, or an element is not a whole number from 0 to size - 1.
         """
         rows, elements = np.flatnonzero(where), np.zeros(len(where), np.int64)
         if not len(rows):
@@ -111,7 +111,7 @@ class ElementReader:
         return elements
 
     def _values(self, observation: Any, infos: Mapping[str, Any], where: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """What stands at the key in the episodes `rows`, (rows, ...)."""
+        """Return the values at the key for the episodes `rows`, (rows, ...)."""
         if self._callable is not None:
             return np.array([self._callable(row_of(observation, i)) for i in rows])
         if self._info is not None:
@@ -125,12 +125,12 @@ class ElementReader:
         return values if self._components is None else values[:, self._components]
 
     def _find(self, space: spaces.Space, key: Key) -> spaces.Space:
-        """Note where the key leads; returns the space there, before components are chosen."""
+        """Store the location that the key names; returns the space there, before components are selected."""
         path = key if isinstance(key, tuple) else () if key is None else (key,)
         if path and isinstance(path[0], str):
             if not isinstance(space, spaces.Dict):
                 raise EnvzooError(
-                    f"the observation has no key {path[0]!r}, as it is {space}; expected None or numbers of components"
+                    f"the observation has no key {path[0]!r}, as it is {space}; expected None or indices of components"
                 )
             if path[0] not in space.spaces:
                 raise unknown("key of the observation", path[0], space.spaces)
@@ -147,7 +147,7 @@ class ElementReader:
         return space
 
     def _integers(self, space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest value and number of values of each component read, both int64 (components,)."""
+        """Return the smallest value and the number of values of each component read, both int64 (components,)."""
         if isinstance(space, spaces.Discrete):
             return np.array([space.start]), np.array([space.n])
         if isinstance(space, spaces.MultiDiscrete):
@@ -160,7 +160,7 @@ class ElementReader:
 
 
 def row_of(observation: Any, i: int) -> Any:
-    """The observation of episode i of a batch."""
+    """Return the observation of episode i of a batch."""
     if isinstance(observation, Mapping):
         return {name: row_of(part, i) for name, part in observation.items()}
     if isinstance(observation, tuple):

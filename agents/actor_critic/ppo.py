@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from envzoo.agents.exploration.config import IntrinsicConfig
+from envzoo.agents.loops.intrinsic import IntrinsicConfig
 from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import generalized_advantages
 from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, clipped_surrogate_gradient

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from envzoo.agents.bandits.estimates import record
 from envzoo.agents.bandits.fill import choose_fill
 from envzoo.agents.bandits.lsd_lp import cycle_order
 from envzoo.agents.bandits.lsd_rounding import draw_virtual, mirrored_round, new_streams
 from envzoo.agents.bandits.planning import BanditPlanner, model_of
-from envzoo.agents.loops.experience import boundary_notice, fresh_seed, replay_notice, step_info
+from envzoo.agents.infos import step_info
+from envzoo.agents.loops.experience import RunningEpisodes
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
+from envzoo.agents.state_holder import StateHolder
 from envzoo.bandits.model import BanditModel
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.sizes import check_bytes
-from envzoo.wrappers.capture import Capture
-from envzoo.wrappers.replay import ReplayError
 
-# Arrays that files of the first release lack; they keep their first values, which are what it did.
-ADDED = ("fill", "trials")
 ARRAYS = 8  # as large as the statistics, that a learner keeps at most
 
 
@@ -56,28 +54,17 @@ class RoundingLearnerConfig(BanditLearnerConfig):
     "none", which then earns all that the plan is worth."""
 
 
-class Arrays:
+class Arrays(StateHolder):
     """Named arrays that are saved and restored together."""
 
-    def __init__(self, **arrays: np.ndarray):
-        self.__dict__.update(arrays)
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all arrays."""
-        return {name: array.copy() for name, array in vars(self).items()}
+    LATER: ClassVar[tuple[str, ...]] = ("fill", "trials")  # which files of the first release lack
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take over the arrays; raises ValueError for another shape or dtype."""
-        for name, array in vars(self).items():
-            if name in ADDED and name not in state:
-                continue
-            given = np.asarray(state[name])
-            if (given.shape, given.dtype) != (array.shape, array.dtype):
-                raise ValueError(f"{name} is {given.dtype} of shape {given.shape}")
-            array[...] = given
+        """Take over the arrays; what a file of the first release lacks keeps the values that the config gives it."""
+        super().load_state_dict({name: vars(self)[name] for name in self.LATER if name in vars(self)} | state)
 
 
-class Runs:
+class Runs(RunningEpisodes):
     """The environments of all runs, and what was earned in them.
 
     Attributes:
@@ -87,22 +74,17 @@ class Runs:
         rounds: (R,) int64 rounds played.
     """
 
-    def __init__(self, env: VectorEnv, model: BanditModel, seed: int, notices: list[str]):
-        self.env, self.seed, self.notices = env, seed, notices
-        self.mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
-        if self.mode == AutoresetMode.DISABLED:
-            raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
-        self.several = model.pulls_per_round > 1
-        self.capture = Capture(env)
-        self.resets = 0
-        self.expected, self.rounds = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
-        self._reset(seed)
+    ARRAYS: ClassVar[dict[str, str]] = {"columns": "columns", "start": "start", "resetting": "_resetting"}
 
-    def _reset(self, seed: int) -> None:
-        observation, _ = self.env.reset(seed=seed)
-        self.columns = np.array(observation, np.int64)
-        self.start = np.ones(self.env.num_envs, bool)
-        self._resetting = np.zeros(self.env.num_envs, bool)
+    def __init__(self, env: VectorEnv, model: BanditModel, seed: int, notices: list[str]):
+        super().__init__(env, seed, notices)
+        self.several = model.pulls_per_round > 1
+        self.expected, self.rounds = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
+        self.reset(seed)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Start a new episode in every run."""
+        self.columns = np.array(self._begin(seed)[0], np.int64)
 
     def step(self, pulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One round: pulls (R, K) bool -> what every arm paid (R, K), and which runs played it (R,) bool.
@@ -124,44 +106,20 @@ class Runs:
         self.expected += np.where(valid, step_info(infos, "expected_reward", done), 0.0)
         self.rounds += valid
         self.columns = np.array(observation, np.int64)
-        if self.mode == AutoresetMode.SAME_STEP:
-            self.start = done
-        else:
-            self.start, self._resetting = self._resetting, done
+        self._mark_starts(done)
         return paid, valid
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the runs stand, with the environment's own state where it can be captured."""
-        return {
-            "env": self.capture.get_state(),
-            **{name: getattr(self, name).copy() for name in ("columns", "start", "expected", "rounds")},
-            "resetting": self._resetting.copy(),
-            "resets": self.resets,
-        }
+        """Return where the runs stand, and what was earned."""
+        return super().state_dict() | {"expected": self.expected.copy(), "rounds": self.rounds.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` stood; from new episodes, with a notice, where that is not possible."""
+        """Take over what was earned, and go on where `state_dict` stood; see `RunningEpisodes`."""
         for name in ("expected", "rounds"):
             if state[name].shape != getattr(self, name).shape:
                 raise ValueError(f"{name} has the shape {state[name].shape}")
             setattr(self, name, state[name].copy())
-        self.resets = state["resets"]
-        try:
-            steps = self.capture.set_state(state["env"])
-        except ReplayError as error:
-            self.resets += 1
-            self.notices.append(boundary_notice(error))
-            self._reset(fresh_seed(self.seed, self.resets))
-            return
-        names = ("columns", "start", "resetting")
-        for name, array in zip(names, (self.columns, self.start, self._resetting), strict=True):
-            given = np.asarray(state[name])
-            if (given.shape, given.dtype) != (array.shape, array.dtype):
-                raise ValueError(f"{name} is {given.dtype} of shape {given.shape}")
-        if steps is not None:
-            self.notices.append(replay_notice(steps))
-        self.columns, self.start = state["columns"].copy(), state["start"].copy()
-        self._resetting = state["resetting"].copy()
+        super().load_state_dict(state)
 
 
 class BanditLearner(BanditPlanner):

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envzoo.action_masks import NAME, current_mask
+from envzoo.action_masks import NAME, current_mask, takes_mask
 from envzoo.agents.agent import Agent
 from envzoo.agents.source import Source
 from envzoo.errors import UnsupportedSpaceError
@@ -91,9 +91,9 @@ class PlayerView(VectorEnv):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step both players."""
         seen = {key: self._observation[key] for key in self.others}
-        answer, self._memory = self.partner.predict(
-            seen, self._memory, self._start, deterministic=False, action_mask=self._mask
-        )
+        masked = self._mask is not None and takes_mask(self.partner.predict)
+        keywords = {"action_mask": self._mask} if masked else {}
+        answer, self._memory = self.partner.predict(seen, self._memory, self._start, deterministic=False, **keywords)
         pair = np.empty((self.num_envs, 2), np.int64)
         pair[:, self.column], pair[:, 1 - self.column] = actions, answer
         observation, reward, terminated, truncated, infos = self.env.step(pair)

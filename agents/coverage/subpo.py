@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from envzoo.agents.exploration.config import IntrinsicConfig
+from envzoo.agents.loops.intrinsic import IntrinsicConfig
 from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
 from envzoo.agents.losses.advantages import cumulative_rewards, reward_to_go
 from envzoo.agents.losses.policy import score_function_loss

@@ -1,30 +1,20 @@
-"""The interface of intrinsic rewards, and what several of them share."""
+"""What several intrinsic rewards share."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.exploration.config import INTRINSICS
+from envzoo.agents.loops.intrinsic import Intrinsic, Served
+from envzoo.agents.loops.rollout import Rollout
 from envzoo.agents.networks.encoders import Encoder, make_encoder
 from envzoo.agents.optim import make_optimizer
-from envzoo.agents.spec import require
-
-if TYPE_CHECKING:
-    from envzoo.agents.loops.on_policy import OnPolicyAgent, Rollout
-
-COUNTS = ("feature_dim", "intrinsic_minibatch_size", "members", "neighbours", "particles", "skills")
-
-
-@dataclass(frozen=True)
-class NoSettings:
-    """The settings of an intrinsic reward without any."""
+from envzoo.agents.state_holder import StateHolder
 
 
 @dataclass(frozen=True)
@@ -41,80 +31,13 @@ class LearnedSettings:
     """Transitions per gradient step; every transition of a rollout is used once."""
 
 
-class Intrinsic:
-    """An intrinsic reward with its own update and state.
-
-    Args:
-        agent: The on-policy agent it serves: its `codec`, `actions`, `streams` and `device` are used.
-        settings: An instance of `Settings`.
-    """
-
-    name: ClassVar[str]
-    Settings: ClassVar[type] = NoSettings
-    is_bonus: ClassVar[bool] = False  # added to advantages and the critic's targets by agents that can, not to rewards
-
-    def __init__(self, agent: OnPolicyAgent, settings: Any):
-        self.codec, self.actions, self.device = agent.codec, agent.actions, agent.device
-        self.streams, self.settings = agent.streams, settings
-        self._packed_dim = agent.codec.packed_dim
-        self.build()
-
-    def bare(self, rows: Tensor) -> Tensor:
-        """Leave out the masks of allowed actions that may stand behind packed observations."""
-        return rows[..., : self._packed_dim]
-
-    @classmethod
-    def wrappers(cls, settings: Any, seed: int) -> list[tuple[type, dict[str, Any]]]:
-        """Wrappers that the environment needs; see `OnPolicyAgent.wrappers`."""
-        return []
-
-    def build(self) -> None:
-        """Make networks and memory."""
-
-    def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """The reward of each of N transitions.
-
-        Args:
-            observation: (N, P) packed.
-            action: (N,) int64 or (N, D).
-            next_observation: (N, P) packed, the one the action led to.
-
-        Returns:
-            (N,) float32.
-        """
-        raise NotImplementedError
-
-    def reward(self, rollout: Rollout) -> Tensor:
-        """The reward of every step of a rollout, (T, B); 0 where a step does not count."""
-        valid = torch.from_numpy(rollout.valid).to(self.device)
-        found = torch.zeros(valid.shape, device=self.device)
-        with torch.no_grad():
-            found[valid] = self.intrinsic(
-                self.bare(rollout.observation[valid]),
-                rollout.action[valid],
-                self.bare(rollout.next_observation[valid]),
-            ).to(found.dtype)
-        return found
-
-    def update(self, rollout: Rollout) -> dict[str, float]:
-        """Learn from a rollout, after its rewards were computed; returns metrics."""
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """What must survive a restart."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`."""
-
-
 class Learned(Intrinsic):
     """An intrinsic reward with networks: a subclass makes `self.network`, an nn.Module, and gives its loss."""
 
     Settings = LearnedSettings
     network: nn.Module
 
-    def __init__(self, agent: OnPolicyAgent, settings: Any):
+    def __init__(self, agent: Served, settings: Any):
         super().__init__(agent, settings)
         self.network.to(self.device)
         self.optimizer = make_optimizer(
@@ -172,11 +95,11 @@ class Learned(Intrinsic):
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-class RunningScale:
+class RunningScale(StateHolder):
     """Standard deviation of all numbers seen so far."""
 
     def __init__(self):
-        self.count, self.mean, self.squares = 0.0, 0.0, 0.0
+        super().__init__(count=0.0, mean=0.0, squares=0.0)
 
     def update(self, values: Tensor) -> None:
         """Take numbers in (Chan et al., 1979)."""
@@ -194,33 +117,3 @@ class RunningScale:
     def std(self) -> float:
         """The standard deviation, 1 before anything was seen; never below 1e-8."""
         return max(float(np.sqrt(self.squares / self.count)), 1e-8) if self.count else 1.0
-
-    def state_dict(self) -> dict[str, float]:
-        """The statistics."""
-        return {"count": self.count, "mean": self.mean, "squares": self.squares}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take over statistics."""
-        self.count, self.mean, self.squares = state["count"], state["mean"], state["squares"]
-
-
-def intrinsic_class(name: str) -> type[Intrinsic]:
-    """The class of an intrinsic reward."""
-    module, _, attribute = INTRINSICS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
-def settings_of(cls: type[Intrinsic], config: Any) -> Any:
-    """The settings of an intrinsic reward: the config's fields of the same names, defaults for the others.
-
-    Raises:
-        EnvzooError: A setting that the reward cannot use.
-    """
-    settings = cls.Settings(**{f.name: getattr(config, f.name, f.default) for f in fields(cls.Settings)})
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if field.name in COUNTS:
-            require(value >= 1, f"{field.name} of the intrinsic reward is at least 1, got {value}")
-    rate = getattr(settings, "intrinsic_learning_rate", 1.0)
-    require(rate > 0, f"intrinsic_learning_rate is positive, got {rate}")
-    return settings

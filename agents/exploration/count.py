@@ -11,7 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from envzoo.agents.exploration.base import Intrinsic
+from envzoo.agents.loops.intrinsic import Intrinsic
 
 if TYPE_CHECKING:
     from envzoo.agents.loops.on_policy import Rollout

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from envzoo.agents.exploration.base import Learned, LearnedSettings
 from envzoo.agents.networks.layers import EnsembleMLP, linear
+from envzoo.moved import former_names
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class DisagreementSettings(LearnedSettings):
     """Number of forward models in the ensemble."""
 
 
-class Disagreement(Learned):
+class DisagreementReward(Learned):
     """Reward the disagreement of forward models: r = mean_j Var_m[g_m(phi(o), a)_j].
 
     The models g_m predict phi(o'), where phi is a frozen random network; the variance over the models m is averaged
@@ -61,3 +62,6 @@ class Disagreement(Learned):
         """Compute the models' mean squared errors, summed over the ensemble."""
         errors = self.predictions(observation, action) - self.features(next_observation)
         return errors.square().mean(dim=(1, 2)).sum()
+
+
+__getattr__ = former_names(__name__, {"Disagreement": f"{__name__}:DisagreementReward"})

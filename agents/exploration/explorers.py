@@ -8,32 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
+from envzoo.agents.actor_critic.ppo import PPO
 from envzoo.agents.exploration.apt import APTSettings
 from envzoo.agents.exploration.base import LearnedSettings
 from envzoo.agents.exploration.count import CountSettings
 from envzoo.agents.exploration.diayn import DIAYNSettings
 from envzoo.agents.exploration.disagreement import DisagreementSettings
 from envzoo.agents.exploration.icm import ICMSettings
+from envzoo.agents.exploration.without_rewards import WithoutRewardsConfig
 
 
 @dataclass(frozen=True)
-class ExplorerConfig(PPOConfig):
+class ExplorerConfig(WithoutRewardsConfig):
     """Hyperparameters common to the exploration agents."""
 
-    num_envs: int = 64
-    """Number of parallel environments."""
-    num_steps: int = 64
-    """Steps per environment and rollout."""
-    num_epochs: int = 4
-    """Number of epochs per rollout."""
-    learning_rate: float = 3e-4
-    """Adam's learning rate of actor and critic."""
-    anneal: Literal["none", "learning_rate", "both"] = "none"
-    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
-    range."""
-    entropy_coefficient: float = 0.01
-    """Coefficient of the entropy bonus (nats)."""
     extrinsic_coefficient: float = 0.0
     """Weight of the environment's reward."""
 
@@ -169,7 +157,7 @@ class DIAYN(PPO):
 class Disagreement(PPO):
     """PPO with the disagreement of an ensemble of forward models as reward, r = mean_j Var_m[g_m(phi(o), a)_j].
 
-    Source: Pathak et al. (2019, arXiv 1906.04161); see the intrinsic reward `envzoo.agents.exploration.disagreement`.
+    Source: Pathak et al. (2019, arXiv 1906.04161); see `DisagreementReward`.
 
     Metrics:
         - `intrinsic/reward`: mean intrinsic reward of the rollout, before weighting.

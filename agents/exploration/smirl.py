@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
+from envzoo.agents.actor_critic.ppo import PPO
+from envzoo.agents.exploration.without_rewards import WithoutRewardsConfig
 from envzoo.wrappers.return_normalizer import VectorReturnNormalizer
 from envzoo.wrappers.surprise_reward import VectorSurpriseReward
 from envzoo.wrappers.time_in_observation import VectorTimeInObservation
 
 
 @dataclass(frozen=True)
-class SMiRLConfig(PPOConfig):
+class SMiRLConfig(WithoutRewardsConfig):
     """Hyperparameters of SMiRL."""
 
     density: str = "auto"
@@ -21,19 +22,6 @@ class SMiRLConfig(PPOConfig):
     """Bound on the absolute reward in nats, applied before normalisation."""
     horizon: int | None = None
     """Episode length by which the time feature of the observation is scaled; None uses the environment's time limit."""
-    num_envs: int = 64
-    """Number of parallel environments."""
-    num_steps: int = 64
-    """Steps per environment and rollout."""
-    num_epochs: int = 4
-    """Number of epochs per rollout."""
-    learning_rate: float = 3e-4
-    """Adam's learning rate of actor and critic."""
-    anneal: Literal["none", "learning_rate", "both"] = "none"
-    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
-    range."""
-    entropy_coefficient: float = 0.01
-    """Coefficient of the entropy bonus (nats)."""
 
 
 class SMiRL(PPO):

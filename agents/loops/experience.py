@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envzoo.action_masks import NAME, current_mask, mask_led_to
+from envzoo.agents.infos import step_info
 from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.errors import EnvzooError
@@ -35,19 +37,90 @@ class Step:
     valid: np.ndarray
 
 
-def step_info(infos: dict[str, Any], key: str, done: np.ndarray) -> np.ndarray | None:
-    """Values of an info key for the step itself: those of `final_info` where an episode ended, (B, ...) or None."""
-    value = infos.get(key)
-    final = infos.get("final_info")
-    if final is None or key not in final:
-        return value
-    if value is None:
-        return final[key]
-    mask = np.asarray(final.get(f"_{key}", done)).reshape(-1, *[1] * (np.ndim(value) - 1))
-    return np.where(mask, final[key], value)
+class RunningEpisodes(ABC):
+    """The running episodes of a vector environment: saved, and taken up again where the environment allows it.
+
+    A subclass implements `reset`, which sets the arrays named in `ARRAYS`; `start` and `_resetting` are among them.
+
+    Args:
+        env: Vector environment with autoreset mode SAME_STEP or NEXT_STEP.
+        seed: Seed of the first reset.
+        notices: Sentences for a person are added here.
+
+    Attributes:
+        start: (B,) bool, which observations open an episode.
+        resets: Resumes that had to start new episodes.
+    """
+
+    ARRAYS: ClassVar[dict[str, str]]  # name in the saved state -> attribute, of arrays with a row for each environment
+
+    def __init__(self, env: VectorEnv, seed: int, notices: list[str] | None = None):
+        self.env, self.num_envs, self.seed = env, env.num_envs, seed
+        self.mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        if self.mode == AutoresetMode.DISABLED:
+            raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
+        self.capture = Capture(env)
+        self.resets = 0
+        self.notices = notices if notices is not None else []
+
+    @abstractmethod
+    def reset(self, seed: int | None = None) -> None:
+        """Start a new episode in every environment."""
+
+    def _begin(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """Reset all environments; returns their observations and infos."""
+        observation, infos = self.env.reset(seed=seed)
+        self.start = np.ones(self.num_envs, bool)
+        self._resetting = np.zeros(self.num_envs, bool)
+        return observation, infos
+
+    def _mark_starts(self, done: np.ndarray) -> None:
+        """Note which of the next observations open an episode, after a step that ended the episodes in `done` (B,)."""
+        if self.mode == AutoresetMode.SAME_STEP:
+            self.start = done
+        else:
+            self.start, self._resetting = self._resetting, done
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the running episodes stand, with the environment's own state where it can be captured."""
+        arrays = {name: getattr(self, attribute).copy() for name, attribute in self.ARRAYS.items()}
+        return {"env": self.capture.get_state(), **arrays, "resets": self.resets}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` stood; from an episode boundary, with a notice, where that is not possible."""
+        self.resets = state["resets"]
+        try:
+            steps = self._take_up(state)
+        except ReplayError as error:
+            self.resets += 1
+            self.notices.append(
+                f"the training environment {error}: learning goes on from the start of new episodes, "
+                "so the numbers will differ from an uninterrupted run"
+            )
+            # A seed that no earlier reset had.
+            sequence = np.random.SeedSequence([self.seed, self.resets])
+            self.reset(int(sequence.generate_state(1)[0] >> 1))
+            return
+        if steps is not None:
+            self.notices.append(
+                f"the running episodes of the training environment were replayed, verified over {steps} steps"
+            )
+
+    def _take_up(self, state: dict[str, Any]) -> int | None:
+        """Restore the running episodes; returns how many steps were replayed, None if none had to be."""
+        if len(state["start"]) != self.num_envs:
+            raise ReplayError("runs another number of episodes than before")
+        for name, attribute in self.ARRAYS.items():
+            array = getattr(self, attribute)
+            if (state[name].shape, state[name].dtype) != (array.shape, array.dtype):
+                raise ValueError(f"{name} has the shape {state[name].shape} and {state[name].dtype}")
+        steps = self.capture.set_state(state["env"])
+        for name, attribute in self.ARRAYS.items():
+            setattr(self, attribute, state[name].copy())  # copies, because steps write into some of them
+        return steps
 
 
-class Experience:
+class Experience(RunningEpisodes):
     """Steps a vector environment for a loop, whichever way it resets finished episodes.
 
     Args:
@@ -65,6 +138,14 @@ class Experience:
         notices: Sentences for a person.
     """
 
+    ARRAYS: ClassVar[dict[str, str]] = {
+        "observation": "observation",
+        "start": "start",
+        "resetting": "_resetting",
+        "returns": "_returns",
+        "lengths": "_lengths",
+    }
+
     def __init__(
         self,
         env: VectorEnv,
@@ -74,29 +155,20 @@ class Experience:
         reward_key: str | None = None,
         notices: list[str] | None = None,
     ):
-        self.env, self.codec, self.actions, self.reward_key = env, codec, actions, reward_key
-        self.num_envs = env.num_envs
-        self.mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
-        if self.mode == AutoresetMode.DISABLED:
-            raise EnvzooError(f"{env} has autoreset disabled; agents need the mode SAME_STEP or NEXT_STEP")
-        self.capture = Capture(env)
-        self.seed = seed
-        self.resets = 0  # resumes that had to start new episodes
-        self.notices = notices if notices is not None else []
+        super().__init__(env, seed, notices)
+        self.codec, self.actions, self.reward_key = codec, actions, reward_key
         self.finished: dict[str, list[float]] = {}
         self.mask_dim: int | None = None
         self.reset(seed)
 
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode in every environment."""
-        observation, infos = self.env.reset(seed=seed)
+        observation, infos = self._begin(seed)
         if self.mask_dim is None:
             # A mask in the observation itself needs no further columns.
             seen = not self.actions.discrete or MaskReader(self.codec, self.actions.n).columns is not None
             self.mask_dim = self.actions.n if NAME in infos and not seen else 0
-        self._resetting = np.zeros(self.num_envs, bool)
         self.observation = self._append(self._pack(observation), self._mask(infos))
-        self.start = np.ones(self.num_envs, bool)
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, np.int64)
 
@@ -142,18 +214,15 @@ class Experience:
         mask = self._mask(infos)
         next_observation, next_mask = packed, mask
         any_done = bool(done.any())
-        if self.mode == AutoresetMode.SAME_STEP:
-            if any_done:
-                next_observation = self._with_final(packed, infos, done)
-                next_mask = mask_led_to(infos, done, mask)
-            start = done
-        else:
-            start, self._resetting = self._resetting, done
+        if self.mode == AutoresetMode.SAME_STEP and any_done:
+            next_observation = self._with_final(packed, infos, done)
+            next_mask = mask_led_to(infos, done, mask)
+        self._mark_starts(done)
         self._returns += np.where(valid, reward, np.float32(0))
         self._lengths += valid
         if any_done:
             self._record(done, infos)
-        self.observation, self.start = packed, start
+        self.observation = packed
         if mask is not None:
             self._check_choices(mask)
             self.observation = self._append(packed, mask)
@@ -190,30 +259,8 @@ class Experience:
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """Positions of the running episodes, with the environment's own state where it can be captured."""
-        return {
-            "env": self.capture.get_state(),
-            "observation": self.observation,
-            "start": self.start,
-            "resetting": self._resetting,
-            "returns": self._returns,
-            "lengths": self._lengths,
-            "resets": self.resets,
-            "finished": self.finished,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` stood; from an episode boundary, with a notice, where that is not possible."""
-        self.resets = state["resets"]
-        try:
-            steps = self._take_up(state)
-        except ReplayError as error:
-            self.resets += 1
-            self.notices.append(boundary_notice(error))
-            self.reset(fresh_seed(self.seed, self.resets))
-            return
-        if steps is not None:
-            self.notices.append(replay_notice(steps))
+        """Return where the running episodes stand, and the statistics of those that have ended."""
+        return super().state_dict() | {"finished": self.finished}
 
     def _with_masks(self, state: dict[str, Any]) -> dict[str, Any]:
         """Allow everything in the first step from a file of the first release, which holds no masks."""
@@ -223,37 +270,6 @@ class Experience:
         return {**state, "observation": self._append(rows, np.ones((len(rows), self.mask_dim), bool))}
 
     def _take_up(self, state: dict[str, Any]) -> int | None:
-        """Restore the running episodes; returns how many steps were replayed, None if none had to be."""
-        names = ("observation", "start", "resetting", "returns", "lengths")
-        mine = (self.observation, self.start, self._resetting, self._returns, self._lengths)
-        if len(state["start"]) != self.num_envs:
-            raise ReplayError("runs another number of episodes than before")
-        state = self._with_masks(state)
-        for name, array in zip(names, mine, strict=True):
-            if (state[name].shape, state[name].dtype) != (array.shape, array.dtype):
-                raise ValueError(f"{name} has the shape {state[name].shape} and {state[name].dtype}")
-        steps = self.capture.set_state(state["env"])
-        # Copies, because steps write into some of them.
-        self.observation, self.start, self._resetting, self._returns, self._lengths = (
-            state[name].copy() for name in names
-        )
+        steps = super()._take_up(self._with_masks(state))
         self.finished = {key: list(values) for key, values in state["finished"].items()}
         return steps
-
-
-def boundary_notice(error: ReplayError) -> str:
-    """The sentence for a person when learning cannot go on within the running episodes."""
-    return (
-        f"the training environment {error}: learning goes on from the start of new episodes, "
-        "so the numbers will differ from an uninterrupted run"
-    )
-
-
-def replay_notice(steps: int) -> str:
-    """The sentence for a person when the running episodes were replayed."""
-    return f"the running episodes of the training environment were replayed, verified over {steps} steps"
-
-
-def fresh_seed(seed: int, resets: int) -> int:
-    """The seed of new episodes after the running ones were lost for the `resets`-th time."""
-    return int(np.random.SeedSequence([seed, resets]).generate_state(1)[0] >> 1)

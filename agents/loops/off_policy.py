@@ -14,12 +14,14 @@ from torch import Tensor
 
 from envzoo.action_masks import replace_illegal
 from envzoo.agents.agent import Agent
+from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.experience import Experience
 from envzoo.agents.loops.replay import Batch, ReplayBuffer
 from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
+from envzoo.agents.state_holder import StateHolder
 from envzoo.kernel.arguments import MOST
 from envzoo.sizes import check_bytes
 
@@ -51,25 +53,18 @@ class OffPolicyConfig:
         require(steps is None or steps >= 1, f"gradient_steps is at least 1, or None, got {steps}")
 
 
-class Pace:
+class Pace(StateHolder):
     """Where the loop stands between two rounds of updates, as a part of the saved state."""
 
     def __init__(self) -> None:
-        self.vector_steps = 0  # steps of all environments since the start
-        self.owed = 0  # transitions since the last round
-        self.updates = 0  # updates since the start
+        # Steps of all environments since the start, transitions since the last round, and updates since the start.
+        super().__init__(vector_steps=0, owed=0, updates=0)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The counters."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the counters; raises ValueError for what is none."""
-        for name in vars(self):
-            count = state[name]
-            if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST:
-                raise ValueError(f"{name} is {count!r}")
-        vars(self).update({name: state[name] for name in vars(self)})
+    def check(self, name: str, present: Any, given: Any) -> None:
+        """Refuse what is no count; raises ValueError."""
+        super().check(name, present, given)
+        if not 0 <= given <= MOST:
+            raise ValueError(f"{name} is {given!r}")
 
 
 class OffPolicyAgent(Agent):
@@ -188,10 +183,5 @@ class OffPolicyAgent(Agent):
         action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """Choose actions; see `Agent.predict`. There is no memory, so `state` is handed back as it came."""
-        batched = self.codec.is_batched(observation)
-        rows = self.codec.pack(observation) if batched else self.codec.pack_one(observation)[None]
-        rows = self.actions.append_mask(rows, action_mask, single=not batched)
-        x = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
-        action = self.act(x, self.streams.torch("predict"), deterministic)
-        chosen = self.actions.to_environment(action.cpu().numpy())
-        return (chosen if batched else chosen[0]), state
+        generator = self.streams.torch("predict")
+        return choose_actions(self, observation, lambda x: self.act(x, generator, deterministic), action_mask), state

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from envzoo.action_masks import NAME
 from envzoo.agents.agent import Agent
+from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
@@ -119,15 +120,15 @@ class OfflineAgent(Agent):
         action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
         """Choose actions without memory; see `Agent.predict`."""
-        batched = self.codec.is_batched(observation)
-        rows = self.codec.pack(observation) if batched else self.codec.pack_one(observation)[None]
-        x = self.normalizer(torch.tensor(rows, device=self.device))
-        if action_mask is not None:
-            masked = self.actions.append_mask(rows, action_mask, single=not batched)[:, rows.shape[1] :]
-            x = torch.cat([x, torch.tensor(masked, device=self.device).to(x.dtype)], dim=1)
-        action = self.act(x, self.streams.torch("predict"), deterministic)
-        action = self.actions.to_environment(action.cpu().numpy())
-        return (action if batched else action[0]), state
+        generator, size = self.streams.torch("predict"), self.codec.packed_dim
+
+        def act(x: Tensor) -> Tensor:
+            rows = self.normalizer(x[:, :size])
+            if action_mask is not None:
+                rows = torch.cat([rows, x[:, size:].to(rows.dtype)], dim=1)
+            return self.act(rows, generator, deterministic)
+
+        return choose_actions(self, observation, act, action_mask), state
 
 
 class ObservationNormalizer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,55 +10,20 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.exploration.base import Intrinsic, intrinsic_class, settings_of
 from envzoo.agents.loops.experience import Experience
+from envzoo.agents.loops.intrinsic import Intrinsic, intrinsic_class, settings_of
 from envzoo.agents.loops.policy_with_wrappers import PolicyWithWrappers, predict_with_policy
+from envzoo.agents.loops.rollout import Rollout
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.source import Source
 from envzoo.errors import EnvzooError
 from envzoo.sizes import check_bytes
-from envzoo.wrappers.stateful import VectorTrackingWrapper
+from envzoo.wrappers.stateful import StatefulVectorWrapper
 
 ENV_BYTES = 2**10  # of what is remembered of each environment, four times that behind wrappers; by experience
 ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step
-
-
-@dataclass
-class Rollout:
-    """Experience of T steps in B environments, time first. Tensors on the agent's device, the rest NumPy.
-
-    Attributes:
-        observation: (T, B, P) packed.
-        action: (T, B) int64 or (T, B, D).
-        log_prob: (T, B) of the actions when they were taken.
-        value: (T, B) or None without a critic.
-        next_value: (T, B) or None: V of the true next observation; only entries that may be bootstrapped are filled.
-        reward: (T, B) float32.
-        terminated: (T, B) bool.
-        done: (T, B) bool.
-        start: (T, B) bool, the observation opens an episode.
-        valid: (T, B) bool, the step counts.
-        state: (B, state_dim), memory of the policy before the first step.
-        next_observation: (T, B, P) packed, what each step led to, also where an episode ended; only gathered for an
-            intrinsic reward.
-        bonus: (T, B) float32 or None, what an intrinsic reward adds to advantages and to the critic's targets.
-    """
-
-    observation: Tensor
-    action: Tensor
-    log_prob: Tensor
-    value: np.ndarray | None
-    next_value: np.ndarray | None
-    reward: np.ndarray
-    terminated: np.ndarray
-    done: np.ndarray
-    start: np.ndarray
-    valid: np.ndarray
-    state: Tensor
-    next_observation: Tensor | None = None
-    bonus: np.ndarray | None = None
 
 
 class OnPolicyAgent(Agent):
@@ -105,7 +69,7 @@ class OnPolicyAgent(Agent):
     def build_policy(self) -> Policy | TabularPolicy:
         """Make the policy network."""
 
-    def wrappers(self) -> list[tuple[type[VectorTrackingWrapper], dict[str, Any]]]:
+    def wrappers(self) -> list[tuple[type[StatefulVectorWrapper], dict[str, Any]]]:
         """Wrappers with their arguments, innermost first, to be put around the environment learned in.
 
         What they add to observations is added to those that `predict` is given, too, so that the finished agent acts

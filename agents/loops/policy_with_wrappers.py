@@ -9,11 +9,12 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.errors import EnvzooError
-from envzoo.renamed import renamed
-from envzoo.wrappers.stateful import Tracker, VectorTrackingWrapper
+from envzoo.moved import former_names
+from envzoo.wrappers.stateful import StatefulVectorWrapper, Tracker
 
 
 class Followed(NamedTuple):
@@ -41,7 +42,7 @@ class PolicyWithWrappers:
         self.layers: list[tuple[type[Tracker], dict[str, Any]]] = []
         self._cache: tuple[int, list[Tracker]] = (0, [])
 
-    def wrap(self, env: VectorEnv, wrapper: type[VectorTrackingWrapper], arguments: dict[str, Any]) -> VectorEnv:
+    def wrap(self, env: VectorEnv, wrapper: type[StatefulVectorWrapper], arguments: dict[str, Any]) -> VectorEnv:
         """Put one more wrapper around the environment."""
         wrapped = wrapper(env, **arguments)
         self.layers.append((wrapper.tracker_class, wrapped.arguments))
@@ -149,21 +150,22 @@ def predict_with_policy(
     action_mask: np.ndarray | None = None,
 ) -> tuple[Any, Tensor]:
     """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
-    batched = agent.codec.is_batched(observation)
-    rows = agent.codec.pack(observation) if batched else agent.codec.pack_one(observation)[None]
-    rows = agent.actions.append_mask(rows, action_mask, single=not batched)
-    x = torch.from_numpy(np.ascontiguousarray(rows)).to(agent.device)
-    if state is None:
-        state = policy.initial_state(len(rows))
-    elif policy.recurrent:
-        check_memory(state, policy.initial_state(len(rows)))
-    start = None
-    if episode_start is not None and policy.recurrent:
-        start = torch.from_numpy(read_starts(episode_start, len(rows))).to(agent.device)
-    generator = agent.streams.torch("predict")
-    acting = policy.act(x, state, start, generator, deterministic)
-    action = agent.actions.to_environment(acting.action.cpu().numpy())
-    return (action if batched else action[0]), acting.state
+    generator, memory = agent.streams.torch("predict"), None
+
+    def act(x: Tensor) -> Tensor:
+        nonlocal memory
+        memory = policy.initial_state(len(x)) if state is None else state
+        start = None
+        if policy.recurrent:
+            if state is not None:
+                check_memory(state, policy.initial_state(len(x)))
+            if episode_start is not None:
+                start = torch.from_numpy(read_starts(episode_start, len(x))).to(agent.device)
+        acting = policy.act(x, memory, start, generator, deterministic)
+        memory = acting.state
+        return acting.action
+
+    return choose_actions(agent, observation, act, action_mask), memory
 
 
-__getattr__ = renamed(__name__, {"Follower": "envzoo.agents.loops.policy_with_wrappers:PolicyWithWrappers"})
+__getattr__ = former_names(__name__, {"Follower": f"{__name__}:PolicyWithWrappers"})

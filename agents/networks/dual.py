@@ -1,11 +1,11 @@
 """Deprecated module: see `envzoo.agents.networks.lagrange` and `envzoo.agents.networks.target_network`."""
 
-from envzoo.renamed import renamed
+from envzoo.moved import former_names
 
-__getattr__ = renamed(
+__getattr__ = former_names(
     __name__,
     {
-        "DualVariable": "envzoo.agents.networks.lagrange:DualVariable",
-        "PolyakTarget": "envzoo.agents.networks.target_network:PolyakTarget",
+        "DualVariable": "envzoo.agents.networks.lagrange",
+        "PolyakTarget": "envzoo.agents.networks.target_network",
     },
 )

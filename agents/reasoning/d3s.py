@@ -1,34 +1,103 @@
-"""D3S (arXiv 2509.22115): trains on the part of a rollout that tells most, and on more of it as time goes on."""
+"""D3S (arXiv 2509.22115): train on the most informative part of a rollout, and on more of it over time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
-from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig
+from envzoo.agents.reasoning.grpo import GRPO, GRPOConfig, GRPOMethod
 from envzoo.agents.spec import require
 from envzoo.agents.text.losses.policy import gspo
-from envzoo.agents.text.losses.selection import linear_schedule, select_max_variance, top_token_mask
-from envzoo.agents.text.losses.tokens import masked_mean
-from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.losses.tokens import masked_mean, top_mask
+from envzoo.agents.text.rollouts import TextRollout
+from envzoo.errors import EnvzooError
+
+
+def select_max_variance(values: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Select the subset of `count` rows of `values` (B,) with the largest variance, exactly.
+
+    The best subset always consists of the lowest b and the highest count - b values for some b. All of these are
+    compared with prefix sums, in O(B log B). Ties are broken at random.
+
+    Args:
+        values: (B,); advantages here, rewards in PODS (arXiv 2504.13818).
+        count: Number of rows, from 1 to B.
+        generator: Random generator for ties, on the CPU; None keeps the order of the rows.
+
+    Returns:
+        int64 (count,), sorted.
+
+    Raises:
+        EnvzooError: The count is out of range.
+    """
+    n = values.numel()
+    if not 1 <= count <= n:
+        raise EnvzooError(f"a selection of {count} answers from {n} is not possible; expected 1 to {n}")
+    shuffled = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+    given = values.detach().to("cpu", torch.float64)[shuffled]
+    order = shuffled[torch.argsort(given, stable=True)]
+    ranked = given.sort().values
+    zero = ranked.new_zeros(1)
+    sums, squares = torch.cat([zero, ranked.cumsum(0)]), torch.cat([zero, (ranked**2).cumsum(0)])
+    lowest = torch.arange(count + 1)
+    start = n - (count - lowest)  # the highest count - b begin here
+    total = sums[lowest] + sums[n] - sums[start]
+    variance = (squares[lowest] + squares[n] - squares[start]) / count - (total / count) ** 2
+    best = variance >= variance.max() - 1e-12
+    candidates = best.nonzero().squeeze(1)
+    pick = 0 if generator is None else int(torch.randint(candidates.numel(), (1,), generator=generator))
+    b = int(candidates[pick])
+    return torch.cat([order[:b], order[n - (count - b) :]]).sort().values.to(values.device)
+
+
+def top_token_mask(
+    advantage: Tensor, entropy: Tensor, mask: Tensor, fraction: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Select the max(1, int(fraction N)) of the N masked tokens with the largest |A| H, float (B, T).
+
+    Ties are broken at random.
+
+    Args:
+        advantage: (B, T).
+        entropy: (B, T) nats.
+        mask: (B, T).
+        fraction: Fraction of tokens to keep.
+        generator: Random generator for ties, on the device of the tensors; None prefers earlier tokens.
+    """
+    count = max(1, int(fraction * float(mask.sum()) + 1e-9))
+    key = (advantage * entropy).detach().abs()
+    if generator is None:
+        return top_mask(key, mask, count).to(mask.dtype)
+    order = torch.randperm(mask.numel(), generator=generator, device=mask.device)
+    chosen = top_mask(key.flatten()[order], mask.flatten()[order], count)
+    result = torch.zeros_like(mask).flatten()
+    result[order] = chosen.to(mask.dtype)
+    return result.view_as(mask)
+
+
+def linear_schedule(progress: float, first: float, last: float) -> float:
+    """Compute (1 - p) first + p last, with p clipped to [0, 1]."""
+    p = min(max(progress, 0.0), 1.0)
+    return (1.0 - p) * first + p * last
 
 
 @dataclass(frozen=True)
 class D3SConfig(GRPOConfig):
-    """Hyperparameters of D3S; the schedule's ends are not stated in what is published, these are ours."""
+    """Hyperparameters of D3S; the paper does not state the ends of the schedule, so these are our choice."""
 
     first_rows: float = 0.25
-    """Share of the answers at the start of `learn`."""
+    """Fraction of the answers at the start of `learn`."""
     last_rows: float = 1.0
-    """Share of the answers at its end."""
+    """Fraction of the answers at the end of `learn`."""
     first_tokens: float = 0.2
-    """Share of the chosen answers' tokens at the start."""
+    """Fraction of the tokens of the selected answers at the start."""
     last_tokens: float = 1.0
-    """Share of the tokens at the end."""
+    """Fraction of the tokens at the end."""
     loss: Literal["grpo", "gspo"] = "grpo"
-    """Clipped ratios of tokens or of whole answers."""
+    """Clipped ratios of tokens ("grpo") or of whole answers ("gspo")."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -43,14 +112,13 @@ class D3SConfig(GRPOConfig):
         )
 
 
-class D3S(GRPO):
-    """Keeps the answers of the largest variance of advantages, and of their tokens those of the largest |A| H."""
+class D3SMethod(GRPOMethod):
+    """The selection of answers and tokens of D3S, with the loss of GRPO or GSPO."""
 
-    Config = D3SConfig
-    config: D3SConfig
+    reads_entropy = True
 
-    def select(self, rollout: Rollout) -> tuple[Rollout, dict[str, float]]:
-        """Both selections, once per rollout; advantages are not normalised again."""
+    def select(self, rollout: TextRollout) -> tuple[TextRollout, dict[str, float]]:
+        """Select answers and tokens, once per rollout; advantages are not normalized again."""
         c, p = self.config, self.progress()
         rows = round(linear_schedule(p, c.first_rows, c.last_rows) * len(rollout))
         rows = max(c.num_minibatches, rows - rows % c.num_minibatches)
@@ -65,9 +133,32 @@ class D3S(GRPO):
         kept = float(chosen.mask.sum() / rollout.mask.sum().clamp_min(1.0))
         return chosen, {"rows": float(rows), "token_fraction": kept}
 
-    def token_loss(self, logp: Tensor, entropy: Tensor, batch: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
-        """GRPO's loss or GSPO's; means are over the kept tokens."""
+    def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss of GRPO or GSPO; means are over the selected tokens."""
         if self.config.loss == "grpo":
             return super().token_loss(logp, entropy, batch)
         loss, clipped = gspo(logp, batch.old_logp, batch.advantage, batch.mask)
         return loss, {"clip_fraction": masked_mean(clipped.to(loss.dtype), batch.mask)}
+
+
+class D3S(GRPO):
+    """Trains on the answers whose advantages have the largest variance, and on their tokens of the largest |A| H.
+
+    Minimizes the loss of GRPO (or GSPO) over the selected tokens: of B answers the subset of rows(p) B answers with
+
+        max over subsets of Var(A),
+
+    and of their tokens the fraction tokens(p) with the largest |A| H, where H is the entropy of the sampling policy.
+    Both fractions rise linearly with the progress p of training.
+
+    Source: arXiv 2509.22115 (the two levels of selection and the schedule).
+
+    Metrics:
+        select/rows: Number of answers that are trained on.
+        select/token_fraction: Fraction of the tokens of the rollout that are trained on.
+        policy/clip_fraction: Fraction of tokens whose gradient is removed by clipping.
+    """
+
+    Method = D3SMethod
+    Config = D3SConfig
+    config: D3SConfig

@@ -1,20 +1,20 @@
-"""The methods in TRL: a GRPOTrainer for many GPUs whose advantages, selection and loss are those of an agent here."""
+"""A GRPOTrainer of TRL, for many GPUs, with the advantages, the selection and the loss of a method of envzoo."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from envzoo.agents.reasoning.stages import Stages, answers
 from envzoo.agents.reasoning.trl_puzzles import Puzzles
 from envzoo.agents.text.losses.advantages import group_mean, overlong_penalty
-from envzoo.agents.text.losses.lp_reg import min_p_log_prob
 from envzoo.agents.text.losses.tokens import masked_mean
-from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.method import Method, make_method, method_class
+from envzoo.agents.text.rollouts import TextRollout, answers
 from envzoo.agents.text.trainer import TextConfig
 from envzoo.errors import EnvzooError, MissingExtraError
 
@@ -25,7 +25,7 @@ except ImportError as error:
 
 __all__ = ["MethodTrainer", "Puzzles"]
 
-_PLACES = {  # settings of a method that TRL's GRPOConfig decides, and their names there
+_PLACES = {  # hyperparameters of a method that belong to TRL's GRPOConfig, and their names there
     "num_prompts": "generation_batch_size",
     "group_size": "num_generations",
     "num_minibatches": "steps_per_generation",
@@ -39,7 +39,7 @@ _PLACES = {  # settings of a method that TRL's GRPOConfig decides, and their nam
     "max_answer_tokens": "max_completion_length",
 }
 _TAKEN = ("advantage", "aggregation", "kl_estimator", "entropy_coefficient", "overlong_buffer")
-# Fields of GRPOConfig that describe a loss; the method's settings stand in their place.
+# Fields of GRPOConfig that describe a loss; the hyperparameters of the method replace them.
 _REPLACED = (
     "loss_type", "epsilon", "epsilon_high", "delta", "importance_sampling_level", "top_entropy_quantile",
     "off_policy_mask_threshold", "scale_rewards", "multi_objective_aggregation", "entropy_coef",
@@ -50,12 +50,12 @@ _REPLACED = (
 class MethodTrainer(GRPOTrainer):
     """TRL's GRPOTrainer with the advantages, the selection and the loss of a method of envzoo.
 
-    Sampling, distribution, logging, checkpoints and the optimizer are TRL's, and so are the settings of these in
-    `args`; `settings` holds what is special to the method, under the names and with the defaults of its agent. Means,
-    quantiles and rankings are taken over the answers of one forward pass of one process (with gradient accumulation:
-    means of means); advantages are exact over all processes, and D3S selects within each. What needs a sampler of its
-    own is left out, with a warning: HAPO's temperatures of tokens, and DAPO's dynamic sampling. AEPOArbitrary is
-    nothing without it, and is refused. For language models of text alone.
+    TRL samples, distributes, logs, writes checkpoints and optimizes, as configured in `args`. `settings` holds the
+    hyperparameters of the method, with the names and defaults of its agent. Means, quantiles and rankings are over the
+    answers of one forward pass of one process (with gradient accumulation: means of means). Advantages are exact over
+    all processes; `Method.select` selects within each process. What needs control over the sampler is left out, with a
+    warning: temperatures per token (HAPO) and dynamic sampling (DAPO). Methods that inject answers (AEPOArbitrary)
+    raise an error. Only language models without images are supported.
 
     Args:
         model: As for GRPOTrainer.
@@ -63,11 +63,11 @@ class MethodTrainer(GRPOTrainer):
         args: TRL's GRPOConfig.
         *others: Further positional arguments of GRPOTrainer.
         method: Name of the agent, such as "STEER".
-        settings: Its hyperparameters.
+        settings: Hyperparameters of the method.
         **keywords: Further arguments of GRPOTrainer.
 
     Raises:
-        EnvzooError: A method or setting that does not go with TRL, or a setting in the wrong place.
+        EnvzooError: The method or a hyperparameter is not available with TRL, or belongs into `args`.
     """
 
     _tag_names = ("trl", "grpo", "envzoo")
@@ -84,13 +84,13 @@ class MethodTrainer(GRPOTrainer):
     ):
         args = GRPOConfig(f"runs/trl-{method}") if args is None else args
         given = method_settings(method, dict(settings or {}), args)
-        stages = Stages(method, args.max_completion_length, seed=args.seed, **given)  # refuses before a model is loaded
+        known = {"seed": args.seed, "progress": self._progress, **given}
+        self.method: Method = make_method(method, args.max_completion_length, **known)  # before a model is loaded
+        warn_of_sampling(method, self.method)
         super().__init__(model, reward_funcs, args, *others, **keywords)
         device = self.accelerator.device
-        self.method = stages
         if device.type != "cpu":
-            self.method = Stages(method, args.max_completion_length, seed=args.seed, device=device, **given)
-        self.method._method.progress = self._progress
+            self.method = make_method(method, args.max_completion_length, device=device, **known)
         self._scores: Tensor | None = None
 
     def _progress(self) -> float:
@@ -105,21 +105,21 @@ class MethodTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
         if "num_images" in output or "pixel_values" in output:
-            raise EnvzooError("MethodTrainer trains language models of text alone, but the prompts come with images")
+            raise EnvzooError("MethodTrainer trains language models without images, but the prompts contain images")
+        if self.method.reads_entropy or self.method.records:
+            output |= self._recorded(output)
         if not self.model.training:
             return output
         mask = _mask(output)
-        output["advantages"] = self._advantages(mask)
-        if self.method.needs_entropy or self.method.kappa is not None:
-            output |= self._recorded(output)
+        output["advantages"], metrics = self._advantages(mask)
         batch = answers(mask, advantage=output["advantages"], entropy=output.get("old_entropy", torch.zeros_like(mask)))
-        output["learned"], metrics = self.method.select(batch)
-        for name, value in metrics.items():
+        output["learned"], selection = self.method.select_mask(batch)
+        for name, value in (metrics | selection).items():
             self._note(name, torch.tensor(value))
         return output
 
-    def _advantages(self, mask: Tensor) -> Tensor:
-        """(B, T) of this process, from the rewards and lengths of all."""
+    def _advantages(self, mask: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Compute the advantages (B, T) of this process from the rewards and lengths of all, and metrics."""
         everywhere = self.accelerator.gather(self.accelerator.pad_across_processes(mask, dim=1))
         scores = self._scores
         reward = (scores * self.reward_weights.to(scores.device)).nansum(1)
@@ -128,31 +128,35 @@ class MethodTrainer(GRPOTrainer):
         buffer = self.method.config.overlong_buffer
         if buffer:
             reward = reward + overlong_penalty(everywhere.sum(1), self.max_completion_length, buffer)
-        if not bool(judged.all()):  # what nobody judged neither learns nor counts in its group's mean
+        if not bool(judged.all()):  # answers without a reward have advantage 0 and do not count in the group's mean
             share = group_mean(judged.to(reward.dtype), group)[0].clamp_min(1e-9)
             mean = group_mean(torch.where(judged, reward, 0.0), group)[0] / share
             reward = torch.where(judged, reward, mean)
-        advantage = self.method.advantages(reward, group, everywhere) * judged[:, None]
+        advantage, metrics = self.method.advantages(answers(everywhere, reward=reward, group=group))
+        advantage = advantage * judged[:, None]
         first = self.accelerator.process_index * len(mask)
-        return advantage[first : first + len(mask), : mask.shape[1]]
+        return advantage[first : first + len(mask), : mask.shape[1]], metrics
 
     @torch.no_grad()
     def _recorded(self, output: dict[str, Any]) -> dict[str, Tensor]:
-        """What the method reads of the policy that wrote the answers, (B, T) each."""
+        """Compute what the method reads of the sampling policy, (B, T) each."""
         ids, attention, width = _sequences(output)
-        size, kappa = self.args.per_device_train_batch_size, self.method.kappa
-        if kappa is None:
-            found = self._get_per_token_logps_and_entropies(
+        size, found = self.args.per_device_train_batch_size, {}
+        if self.method.reads_entropy:
+            found["old_entropy"] = self._get_per_token_logps_and_entropies(
                 self.model, ids, attention, width, batch_size=size, compute_entropy=True
-            )
-            return {"old_entropy": found[1]}
-        parts = []
+            )[1]
+        if not self.method.records:
+            return found
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.method.records}
         for some_ids, some_attention in zip(ids.split(size), attention.split(size), strict=True):
             with self.accelerator.autocast():
                 logits = self.model(input_ids=some_ids, attention_mask=some_attention).logits[:, -width - 1 : -1]
-            proxy = min_p_log_prob(logits.float() / self.temperature, kappa)
-            parts.append(proxy.gather(-1, some_ids[:, -width:, None]).squeeze(-1))
-        return {"proxy_logp": torch.cat(parts)}
+            log_probs = torch.log_softmax(logits.float() / self.temperature, -1)
+            recorded = self.method.record(log_probs.flatten(0, 1), some_ids[:, -width:].flatten())
+            for name, part in parts.items():
+                part.append(recorded[name].view(len(some_ids), width))
+        return found | {name: torch.cat(part) for name, part in parts.items()}
 
     # --------------------------------------------------------------- the loss
 
@@ -161,7 +165,7 @@ class MethodTrainer(GRPOTrainer):
         logp, entropy, auxiliary = self._get_per_token_logps_and_entropies(
             model, ids, attention, width, compute_entropy=True, compute_aux_loss=self.aux_loss_enabled
         )
-        batch, logp = as_batch(inputs, logp, entropy)
+        batch, logp = as_batch(inputs, logp, entropy, self.method.records)
         corrects = self.use_vllm and self.vllm_importance_sampling_correction
         weight = inputs["importance_sampling_ratio"] if corrects else None
         loss, metrics = self.method.objective(logp, torch.where(batch.mask > 0, entropy, 0.0), batch, weight)
@@ -178,35 +182,29 @@ class MethodTrainer(GRPOTrainer):
         self._metrics[mode][name].append(self.accelerator.gather(value).nanmean().item())
 
 
-def method_settings(method: str, settings: dict[str, Any], args: GRPOConfig) -> dict[str, Any]:
-    """The hyperparameters of an agent from those that were given for TRL, and TRL's own.
+def method_settings(name: str, settings: dict[str, Any], args: GRPOConfig) -> dict[str, Any]:
+    """Combine the hyperparameters of a method with those that TRL's config determines.
 
     Raises:
-        EnvzooError: A setting in the wrong place, or one that TRL cannot follow.
+        UnknownNameError: There is no such method.
+        EnvzooError: The method or a hyperparameter is not available with TRL, or belongs into `args`.
     """
+    method, _ = method_class(name)
     shared = {field.name for field in dataclasses.fields(TextConfig)}
-    for name in settings:
-        if name in _PLACES:
-            raise EnvzooError(f"{name} of {method} is {_PLACES[name]} of TRL's GRPOConfig; set it there")
-        if name in shared - set(_TAKEN):
-            raise EnvzooError(f"{name} of {method} means nothing to TRL's trainer; leave it out")
+    for key in settings:
+        if key in _PLACES:
+            raise EnvzooError(f"{key} of {name} is {_PLACES[key]} of TRL's GRPOConfig; set it there")
+        if key in shared - set(_TAKEN):
+            raise EnvzooError(f"{key} of {name} means nothing to TRL's trainer; leave it out")
     defaults = {field.name: field.default for field in dataclasses.fields(GRPOConfig)}
-    for name in _REPLACED:
-        if name in defaults and getattr(args, name) != defaults[name]:
-            raise EnvzooError(f"{name} of TRL's GRPOConfig does not act here; {method} has settings of its own for it")
-    if method == "AEPOArbitrary":
+    for key in _REPLACED:
+        if key in defaults and getattr(args, key) != defaults[key]:
+            raise EnvzooError(f"{key} of TRL's GRPOConfig does not act here; {name} has settings of its own for it")
+    if method.injects:
         raise EnvzooError(
-            "AEPOArbitrary replaces answers by those of another temperature, which TRL's trainer does not sample; "
-            "train it with envzoo.agents"
+            f"{name} replaces answers by samples of its own, which TRL's trainer does not take; train it with "
+            "envzoo.agents"
         )
-    missing = ""
-    if method == "DAPO":
-        missing = "dynamic sampling, so that prompts whose answers are all right or all wrong stay in the batch"
-    if method == "HAPO" and settings.get("adaptive_temperature", True):
-        settings["adaptive_temperature"] = False
-        missing = "its temperatures of tokens (component A)"
-    if missing:
-        warnings.warn(f"TRL samples without a word of the method, so {method} goes without {missing}", stacklevel=3)
     groups = max(1, args.generation_batch_size // args.num_generations)
     from_trl = {
         "num_prompts": groups,
@@ -220,10 +218,30 @@ def method_settings(method: str, settings: dict[str, Any], args: GRPOConfig) -> 
     return settings | from_trl
 
 
-def as_batch(inputs: dict[str, Any], logp: Tensor, entropy: Tensor) -> tuple[Rollout, Tensor]:
-    """A minibatch of TRL as a rollout, and the log-probabilities (B, T) of the policy that learns, 0 off the mask.
+def warn_of_sampling(name: str, method: Method) -> None:
+    """Warn of what a method changes in sampling, which TRL's trainer leaves out."""
+    missing = []
+    if type(method.config).dynamic_sampling:  # the default: `method_settings` has turned it off
+        missing.append("dynamic sampling, so prompts whose answers are all right or all wrong stay in the batch")
+    if method.varies_temperature:
+        missing.append("temperatures per token")
+    if missing:
+        what = " and without ".join(missing)
+        warnings.warn(f"the method does not control TRL's sampler, so {name} runs without {what}", stacklevel=3)
 
-    Where TRL keeps no log-probabilities of the sampling policy, it is the one that learns.
+
+def as_batch(
+    inputs: dict[str, Any], logp: Tensor, entropy: Tensor, records: Sequence[str] = ()
+) -> tuple[TextRollout, Tensor]:
+    """Convert a minibatch of TRL to a rollout, and mask the log-probabilities (B, T) of the current policy.
+
+    If TRL does not keep log-probabilities of the sampling policy, it is the current policy.
+
+    Args:
+        inputs: The minibatch.
+        logp: (B, T), under the current policy.
+        entropy: (B, T), of the current policy.
+        records: Names of the extras in `inputs`.
     """
     mask = inputs.get("learned", _mask(inputs))
     logp = torch.where(mask > 0, logp, 0.0)
@@ -236,12 +254,10 @@ def as_batch(inputs: dict[str, Any], logp: Tensor, entropy: Tensor) -> tuple[Rol
         "entropy": torch.where(mask > 0, inputs.get("old_entropy", entropy.detach()), 0.0),
         "advantage": advantage if advantage.dim() == 2 else advantage[:, None] * mask,
     }
-    for name, key in (("proxy_logp", "proxy_logp"), ("ref_logp", "ref_per_token_logps")):
-        if key in inputs:
-            known[name] = torch.where(mask > 0, inputs[key], 0.0)
-    if "proxy_logp" not in known:
-        known["proxy_logp"] = known["old_logp"]
-    return answers(mask, **known), logp
+    if "ref_per_token_logps" in inputs:
+        known["ref_logp"] = torch.where(mask > 0, inputs["ref_per_token_logps"], 0.0)
+    extras = {name: torch.where(mask > 0, inputs[name], 0.0) for name in records}
+    return answers(mask, extras=extras, **known), logp
 
 
 def _mask(inputs: dict[str, Any]) -> Tensor:
@@ -250,7 +266,7 @@ def _mask(inputs: dict[str, Any]) -> Tensor:
 
 
 def _sequences(inputs: dict[str, Any]) -> tuple[Tensor, Tensor, int]:
-    """Ids and attention mask (B, P + T), and T."""
+    """Return ids and attention mask (B, P + T), and T."""
     ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
     attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
     return ids, attention, inputs["completion_ids"].shape[1]

@@ -1,4 +1,4 @@
-"""Reasoning environments as TRL wants them: a dataset of prompts, a reward function, an environment with a tool."""
+"""Reasoning environments in the forms that TRL takes: datasets, reward functions, and environments with a tool."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ OVER = "The puzzle is over."
 
 
 def hugging_face_dataset(rows: list[dict[str, Any]]) -> Any:
-    """Rows as a `Dataset` of the package datasets.
+    """Convert rows to a `Dataset` of the package `datasets`.
 
     Raises:
-        MissingExtraError: When it is not installed.
+        MissingExtraError: The package is not installed.
     """
     try:
         package = import_module("datasets")  # not the folder of this repository that is called so
@@ -36,7 +36,7 @@ class Puzzles:
         **env_kwargs: Its difficulty and split.
 
     Raises:
-        EnvzooError: Another kind of environment.
+        EnvzooError: The environment is of another kind.
     """
 
     def __init__(self, env_id: str, **env_kwargs: Any):
@@ -52,7 +52,7 @@ class Puzzles:
         self.name = env_id.rpartition("/")[2].removesuffix("-v0")
 
     def _texts(self, first: int, size: int) -> list[tuple[int, str]]:
-        """Numbers and prompts of problems."""
+        """Return numbers and prompts of problems."""
         if self.task is not None:
             prompts = self.task.sample(size, self._env.definition.split, 0, first)
             return [(first + k, self.task.text(row)) for k, row in enumerate(prompts)]
@@ -66,18 +66,18 @@ class Puzzles:
         return found
 
     def dataset(self, size: int, first: int = 0, conversational: bool = True, tool: bool | None = None) -> Any:
-        """A `datasets.Dataset` of problems first, first + 1, ... with the columns `prompt` and `number`.
+        """Make a `datasets.Dataset` of problems first, first + 1, ... with the columns `prompt` and `number`.
 
-        The same problems as by the environment's `reset(options={"problem": number})`.
+        `reset(options={"problem": number})` of the environment gives the same problem.
 
         Args:
-            size: How many.
-            first: Number of the first.
-            conversational: A message of a user, for models with a chat template; else plain text.
-            tool: Whether the model is to answer by the tool of `environment`; None where the task has several turns.
+            size: Number of problems.
+            first: Number of the first problem.
+            conversational: Whether prompts are messages of a user, for models with a chat template, or plain text.
+            tool: Whether the model answers by the tool of `environment`; None for tasks of several turns only.
 
         Raises:
-            MissingExtraError: Without the package `datasets`.
+            MissingExtraError: The package `datasets` is not installed.
         """
         asks = " Take each turn by calling the tool `answer`." if (self.multi_turn if tool is None else tool) else ""
         rows = []
@@ -88,13 +88,13 @@ class Puzzles:
         return hugging_face_dataset(rows)
 
     def reward(self, ends: Sequence[int] = ()) -> Callable[..., list[float]]:
-        """A reward function for rows of `dataset`.
+        """Make a reward function for rows of `dataset`.
 
         Args:
-            ends: Token ids that end an answer; where given, an answer without one, which was cut off, earns nothing.
+            ends: Token ids that end an answer; if given, truncated answers, which have none of them, have reward 0.
 
         Raises:
-            EnvzooError: A task of several turns, whose answers only `environment` can judge.
+            EnvzooError: The task has several turns; use `environment` instead.
         """
         if self.multi_turn:
             raise EnvzooError(f"{self.env_id} has several turns; take environment_factory=puzzles.environment()")
@@ -108,7 +108,7 @@ class Puzzles:
         return rewards
 
     def judge(self, numbers: Sequence[int], texts: Sequence[str]) -> list[float]:
-        """The rewards of answers to problems by number."""
+        """Compute the rewards of answers to problems by number."""
         if self.task is not None:
             known = {n: self._texts(n, 1)[0][1] for n in set(numbers)}
             return self.task.verify_text([known[n] for n in numbers], texts).tolist()
@@ -119,12 +119,12 @@ class Puzzles:
         return rewards
 
     def environment(self) -> type:
-        """A class for TRL's `environment_factory`: the problem of a row, with the tool `answer` for each turn."""
+        """Make a class for TRL's `environment_factory`, with the problem of a row and the tool `answer`."""
         return type(self.name, (PuzzleEnvironment,), {"_puzzles": self, "__doc__": PuzzleEnvironment.__doc__})
 
 
 class PuzzleEnvironment:
-    """An episode as TRL plays it; `Puzzles.environment` makes classes of it."""
+    """An episode for TRL; `Puzzles.environment` makes subclasses of this class."""
 
     _puzzles: Puzzles
 
@@ -134,7 +134,7 @@ class PuzzleEnvironment:
         self._reward, self._over, self._shown = 0.0, True, 0
 
     def reset(self, number: int, **row: Any) -> None:
-        """Begin with the problem of a row; the prompt stands in the row."""
+        """Start an episode with the problem of a row; the prompt is in the row."""
         self._env.reset(options={"item" if self._puzzles.is_gym else "problem": int(number)})
         self._reward, self._over = 0.0, False
         self._shown = len(self._transcript()[0])
@@ -159,11 +159,11 @@ class PuzzleEnvironment:
         return OVER if self._over else reply
 
     def get_reward(self) -> float:
-        """What the episode has earned."""
+        """Return the reward of the episode."""
         return self._reward
 
     def _transcript(self) -> tuple[str, Any]:
-        """The characters so far, and who wrote each; nothing of a task in one turn by another package."""
+        """Return the characters so far, and who wrote each; empty for tasks of another package."""
         if self._puzzles.task is None:
             return "", ()
         return self._env.definition.transcript(self._env._batch.episode(0))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.networks.policy import Acting, Evaluation, Policy
-from envzoo.renamed import renamed
+from envzoo.moved import former_names
 
 
 class TwoPlayerPolicy(nn.Module):
@@ -94,4 +94,4 @@ class TwoPlayerPolicy(nn.Module):
         return result
 
 
-__getattr__ = renamed(__name__, {"TwoMinds": "envzoo.agents.surprise.two_player_policy:TwoPlayerPolicy"})
+__getattr__ = former_names(__name__, {"TwoMinds": f"{__name__}:TwoPlayerPolicy"})

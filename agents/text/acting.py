@@ -1,42 +1,39 @@
-"""How a language model acts in the environments of a task: token by token, or an answer per step."""
+"""Acting with a language model in the environments of a task: one token per step, or one answer per step."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import gymnasium as gym
 import numpy as np
 import torch
 
 from envzoo.agents.source import Source
-from envzoo.agents.text.sampling import Manner, blank, write
+from envzoo.agents.text.codec import Codec
+from envzoo.agents.text.models.language import LanguageModel
+from envzoo.agents.text.sampling import SamplingParams, blank, write
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.reasoning.episode import TextEpisode
 from envzoo.reasoning.reasoning_gym import ReasoningGym
 from envzoo.reasoning.task import PAD, Task
 
-if TYPE_CHECKING:
-    from envzoo.agents.text.trainer import TextAgent
-
 
 def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task, str]:
-    """The puzzles behind an environment, and the split it draws them from.
+    """Return the task of an environment, and the split that its problems come from.
 
     Raises:
-        UnsupportedSpaceError: The environment is none of the family of verifiable puzzles, or has the token face, in
-            which a pretrained model cannot act.
+        UnsupportedSpaceError: The environment is not one of the verifiable puzzles, or its actions are tokens, which a
+            pretrained model cannot use.
     """
     env = source.given
     if env is None:
-        env = source.single_env()
+        env = gym.make(source.id, disable_env_checker=True, **source.env_kwargs)
     definition = getattr(env.unwrapped, "definition", None)
     free = isinstance(env.unwrapped, ReasoningGym)
     if env is not source.given:
         env.close()
     if free:
         raise UnsupportedSpaceError(
-            f"{agent} learns puzzles that are verified in batches, and {source.name} judges one text at a time; train "
-            "on it in TRL, by envzoo.agents.reasoning.trl"
+            f"{agent} learns puzzles that are verified in batches, and {source.name} verifies one text at a time; "
+            "train on it in TRL, by envzoo.agents.reasoning.trl"
         )
     if not isinstance(definition, TextEpisode):
         raise UnsupportedSpaceError(
@@ -51,50 +48,63 @@ def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task,
     return definition.task, definition.split
 
 
-def choose_tokens(agent: TextAgent, windows: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
-    """The next tokens (B,) int64 of windows (B, P + L): prompt, then the answer so far, padded.
+def choose_tokens(
+    model: LanguageModel, task: Task, windows: np.ndarray, temperature: float, generator: torch.Generator | None
+) -> np.ndarray:
+    """Choose the next tokens (B,) int64 for windows (B, P + L) of a prompt and the answer so far, padded.
+
+    Args:
+        model: The model, whose tokens are those of the task.
+        task: The task.
+        windows: Observations.
+        temperature: Sampling temperature.
+        generator: Random generator on the device of the model; None chooses greedily.
 
     Raises:
-        EnvzooError: For a pretrained model, whose tokens are not the environment's.
+        EnvzooError: The windows have another shape, or hold ids that the task does not have.
     """
-    if agent.config.pretrained:
-        raise EnvzooError(
-            f"{agent.spec.name} with a pretrained model acts in texts, not in windows of ids; evaluate it in "
-            f"envzoo/{agent.task.name}-v0"
-        )
-    width = agent.task.prompt_length
+    width = task.prompt_length
     if windows.dtype.kind not in "iu" or windows.ndim != 2 or windows.shape[1] <= width:
         raise EnvzooError(
             f"the observation is {windows.dtype} of shape {windows.shape}; expected windows of ids, integers of shape "
-            f"(batch, {width + agent.task.answer_length})"
+            f"(batch, {width + task.answer_length})"
         )
-    if windows.min() < 0 or windows.max() >= agent.task.vocab_size:
-        most = agent.task.vocab_size - 1
-        raise EnvzooError(f"the observation holds ids that {agent.task.name} lacks; expected 0 to {most}")
+    if windows.min() < 0 or windows.max() >= task.vocab_size:
+        raise EnvzooError(
+            f"the observation holds ids that {task.name} does not have; expected 0 to {task.vocab_size - 1}"
+        )
     windows = windows.astype(np.int64)
     answers = windows[:, width:]
     written = answers.shape[1] - np.argmax(answers[:, ::-1] != PAD, axis=1)
     lengths = np.where((answers != PAD).any(1), written, 0)
-    places = torch.as_tensor(np.minimum(width + lengths, windows.shape[1] - 1) - 1, device=agent.device)
+    places = torch.as_tensor(np.minimum(width + lengths, windows.shape[1] - 1) - 1, device=model.device)
     with torch.no_grad():
-        logits = agent.policy(torch.as_tensor(windows, device=agent.device))
-    logits = logits[torch.arange(len(windows), device=agent.device), places]
+        logits = model(torch.as_tensor(windows, device=model.device))
+    logits = logits[torch.arange(len(windows), device=model.device), places]
     if generator is None:
         return logits.argmax(-1).cpu().numpy()
-    prob = torch.softmax(logits / agent.config.temperature, -1)
+    prob = torch.softmax(logits / temperature, -1)
     race = torch.empty_like(prob).exponential_(generator=generator)
     return (prob / race).argmax(-1).cpu().numpy()
 
 
-def answer_texts(agent: TextAgent, observations: list[str], generator: torch.Generator | None) -> list[str]:
-    """What the model answers to observations of the text face: whole answers, or the next turn.
+def answer_texts(
+    model: LanguageModel, codec: Codec, observations: list[str], temperature: float, generator: torch.Generator | None
+) -> list[str]:
+    """Answer text observations with complete answers, or with the next turn of a dialogue.
+
+    Args:
+        model: The model.
+        codec: The mapping between texts and the tokens of the model.
+        observations: Texts.
+        temperature: Sampling temperature.
+        generator: Random generator on the device of the model; None answers greedily.
 
     Raises:
-        EnvzooError: For the tiny model in a task of several turns, which it acts in token by token.
+        EnvzooError: The tiny model in a task of several turns, in which it acts token by token.
     """
-    heat, codec = agent.config.temperature, agent.codec
     ids, places = codec.histories(observations)
-    ids = torch.as_tensor(ids, device=agent.device)
-    draft = blank(len(ids), places, codec.pad, agent.device)
-    draft = write(agent.policy, codec, ids, draft, Manner(generator, heat, heat))
-    return [codec.text(row) for row in draft.tokens.cpu().numpy()]
+    ids = torch.as_tensor(ids, device=model.device)
+    completions = blank(len(ids), places, codec.pad, model.device)
+    write(model, codec, ids, completions, SamplingParams(generator, temperature, temperature))
+    return [codec.text(row) for row in completions.tokens.cpu().numpy()]

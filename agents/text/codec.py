@@ -1,6 +1,6 @@
-"""How prompts and answers of a task become tokens of a language model, and are judged; here for the task's characters.
+"""Codecs convert prompts and answers of a task to tokens of a language model and back; here for the tiny model.
 
-`envzoo.agents.text.tokenizer_codec` does it for models that come with a tokenizer of their own.
+`envzoo.agents.text.tokenizer_codec` has the codec of models with a tokenizer.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from envzoo.reasoning.task import EOS, PAD, Task
 
 
 class Dialogue(ABC):
-    """Answers that are being written in turns, B of them, to each of which the task replies."""
+    """B answers that are being written in turns, with replies of the task after each turn."""
 
     @abstractmethod
     def following(self, tokens: np.ndarray, k: int) -> np.ndarray:
-        """Who writes place k of tokens (B, T), of which the first k stand: int64 (B,).
+        """Return who writes token k, given tokens (B, T) of which the first k are written: int64 (B,).
 
-        MODEL (-1), DONE (-2) where the answer has ended, or the token with which the task replies. To be asked once
-        for each place, in order.
+        MODEL (-1), DONE (-2) if the answer has ended, or the next token of the reply of the task. Must be called once
+        per position, in order.
         """
 
     @abstractmethod
     def reward(self, tokens: np.ndarray) -> np.ndarray:
-        """Rewards (B,) float32 of the answers (B, T)."""
+        """Compute the rewards (B,) float32 of the answers (B, T)."""
 
 
 class Codec(ABC):
-    """Translates between a task and a model.
+    """Conversion between the tokens of a task and those of a model.
 
-    Prompts are always given as the task's own ids (B, P); `encode` makes the model's of them.
+    Prompts are always given in the ids of the task (B, P); `encode` converts them to ids of the model.
 
     Attributes:
         task: The puzzles.
-        answer_length: Most tokens of an answer (T), replies included.
-        pad: What stands in answers (B, T) after their ends; no token of the model.
+        answer_length: Maximum number of tokens of an answer (T), including replies.
+        pad: Padding of answers (B, T) after their ends; not a token of the model.
     """
 
     task: Task
@@ -48,47 +48,46 @@ class Codec(ABC):
 
     @abstractmethod
     def encode(self, prompts: np.ndarray) -> np.ndarray:
-        """Prompts (B, P) in the model's tokens (B, W) int64, on the right; what is free on the left is the model's to
-        pass over."""
+        """Convert prompts (B, P) to tokens (B, W) int64 of the model, padded on the left with ids that it ignores."""
 
     @abstractmethod
     def ends(self, tokens: Tensor) -> Tensor:
-        """Which tokens (...) end an answer or a turn, bool."""
+        """Return which tokens (...) end an answer or a turn, bool."""
 
     @abstractmethod
     def dialogue(self, prompts: np.ndarray) -> Dialogue:
-        """Answers in turns to prompts (B, P), none begun."""
+        """Start answers in turns to prompts (B, P)."""
 
     @abstractmethod
     def reward(self, prompts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Rewards (B,) float32 of whole answers (B, T), in tasks of one turn."""
+        """Compute the rewards (B,) float32 of complete answers (B, T), in tasks of one turn."""
 
     @abstractmethod
     def demonstrations(self, prompts: np.ndarray, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Answers in the task's ids (B, L) as the model's tokens (B, T), and which of them it would write, bool."""
+        """Convert answers (B, L) of the task to tokens (B, T) of the model, and tell which the model writes, bool."""
 
     @abstractmethod
     def text(self, tokens: np.ndarray) -> str:
-        """An answer (T,) as the text face of the environment takes it."""
+        """Convert an answer (T,) to the text that the environment takes."""
 
     @abstractmethod
     def shown(self, tokens: np.ndarray) -> str:
-        """An answer (T,) for a person, with its end and the replies, on one line."""
+        """Format an answer (T,) on one line for a person, with its end and the replies."""
 
     @abstractmethod
     def histories(self, observations: Sequence[str]) -> tuple[np.ndarray, int]:
-        """Observations of the text face, which a text has to be written to.
+        """Encode text observations that the model is to answer.
 
         Returns:
-            The model's tokens (B, W) int64 as from `encode`, and how many it may write.
+            Tokens (B, W) int64 of the model as from `encode`, and the maximum number of tokens it may write.
 
         Raises:
-            EnvzooError: For an observation that is not of this task.
+            EnvzooError: An observation is not one of this task.
         """
 
 
 class CharacterDialogue(Dialogue):
-    """As `Task.advance` has it."""
+    """Turns in the characters of the task, by `Task.advance`."""
 
     def __init__(self, task: Task, prompts: np.ndarray):
         self.task, self.prompts = task, prompts
@@ -103,7 +102,7 @@ class CharacterDialogue(Dialogue):
 
 
 class CharacterCodec(Codec):
-    """The model's tokens are the task's: nothing is to be done."""
+    """The codec of models whose tokens are those of the task."""
 
     pad = PAD
 
@@ -144,7 +143,8 @@ class CharacterCodec(Codec):
         """See `Codec`.
 
         Raises:
-            EnvzooError: Also in a task of several turns, which the tiny model acts in token by token.
+            EnvzooError: An observation is not one of this task, or the task has several turns, in which the tiny model
+                acts token by token.
         """
         if self.task.multi_turn:
             name = self.task.name

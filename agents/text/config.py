@@ -1,10 +1,10 @@
-"""The hyperparameters that all methods for language models have."""
+"""Hyperparameters that all methods for language models share."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from envzoo.agents.spec import Holds, require
 from envzoo.agents.text.losses.advantages import ADVANTAGES, NEED_GROUPS
@@ -15,78 +15,87 @@ from envzoo.errors import nearest, unknown
 
 @dataclass(frozen=True)
 class TextConfig:
-    """Hyperparameters of all methods; the sizes suit the tiny model on a laptop."""
+    """Hyperparameters that all methods for language models share.
+
+    The default sizes are meant for the tiny model on a laptop.
+    """
+
+    RENAMED: ClassVar[dict[str, str]] = {"keep_start": "keep_reference"}
 
     model: Annotated[str, Holds("model", words=("tiny",), part="model_files")] = "tiny"
-    """The policy: "tiny" is a transformer over the task's characters, made in place; else a causal language model of
-    Hugging Face, by its folder or its id on the hub (extra `text`)."""
+    """Language model: "tiny" is a small transformer over the characters of the task, with random initial weights; any
+    other value is the folder or the hub id of a causal language model of Hugging Face (extra `text`)."""
     model_dim: int = 64
     """Width of the tiny model."""
     model_layers: int = 2
-    """Layers of the tiny model."""
+    """Number of layers of the tiny model."""
     model_heads: int = 4
-    """Heads of attention of the tiny model."""
+    """Attention heads of the tiny model."""
     model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Numbers of a pretrained model; small steps are lost in the short ones."""
+    """Dtype of the weights of a pretrained model; the 16-bit dtypes lose small updates to rounding."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """Numbers that the model computes in; "bfloat16" is several times faster on a large GPU, and its weights, losses
-    and optimizer keep theirs."""
+    """Compute dtype; "bfloat16" is several times faster on a large GPU. Weights, losses and optimizer keep their
+    dtype."""
     max_answer_tokens: int | None = None
-    """Most tokens a pretrained model writes per answer, or per turn of one; None for twice what the task needs."""
-    keep_start: bool | None = None
-    """Keep a copy of the policy at the start, for the divergence from it; None keeps that of the tiny model, and that
-    of a pretrained one where kl_coefficient asks for it."""
+    """Maximum number of tokens per answer of a pretrained model, or per turn; None for twice what the task needs."""
+    keep_reference: bool | None = None
+    """Keep a copy of the initial policy as reference policy, for the KL divergence from it. None keeps it for the tiny
+    model, and for a pretrained model if kl_coefficient is not 0."""
     warm_up_updates: int | None = None
-    """Supervised updates on demonstrations before the first rollout; None for 400 of the tiny model and none of a
-    pretrained one."""
+    """Supervised updates on demonstrations before the first rollout; None for 400 with the tiny model and 0 with a
+    pretrained model."""
     warm_up_batch: int = 256
     """Demonstrations per supervised update."""
     warm_up_learning_rate: float = 1e-3
-    """AdamW's learning rate of the warm-up."""
+    """Learning rate of AdamW in the warm-up."""
     warm_up_noise: float | None = None
-    """Share of flawed demonstrations; None takes what the task advises."""
+    """Fraction of wrong demonstrations; None for the default of the task."""
     warm_up_cache: bool = True
-    """Keep the warmed-up model in $ENVZOO_CACHE (else ~/.cache/envzoo) for all agents of equal settings and seed."""
+    """Cache the warmed-up model in $ENVZOO_CACHE (default ~/.cache/envzoo) for all agents with equal settings and
+    seed."""
     num_prompts: int = 32
     """Prompts per rollout (Q)."""
     group_size: int = 16
     """Answers per prompt (G)."""
     temperature: float = 1.0
-    """Temperature of sampling; the policy that is trained is that of this temperature."""
+    """Sampling temperature; the policy at this temperature is the one that is trained."""
     num_minibatches: int = 4
-    """Optimizer steps per epoch; they split the answers evenly."""
+    """Minibatches, and so optimizer steps, per epoch; must divide num_prompts * group_size."""
     num_epochs: int = 1
     """Passes over a rollout."""
     micro_batch: int | None = None
-    """Answers per forward pass, where memory is short; the gradient is that of the whole minibatch. None for all."""
+    """Maximum number of answers per forward pass, to save memory; the gradient is that of the whole minibatch. None for
+    no limit."""
     staleness: int = 0
-    """Rollouts that lie between the sampling of an answer and learning from it; 0 learns at once."""
+    """Number of rollouts between the sampling of an answer and training on it; 0 trains on it at once."""
     partial_rollout: int | None = None
-    """Most tokens an answer grows by per rollout; what is unfinished then is gone on with by the next policy. None lets
-    answers end."""
+    """Maximum number of tokens that are added to an answer per rollout. Unfinished answers are continued by the next
+    policy. None samples complete answers."""
     learning_rate: float | None = None
-    """AdamW's learning rate; None for 3e-4 with the tiny model and 1e-6 with a pretrained one."""
+    """Learning rate of AdamW; None for 3e-4 with the tiny model and 1e-6 with a pretrained model."""
     weight_decay: float = 0.0
-    """AdamW's weight decay."""
+    """Weight decay of AdamW."""
     max_grad_norm: float = 1.0
-    """The gradient's norm is clipped to this."""
+    """Maximum norm of the gradient."""
     advantage: str = "grpo"
-    """How rewards become advantages: grpo, dr_grpo, grpo_batch, rloo, reinforce_plus_plus, ..."""
+    """Advantage estimator: grpo, dr_grpo, grpo_batch, rloo, reinforce_plus_plus, reinforce_plus_plus_baseline, opo or
+    best_of_group."""
     aggregation: str = "token_mean"
-    """How losses of tokens become one: token_mean, seq_mean_token_mean, seq_mean_token_sum_norm, ..."""
+    """Aggregation of the loss per token: token_mean, seq_mean_token_sum, seq_mean_token_mean, seq_mean_token_sum_norm
+    or token_sum_norm."""
     kl_coefficient: float = 0.0
-    """Weight of the divergence from the policy at the start, as a loss."""
+    """Coefficient of the KL divergence from the reference policy in the loss."""
     kl_estimator: str = "k3"
-    """Estimator of that divergence: k1, k2, k3, k3_plus, absolute."""
+    """Estimator of the KL divergence: k1, k2, k3, k3_plus or absolute."""
     entropy_coefficient: float = 0.0
-    """Weight of an entropy bonus."""
+    """Coefficient of the entropy bonus."""
     dynamic_sampling: bool = False
-    """Replace prompts whose answers are all right or all wrong by new ones (DAPO)."""
+    """Replace prompts whose answers are all right or all wrong by new prompts (DAPO)."""
     max_generations: int = 10
-    """Most batches of prompts that dynamic sampling generates for one rollout."""
+    """Maximum number of batches of prompts that dynamic sampling generates for one rollout."""
     overlong_buffer: int = 0
-    """Tokens before the longest length in which answers begin to be punished (DAPO); 0 for no punishment. Accuracy and
-    dynamic sampling go by the verifier alone."""
+    """Length in tokens of the interval before the maximum length in which a penalty on long answers rises (DAPO); 0 for
+    no penalty. Accuracy and dynamic sampling use the reward of the verifier alone."""
 
     def __post_init__(self):
         name = type(self).__name__.removesuffix("Config")
@@ -113,12 +122,11 @@ class TextConfig:
             require(value is None or value >= 0, f"{field} of {name} is not negative, got {value}")
         require(
             self.pretrained or self.max_answer_tokens is None,
-            f"max_answer_tokens of {name} is for pretrained models; the tiny one writes as many as the task has room "
-            "for",
+            f"max_answer_tokens of {name} is for pretrained models; the tiny model uses the maximum length of the task",
         )
         require(
-            not self.kl_coefficient or self.keep_start is not False,
-            f"kl_coefficient of {name} needs the policy at the start, so keep_start cannot be False",
+            not self.kl_coefficient or self.keep_reference is not False,
+            f"kl_coefficient of {name} needs the reference policy, so keep_reference cannot be False",
         )
         noise = self.warm_up_noise
         require(noise is None or 0 <= noise <= 1, f"warm_up_noise of {name} lies in [0, 1], got {noise}")
@@ -139,24 +147,24 @@ class TextConfig:
 
     @property
     def pretrained(self) -> bool:
-        """Whether the policy comes with its own tokenizer."""
+        """Whether the model is a pretrained one with its own tokenizer."""
         return self.model != "tiny"
 
     @property
-    def keeps_start(self) -> bool:
-        """Whether there is a copy of the policy at the start."""
-        if self.keep_start is None:
+    def keeps_reference(self) -> bool:
+        """Whether there is a reference policy."""
+        if self.keep_reference is None:
             return not self.pretrained or self.kl_coefficient > 0
-        return self.keep_start
+        return self.keep_reference
 
     @property
     def rate(self) -> float:
-        """The learning rate."""
+        """Learning rate."""
         return self.learning_rate or (1e-6 if self.pretrained else 3e-4)
 
     @property
     def imitations(self) -> int:
-        """Updates of the warm-up."""
+        """Number of supervised updates of the warm-up."""
         if self.warm_up_updates is None:
             return 0 if self.pretrained else 400
         return self.warm_up_updates

@@ -1,4 +1,4 @@
-"""The language model that a trainer's settings name, and how a task is put into its tokens."""
+"""Construction of the language model that a config names, and of its codec."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from envzoo.reasoning.task import Task
 
 
 def tiny_model(config: TextConfig, task: Task, generator: torch.Generator) -> tuple[LanguageModel, Codec]:
-    """A transformer over the task's characters, with weights from the generator (on the CPU)."""
+    """Make a transformer over the characters of the task, with initial weights from a generator on the CPU."""
     c, places = config, task.prompt_length + task.answer_length
     sizes = (task.vocab_size, places, c.model_dim, c.model_layers, c.model_heads)
     return CharacterTransformer(*sizes, generator=generator), CharacterCodec(task)
@@ -25,16 +25,16 @@ def tiny_model(config: TextConfig, task: Task, generator: torch.Generator) -> tu
 def pretrained_model(
     config: TextConfig, task: Task, files: Mapping[str, Any] | None
 ) -> tuple[LanguageModel, Codec, ModelFiles]:
-    """A model of Hugging Face, and what an agent's file keeps of it beside the weights.
+    """Load a model of Hugging Face, and the files of it that are saved with an agent.
 
     Args:
-        config: Names the model.
+        config: The config that names the model.
         task: The puzzles.
-        files: What such a file has kept; the model is then made of it, and its weights are to be loaded. None loads
+        files: Files that were saved with an agent. The model is then built from them, without its weights. None loads
             the model from its folder or the hub.
 
     Raises:
-        EnvzooError: The model cannot be had, or does not suit the task.
+        EnvzooError: The model cannot be loaded, or does not fit the task.
     """
     c = config
     network, tokenizer = load_pretrained(c.model, c.model_dtype) if files is None else from_files(files, c.model_dtype)

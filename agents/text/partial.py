@@ -1,131 +1,153 @@
-"""Partial rollouts: answers that grow by a number of tokens per rollout, and are gone on with by the next policy."""
+"""Partial rollouts: answers grow by a number of tokens per rollout, and the next policy continues them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from envzoo.agents.text.codec import Codec
 from envzoo.agents.text.models.language import LanguageModel
-from envzoo.agents.text.rollouts import Rollout
-from envzoo.agents.text.sampling import Draft, Manner, as_rollout, blank, write
+from envzoo.agents.text.rollouts import TextRollout
+from envzoo.agents.text.sampling import (
+    COMPLETION_TENSORS,
+    PartialCompletions,
+    SamplingParams,
+    as_rollout,
+    blank,
+    write,
+)
 
 
 class PartialRollouts:
-    """Answers in the making, G to each prompt, in the order in which they were begun; saved with the agent.
+    """Unfinished answers, G per prompt, in the order in which they were started; saved with the agent.
 
-    A rollout begins answers to new prompts, as many as finished ones are missing, lets every unfinished answer grow by
-    at most C tokens, and takes the oldest prompts of which all G answers are finished (BAPO, arXiv 2510.18927, trains
-    on such data). The log-probabilities that are kept of a token are those of the policy that wrote it.
+    A rollout starts answers to as many new prompts as finished ones are missing, lets every unfinished answer grow by
+    at most C tokens, and takes the oldest prompts all of whose G answers are finished (BAPO, arXiv 2510.18927, trains
+    on such data). The recorded log-probability of a token is that of the policy that wrote it.
 
     Args:
-        codec: What tokens mean.
+        codec: The mapping between the tokens of the model and those of the task.
         copies: Answers per prompt (G).
-        chunk: Most tokens per rollout (C).
-        device: Of the model.
+        chunk: Maximum number of tokens per rollout (C).
+        device: Device of the model.
+        records: Names of the extras that are recorded.
     """
 
-    def __init__(self, codec: Codec, copies: int, chunk: int, device: torch.device):
+    def __init__(self, codec: Codec, copies: int, chunk: int, device: torch.device, records: Sequence[str] = ()):
         self.codec, self.copies, self.chunk, self.device = codec, copies, chunk, device
-        self.draft = blank(0, codec.answer_length, codec.pad, device)
-        self.prompts = np.zeros((0, codec.task.prompt_length), np.int64)  # one of each group
+        self.completions = blank(0, codec.answer_length, codec.pad, device, records)
+        self.prompts = np.zeros((0, codec.task.prompt_length), np.int64)  # one per group
         self.written = np.zeros(0, np.int64)  # tokens of each answer
-        self.born = np.zeros(0, np.int64)  # number of the policy that began each group
+        self.born = np.zeros(0, np.int64)  # number of the policy that started each group
 
     def finished(self) -> np.ndarray:
-        """Which groups are finished, bool (groups,)."""
-        return ~self.draft.alive.cpu().numpy().reshape(-1, self.copies).any(1)
+        """Return which groups are finished, bool (groups,)."""
+        return ~self.completions.alive.cpu().numpy().reshape(-1, self.copies).any(1)
 
     def collect(
-        self, count: int, new_prompts: Callable[[int], np.ndarray], model: LanguageModel, manner: Manner, policy: int
-    ) -> tuple[Rollout, int, float]:
-        """Go on with all answers until those to `count` prompts are finished, and take them.
+        self,
+        count: int,
+        new_prompts: Callable[[int], np.ndarray],
+        model: LanguageModel,
+        params: SamplingParams,
+        policy: int,
+    ) -> tuple[TextRollout, int, float]:
+        """Continue all answers until those to `count` prompts are finished, and remove these.
 
         Args:
-            count: Prompts wanted (Q).
-            new_prompts: Gives that many new prompts (n, P).
+            count: Number of prompts wanted (Q).
+            new_prompts: Returns the given number of new prompts (n, P).
             model: The policy.
-            manner: How it writes.
-            policy: Its number.
+            params: How tokens are sampled, and what is recorded.
+            policy: Number of the policy.
 
         Returns:
-            The rollout (Q G answers), the number of tokens that were written, and the mean age of what was taken: how
-            many policies ago its answers were begun.
+            The rollout (Q G answers), the number of tokens that were written, and the mean age of the answers in the
+            rollout: how many policies ago they were started.
         """
-        tokens = self._grow(count, new_prompts, model, manner, policy)
+        tokens = self._grow(count, new_prompts, model, params, policy)
         while self.finished().sum() < count:  # the policy is still the same
-            tokens += self._grow(count, new_prompts, model, manner, policy)
+            tokens += self._grow(count, new_prompts, model, params, policy)
         taken = np.flatnonzero(self.finished())[:count]
         rows = (taken[:, None] * self.copies + np.arange(self.copies)).ravel()
         prompts, age = np.repeat(self.prompts[taken], self.copies, 0), float((policy - self.born[taken]).mean())
-        draft = self._rows(rows)
-        reward = self.codec.reward(prompts, draft.tokens.cpu().numpy())
+        completions = self._rows(rows)
+        reward = self.codec.reward(prompts, completions.tokens.cpu().numpy())
         group = torch.arange(count, device=self.device).repeat_interleave(self.copies)
-        rollout = as_rollout(draft, torch.as_tensor(prompts, device=self.device), group, reward)
+        rollout = as_rollout(completions, torch.as_tensor(prompts, device=self.device), group, reward)
         self._keep(np.setdiff1d(np.arange(len(self.prompts)), taken))
         return rollout, tokens, age
 
     def _grow(
-        self, count: int, new_prompts: Callable[[int], np.ndarray], model: LanguageModel, manner: Manner, policy: int
+        self,
+        count: int,
+        new_prompts: Callable[[int], np.ndarray],
+        model: LanguageModel,
+        params: SamplingParams,
+        policy: int,
     ) -> int:
-        """Every unfinished answer, and new ones, by at most C tokens; returns how many were written."""
+        """Let every unfinished answer, and new ones, grow by at most C tokens; returns the number of tokens written."""
         old = len(self.prompts)
         fresh = max(0, count - int(self.finished().sum()))
         if fresh:
             self._begin(new_prompts(fresh), policy)
-        before = self.draft.mask.sum()
-        alive = self.draft.alive.cpu().numpy()
+        before = self.completions.mask.sum()
+        alive = self.completions.alive.cpu().numpy()
         # Unfinished answers have grown by C in each rollout so far, so those of one age are equally long.
         for length in np.unique(self.written[alive])[::-1].tolist():
             rows = np.flatnonzero(alive & (self.written == length))
-            whole = length == 0  # whole groups, whose prompts are read once
+            whole = length == 0  # complete groups, whose prompts are read once
             groups = np.arange(old, len(self.prompts)) if whole else rows // self.copies
             ids = torch.as_tensor(self.codec.encode(self.prompts[groups]), device=self.device)
-            draft = self._rows(rows)
+            grown = self._rows(rows)
             if not whole:
-                ids = torch.cat([ids, draft.tokens[:, :length]], 1)
-            draft = write(model, self.codec, ids, draft, manner, length, length + self.chunk)
-            index = torch.as_tensor(rows, device=self.device)
-            for kept, grown in zip(self.draft, draft, strict=True):
-                kept[index] = grown
+                ids = torch.cat([ids, grown.tokens[:, :length]], 1)
+            write(model, self.codec, ids, grown, params, length, length + self.chunk)
+            self.completions.put(torch.as_tensor(rows, device=self.device), grown)
             self.written[rows] = np.minimum(length + self.chunk, self.codec.answer_length)
-        self.draft.alive.logical_and_(torch.as_tensor(self.written < self.codec.answer_length, device=self.device))
-        return int(self.draft.mask.sum() - before)
+        room = torch.as_tensor(self.written < self.codec.answer_length, device=self.device)
+        self.completions.alive.logical_and_(room)
+        return int(self.completions.mask.sum() - before)
 
     def _begin(self, prompts: np.ndarray, policy: int) -> None:
         rows = len(prompts) * self.copies
-        new = blank(rows, self.codec.answer_length, self.codec.pad, self.device)
-        self.draft = Draft(*(torch.cat(pair) for pair in zip(self.draft, new, strict=True)))
+        records = tuple(self.completions.extras)
+        new = blank(rows, self.codec.answer_length, self.codec.pad, self.device, records)
+        self.completions = self.completions.append(new)
         self.prompts = np.concatenate([self.prompts, prompts])
         self.written = np.concatenate([self.written, np.zeros(rows, np.int64)])
         self.born = np.concatenate([self.born, np.full(len(prompts), policy, np.int64)])
 
-    def _rows(self, rows: np.ndarray) -> Draft:
-        index = torch.as_tensor(rows, device=self.device)
-        return Draft(*(part[index] for part in self.draft))
+    def _rows(self, rows: np.ndarray) -> PartialCompletions:
+        return self.completions.rows(torch.as_tensor(rows, device=self.device))
 
     def _keep(self, groups: np.ndarray) -> None:
         rows = (groups[:, None] * self.copies + np.arange(self.copies)).ravel()
-        self.draft, self.written = self._rows(rows), self.written[rows]
+        self.completions, self.written = self._rows(rows), self.written[rows]
         self.prompts, self.born = self.prompts[groups], self.born[groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """All answers in the making."""
+        """Return all unfinished answers."""
         return {
-            "draft": dict(self.draft._asdict()),
+            "draft": {**self.completions.tensors(), "extras": self.completions.extras},
             "prompts": self.prompts,
             "written": self.written,
             "born": self.born,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        parts: dict[str, Tensor] = dict(state["draft"])
-        if "written_by" not in parts:  # files of the first release do not tell which policy wrote a token
+        """Restore the answers that `state_dict` returned."""
+        parts: dict[str, Any] = dict(state["draft"])
+        # Files of the first release call the one extra that there was "proxy", and do not always tell which policy
+        # wrote a token.
+        extras = parts["extras"] if "extras" in parts else {"proxy_logp": parts["proxy"]}
+        if "written_by" not in parts:
             parts["written_by"] = torch.full_like(parts["tokens"], -1)
-        self.draft = Draft(**{name: parts[name].to(self.device) for name in Draft._fields})
+        self.completions = PartialCompletions(
+            **{name: parts[name].to(self.device) for name in COMPLETION_TENSORS},
+            extras={name: extras[name].to(self.device) for name in self.completions.extras},
+        )
         self.prompts, self.written, self.born = (np.array(state[name]) for name in ("prompts", "written", "born"))

@@ -1,10 +1,10 @@
-"""Answers of a language model to the puzzles of a task as one batch, and what is measured on them."""
+"""Batches of answers of a language model, and the metrics that are computed on them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,26 +12,27 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.text.losses.tokens import masked_mean
+from envzoo.moved import former_names
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """Answers to prompts; B rows, G consecutive ones per prompt.
+class TextRollout:
+    """Answers to prompts; B rows, G consecutive rows per prompt.
 
     Attributes:
-        prompts: (B, P) int64, in the task's ids.
-        tokens: (B, T) int64, in the model's, padded.
-        mask: (B, T) float, 1 where the model wrote.
-        old_logp: (B, T), log-probability at the base temperature, whatever temperature the token was drawn at.
-        entropy: (B, T) nats, of the distribution at the base temperature.
-        proxy_logp: (B, T), log-probability under the min-p filtered distribution; 0 when no filter was asked for.
-        reward: (B,), what the method learns from: the verifier's reward with all that was added to it, such as the
-            punishment of long answers.
-        group: (B,) int64, number of the prompt; answers of one group have the same prompt.
+        prompts: (B, P) int64, in the ids of the task.
+        tokens: (B, T) int64, in the ids of the model, padded.
+        mask: (B, T) float, 1 on the tokens that the model wrote.
+        old_logp: (B, T), log-probability at the base temperature, whatever temperature the token was sampled at.
+        entropy: (B, T), entropy in nats of the sampling policy at the base temperature.
+        reward: (B,), the reward that the method learns from: the reward of the verifier plus all shaping terms, such as
+            the penalty on overlong answers.
+        group: (B,) int64, number of the prompt; all answers of a group have the same prompt.
         advantage: (B, T); 0 until it is computed.
-        ref_logp: (B, T), under the policy at the start; 0 when it is not needed.
-        verifier_reward: (B,), what the verifier gave, to which nothing is ever added; by default `reward`.
-        written_by: (B, T) int64, how often the weights had changed when a token was written; by default -1, unknown.
+        ref_logp: (B, T), log-probability under the reference policy; 0 if it is not needed.
+        verifier_reward: (B,), the reward of the verifier alone; `reward` by default.
+        written_by: (B, T) int64, number of weight updates at the time a token was sampled; -1, the default, if unknown.
+        extras: Further (B, T) tensors by name, as recorded by `Method.record`.
     """
 
     prompts: Tensor
@@ -39,13 +40,13 @@ class Rollout:
     mask: Tensor
     old_logp: Tensor
     entropy: Tensor
-    proxy_logp: Tensor
     reward: Tensor
     group: Tensor
     advantage: Tensor
     ref_logp: Tensor
     verifier_reward: Tensor | None = None
     written_by: Tensor | None = None
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.verifier_reward is None:
@@ -55,62 +56,105 @@ class Rollout:
 
     @property
     def correct(self) -> Tensor:
-        """(B,) bool: which answers the verifier took for right."""
+        """Bool (B,): which answers the verifier accepted."""
         return self.verifier_reward > 0.5
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
 
-    def rows(self, index: Tensor) -> Rollout:
-        """Some of the answers."""
-        return Rollout(**{name: value[index] for name, value in self.fields().items()})
+    def rows(self, index: Tensor) -> TextRollout:
+        """Select some of the answers."""
+        return self.apply(lambda value: value[index])
 
     def distinct_prompts(self) -> tuple[Tensor, Tensor]:
-        """The prompts, each once (U, P), and which of them each answer belongs to (B,)."""
+        """Return each prompt once (U, P), and the index (B,) of the prompt of each answer."""
         numbers, which = torch.unique(self.group, return_inverse=True)
         rows = torch.arange(len(self), device=which.device)
-        one = torch.empty_like(numbers).scatter_(0, which, rows)  # any of a group's: their prompts are equal
+        one = torch.empty_like(numbers).scatter_(0, which, rows)  # any row of a group: their prompts are equal
         return self.prompts[one], which
 
-    def replace(self, **changes: Tensor) -> Rollout:
-        """The same with other fields."""
+    def replace(self, **changes: Any) -> TextRollout:
+        """Return a copy with other fields."""
         return dataclasses.replace(self, **changes)
 
-    def fields(self) -> dict[str, Tensor]:
-        """All tensors by name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+    def apply(self, function: Callable[..., Tensor], *others: TextRollout) -> TextRollout:
+        """Apply a function to each tensor, and to the same tensor of other rollouts.
+
+        Args:
+            function: Takes one tensor per rollout and returns one.
+            *others: Rollouts with the same extras.
+        """
+        rollouts = (self, *others)
+        parts = {name: function(*(getattr(rollout, name) for rollout in rollouts)) for name in TENSORS}
+        extras = {name: function(*(rollout.extras[name] for rollout in rollouts)) for name in self.extras}
+        return TextRollout(**parts, extras=extras)
+
+    def fields(self) -> dict[str, Any]:
+        """Return all fields by name."""
+        return {name: getattr(self, name) for name in (*TENSORS, "extras")}
 
 
-def concatenate(rollouts: Sequence[Rollout]) -> Rollout:
-    """Several rollouts as one; prompts are numbered on."""
+TENSORS = tuple(item.name for item in dataclasses.fields(TextRollout) if item.name != "extras")
+
+
+def answers(mask: Tensor, **known: Any) -> TextRollout:
+    """Make a rollout of which only some fields are known; the others are 0."""
+    none = torch.zeros_like(mask)
+    rows = torch.zeros(len(mask), dtype=torch.int64, device=mask.device)
+    blank = {
+        "prompts": rows[:, None],
+        "tokens": rows[:, None].expand(mask.shape),
+        "old_logp": none,
+        "entropy": none,
+        "reward": none[:, 0] if mask.shape[1] else mask.new_zeros(len(mask)),
+        "group": rows,
+        "advantage": none,
+        "ref_logp": none,
+    }
+    return TextRollout(mask=mask, **blank | known)
+
+
+def concatenate(rollouts: Sequence[TextRollout]) -> TextRollout:
+    """Concatenate rollouts; the numbers of their groups are shifted so that they stay distinct."""
     groups, first = [], 0
     for rollout in rollouts:
         groups.append(rollout.group + first)
         first += int(rollout.group.max()) + 1
-    joined = {name: torch.cat([r.fields()[name] for r in rollouts]) for name in rollouts[0].fields()}
-    return Rollout(**joined | {"group": torch.cat(groups)})
+    joined = rollouts[0].apply(lambda *parts: torch.cat(parts), *rollouts[1:])
+    return joined.replace(group=torch.cat(groups))
 
 
 class RolloutQueue:
-    """Rollouts that wait to be learned from; saved with the agent."""
+    """Rollouts that wait to be trained on; saved with the agent.
 
-    def __init__(self, device: torch.device):
-        self.device, self.items = device, []
+    Args:
+        device: Device of the tensors.
+        records: Names of the extras of its rollouts.
+    """
+
+    def __init__(self, device: torch.device, records: Sequence[str] = ()):
+        self.device, self.records, self.items = device, records, []
 
     def state_dict(self) -> dict[str, Any]:
-        """All tensors."""
+        """Return all tensors."""
         return {"items": [item.fields() for item in self.items]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        self.items = [Rollout(**{k: v.to(self.device) for k, v in item.items()}) for item in state["items"]]
+        """Restore the rollouts that `state_dict` returned."""
+        self.items = []
+        for item in state["items"]:
+            # Files of the first release keep the one extra that there was among the fields.
+            extras = item.get("extras", item)
+            parts = {name: value.to(self.device) for name, value in item.items() if name in TENSORS}
+            kept = {name: extras[name].to(self.device) for name in self.records}
+            self.items.append(TextRollout(**parts, extras=kept))
 
 
 def pass_at_k(correct: np.ndarray, samples: int, k: int) -> np.ndarray:
-    """Unbiased estimate of the chance that one of k answers is right: 1 - C(n - c, k) / C(n, k).
+    """Estimate the probability that one of k answers is right, without bias: 1 - C(n - c, k) / C(n, k).
 
     Args:
-        correct: (Q,) how many of the samples were right (c).
+        correct: (Q,), number of right answers (c).
         samples: Answers per prompt (n).
         k: At most n.
 
@@ -121,10 +165,11 @@ def pass_at_k(correct: np.ndarray, samples: int, k: int) -> np.ndarray:
     return 1.0 - np.prod(np.maximum(wrong, 0.0) / (samples - np.arange(k)), axis=1)
 
 
-def measure(rollout: Rollout, copies: int) -> dict[str, float]:
-    """Entropy (nats per token), accuracy, pass@k for powers of two, distinct right answers per prompt, and length.
+def measure(rollout: TextRollout, copies: int) -> dict[str, float]:
+    """Compute the metrics of a rollout: entropy, accuracy, pass@k, distinct right answers per prompt, and length.
 
-    What is right the verifier says, whatever the method adds to its reward.
+    The entropy is in nats per token, k runs over the powers of two up to the number of answers per prompt, and the
+    length is in tokens. The verifier decides what is right, whatever the method adds to its reward.
     """
     right = rollout.correct.cpu().numpy()
     correct = right.reshape(-1, copies).sum(1)
@@ -139,3 +184,6 @@ def measure(rollout: Rollout, copies: int) -> dict[str, float]:
         if 2**power <= copies:
             metrics[f"pass_at_{2**power}"] = float(pass_at_k(correct, copies, 2**power).mean())
     return metrics
+
+
+__getattr__ = former_names(__name__, {"Rollout": f"{__name__}:TextRollout"})

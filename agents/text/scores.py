@@ -1,8 +1,8 @@
-"""The check that answers are learned from as they were written: same prompt, same tokens, same probabilities.
+"""A check that the answers of a rollout have the prompts, tokens and log-probabilities that they were sampled with.
 
-The policy that wrote a token gives it the recorded log-probability once more, up to rounding, as long as its weights
-stay as they are. Where it does not, an answer has been put under another prompt, or tokens, masks or temperatures have
-been mixed up, and every ratio that follows is wrong.
+As long as its weights do not change, the policy that sampled a token assigns it the recorded log-probability again, up
+to rounding. If it does not, an answer has got another prompt, or tokens, masks or temperatures are wrong, and all
+importance ratios that follow are wrong as well.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from envzoo.agents.text.rollouts import Rollout
+from envzoo.agents.text.rollouts import TextRollout
 from envzoo.errors import EnvzooError
 
-EXACT, REDUCED = 1e-3, 0.5  # largest difference that rounding explains, in float32 and in shorter numbers
+EXACT, REDUCED = 1e-3, 0.5  # largest differences by rounding, in float32 and in 16-bit dtypes
 
 
 class RolloutCheck:
-    """Checks all answers of a rollout before the first update.
+    """Check of all answers of a rollout before the first update.
 
-    The first minibatch has its forward pass anyway; only the other answers are scored here, and of these only those
-    with tokens that the present policy wrote.
+    The first minibatch needs a forward pass anyway. Of the other answers only those with tokens of the current policy
+    are scored here.
 
     Args:
         rollout: B answers.
-        order: (B,) int64, in which they are learned from.
-        size: Answers of a minibatch.
-        most: Most answers of a forward pass; None for those of a minibatch.
-        score: Gives the log-probabilities (b, T) of answers under the present policy.
-        policy: How often its weights have changed.
-        limit: Largest difference of a token that it wrote.
-        shown: Gives a prompt (P,) as text.
+        order: (B,) int64, order in which they are trained on.
+        size: Answers per minibatch.
+        most: Maximum number of answers per forward pass; None for those of a minibatch.
+        score: Computes the log-probabilities (b, T) of answers under the current policy.
+        policy: Number of weight updates of the current policy.
+        limit: Maximum difference for tokens of the current policy.
+        shown: Converts a prompt (P,) to text.
 
     Raises:
-        EnvzooError: Two answers of one group have different prompts; the sentence names them.
+        EnvzooError: Two answers of one group have different prompts.
     """
 
     def __init__(
         self,
-        rollout: Rollout,
+        rollout: TextRollout,
         order: Tensor,
         size: int,
         most: int | None,
-        score: Callable[[Rollout], Tensor],
+        score: Callable[[TextRollout], Tensor],
         policy: int,
         limit: float,
         shown: Callable[[Tensor], str],
@@ -66,12 +66,12 @@ class RolloutCheck:
         """Compare all log-probabilities with the recorded ones, given those (size, T) of the first minibatch.
 
         Returns:
-            "logp_error": the largest difference of tokens that the present policy wrote, and "stale_logp_difference":
-            that of the first minibatch's tokens that earlier ones wrote, which says how far the policy has gone since;
-            each where there are such tokens.
+            "logp_error" is the maximum difference over tokens of the current policy. "stale_logp_difference" is that
+            over the tokens of earlier policies in the first minibatch, which measures how far the policy has moved.
+            Each is present only if there are such tokens.
 
         Raises:
-            EnvzooError: An error above the limit; the sentence names the row with the largest one.
+            EnvzooError: A difference is above the limit.
         """
         self.logp[self.first] = logp.detach().to(self.logp.dtype)
         difference = (self.logp - self.rollout.old_logp).abs().nan_to_num(nan=torch.inf)
@@ -90,7 +90,7 @@ class RolloutCheck:
         return found | {"logp_error": error}
 
     def _check_groups(self) -> None:
-        """A forward pass reads one prompt for all answers of a group."""
+        """Check that all answers of a group have one prompt, because a forward pass reads it once."""
         asked, which = self.rollout.distinct_prompts()
         other = (asked[which] != self.rollout.prompts).any(1)
         if bool(other.any()):

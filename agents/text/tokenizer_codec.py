@@ -1,8 +1,8 @@
-"""Tasks in the tokens of a pretrained model: its chat template around the instruction and the prompt, answers as text.
+"""Tasks in the tokens of a pretrained model: its chat template with instruction and prompt, and answers as text.
 
-An answer is what the model writes up to a token that ends a turn, decoded, without white space around it, and judged by
-the task as any text is. In a task of several turns each turn is such a text, and the task's reply is put behind it as
-the chat template has it, as the next message of the user.
+An answer is the decoded text up to a token that ends a turn, without surrounding white space, and is verified by the
+task like any text. In a task of several turns each turn is such a text, followed by the reply of the task, which the
+chat template formats as the next message of the user.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ class TokenizerCodec(Codec):
 
     Args:
         task: The puzzles.
-        tokenizer: Of transformers.
-        ends: Ids that end an answer, the one to be taught first.
-        max_answer_tokens: Most tokens of an answer, or of one turn; None for twice what the task needs, and 8.
-        places: The longest sequence the model takes, None for any.
-        name: The model's, for errors.
+        tokenizer: A tokenizer of transformers.
+        ends: Ids that end an answer; the first is used in demonstrations.
+        max_answer_tokens: Maximum number of tokens of an answer, or of a turn; None for twice what the task needs,
+            plus 8.
+        places: Maximum sequence length of the model; None for no limit.
+        name: Name of the model, for error messages.
 
     Raises:
-        EnvzooError: A tokenizer without an end of sequence, or without characters that the task needs; or too many
-            tokens for the model.
+        EnvzooError: The tokenizer has no end-of-sequence token or lacks characters that the task needs, or the
+            sequences are too long for the model.
     """
 
     pad = NOTHING
@@ -76,7 +77,7 @@ class TokenizerCodec(Codec):
             )
 
     def _measure(self, asked: int | None) -> None:
-        """How many tokens a turn and a whole answer may have."""
+        """Compute the maximum number of tokens of a turn and of a complete answer."""
         self.turn_length = asked or 2 * self.task.answer_length + SPARE
         self.answer_length = self.turn_length
         if not self.task.multi_turn:
@@ -110,7 +111,7 @@ class TokenizerCodec(Codec):
         return text.lstrip().startswith(self._sign(token))
 
     def _template(self, *messages: str) -> str:
-        """What the user and the model said in turn, up to where the model is to speak."""
+        """Format the messages of user and model so far, up to the next message of the model."""
         roles = ("user", "assistant")
         chat = [{"role": roles[k % 2], "content": text} for k, text in enumerate(messages)]
         # Templates of models that think aloud leave it out when asked to; others do not look at the variable.
@@ -134,12 +135,12 @@ class TokenizerCodec(Codec):
         return self._known[key]
 
     def _part(self, text: str, mine: bool, ended: bool = True) -> list[int]:
-        """Tokens of a turn of the model, with its end; or of a reply, and what leads to the next turn.
+        """Encode a turn of the model with its end, or a reply and what leads to the next turn.
 
         Args:
-            text: What is said.
-            mine: Whether the model says it.
-            ended: Whether the turn before a reply has its end.
+            text: The text.
+            mine: Whether it is a turn of the model.
+            ended: Whether the turn before a reply has its end token.
         """
         if mine:
             return [*self._ids(text), int(self._ends[0])]
@@ -153,7 +154,7 @@ class TokenizerCodec(Codec):
         return ([] if ended else [int(self._ends[0])]) + self._replies[text]
 
     def _parts(self, prompt: np.ndarray, answer: np.ndarray, length: int | None = None) -> list[tuple[str, bool]]:
-        """Turns and replies of an answer in several turns (L,), in order: text, and whether the model says it."""
+        """Split an answer in several turns (L,) into texts in order, each with whether the model wrote it."""
         length = int((answer != PAD).sum()) if length is None else length
         mask = self.task.model_mask(prompt[None], answer[None, :length])[0] if length else np.zeros(0, bool)
         parts: list[tuple[list[int], bool]] = []
@@ -178,7 +179,7 @@ class TokenizerCodec(Codec):
         return TextDialogue(self, prompts)
 
     def reward(self, prompts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """See `Codec`; an answer that was cut off is wrong."""
+        """See `Codec`; a truncated answer is wrong."""
         ended = np.isin(tokens, self._ends).any(1)
         ids = np.stack([self.task.answer_ids(self.text(row)) for row in tokens])
         return np.where(ended, self.task.verify(prompts, ids), np.float32(0))
@@ -187,7 +188,7 @@ class TokenizerCodec(Codec):
         """See `Codec`.
 
         Raises:
-            EnvzooError: A demonstration is longer than an answer may be.
+            EnvzooError: A demonstration is longer than the maximum length of an answer.
         """
         tokens = np.full((len(answers), self.answer_length), NOTHING, np.int64)
         mask = np.zeros(tokens.shape, np.bool_)
@@ -232,10 +233,10 @@ class TokenizerCodec(Codec):
 
 
 class TextDialogue(Dialogue):
-    """Answers in turns, each turn a text; what was said is kept in the task's ids as well.
+    """Answers in turns, each a text; the answers are also kept in the ids of the task.
 
     Args:
-        codec: For texts and tokens.
+        codec: Conversion between texts and tokens.
         prompts: (B, P).
     """
 
@@ -264,7 +265,7 @@ class TextDialogue(Dialogue):
         return result
 
     def _close(self, row: int, turn: np.ndarray, ended: bool, room: int) -> None:
-        """Give the task a turn, and take its reply."""
+        """Pass a turn to the task, and take its reply."""
         prompt, answer = self.prompts[row : row + 1], self.answers[row : row + 1]
         at, following = int(self.lengths[row]), MODEL
         for token in self.task.answer_ids(self.codec.text(turn)):
@@ -292,7 +293,7 @@ class TextDialogue(Dialogue):
 
 
 def _on_the_right(rows: list[list[int]]) -> np.ndarray:
-    """Rows of ids as one array, the free places on the left."""
+    """Pad rows of ids on the left to one array."""
     result = np.full((len(rows), max(map(len, rows))), NOTHING, np.int64)
     for row, ids in zip(result, rows, strict=True):
         row[len(row) - len(ids) :] = ids

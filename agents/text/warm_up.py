@@ -1,4 +1,4 @@
-"""Supervised learning from demonstrations before reinforcement learning, kept on disk by its configuration."""
+"""Supervised learning from demonstrations before reinforcement learning, with a cache on disk."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from envzoo.version import __version__
 
 
 def cache_folder() -> Path:
-    """Where warmed-up models are kept: `$ENVZOO_CACHE`, else ~/.cache/envzoo."""
+    """Return the folder of cached models: in `$ENVZOO_CACHE`, or else in ~/.cache/envzoo."""
     return Path(os.environ.get("ENVZOO_CACHE") or Path.home() / ".cache" / "envzoo") / "warm_up"
 
 
 def cache_name(facts: dict[str, Any], network: LanguageModel) -> str:
-    """File name for a warm-up: a hash of everything its result depends on, the first weights included."""
+    """Compute the file name of a warm-up: a hash of everything its result depends on, including the initial weights."""
     digest = hashlib.sha256()
     versions = {"envzoo": __version__, "torch": torch.__version__, "numpy": np.__version__}
     digest.update(json.dumps({**facts, **versions}, sort_keys=True, default=str).encode())
@@ -52,7 +52,7 @@ def imitate(
     seed: int,
     micro_batch: int | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Weights after so many AdamW steps on the cross-entropy of demonstrations; the network itself is left alone."""
+    """Compute the weights after AdamW steps on the cross-entropy of demonstrations; the network is not changed."""
     pupil = copy.deepcopy(network)
     optimizer = make_optimizer(pupil, "adamw", lr=learning_rate, max_grad_norm=1.0)
     device = network.device
@@ -80,7 +80,7 @@ def _cross_entropy(
 
 
 def _fits(weights: dict[str, torch.Tensor], network: LanguageModel) -> str | None:
-    """Why weights cannot be those of a network, or None."""
+    """Return why weights do not fit a network, or None."""
     own = network.state_dict()
     for name in own.keys() ^ weights.keys():
         return f"it {'lacks' if name in own else 'holds a strange'} {name!r}"
@@ -93,7 +93,7 @@ def _fits(weights: dict[str, torch.Tensor], network: LanguageModel) -> str | Non
 
 
 def _read(path: Path, network: LanguageModel) -> dict[str, torch.Tensor] | None:
-    """Kept weights; None, after a warning, where the file is of no use."""
+    """Read cached weights; None, with a warning, if the file is not usable."""
     try:
         weights = load_safetensors(path.read_bytes())
         why = _fits(weights, network)
@@ -106,7 +106,7 @@ def _read(path: Path, network: LanguageModel) -> dict[str, torch.Tensor] | None:
 
 
 def _open_cache() -> Path | None:
-    """The folder of the cache; None, after a warning, where nothing can be written."""
+    """Create the folder of the cache; None, with a warning, if it is not writable."""
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,16 +125,16 @@ def _open_cache() -> Path | None:
 def warm_up(
     network: LanguageModel, codec: Codec, settings: dict[str, Any], facts: dict[str, Any], keep: bool
 ) -> dict[str, torch.Tensor]:
-    """Weights of a warmed-up network: from the cache when an equal one was made before, else learned and kept.
+    """Return the weights of a warmed-up network, from the cache if there is an equal one.
 
-    A file of the cache that cannot be read, or holds other arrays, is replaced, and a cache that cannot be written is
-    done without; a warning says so before the network learns.
+    A file of the cache that cannot be read, or that holds other arrays, is replaced. If the cache is not writable, it
+    is not used. In both cases there is a warning before training starts.
 
     Args:
-        network: With its first weights.
-        codec: The puzzles, in its tokens.
+        network: The network with its initial weights.
+        codec: The puzzles, in the tokens of the network.
         settings: Arguments of `imitate`.
-        facts: What else tells one warm-up from another (the environment's id and keywords).
+        facts: Whatever else distinguishes one warm-up from another (id and keywords of the environment).
         keep: Whether to use the cache.
     """
     folder = _open_cache() if keep else None

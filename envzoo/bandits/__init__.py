@@ -1,1 +1,1 @@
-"""Bandits whose arms have a memory: an arm's payoff depends on when it was last pulled, or on how often in a row."""
+"""Bandits with memory: the payoff of an arm depends on the time since its last pull, or on its consecutive pulls."""

@@ -1,4 +1,4 @@
-"""What the bandits with a memory share: kernels that move all arms, spaces, start states and pictures."""
+"""Base of bandits with memory: kernels for the states of the arms, spaces, start states and rendering."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from envzoo.kernel.stream import uniform
 
 REWARDS = ("bernoulli", "deterministic")
 FRESH = "fresh"
-MOST_STATES = np.iinfo(np.int16).max  # columns are held as int16
+MOST_STATES = np.iinfo(np.int16).max  # columns are stored as int16
 
 HEIGHT, GAUGE_TOP, GAUGE_BOTTOM = 220, 34, 176
 MARGIN, WIDEST = 16, 44
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     payoffs: np.ndarray  # float64 (arms, states)
-    after_rest: np.ndarray  # int16 (states,): the next column of an arm that rests
-    after_pull: np.ndarray  # int16 (states,): the next column of an arm that is pulled
+    after_rest: np.ndarray  # int16 (states,): next column of an arm that rests
+    after_pull: np.ndarray  # int16 (states,): next column of an arm that is pulled
     bernoulli: bool
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    columns: Any  # int16 (arms,), the column of every arm's state
+    columns: Any  # int16 (arms,), column of the state of every arm
     expected_return: Any  # sum of the expected rewards so far
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     expected_reward: Any
     expected_return: Any
 
 
 class SeveralInfos(NamedTuple):
-    """What `info` holds when several arms may be pulled in a round."""
+    """Entries of `info` if several arms may be pulled in a round."""
 
     expected_reward: Any
     expected_return: Any
@@ -56,7 +56,7 @@ class SeveralInfos(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Reset options."""
+    """Options of `reset`."""
 
     columns: np.ndarray  # int16 (num_envs, arms)
 
@@ -74,7 +74,7 @@ def reset(parameters, state, streams, where, options, infos):
 
 @njit(cache=True)
 def reset_several(parameters, state, streams, where, options, infos):
-    """Reset kernel when several arms may be pulled in a round; see `envzoo.kernel.Kernels`."""
+    """Reset kernel for several pulls per round; see `envzoo.kernel.Kernels`."""
     reset(parameters, state, streams, where, options, infos)
     for i in range(where.size):
         if where[i]:
@@ -83,7 +83,7 @@ def reset_several(parameters, state, streams, where, options, infos):
 
 @njit(cache=True)
 def step_one(parameters, state, streams, where, actions, rewards, terminated, infos):
-    """Step kernel for actions that name one arm, or none; see `envzoo.kernel.Kernels`."""
+    """Step kernel for actions that select one arm, or none; see `envzoo.kernel.Kernels`."""
     payoffs, after_rest, columns = parameters.payoffs, parameters.after_rest, state.columns
     arms = payoffs.shape[0]
     for i in range(where.size):
@@ -131,28 +131,28 @@ def step_several(parameters, state, streams, where, actions, rewards, terminated
 
 @njit(cache=True)
 def observe(parameters, state, observation):
-    """Observation kernel: the columns."""
+    """Observation kernel: the columns of the arms."""
     observation[:] = state.columns
 
 
 class ArmsWithMemory(Definition):
-    """Base of the bandits here, which differ in how their table of payoffs is made.
+    """Base class of bandits with memory; subclasses differ in the source of their payoff table.
 
     Attributes:
-        model: The instance.
+        model: The bandit's model.
     """
 
     option_names = ("start",)
 
     def _set_up(self, model: BanditModel, rewards: str, start: Any) -> None:
-        """Everything but the table: called last by the subclasses' `__init__`."""
+        """Set all attributes from the model; called last in the `__init__` of subclasses."""
         if rewards not in REWARDS:
             raise unknown("kind of rewards", rewards, REWARDS)
         if rewards == "bernoulli" and model.payoffs.max() > 1.0:
             arm, column = np.argwhere(model.payoffs > 1.0)[0]
             raise EnvzooError(
                 f"the payoff of arm {arm} in state {state_of_column(column, model.satiation)} is "
-                f"{model.payoffs[arm, column]:g}, which is no probability; expected at most 1, or "
+                f"{model.payoffs[arm, column]:g}, which is not a probability; expected at most 1, or "
                 "rewards='deterministic'"
             )
         if model.num_states > MOST_STATES:
@@ -179,7 +179,7 @@ class ArmsWithMemory(Definition):
         self._start = self._read_start(start)
 
     def _read_start(self, start: Any) -> np.ndarray:
-        """Columns of start states, (arms,) or (num_envs, arms); raises EnvzooError for states that there are not."""
+        """Convert start states to columns, (arms,) or (num_envs, arms); raises EnvzooError for invalid states."""
         model = self.model
         if isinstance(start, str):
             if start != FRESH:
@@ -193,12 +193,12 @@ class ArmsWithMemory(Definition):
         if not fits or given.dtype.kind not in "iu" or not np.isin(given, model.states).all():
             raise EnvzooError(
                 f"start is {start!r}; expected {FRESH!r}, or states from {-model.satiation} to {model.deprivation} "
-                f"without 0: one for all arms, or one for each of the {model.arms}"
+                f"except 0: one for all arms, or one for each of the {model.arms}"
             )
         return np.broadcast_to(model.column(given), (*given.shape[:-1], model.arms))
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Start:
-        """The start states of every episode; see `Definition.options`."""
+        """Read the start states of every episode; see `Definition.options`."""
         columns = self._read_start(given["start"]) if "start" in given else self._start
         if columns.ndim == 2 and len(columns) != num_envs:
             raise EnvzooError(f"start has {len(columns)} rows; expected one for each of {num_envs} episodes")
@@ -207,10 +207,10 @@ class ArmsWithMemory(Definition):
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """The arms as gauges: full when fresh, low when satiated, the states below zero under the line.
+        """Draw the arms as gauges: full if fresh, low if satiated, states below zero under the line.
 
-        Arms pulled in the last round have an orange gauge. The number above a gauge is what a pull would pay on
-        average, the one below the state.
+        Gauges of arms pulled in the last round are orange. The number above a gauge is the expected payoff of a pull,
+        the number below it the state.
         """
         model = self.model
         slot = min(WIDEST, max(3, 1200 // model.arms))
@@ -228,7 +228,7 @@ class ArmsWithMemory(Definition):
             pulled = column < model.satiation
             canvas.rectangle(left, top, right, bottom, art.GRID)
             canvas.rectangle(left, bottom - cell * (column + 1), right, bottom, art.ORANGE if pulled else art.MID_BLUE)
-            # A rim shows the payoff against the largest of the table.
+            # The rim shows the payoff relative to the largest in the table.
             canvas.rectangle(left, bottom + 3, left + (right - left) * payoff / largest, bottom + 7, art.GREEN)
             if words:
                 canvas.text(x + slot / 2, top - 12, f"{payoff:.2f}", art.INK, 11)
@@ -238,7 +238,7 @@ class ArmsWithMemory(Definition):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """A line for each arm: its gauge, its state, and what a pull would pay on average."""
+        """Describe each arm on one line: its gauge, its state, and the expected payoff of a pull."""
         model = self.model
         lines = []
         for arm, column in enumerate(state.columns.tolist()):

@@ -1,7 +1,7 @@
-"""Instances of last-switch-dependent bandits: random families and the two of Laforgue et al. (AISTATS 2022).
+"""Generators of last-switch-dependent bandits: random families and the two instances of Laforgue et al. (AISTATS 2022).
 
-Every generator returns a `BanditModel`. Those that draw take `seed`, a non-negative integer or a
-`numpy.random.Generator`, and nothing else decides what they draw.
+Every generator returns a `BanditModel`. Random generators take `seed`, a non-negative integer or a
+`numpy.random.Generator`, which fully determines the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from envzoo.bandits.model import BanditModel, check_count, check_payoffs
 from envzoo.errors import EnvzooError, unknown
 
 LAFORGUE_VARIANTS = ("spike", "step")
-# Ranges of the bait family: what the baits pay before and from their threshold on, and what the constant arm pays.
+# Payoff ranges of the bait family: of the baits before and from their threshold on, and of the constant arm.
 BAIT_LOW, BAIT_HIGH, BAIT_CONSTANT = (0.31, 0.33), (0.6, 1.0), 0.3
 
 
@@ -27,17 +27,17 @@ def random_monotone(
     seed: int | np.random.Generator,
     pulls_per_round: int = 1,
 ) -> BanditModel:
-    """Each arm's payoffs are uniform numbers from [0, 1) in ascending order.
+    """Draw each arm's payoffs uniformly from [0, 1), sorted in ascending order.
 
     Args:
         arms: K.
         satiation: M.
         deprivation: N.
-        seed: See the module.
+        seed: See the module docstring.
         pulls_per_round: k.
 
     Raises:
-        EnvzooError: A size that is not a positive whole number, or a seed that is not usable.
+        EnvzooError: A size is not a positive whole number, or the seed is invalid.
     """
     _check_sizes(arms=arms, satiation=satiation, deprivation=deprivation)
     table = np.sort(_generator(seed).random((arms, satiation + deprivation)), axis=1)
@@ -53,22 +53,22 @@ def bait(
     threshold: int | None = None,
     pulls_per_round: int = 1,
 ) -> BanditModel:
-    """Arms that lure a greedy player into pulling them too early, and one arm that always pays 0.3, the last.
+    """Make arms that tempt a greedy player into pulling too early and, as the last arm, one that always pays 0.3.
 
-    A bait pays a little more than the constant arm (0.31 to 0.33) once it has rested for a round, far more (0.6 to 1)
-    once it has rested for a threshold, and nothing while it is being pulled. Playing the constant arm until the baits
-    are ripe is much better than greed.
+    A bait pays slightly more than the constant arm (0.31 to 0.33) after one round of rest, far more (0.6 to 1) after
+    `threshold` rounds of rest, and nothing while it is being pulled. Playing the constant arm until the baits have
+    rested long enough is much better than the greedy policy.
 
     Args:
-        arms: K, the constant arm included; at least 2.
+        arms: K, including the constant arm; at least 2.
         satiation: M.
         deprivation: N, at least 2.
-        seed: See the module.
-        threshold: Rounds of rest from which every bait pays much; None draws each from max(2, N // 2), ..., N.
+        seed: See the module docstring.
+        threshold: Rounds of rest from which baits pay the high payoff; None draws each from max(2, N // 2), ..., N.
         pulls_per_round: k.
 
     Raises:
-        EnvzooError: A size out of range, or a seed that is not usable.
+        EnvzooError: A size is out of range, or the seed is invalid.
     """
     _check_sizes(satiation=satiation)
     check_count("arms", arms, 2)
@@ -95,20 +95,20 @@ def satiation(
     seed: int | np.random.Generator,
     pulls_per_round: int = 1,
 ) -> BanditModel:
-    """Appetite that fades while an arm is pulled and comes back as it rests: mu(-m) = c rho^m, mu(n) = c (1 - rho^n).
+    """Make arms whose payoff decays while pulled and recovers at rest: mu(-m) = c rho^m, mu(n) = c (1 - rho^n).
 
-    For each arm c is uniform on [0.3, 1) and rho on [0.1, 0.5); up to rho = 1/2 the payoffs are monotone also from
+    For each arm c is uniform on [0.3, 1) and rho on [0.1, 0.5); for rho up to 1/2 the payoffs are also monotone from
     state -1 to state 1.
 
     Args:
         arms: K.
         satiation: M.
         deprivation: N.
-        seed: See the module.
+        seed: See the module docstring.
         pulls_per_round: k.
 
     Raises:
-        EnvzooError: A size that is not a positive whole number, or a seed that is not usable.
+        EnvzooError: A size is not a positive whole number, or the seed is invalid.
     """
     _check_sizes(arms=arms, satiation=satiation, deprivation=deprivation)
     generator = _generator(seed)
@@ -126,10 +126,11 @@ def laforgue(
     max_delay: int | None = None,
     pulls_per_round: int = 1,
 ) -> BanditModel:
-    """The two instances of Laforgue et al., "A Last Switch Dependent Analysis of Satiation and Seasonality in Bandits".
+    """Make one of the two instances of Laforgue et al. (AISTATS 2022).
 
-    Their payoffs depend on the delay, the number of rounds since the last pull, so they are turned into states as
-    `recharging` does. Both are ones on which a greedy player does badly.
+    The paper is "A Last Switch Dependent Analysis of Satiation and Seasonality in Bandits". Payoffs depend on the
+    delay, the number of rounds since the last pull, so they are converted to states as in `recharging`. A greedy player
+    does badly on both instances.
 
     - "spike" (5 arms, delays 1 to 10, position p = 3): arm 1 pays 0.95 at delay p and 0 at all others; arm 2 pays 0.96
       from delay 3p on, 0.16 at delay 2p and 0.14 otherwise; all other arms pay 0.15. Not monotone, hence made with
@@ -139,14 +140,14 @@ def laforgue(
 
     Args:
         variant: "spike" or "step".
-        arms: K; None takes the number above, which is also the least.
+        arms: K; None takes the number above, which is also the minimum.
         position: p; None takes the number above.
-        max_delay: The longest delay that is told apart; None takes the number above.
+        max_delay: Largest distinct delay; None takes the number above.
         pulls_per_round: k.
 
     Raises:
-        UnknownNameError: Another variant.
-        EnvzooError: A size out of range.
+        UnknownNameError: The variant is unknown.
+        EnvzooError: A size is out of range.
     """
     if variant not in LAFORGUE_VARIANTS:
         raise unknown("variant of the Laforgue instance", variant, LAFORGUE_VARIANTS)
@@ -173,15 +174,15 @@ def laforgue(
 
 
 def recharging(payoffs: Any, *, pulls_per_round: int = 1, allow_nonmonotone: bool = False) -> BanditModel:
-    """A recharging bandit as an LSD bandit: payoffs that depend on the delay since the last pull.
+    """Convert a recharging bandit, whose payoffs depend on the delay since the last pull, to an LSD bandit.
 
     A pull in the round right after another has delay 1 and happens in a state below zero; after n rounds of rest the
-    delay is n + 1. So mu(-1) = p(1) and mu(n) = p(n + 1), with one state below zero.
+    delay is n + 1. Hence mu(-1) = p(1) and mu(n) = p(n + 1), with one state below zero.
 
     Args:
-        payoffs: (arms, D) mean payoffs at the delays 1, ..., D, D at least 2; a longer delay counts as D.
+        payoffs: (arms, D) mean payoffs at the delays 1, ..., D, D at least 2; longer delays count as D.
         pulls_per_round: k.
-        allow_nonmonotone: Take payoffs that decrease with the delay.
+        allow_nonmonotone: Accept payoffs that decrease with the delay.
 
     Raises:
         EnvzooError: See `BanditModel`.
@@ -190,9 +191,9 @@ def recharging(payoffs: Any, *, pulls_per_round: int = 1, allow_nonmonotone: boo
 
 
 def delays(model: BanditModel) -> np.ndarray | None:
-    """Payoffs by delay of a model, (arms, D) at the delays 1, ..., D, or None when it is no recharging bandit.
+    """Return a model's payoffs by delay, (arms, D) at the delays 1, ..., D, or None if it is not a recharging bandit.
 
-    It is one when no arm tells the states below zero apart.
+    It is one if no arm distinguishes between its states below zero.
     """
     pulled = model.payoffs[:, : model.satiation]
     return model.payoffs[:, model.satiation - 1 :].copy() if (pulled == pulled[:, :1]).all() else None
@@ -201,16 +202,16 @@ def delays(model: BanditModel) -> np.ndarray | None:
 def random_recharging(
     arms: int = 10, max_delay: int = 10, *, seed: int | np.random.Generator, pulls_per_round: int = 1
 ) -> BanditModel:
-    """A recharging bandit whose payoffs are uniform numbers from [0, 1) in ascending order of the delay.
+    """Draw a recharging bandit whose payoffs are uniform on [0, 1), in ascending order of the delay.
 
     Args:
         arms: K.
         max_delay: D, at least 2.
-        seed: See the module.
+        seed: See the module docstring.
         pulls_per_round: k.
 
     Raises:
-        EnvzooError: A size out of range, or a seed that is not usable.
+        EnvzooError: A size is out of range, or the seed is invalid.
     """
     _check_sizes(arms=arms)
     check_count("max_delay", max_delay, 2)
@@ -220,19 +221,19 @@ def random_recharging(
 def concave_recharging(
     arms: int = 10, max_delay: int = 10, *, seed: int | np.random.Generator, pulls_per_round: int = 1
 ) -> BanditModel:
-    """A recharging bandit with diminishing gains from waiting: p(d) = c (1 - rho^d).
+    """Draw a recharging bandit with diminishing gains from waiting: p(d) = c (1 - rho^d).
 
-    For each arm c is uniform on [0.3, 1) and rho on [0.3, 0.95). Concave payoffs are the case that Kleinberg and
-    Immorlica study ("Recharging Bandits", FOCS 2018).
+    For each arm c is uniform on [0.3, 1) and rho on [0.3, 0.95). Concave payoffs are the case studied by Kleinberg and
+    Immorlica ("Recharging Bandits", FOCS 2018).
 
     Args:
         arms: K.
         max_delay: D, at least 2.
-        seed: See the module.
+        seed: See the module docstring.
         pulls_per_round: k.
 
     Raises:
-        EnvzooError: A size out of range, or a seed that is not usable.
+        EnvzooError: A size is out of range, or the seed is invalid.
     """
     _check_sizes(arms=arms)
     check_count("max_delay", max_delay, 2)

@@ -1,9 +1,9 @@
-"""The world model of last-switch-dependent (LSD) bandits: states of an arm, how they move, and what pulls pay.
+"""Model of last-switch-dependent (LSD) bandits: states of the arms, their transitions, and payoffs.
 
-An arm is in state tau = n > 0 when it has rested for the last n rounds, and in tau = -m < 0 when it was pulled in each
-of the last m rounds; 0 is no state. States are capped at `deprivation` above and at -`satiation` below. A table of mean
+An arm is in state tau = n > 0 if it has rested for the last n rounds, and in tau = -m < 0 if it was pulled in each of
+the last m rounds; 0 is not a state. States are capped at `deprivation` above and at -`satiation` below. A table of mean
 payoffs has shape (arms, satiation + deprivation): its columns are the states -satiation, ..., -1, 1, ..., deprivation,
-in this order. Code that steps many arms works on the *column* of a state, 0 to satiation + deprivation - 1.
+in this order. Code that steps many arms uses the *column* of a state, 0 to satiation + deprivation - 1.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ import numpy as np
 from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import MOST
 
-# Of two neighbouring payoffs, how much less the later may be before a table no longer counts as non-decreasing.
-# Tables that were averaged or scaled carry rounding errors of this order.
+# Decrease between neighbouring payoffs up to which a table still counts as non-decreasing. Averaged or scaled tables
+# have rounding errors of this order.
 TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class BanditModel:
-    """An LSD bandit, all of it: what a planner needs to know.
+    """A complete LSD bandit, with everything a planner needs.
 
     Attributes:
         payoffs: (arms, satiation + deprivation) float64, mean payoff of a pull by arm and state, read-only.
         satiation: M, the number of states below zero, at least 1.
-        pulls_per_round: k, the most arms that may be pulled in one round.
-        allow_nonmonotone: Take tables that decrease somewhere, for which the planners withdraw their guarantee.
+        pulls_per_round: k, the largest number of arms that may be pulled in one round.
+        allow_nonmonotone: Accept tables that decrease somewhere, for which planners give no guarantee.
 
     Raises:
-        EnvzooError: A table that is empty, not of two dimensions, not finite, negative, or (unless allowed) decreasing
-            in some row; a satiation or a number of pulls that does not fit it.
+        EnvzooError: The table is empty, not two-dimensional, not finite, negative, or (unless allowed) has a decreasing
+            row; or the satiation or the number of pulls does not fit it.
     """
 
     payoffs: np.ndarray
@@ -55,7 +55,7 @@ class BanditModel:
 
     @property
     def arms(self) -> int:
-        """K, the number of arms."""
+        """Number of arms, K."""
         return self.payoffs.shape[0]
 
     @property
@@ -65,12 +65,12 @@ class BanditModel:
 
     @property
     def deprivation(self) -> int:
-        """N, the number of states above zero."""
+        """Number of states above zero, N."""
         return self.num_states - self.satiation
 
     @property
     def states(self) -> np.ndarray:
-        """The states in the order of the columns, int64 (num_states,)."""
+        """States in the order of the columns, int64 (num_states,)."""
         return states(self.satiation, self.deprivation)
 
     @property
@@ -79,11 +79,11 @@ class BanditModel:
         return first_decrease(self.payoffs) is None
 
     def column(self, state: Any) -> np.ndarray:
-        """Columns of states; see `column_of_state`."""
+        """Return the columns of states; see `column_of_state`."""
         return column_of_state(state, self.satiation, self.deprivation)
 
     def transitions(self) -> np.ndarray:
-        """(2, num_states) int64; see `transitions`."""
+        """Return the next columns by action and column, (2, num_states) int64; see `transitions`."""
         return transitions(self.satiation, self.deprivation)
 
 
@@ -91,15 +91,15 @@ class BanditModel:
 
 
 def states(satiation: int, deprivation: int) -> np.ndarray:
-    """The states in the order of the columns: -satiation, ..., -1, 1, ..., deprivation, int64."""
+    """Return the states in the order of the columns: -satiation, ..., -1, 1, ..., deprivation, int64."""
     return np.concatenate([np.arange(-satiation, 0), np.arange(1, deprivation + 1)])
 
 
 def column_of_state(state: Any, satiation: int, deprivation: int) -> np.ndarray:
-    """Columns of states, capped: tau > 0 -> satiation + tau - 1, tau < 0 -> satiation + tau.
+    """Return the columns of states, capped: tau > 0 -> satiation + tau - 1, tau < 0 -> satiation + tau.
 
     Args:
-        state: Non-zero integers, any shape; those beyond a cap count as the cap.
+        state: Nonzero integers of any shape; those beyond a cap count as the cap.
         satiation: M.
         deprivation: N.
 
@@ -107,25 +107,25 @@ def column_of_state(state: Any, satiation: int, deprivation: int) -> np.ndarray:
         int64, the shape of `state`.
 
     Raises:
-        EnvzooError: For a 0, which is not a state, or numbers that are not integers.
+        EnvzooError: A state is 0, which is not a state, or not an integer.
     """
     tau = np.asarray(state)
     if tau.dtype.kind not in "iu" or (tau == 0).any():
         raise EnvzooError(
-            f"{state!r} is no state of an arm; expected integers from {-satiation} to {deprivation} without 0"
+            f"{state!r} is not a state of an arm; expected integers from {-satiation} to {deprivation} except 0"
         )
     tau = np.clip(tau.astype(np.int64), -satiation, deprivation)
     return np.where(tau > 0, satiation + tau - 1, satiation + tau)
 
 
 def state_of_column(column: Any, satiation: int) -> np.ndarray:
-    """States of columns, the inverse of `column_of_state`, int64 in the shape of `column`."""
+    """Return the states of columns, the inverse of `column_of_state`, int64 in the shape of `column`."""
     column = np.asarray(column, np.int64)
     return np.where(column >= satiation, column - satiation + 1, column - satiation)
 
 
 def transitions(satiation: int, deprivation: int) -> np.ndarray:
-    """Next column by action and column, int64 (2, satiation + deprivation); action 1 is a pull and 0 a rest.
+    """Return the next column by action and column, int64 (2, satiation + deprivation); action 1 is a pull, 0 a rest.
 
     Pulled: tau > 0 -> -1 and tau < 0 -> tau - 1. Rested: tau > 0 -> tau + 1 and tau < 0 -> 1. Both are capped.
     """
@@ -139,7 +139,7 @@ def transitions(satiation: int, deprivation: int) -> np.ndarray:
 
 
 def first_decrease(payoffs: np.ndarray) -> tuple[int, int] | None:
-    """Arm and column of the first payoff that is larger than the next one in its row, or None.
+    """Return arm and column of the first payoff that is larger than the next one in its row, or None.
 
     Args:
         payoffs: (arms, columns).
@@ -149,11 +149,11 @@ def first_decrease(payoffs: np.ndarray) -> tuple[int, int] | None:
 
 
 def check_payoffs(payoffs: Any, satiation: Any, *, allow_nonmonotone: bool = False) -> np.ndarray:
-    """A table of mean payoffs as a C-contiguous float64 array, or one sentence about what is wrong with it.
+    """Return a table of mean payoffs as a C-contiguous float64 array, or raise an error that says what is wrong.
 
     Args:
         payoffs: (arms, satiation + deprivation).
-        satiation: M, at least 1 and less than the number of columns, so that there is a state on either side of 0.
+        satiation: M, at least 1 and less than the number of columns, so that there are states on both sides of 0.
         allow_nonmonotone: Whether rows may decrease.
 
     Raises:
@@ -163,7 +163,7 @@ def check_payoffs(payoffs: Any, satiation: Any, *, allow_nonmonotone: bool = Fal
         table = np.ascontiguousarray(payoffs, np.float64)
     except (TypeError, ValueError):
         raise EnvzooError(
-            "payoffs are not a table of numbers; expected an array of shape (arms, satiation + deprivation)"
+            "payoffs are not a numeric table; expected an array of shape (arms, satiation + deprivation)"
         ) from None
     if table.ndim != 2 or not table.size or np.ndim(payoffs) != 2:
         raise EnvzooError(
@@ -171,7 +171,7 @@ def check_payoffs(payoffs: Any, satiation: Any, *, allow_nonmonotone: bool = Fal
             "and two states"
         )
     if table.shape[1] < 2:
-        raise EnvzooError(f"payoffs have {table.shape[1]} state; expected at least two, one on either side of 0")
+        raise EnvzooError(f"payoffs have {table.shape[1]} state; expected at least two, one on each side of 0")
     check_count("satiation", satiation, 1, table.shape[1] - 1, f"a table of {table.shape[1]} states")
     for wrong, what, expected in (
         (~np.isfinite(table), "not finite", "finite numbers"),

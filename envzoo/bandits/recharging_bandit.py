@@ -12,50 +12,50 @@ from envzoo.kernel import KernelEnv, KernelVectorEnv
 
 
 class RechargingBandit(ArmsWithMemory):
-    """Pull arms that recharge: a pull pays the more, the longer ago the arm was pulled last.
+    """A bandit whose arms recharge: the payoff of a pull grows with the time since the arm's last pull.
 
     ## Description
-    A recharging (delay-dependent) bandit. A pull of an arm d rounds after the one before it pays p(d) on average, with
-    p non-decreasing; delays beyond the longest that is told apart, D, count as D. It is the special case of
-    `envzoo/LSDBandit-v0` in which it does not matter how often in a row an arm was pulled: there is one state below
-    zero, for an arm pulled in the round before (delay 1), and state n > 0 has delay n + 1. The kernels are the same.
+    A recharging (delay-dependent) bandit. The expected payoff of a pull d rounds after the arm's previous one is p(d),
+    with p non-decreasing; D is the largest distinct delay, and longer delays count as D. It is the special case of
+    `envzoo/LSDBandit-v0` in which the number of consecutive pulls of an arm does not matter: there is one state below
+    zero, for an arm pulled in the previous round (delay 1), and state n > 0 has delay n + 1. The kernels are the same.
     Sources: Kleinberg and Immorlica, "Recharging Bandits" (FOCS 2018); Papadigenopoulos, Caramanis and Shakkottai,
     "Non-Stationary Bandits under Recharging Payoffs" (NeurIPS 2022, arXiv 2205.14790).
 
     ## Action space
-    `Discrete(arms + 1)`: the arm to pull, or `arms` for a round of rest. With `pulls_per_round` k > 1 a
+    `Discrete(arms + 1)`: the arm to pull, or `arms` for a round of rest. With `pulls_per_round` k > 1, a
     `MultiBinary(arms)` with at most k ones; see `envzoo/LSDBandit-v0`.
 
     ## Observation space
-    `MultiDiscrete([D] * arms)`: for each arm the delay that a pull now would have, less 1.
+    `MultiDiscrete([D] * arms)`: for each arm the delay of a pull in the next round, minus 1.
 
     ## Reward
-    The payoffs of the pulled arms: 1 with probability p(d) and 0 otherwise (`rewards="bernoulli"`), or p(d) itself
-    (`rewards="deterministic"`). Rest pays nothing.
+    The sum of the payoffs of the pulled arms: 1 with probability p(d) and 0 otherwise (`rewards="bernoulli"`), or p(d)
+    itself (`rewards="deterministic"`). Rest pays nothing.
 
     ## Info
     After every reset and step `expected_reward`, `expected_return` (and `arm_rewards`), and `env.unwrapped.model`, as
     in `envzoo/LSDBandit-v0`. The model's states are -1 for delay 1 and d - 1 for the delay d > 1.
 
     ## Start of an episode
-    By `start`, or `reset(options={"start": ...})`: "fresh" starts every arm at delay D; otherwise states of the model,
-    as in `envzoo/LSDBandit-v0`.
+    Set by `start`, or `reset(options={"start": ...})`: "fresh" starts every arm at delay D; otherwise states of the
+    model, as in `envzoo/LSDBandit-v0`.
 
     ## End of an episode
-    Never terminates, and is truncated after 1000 rounds: a time limit on a problem that goes on, as in
+    Never terminates, and is truncated after 1000 rounds: a time limit on a continuing problem, as in
     `envzoo/LSDBandit-v0`.
 
     ## Arguments
     - `payoffs` (None): a table (arms, D) of mean payoffs at the delays 1, ..., D. None takes `instance`.
-    - `instance` ("random"): the name of a generator: "random" (sorted uniform numbers), "concave" (gains from waiting
-      that diminish), "laforgue" (the two instances of Laforgue et al., by `variant`).
+    - `instance` ("random"): the name of a generator: "random" (sorted uniform numbers), "concave" (diminishing gains
+    from waiting), "laforgue" (the two instances of Laforgue et al., chosen by `variant`).
     - `instance_seed` (0): seed of the generator.
-    - `arms`, `max_delay`, `variant`, `position` (None): arguments of the generator; each generator takes some, and None
-      leaves its default.
-    - `pulls_per_round` (1): the most arms that may be pulled in one round.
+    - `arms`, `max_delay`, `variant`, `position` (None): arguments of the generator; each generator takes some of them,
+    and None leaves its default.
+    - `pulls_per_round` (1): the largest number of arms that may be pulled in one round.
     - `rewards` ("bernoulli"): or "deterministic".
     - `start` ("fresh"): see above.
-    - `allow_nonmonotone` (False): take payoffs that decrease with the delay.
+    - `allow_nonmonotone` (False): accept payoffs that decrease with the delay.
 
     ## Registered ids
     - `envzoo/RechargingBandit-v0`: the defaults above, 10 arms with delays up to 10.
@@ -86,22 +86,22 @@ class RechargingBandit(ArmsWithMemory):
 
 
 class RechargingBanditEnv(KernelEnv):
-    """The single face of `RechargingBandit`."""
+    """Single environment of `RechargingBandit`."""
 
     definition_class = RechargingBandit
 
     @property
     def model(self) -> BanditModel:
-        """The instance: table, states, pulls per round."""
+        """Instance of the bandit: payoff table, states and pulls per round."""
         return self.definition.model
 
 
 class RechargingBanditVectorEnv(KernelVectorEnv):
-    """The vector face of `RechargingBandit`."""
+    """Vector environment of `RechargingBandit`."""
 
     definition_class = RechargingBandit
 
     @property
     def model(self) -> BanditModel:
-        """The instance: table, states, pulls per round."""
+        """Instance of the bandit: payoff table, states and pulls per round."""
         return self.definition.model

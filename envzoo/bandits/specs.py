@@ -1,4 +1,4 @@
-"""The tables of bandits: arms whose payoffs depend on when they were last pulled."""
+"""Registered environments of the bandits family: arms whose payoffs depend on their history of pulls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENVIRONMENTS = (
         "envzoo/LSDBandit-v0",
         _LSD,
         "bandits",
-        "ten arms whose payoffs fall while they are pulled and recover while they rest",
+        "ten arms whose payoffs decay while they are pulled and recover while they rest",
         paper="30-lsd-bandits",
         max_episode_steps=1000,
     ),
@@ -20,7 +20,7 @@ ENVIRONMENTS = (
         "envzoo/LSDBandit-Bait-v0",
         _LSD,
         "bandits",
-        "arms that lure the greedy into pulling them before they are ripe",
+        "arms that tempt a greedy player into pulling them too early",
         paper="30-lsd-bandits",
         kwargs={"instance": "bait"},
         max_episode_steps=1000,
@@ -38,7 +38,7 @@ ENVIRONMENTS = (
         "envzoo/LSDBandit-Laforgue-v0",
         _LSD,
         "bandits",
-        "the five arms of Laforgue et al., one of which pays at one delay only",
+        "the five arms of Laforgue et al., one of which pays at a single delay only",
         paper="30-lsd-bandits",
         kwargs={"instance": "laforgue", "start": -1},
         max_episode_steps=3600,
@@ -47,7 +47,7 @@ ENVIRONMENTS = (
         "envzoo/LSDBandit-LaforgueStep-v0",
         _LSD,
         "bandits",
-        "the two arms of Laforgue et al. on which greed pulls too early",
+        "the two arms of Laforgue et al., one of which a greedy player pulls too early",
         paper="30-lsd-bandits",
         kwargs={"instance": "laforgue", "variant": "step", "start": -1},
         max_episode_steps=3300,
@@ -56,7 +56,7 @@ ENVIRONMENTS = (
         "envzoo/RechargingBandit-v0",
         _RECHARGING,
         "bandits",
-        "ten arms that pay the more, the longer ago they were pulled",
+        "ten arms whose payoff grows with the time since the last pull",
         paper="30-lsd-bandits",
         max_episode_steps=1000,
     ),

@@ -1,1 +1,1 @@
-"""Markov coding games: hide a message in the actions of an agent that still does its job."""
+"""Markov coding games: hide a message in the actions of an agent that also performs a task."""

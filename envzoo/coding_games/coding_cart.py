@@ -34,37 +34,37 @@ from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import uniform
 from envzoo.sizes import check_bytes
 
-# The constants of Gymnasium's CartPole.
-GRAVITY, CART, POLE, LENGTH, SECONDS = 9.8, 1.0, 0.1, 0.5, 0.02  # LENGTH is half the pole's
+# Constants of Gymnasium's CartPole.
+GRAVITY, CART, POLE, LENGTH, SECONDS = 9.8, 1.0, 0.1, 0.5, 0.02  # LENGTH is half the length of the pole
 TOTAL, POLE_LENGTH = POLE + CART, POLE * LENGTH
 FARTHEST, STEEPEST = 2.4, 12 * 2 * math.pi / 360
 FORCE = 10.0
 START = 0.05
-FAR = 1e3  # no number of a state comes near it
+FAR = 1e3  # far above every number of a state
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     forces: np.ndarray  # float64 (A,)
-    weights: np.ndarray  # float64 (A, 4), of the carrier
+    weights: np.ndarray  # float64 (A, 4), weights of the carrier
     biases: np.ndarray  # float64 (A,)
     discount: float
     messages: Messages
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    position: Any  # float64 (4,): place, speed, angle, angular speed
-    previous: Any  # float64 (4,), the state before
-    action: Any  # int64, the push between them; A before the first
+    position: Any  # float64 (4,): position, speed, angle, angular speed
+    previous: Any  # float64 (4,), previous state
+    action: Any  # int64, push between the two; A before the first
     message: Any  # int64 (B,)
     guess: Any  # int64 (B,)
     belief: Any  # float64 (N,)
-    over: Any  # bool, the pole has had its time and only the guess of a playing receiver is due
+    over: Any  # bool, whether only the guess of a playing receiver remains
     discounted_return: Any  # float64
-    time: Any  # int64, pushes made
+    time: Any  # int64, number of pushes so far
 
 
 # ---------------------------------------------------------------------------- kernels
@@ -72,7 +72,7 @@ class State(NamedTuple):
 
 @njit(cache=True)
 def push(state, force):
-    """The state (4,) a fiftieth of a second later, by the equations of Gymnasium's CartPole (explicit Euler)."""
+    """Compute the state (4,) 0.02 seconds later, by the equations of Gymnasium's CartPole (explicit Euler)."""
     x, speed, angle, turn = state
     cosine, sine = math.cos(angle), math.sin(angle)
     temp = (force + POLE_LENGTH * turn**2 * sine) / TOTAL
@@ -88,9 +88,9 @@ def push(state, force):
 
 @njit(cache=True)
 def carrier_of(weights, biases, state):
-    """Probabilities of the pushes (A,) of a linear carrier: softmax(weights @ state + biases).
+    """Compute the probabilities of the pushes (A,) of a linear carrier: softmax(weights @ state + biases).
 
-    The state (4,) is rounded as in observations, so that whoever sees those gets the same numbers to the last bit.
+    The state (4,) is rounded as in observations, so that a player who sees only those computes bit-identical numbers.
     """
     logits = np.empty(biases.size)
     for a in range(biases.size):
@@ -151,7 +151,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 
 @njit(cache=True)
 def observe_sender(parameters, state, observation):
-    """Observation kernel of a lone sender."""
+    """Observation kernel of the sender alone."""
     message = observation.message.reshape(state.message.shape)
     for i in range(state.time.size):
         for k in range(4):
@@ -172,7 +172,7 @@ def observe_players(parameters, state, observation):
 
 @njit(cache=True)
 def observe_sender_belief(parameters, state, observation):
-    """Observation kernel of a lone sender, with the belief."""
+    """Observation kernel of the sender alone, with the belief."""
     observe_sender(parameters, state, observation)
     observation.belief[:] = state.belief
 
@@ -188,16 +188,15 @@ def observe_players_belief(parameters, state, observation):
 
 
 def balancing_gains() -> np.ndarray:
-    """Gains (4,) of the linear-quadratic regulator of the pole near its upright rest: the best force is -gains @ state.
+    """Compute the gains (4,) of the linear-quadratic regulator at the upright rest; the best force is -gains @ state.
 
-    The costs are those of the squared state, the angle weighing ten times as much, and a thousandth of the squared
-    force.
+    The cost is the squared state, with the angle weighted ten times as much, plus 0.001 times the squared force.
     """
     from scipy.linalg import solve_discrete_are
 
     # Derivatives of the equations of motion at rest.
     denominator = LENGTH * (4.0 / 3.0 - POLE / TOTAL)
-    turning = np.array([GRAVITY / denominator, -1.0 / TOTAL / denominator])  # by the angle, by the force
+    turning = np.array([GRAVITY / denominator, -1.0 / TOTAL / denominator])  # with respect to the angle and the force
     speeding = np.array([0.0, 1.0 / TOTAL]) - POLE_LENGTH / TOTAL * turning
     moves, forces = np.eye(4), np.zeros((4, 1))
     moves[0, 1] = moves[2, 3] = SECONDS
@@ -209,62 +208,62 @@ def balancing_gains() -> np.ndarray:
 
 
 class CodingCart(Definition):
-    """A message is hidden in the pushes that balance a pole on a cart.
+    """Hide a message in the pushes that balance a pole on a cart.
 
     ## Description
-    A Markov coding game (see `envzoo/CodingGrid-v0`) whose task is that of Gymnasium's `CartPole-v1`, equation by
-    equation, with any number of evenly spaced forces from -10 to 10 newtons in place of two. The more forces there are
-    that do the job about as well, the more a push can tell. Sokota et al., "Communicating via Markov Decision
-    Processes", ICML 2022, arXiv 2107.08295, hide images in such pushes.
+    A Markov coding game (see `envzoo/CodingGrid-v0`) whose task is Gymnasium's `CartPole-v1`, with identical equations,
+    but any number of evenly spaced forces from -10 to 10 newtons instead of two. The more forces balance the pole about
+    equally well, the more information a push can carry. Sokota et al., "Communicating via Markov Decision Processes",
+    ICML 2022, arXiv 2107.08295, hide images in such pushes.
 
     ## Action space
-    `Discrete(num_actions)`: action a pushes with -10 + 20 a / (num_actions - 1) newtons; with two actions these are the
-    left and right of CartPole. With `receiver="player"`, `MultiDiscrete([num_actions, num_messages])`: the sender's
-    push and the receiver's guess, which counts in one more step after the last push.
+    `Discrete(num_actions)`: action a pushes with -10 + 20 a / (num_actions - 1) newtons; with two actions these are
+    left and right in CartPole. With `receiver="player"`, `MultiDiscrete([num_actions, num_messages])`: the sender's
+    push and the receiver's guess, which counts in one additional step after the last push.
 
     ## Observation space
-    `Dict`: `state`, `Box(4)` float32: place, speed, angle and angular speed as in CartPole; `message`,
+    `Dict`: `state`, `Box(4)` float32: position, speed, angle and angular speed as in CartPole; `message`,
     `Discrete(num_messages)` (`MultiDiscrete` for messages of several blocks). With `receiver="player"` also `previous`,
-    `Box(4)`, the state before; `action`, `Discrete(num_actions + 1)`, the latest push, num_actions before the first;
+    `Box(4)`, the previous state; `action`, `Discrete(num_actions + 1)`, the last push, num_actions before the first;
     `guessing`, `Discrete(2)`, whether the guess is due. With `belief=True` also `belief`, `Box(0, 1)`.
 
     ## Reward
-    1 for each push, and with the last one `message_priority` if the guess is right (with `receiver="player"` in the
-    step of the guess).
+    1 for each push, and `message_priority` added to the last reward if the guess is right (with `receiver="player"` in
+    the step of the guess).
 
     ## Info
     As in `envzoo/CodingGrid-v0`; all actions are always available.
 
     ## The receiver
-    States are not countable, so the public carrier is a formula: a softmax whose logits are linear in the state. By
-    default it is a linear-quadratic regulator that trembles: force F has the logit -(F - u)^2 / (2 spread^2), u being
-    the regulator's force. With `receiver="bayes"` the belief takes the sender for one that couples its message with
-    that carrier. The pushes of a trained agent are another carrier, which this receiver does not know: to hide messages
-    in them take `receiver="player"`, where whoever plays the receiver asks the agent (MECB and MEME do, given a
-    `carrier`).
+    States are continuous, so the public carrier is a formula: a softmax whose logits are linear in the state. The
+    default is a noisy linear-quadratic regulator: force F has the logit -(F - u)^2 / (2 spread^2), where u is the
+    regulator's force. With `receiver="bayes"` the belief assumes that the sender couples its message with that carrier.
+    The policy of a trained agent is a different carrier, which this receiver does not know: to hide messages in its
+    pushes, use `receiver="player"` and a receiver that queries the agent (as MECB and MEME do, given a `carrier`).
 
     ## Start of an episode
-    All four numbers uniform from -0.05 to 0.05, a message from the prior; or as asked for by
-    `reset(options={"message": ..., "state": ...})`, a message and a state of four numbers, for all or each episode.
+    All four numbers are uniform on [-0.05, 0.05] and the message is drawn from the prior, unless given by
+    `reset(options={"message": ..., "state": ...})`: a message and a state of four numbers, for all episodes or for
+    each.
 
     ## End of an episode
-    Terminates when the pole leans more than 12 degrees, when the cart is more than 2.4 from the middle, or after
-    `horizon` pushes: the guess is due then, and nothing can be earned after it.
+    Terminates when the pole tilts by more than 12 degrees, when the cart is more than 2.4 from the centre, or after
+    `horizon` pushes: the guess is due then, and no further reward is possible.
 
     ## Arguments
     - `num_actions` (2): number of forces.
     - `num_messages` (64), `message_priority` (1.0), `prior` (None), `rate` (1.0), `encoder` ("ebim"), `receiver`
-      ("bayes"), `belief` (False): as in `envzoo/CodingGrid-v0`.
+    ("bayes"), `belief` (False): as in `envzoo/CodingGrid-v0`.
     - `convention` ("coupling"): "coupling", or "none" for a playing receiver.
     - `spread` (5.0): standard deviation in newtons of the default carrier around the regulator's force.
-    - `carrier` (None): another one, a pair of weights (num_actions, 4) and biases (num_actions,) of the logits.
-    - `horizon` (200): most pushes.
-    - `discount` (0.99): for `discounted_return`.
+    - `carrier` (None): another carrier, a pair of weights (num_actions, 4) and biases (num_actions,) of the logits.
+    - `horizon` (200): largest number of pushes.
+    - `discount` (0.99): discount factor of `discounted_return`.
 
     ## Registered ids
     - `envzoo/CodingCart-v0`: the defaults above.
 
-    The same game for two players in PettingZoo's form is `envzoo.coding_games.coding_cart_v0`.
+    The two-player version for PettingZoo is `envzoo.coding_games.coding_cart_v0`.
     """
 
     option_names = ("message", "state")
@@ -327,13 +326,13 @@ class CodingCart(Definition):
         self.kernels = Kernels(reset, step, observe)
 
     def carrier(self, states: np.ndarray) -> np.ndarray:
-        """The public carrier's probabilities (B, A) in states (B, 4)."""
+        """Compute the public carrier's probabilities (B, A) in states (B, 4)."""
         weights, biases = self.parameters.weights, self.parameters.biases
         return np.array([carrier_of(weights, biases, state) for state in np.asarray(states, np.float64)])
 
     def _carrier(self, given: Any, forces: np.ndarray, spread: float) -> tuple[np.ndarray, np.ndarray]:
         if given is None:
-            # -(F - u)^2 / (2 spread^2) without what all forces share, and u = -gains @ state.
+            # -(F - u)^2 / (2 spread^2) without the terms common to all forces, and u = -gains @ state.
             return -np.outer(forces, balancing_gains()) / spread**2, -(forces**2) / (2 * spread**2)
         expected = ((forces.size, 4), (forces.size,))
         try:
@@ -346,7 +345,7 @@ class CodingCart(Definition):
         return weights, biases
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """The messages and states asked for in `reset(options=...)`."""
+        """Read the messages and states from the reset options."""
         states = np.full((num_envs, 4), np.nan)
         if "state" in given:
             array = np.asarray(given["state"])
@@ -362,13 +361,13 @@ class CodingCart(Definition):
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """Cart and pole, beside them the receiver's belief as bars."""
+        """Draw cart and pole, and the receiver's belief as bars beside them."""
         canvas = picture.canvas()
         middle, ground, metre = picture.HEIGHT / 2, picture.HEIGHT * 0.72, picture.HEIGHT / 2 * 0.85 / FARTHEST
         canvas.rectangle(picture.MARGIN, ground, picture.HEIGHT - picture.MARGIN, ground + 2, art.FRAME)
         x, angle = middle + float(state.position[0]) * metre, float(state.position[2])
         canvas.rectangle(x - 26, ground - 24, x + 26, ground, art.INK)
-        # The pole is drawn longer than to scale, so that its lean can be seen.
+        # The pole is drawn longer than to scale, so that its tilt is visible.
         tip = (x + 120 * math.sin(angle), ground - 24 - 120 * math.cos(angle))
         canvas.line([(x, ground - 24), tip], art.ORANGE, 8)
         canvas.disc(x, ground - 24, 5, art.BLUE)
@@ -379,19 +378,19 @@ class CodingCart(Definition):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The four numbers and the likeliest messages."""
+        """Describe the state by its four numbers, and list the most likely messages."""
         x, speed, angle, turn = (float(value) for value in state.position)
         line = f"place {x:+.3f}, speed {speed:+.3f}, angle {angle:+.3f}, angular speed {turn:+.3f}"
         return f"{line}\n{picture.text(state, self.rules.sizes, self.rules.horizon)}"
 
 
 class CodingCartEnv(KernelEnv):
-    """The single face of `CodingCart`."""
+    """Single environment of `CodingCart`."""
 
     definition_class = CodingCart
 
 
 class CodingCartVectorEnv(KernelVectorEnv):
-    """The vector face of `CodingCart`."""
+    """Vector environment of `CodingCart`."""
 
     definition_class = CodingCart

@@ -1,4 +1,4 @@
-"""CodingGame: a Markov coding game on any finite decision process; the kernels of all grids."""
+"""CodingGame: a Markov coding game on any finite decision process; also the kernels of the grid games."""
 
 from __future__ import annotations
 
@@ -34,37 +34,37 @@ TEMPERATURE = math.exp(-6)
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     world: World
     messages: Messages
-    policy: np.ndarray  # float64 (S, A), the carrier
+    policy: np.ndarray  # float64 (S, A), policy of the carrier
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    position: Any  # int64, the state of the decision process
-    previous: Any  # int64, the one before
-    action: Any  # int64, the move between them; A before the first
-    path: Any  # int32 (horizon + 1,), states so far, -1 beyond
+    position: Any  # int64, state of the decision process
+    previous: Any  # int64, previous state
+    action: Any  # int64, move between the two; A before the first
+    path: Any  # int32 (horizon + 1,), states visited so far, then -1
     message: Any  # int64 (B,)
     guess: Any  # int64 (B,)
     belief: Any  # float64 (N,)
-    over: Any  # bool, the walk has ended and only the guess of a playing receiver is due
+    over: Any  # bool, whether only the guess of a playing receiver remains
     discounted_return: Any  # float64
-    time: Any  # int64, moves made
+    time: Any  # int64, number of moves so far
 
 
 class SenderObservation(NamedTuple):
-    """What a lone sender sees."""
+    """Observation of the sender alone."""
 
     state: Any
     message: Any
 
 
 class SenderBeliefObservation(NamedTuple):
-    """The same with the receiver's belief."""
+    """Observation of the sender alone, with the receiver's belief."""
 
     state: Any
     message: Any
@@ -72,7 +72,7 @@ class SenderBeliefObservation(NamedTuple):
 
 
 class PlayersObservation(NamedTuple):
-    """What sender and receiver see, taken together."""
+    """Joint observation of sender and receiver."""
 
     state: Any
     message: Any
@@ -82,7 +82,7 @@ class PlayersObservation(NamedTuple):
 
 
 class PlayersBeliefObservation(NamedTuple):
-    """The same with the belief."""
+    """Joint observation of sender and receiver, with the belief."""
 
     state: Any
     message: Any
@@ -158,7 +158,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 
 @njit(cache=True)
 def observe_sender(parameters, state, observation):
-    """Observation kernel of a lone sender."""
+    """Observation kernel of the sender alone."""
     message = observation.message.reshape(state.message.shape)
     for i in range(state.position.size):
         observation.state[i] = state.position[i]
@@ -177,7 +177,7 @@ def observe_players(parameters, state, observation):
 
 @njit(cache=True)
 def observe_sender_belief(parameters, state, observation):
-    """Observation kernel of a lone sender, with the belief."""
+    """Observation kernel of the sender alone, with the belief."""
     observe_sender(parameters, state, observation)
     observation.belief[:] = state.belief
 
@@ -190,70 +190,70 @@ def observe_players_belief(parameters, state, observation):
 
 
 class CodingGame(Definition):
-    """A message is hidden in the moves of an agent that has a task of its own, a finite Markov decision process.
+    """Hide a message in the moves of an agent that acts in a finite Markov decision process.
 
     ## Description
     A Markov coding game (Sokota et al., "Communicating via Markov Decision Processes", ICML 2022, arXiv 2107.08295) has
     two players. The sender is given a message and acts in a decision process; the receiver sees states and actions, but
-    not the message, and guesses it in the end. Both are paid the return of the process, and the message priority if the
-    guess is right. Sender and receiver cannot speak beforehand, but they share a public convention. The convention here
-    is minimum entropy coupling: the actions of the carrier policy, which does the task as if there were no message, are
-    coupled with the belief over messages, so that the actions keep their distribution and yet tell the message. With
-    a rate limit the message goes through a code of bounded entropy before it is coupled (Ebrahimi et al., "Minimum
-    Entropy Coupling with Bottleneck", NeurIPS 2024, arXiv 2410.21666).
+    not the message, and guesses it at the end. Both receive the return of the process, plus the message priority if the
+    guess is right. Sender and receiver cannot communicate beforehand, but they share a public convention: minimum
+    entropy coupling. The actions of the carrier policy, which performs the task as if there were no message, are
+    coupled with the belief over messages, so that the actions keep their distribution and yet reveal the message. With
+    a rate limit the message is first encoded with bounded entropy and then coupled (Ebrahimi et al., "Minimum Entropy
+    Coupling with Bottleneck", NeurIPS 2024, arXiv 2410.21666).
 
     ## Action space
     `Discrete(A)`, the sender's move. With `receiver="player"`, `MultiDiscrete([A, num_messages])`: the sender's move
-    and the receiver's guess. The walk is then followed by one more step, in which the move is ignored and the guess
-    counts; all guesses before it are ignored.
+    and the receiver's guess. One additional step then follows the last move: its move is ignored and its guess counts;
+    all earlier guesses are ignored.
 
     ## Observation space
     `Dict`: `state`, `Discrete(S)`; `message`, `Discrete(num_messages)` (`MultiDiscrete` for messages of several
-    blocks). With `receiver="player"` also what the receiver sees beside the state: `previous`, the state before;
-    `action`, `Discrete(A + 1)`, the sender's latest move, A before the first; `guessing`, `Discrete(2)`, whether the
-    guess is due. A learner of both players must keep the message from the receiver, and need not show the sender more
-    than state and message. With `belief=True` also `belief`, `Box(0, 1)`: the receiver's belief over messages.
+    blocks). With `receiver="player"` also the rest of the receiver's observation: `previous`, the previous state;
+    `action`, `Discrete(A + 1)`, the sender's last move, A before the first; `guessing`, `Discrete(2)`, whether the
+    guess is due. A learner that controls both players must hide the message from the receiver, and may show the sender
+    only state and message. With `belief=True` also `belief`, `Box(0, 1)`: the receiver's belief over messages.
 
     ## Reward
-    The reward of the process, and with the last one `message_priority` if the guess is right (with
-    `receiver="player"` in the step of the guess). It is not discounted.
+    The reward of the process, with `message_priority` added to the last reward if the guess is right (with
+    `receiver="player"` in the step of the guess). The reward is not discounted.
 
     ## Info
     After every reset and step: `correct`, whether the guess is right; `guess`; `message`; `discounted_return`, the sum
-    of discount^(t + 1) times the reward of the process of move t, without the message's; `belief_entropy`, bits that
-    the receiver still lacks by its belief; `rate_limit`, bits that a step's code may carry; `action_mask`, int8 (A,),
-    the actions that are available. An action that is not leaves the agent in its place where walls are the reason.
+    over moves t of discount^(t + 1) times the reward of the process, without that of the message; `belief_entropy`, the
+    entropy in bits of the receiver's belief; `rate_limit`, the largest number of bits that the code of a step may
+    carry; `action_mask`, int8 (A,), the available actions. In a grid, unavailable actions leave the agent in place.
 
     ## The receiver
-    With `receiver="bayes"` the guess is the most likely message under the receiver's belief, of equally likely ones
-    the first. The belief starts at the prior, and every action changes it by Bayes' rule with the likelihoods of the
-    `convention`. An action that the convention rules out for every message leaves it as it is.
+    With `receiver="bayes"` the guess is the most likely message under the receiver's belief, or the first of several
+    equally likely ones. The belief starts at the prior and is updated after every action by Bayes' rule with the
+    likelihoods of the `convention`. An action that the convention rules out for every message does not change it.
 
     ## Start of an episode
-    A state from the start distribution of the process, a message from the prior; or as asked for by
-    `reset(options={"message": ..., "state": ...})`, each a number or an array with one for each episode.
+    A state from the start distribution of the process and a message from the prior, unless given by
+    `reset(options={"message": ..., "state": ...})`, each a number or an array with one value per episode.
 
     ## End of an episode
-    Terminates when the process does, or after `horizon` moves. That is part of the game and no time limit laid over
-    it: the guess is due then, and nothing can be earned after it.
+    Terminates when the process does, or after `horizon` moves. The horizon is part of the game rather than an external
+    time limit: the guess is due then, and no further reward is possible.
 
     ## Arguments
-    - `mdp`: a `FiniteMDP` (see `envzoo.coding_games.mdp`, which also takes them out of Gymnasium's FrozenLake, Taxi and
-      CliffWalking).
+    - `mdp`: a `FiniteMDP` (see `envzoo.coding_games.mdp`, which can also read them from Gymnasium's FrozenLake, Taxi
+    and CliffWalking).
     - `num_messages` (64): number of messages; a list makes messages of several blocks, of which the convention hides
-      the one with the largest entropy in each step.
+    the one with the largest entropy in each step.
     - `message_priority` (1.0): reward of a right guess.
     - `prior` (None): probabilities of the messages (a list of them for several blocks); None for uniform.
-    - `rate` (1.0): what share of the prior's entropy a step's code may carry; from 1 on there is no code.
-    - `encoder` ("ebim"): how messages are coded at rates below 1: "ebim" (greedy entropy-bounded information
-      maximisation), "quantizer" (blocks of neighbouring messages), "none".
+    - `rate` (1.0): fraction of the prior's entropy that the code of a step may carry; at 1 and above there is no code.
+    - `encoder` ("ebim"): how messages are encoded at rates below 1: "ebim" (greedy entropy-bounded information
+    maximisation), "quantizer" (blocks of neighbouring messages), "none".
     - `temperature` (exp(-6)): temperature of the carrier, the maximum-entropy policy of the process.
     - `policy` (None): another carrier, probabilities (S, A).
-    - `horizon` (200): most moves.
+    - `horizon` (200): largest number of moves.
     - `receiver` ("bayes"): "bayes" or "player".
     - `convention` ("coupling"): "coupling"; an array (S, num_messages, A) with the probabilities of actions given state
       and message; or "none", for a playing receiver: the belief stays at the prior, which saves time.
-    - `belief` (False): whether the observation holds the belief.
+    - `belief` (False): whether the observation includes the belief.
     - `official_carrier` (False): compute the carrier as the released code of arXiv 2410.21666 does, see
       `envzoo.coding_games.carrier.carrier_policy`.
     """
@@ -337,7 +337,7 @@ class CodingGame(Definition):
         return array
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """The messages and states asked for in `reset(options=...)`."""
+        """Read the messages and states from the reset options."""
         state = np.asarray(given.get("state", NO_OPTION))
         if "state" in given:
             last = self.mdp.num_states - 1
@@ -352,19 +352,19 @@ class CodingGame(Definition):
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """The state by its number, and the receiver's belief as bars."""
+        """Draw the state as its number, and the receiver's belief as bars."""
         canvas = picture.canvas()
         picture.draw_number(canvas, int(state.position), int(state.time), self.rules.horizon)
         picture.draw_belief(canvas, state, self.rules.sizes)
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The state by its number, and the likeliest messages."""
+        """Describe the state by its number, and list the most likely messages."""
         return f"state {int(state.position)}\n{picture.text(state, self.rules.sizes, self.rules.horizon)}"
 
 
 class WalkModel:
-    """What the faces of a game on a finite decision process share: the model of the walk in which messages hide."""
+    """Mixin with the model of the walk in which messages are hidden."""
 
     definition: CodingGame
 
@@ -374,12 +374,12 @@ class WalkModel:
 
 
 class CodingGameEnv(WalkModel, KernelEnv):
-    """The single face of `CodingGame`, for a decision process of one's own: `CodingGameEnv(mdp=...)`."""
+    """Single environment of `CodingGame`, for any decision process: `CodingGameEnv(mdp=...)`."""
 
     definition_class = CodingGame
 
 
 class CodingGameVectorEnv(WalkModel, KernelVectorEnv):
-    """The vector face of `CodingGame`."""
+    """Vector environment of `CodingGame`."""
 
     definition_class = CodingGame

@@ -14,12 +14,12 @@ from envzoo.kernel import drawing as art
 
 
 class GridGame(CodingGame):
-    """A coding game on a grid, which can be drawn; `layout` is set by its subclasses."""
+    """A coding game on a grid, with rendering; subclasses set `layout`."""
 
     layout: GridLayout
 
     def draw(self, state: State) -> np.ndarray:
-        """The grid with the path (goal green, trap red), beside it the receiver's belief as bars."""
+        """Draw the grid with the path (goal green, trap red), and the receiver's belief as bars beside it."""
         canvas = picture.canvas()
         layout = self.layout
         size = (picture.HEIGHT - 2 * picture.MARGIN) / max(layout.rows, layout.columns)
@@ -45,7 +45,7 @@ class GridGame(CodingGame):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The grid as text: A agent, S start, o path, # obstacle, G goal, X trap; then the likeliest messages."""
+        """Show the grid as text: A agent, S start, o path, # obstacle, G goal, X trap; then the likeliest messages."""
         layout = self.layout
         signs = np.full(layout.rows * layout.columns, ".")
         for cell in layout.obstacles:
@@ -61,21 +61,21 @@ class GridGame(CodingGame):
 
 
 class CodingGrid(GridGame):
-    """A message is hidden in the steps of an agent that walks a slippery grid to its goal.
+    """Hide a message in the moves of an agent that walks a slippery grid to a goal.
 
     ## Description
-    A Markov coding game: the sender is given a message and walks an 8x8 grid; the receiver sees the walk, and guesses
-    the message in the end. The goal in the upper right corner is worth 1, the trap below it -1; both end the walk, and
-    a diagonal of obstacles stands between them and the rest. Every move slips to either side with probability `noise`.
-    The carrier of the message is the maximum-entropy policy of the grid: which of several good steps it takes is
-    random, and minimum entropy coupling lets the message decide in place of the dice, without changing how often each
-    step is taken. The higher the temperature, the more the walk can tell, and the later it arrives. The game is that
-    of Ebrahimi et al., "Minimum Entropy Coupling with Bottleneck", NeurIPS 2024, arXiv 2410.21666, who limit how many
-    bits a step may carry; coding games were introduced by Sokota et al., "Communicating via Markov Decision
+    A Markov coding game: the sender is given a message and walks an 8x8 grid; the receiver sees the walk and guesses
+    the message at the end. Entering the goal in the upper right corner gives 1, the trap below it -1; both end the
+    episode, and a diagonal of obstacles separates them from the rest of the grid. Every move slips to either side with
+    probability `noise`. The carrier of the message is the maximum-entropy policy of the grid: it chooses at random
+    among several good moves, and minimum entropy coupling lets the message determine these choices without changing the
+    frequency of any move. The higher the temperature, the more information the walk can carry, and the longer it takes.
+    The game is from Ebrahimi et al., "Minimum Entropy Coupling with Bottleneck", NeurIPS 2024, arXiv 2410.21666, who
+    limit the number of bits per step; coding games were introduced by Sokota et al., "Communicating via Markov Decision
     Processes", ICML 2022, arXiv 2107.08295.
 
     ## Action space
-    `Discrete(4)`, the sender's move. A move against a wall or an obstacle leaves the agent in its place.
+    `Discrete(4)`, the sender's move. A move into a wall or an obstacle leaves the agent in place.
 
     | action | move |
     |---|---|
@@ -84,33 +84,33 @@ class CodingGrid(GridGame):
     | 2 | down (row + 1) |
     | 3 | left (column - 1) |
 
-    With `receiver="player"`, `MultiDiscrete([4, num_messages])`: the sender's move and the receiver's guess. The walk
-    is then followed by one more step, in which the move is ignored and the guess counts; all guesses before it are
+    With `receiver="player"`, `MultiDiscrete([4, num_messages])`: the sender's move and the receiver's guess. One
+    additional step then follows the last move: its move is ignored and its guess counts; all earlier guesses are
     ignored.
 
     ## Observation space
     `Dict`: `state`, `Discrete(64)`, the cell (row * 8 + column); `message`, `Discrete(num_messages)` (`MultiDiscrete`
-    for messages of several blocks). With `receiver="player"` also what the receiver sees beside the state: `previous`,
-    the state before; `action`, `Discrete(5)`, the sender's latest move, 4 before the first; `guessing`, `Discrete(2)`,
-    whether the guess is due. A learner of both players must keep the message from the receiver. With `belief=True`
-    also `belief`, `Box(0, 1)`: the receiver's belief over messages.
+    for messages of several blocks). With `receiver="player"` also the rest of the receiver's observation: `previous`,
+    the previous state; `action`, `Discrete(5)`, the sender's last move, 4 before the first; `guessing`, `Discrete(2)`,
+    whether the guess is due. A learner that controls both players must hide the message from the receiver. With
+    `belief=True` also `belief`, `Box(0, 1)`: the receiver's belief over messages.
 
     ## Reward
-    1 at the goal, -1 in the trap, and with the last reward `message_priority` if the guess is right (with
-    `receiver="player"` in the step of the guess). It is not discounted.
+    1 at the goal, -1 in the trap, with `message_priority` added to the last reward if the guess is right (with
+    `receiver="player"` in the step of the guess). The reward is not discounted.
 
     ## Info
     After every reset and step: `correct`, whether the guess is right; `guess`; `message`; `discounted_return`, the sum
-    of discount^(t + 1) times the grid's reward of move t, without the message's; `belief_entropy`, bits that the
-    receiver still lacks by its belief; `rate_limit`, bits that a step's code may carry; `action_mask`, int8 (4,), the
-    actions that are available (here all).
+    over moves t of discount^(t + 1) times the grid's reward, without that of the message; `belief_entropy`, the entropy
+    in bits of the receiver's belief; `rate_limit`, the largest number of bits that the code of a step may carry;
+    `action_mask`, int8 (4,), the available actions (here all).
 
     ## The receiver
-    With `receiver="bayes"` the guess is the most likely message under the receiver's belief, of equally likely ones
-    the first. The belief starts at the prior, and every action changes it by Bayes' rule with the likelihoods of the
-    `convention`: it takes the sender for one that couples as the arguments say. An action that the convention rules out
-    for every message leaves the belief as it is. So a sender that keeps to the convention is understood as well as can
-    be; another one may choose its actions such that the receiver hears what it should.
+    With `receiver="bayes"` the guess is the most likely message under the receiver's belief, or the first of several
+    equally likely ones. The belief starts at the prior and is updated after every action by Bayes' rule with the
+    likelihoods of the `convention`, which assumes that the sender couples as the arguments specify. An action that the
+    convention rules out for every message does not change the belief. A sender that follows the convention is therefore
+    decoded as well as possible; another sender can choose its actions so that the receiver decodes the right message.
 
     ## The carrier
     The carrier maximises the discounted return plus `temperature` times the entropy of its moves. Soft value iteration
@@ -120,36 +120,36 @@ class CodingGrid(GridGame):
     0.082 here; from exp(-6) down the two are the same to four digits. `official_carrier=True` takes that carrier.
 
     ## Start of an episode
-    The cell in row 5 and column 4, a message from the prior; or as asked for by
-    `reset(options={"message": ..., "state": ...})`, each a number or an array with one for each episode.
+    The cell in row 5 and column 4 and a message from the prior, unless given by
+    `reset(options={"message": ..., "state": ...})`, each a number or an array with one value per episode.
 
     ## End of an episode
-    Terminates in the goal, in the trap, or after `horizon` moves. That is part of the game and no time limit laid over
-    it: the guess is due then, and nothing can be earned after it.
+    Terminates at the goal, in the trap, or after `horizon` moves. The horizon is part of the game rather than an
+    external time limit: the guess is due then, and no further reward is possible.
 
     ## Arguments
     - `num_messages` (64): number of messages; a list makes messages of several blocks, of which the convention hides
-      the one with the largest entropy in each step.
+    the one with the largest entropy in each step.
     - `message_priority` (1.0): reward of a right guess.
     - `noise` (0.1): probability of slipping to each side.
-    - `rate` (1.0): what share of the prior's entropy a step's code may carry; from 1 on there is no code.
-    - `encoder` ("ebim"): how messages are coded at rates below 1: "ebim" (greedy entropy-bounded information
-      maximisation), "quantizer" (blocks of neighbouring messages), "none".
+    - `rate` (1.0): fraction of the prior's entropy that the code of a step may carry; at 1 and above there is no code.
+    - `encoder` ("ebim"): how messages are encoded at rates below 1: "ebim" (greedy entropy-bounded information
+    maximisation), "quantizer" (blocks of neighbouring messages), "none".
     - `temperature` (exp(-6)): temperature of the carrier.
-    - `horizon` (200): most moves.
-    - `discount` (0.95): of the grid, for the carrier and `discounted_return`.
+    - `horizon` (200): largest number of moves.
+    - `discount` (0.95): discount factor of the grid, for the carrier and `discounted_return`.
     - `prior` (None): probabilities of the messages (a list of them for several blocks); None for uniform.
     - `policy` (None): another carrier, probabilities (64, 4).
     - `receiver` ("bayes"): "bayes" or "player".
     - `convention` ("coupling"): "coupling"; an array (64, num_messages, 4) with the probabilities of actions given
       state and message; or "none", for a playing receiver: the belief stays at the prior, which saves time.
-    - `belief` (False): whether the observation holds the belief.
+    - `belief` (False): whether the observation includes the belief.
     - `official_carrier` (False): compute the carrier as the released code does, see The carrier.
 
     ## Registered ids
     - `envzoo/CodingGrid-v0`: the defaults above.
 
-    The same game for two players in PettingZoo's form is `envzoo.coding_games.coding_grid_v0`.
+    The two-player version for PettingZoo is `envzoo.coding_games.coding_grid_v0`.
     """
 
     layout = NOISY_GRID
@@ -189,19 +189,19 @@ class CodingGrid(GridGame):
 
 
 class CodingGridSmall(GridGame):
-    """A message is hidden in the steps of an agent that walks a small grid from corner to corner.
+    """Hide a message in the moves of an agent that walks between opposite corners of a small grid.
 
     ## Description
     The Markov coding game of Sokota et al., "Communicating via Markov Decision Processes", ICML 2022, arXiv 2107.08295,
-    on a 4x4 grid: the sender walks from the upper left corner to the lower right one, which is worth 1, and has 8 moves
-    for the 6 that it takes. Of the shortest paths there are 20, so that 20 messages can be told without a detour. All
-    else is as in `envzoo/CodingGrid-v0`.
+    on a 4x4 grid: the sender walks from the upper left corner to the lower right one, which gives 1, and has 8 moves
+    for a walk of at least 6. There are 20 shortest paths, so 20 messages can be sent without a detour. Everything else
+    is as in `envzoo/CodingGrid-v0`.
 
     ## Action space
-    `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. Moves against a wall are not available: the carrier never makes them
-    and `info["action_mask"]` leaves them out; whoever makes one all the same stays in place. With `receiver="player"`,
-    `MultiDiscrete([4, num_messages])`: the sender's move and the receiver's guess, which counts in one more step after
-    the walk.
+    `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. Moves into a wall are unavailable: the carrier never makes them and
+    `info["action_mask"]` excludes them; if made anyway, the agent stays in place. With `receiver="player"`,
+    `MultiDiscrete([4, num_messages])`: the sender's move and the receiver's guess, which counts in one additional step
+    after the last move.
 
     ## Observation space
     `Dict`: `state`, `Discrete(16)`, the cell (row * 4 + column); `message`, `Discrete(num_messages)`; with
@@ -209,21 +209,22 @@ class CodingGridSmall(GridGame):
     `envzoo/CodingGrid-v0`.
 
     ## Reward
-    1 at the goal, and with the last reward `message_priority` if the guess is right (with `receiver="player"` in the
-    step of the guess). It is not discounted.
+    1 at the goal, with `message_priority` added to the last reward if the guess is right (with `receiver="player"` in
+    the step of the guess). The reward is not discounted.
 
     ## Info
     As in `envzoo/CodingGrid-v0`.
 
     ## Start of an episode
-    Cell 0, a message from the prior; or as asked for by `reset(options={"message": ..., "state": ...})`.
+    Cell 0 and a message from the prior, unless given by `reset(options={"message": ..., "state": ...})`.
 
     ## End of an episode
-    Terminates at the goal, or after `horizon` moves: the guess is due then, and nothing can be earned after it.
+    Terminates at the goal, or after `horizon` moves: the guess is due then, and no further reward is possible.
 
     ## Arguments
-    - `num_messages` (16): number of messages, or of each block's values.
-    - `horizon` (8): most moves. The carrier does not know of it: it is the stationary policy of the endless walk.
+    - `num_messages` (16): number of messages, or of the values of each block.
+    - `horizon` (8): largest number of moves. The carrier ignores it: it is the stationary policy of the
+    infinite-horizon problem.
     - `noise` (0.0): probability of slipping to each side.
     - `message_priority` (1.0), `rate` (1.0), `encoder` ("ebim"), `temperature` (exp(-6)), `discount` (0.95), `prior`
       (None), `policy` (None), `receiver` ("bayes"), `convention` ("coupling"), `belief` (False), `official_carrier`
@@ -232,7 +233,7 @@ class CodingGridSmall(GridGame):
     ## Registered ids
     - `envzoo/CodingGridSmall-v0`: the defaults above.
 
-    The same game for two players in PettingZoo's form is `envzoo.coding_games.coding_grid_small_v0`.
+    The two-player version for PettingZoo is `envzoo.coding_games.coding_grid_small_v0`.
     """
 
     layout = SMALL_GRID
@@ -272,24 +273,24 @@ class CodingGridSmall(GridGame):
 
 
 class CodingGridEnv(WalkModel, KernelEnv):
-    """The single face of `CodingGrid`."""
+    """Single environment of `CodingGrid`."""
 
     definition_class = CodingGrid
 
 
 class CodingGridVectorEnv(WalkModel, KernelVectorEnv):
-    """The vector face of `CodingGrid`."""
+    """Vector environment of `CodingGrid`."""
 
     definition_class = CodingGrid
 
 
 class CodingGridSmallEnv(WalkModel, KernelEnv):
-    """The single face of `CodingGridSmall`."""
+    """Single environment of `CodingGridSmall`."""
 
     definition_class = CodingGridSmall
 
 
 class CodingGridSmallVectorEnv(WalkModel, KernelVectorEnv):
-    """The vector face of `CodingGridSmall`."""
+    """Vector environment of `CodingGridSmall`."""
 
     definition_class = CodingGridSmall

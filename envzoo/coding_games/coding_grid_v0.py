@@ -1,27 +1,8 @@
-"""`envzoo/CodingGrid-v0` for two players, in PettingZoo's form; its manual is that of `CodingGrid`."""
-
-from __future__ import annotations
-
-from typing import Any
-
-from pettingzoo import AECEnv
+"""Two-player version of `envzoo/CodingGrid-v0` for PettingZoo; see `CodingGrid` for the manual."""
 
 from envzoo.coding_games.coding_grid import CodingGrid
-from envzoo.coding_games.players import CodingPlayers, in_turns, order_enforced
+from envzoo.coding_games.players import make_forms
 
 __all__ = ["env", "parallel_env", "raw_env"]
 
-
-def parallel_env(**kwargs: Any) -> CodingPlayers:
-    """The game in which both players act at once; keywords of `CodingGrid`, and `render_mode`."""
-    return CodingPlayers(CodingGrid, "coding_grid_v0", "envzoo/coding_grid_v0", **kwargs)
-
-
-def raw_env(**kwargs: Any) -> AECEnv:
-    """The game in which the players act in turn, the sender first."""
-    return in_turns(parallel_env(**kwargs))
-
-
-def env(**kwargs: Any) -> AECEnv:
-    """The same, checked for calls out of order."""
-    return order_enforced(raw_env(**kwargs))
+parallel_env, raw_env, env = make_forms(CodingGrid, "coding_grid_v0")

@@ -1,17 +1,17 @@
-"""Kernels for minimum entropy couplings with a bottleneck, shared by the games and by the agents that play them.
+"""Kernels for minimum entropy coupling with a bottleneck, shared by the games and by the agents that play them.
 
 Sender and receiver each recompute the coupling of a step from public information, so these kernels are deterministic:
-where masses tie, the lower index counts as the larger one. Entropies are in bits.
+among equal masses, the lower index counts as the larger one. Entropies are in bits.
 
-The pieces, for one step of one episode:
+Functions for one step of one episode:
 
-- `encode` turns the belief over n messages into codes of bounded entropy (greedy deterministic EBIM, a uniform
-  quantiser, or the messages themselves);
-- `greedy_cells` couples two marginals with little entropy (at most n + k - 1 cells);
-- `message_policy` joins both: the code of every message and the distribution over actions of every code;
-- `update_belief` is Bayes' rule for an observed action.
+- `encode` maps the belief over n messages to codes of bounded entropy (greedy deterministic EBIM, a uniform
+quantiser, or the messages themselves);
+- `greedy_cells` couples two marginals with low joint entropy (at most n + k - 1 cells);
+- `message_policy` combines both: the code of every message, and the distribution over actions of every code;
+- `update_belief` applies Bayes' rule to an observed action.
 
-Sources: Minimum Entropy Coupling with Bottleneck (arXiv 2410.21666), Algorithms 1 and 5; the greedy coupling is that of
+Sources: Minimum Entropy Coupling with Bottleneck (arXiv 2410.21666), Algorithms 1 and 5; the greedy coupling is from
 Kocaoglu et al., Entropic Causal Inference (arXiv 1611.04035).
 """
 
@@ -26,8 +26,8 @@ NONE, EBIM, QUANTIZER = 0, 1, 2  # the encoders
 ENCODERS = {"none": NONE, "ebim": EBIM, "quantizer": QUANTIZER}
 NO_CODE = -1  # label of a message without mass
 
-RATE_TOLERANCE = 1e-12  # bits by which an entropy may seem to exceed a rate that it equals
-# What subtracting leaves of a mass below this share of it is rounding, not mass.
+RATE_TOLERANCE = 1e-12  # bits by which an entropy may exceed the rate because of rounding
+# If subtraction leaves less than this fraction of a mass, the rest is rounding error.
 ROUNDING = 8 * 2.0**-52
 
 
@@ -36,13 +36,13 @@ ROUNDING = 8 * 2.0**-52
 
 @njit(cache=True)
 def self_information(mass: float) -> float:
-    """-mass log2 mass, 0 for no mass."""
+    """Compute -mass log2 mass, 0 for zero mass."""
     return -mass * math.log2(mass) if mass > 0.0 else 0.0
 
 
 @njit(cache=True)
 def entropy(masses: np.ndarray) -> float:
-    """Entropy in bits of masses (n,) that sum to one; zeros add nothing."""
+    """Compute the entropy in bits of masses (n,) that sum to one; zeros contribute nothing."""
     total = 0.0
     for mass in masses:
         total += self_information(mass)
@@ -51,10 +51,10 @@ def entropy(masses: np.ndarray) -> float:
 
 @njit(cache=True)
 def merging_loss(p: float, q: float) -> float:
-    """Bits of entropy lost by merging two symbols of masses p and q into one."""
+    """Compute the bits of entropy lost by merging two symbols of masses p and q."""
     if p <= 0.0 or q <= 0.0:
         return 0.0
-    # log2(1 + q/p) for a tiny p overflows only when q/p does.
+    # log2(1 + q/p) with a tiny p overflows only if q/p does.
     return (p * math.log1p(q / p) + q * math.log1p(p / q)) / math.log(2.0) if q / p < 1e300 and p / q < 1e300 else 0.0
 
 
@@ -63,7 +63,7 @@ def merging_loss(p: float, q: float) -> float:
 
 @njit(cache=True)
 def _below(mass: float, index: int, other_mass: float, other_index: int) -> bool:
-    """Whether the first entry comes after the second: by mass, and of equal ones by index."""
+    """Return whether the first entry ranks below the second: by mass, then by index."""
     return mass < other_mass or (mass == other_mass and index > other_index)
 
 
@@ -86,7 +86,7 @@ def _sink(masses: np.ndarray, indices: np.ndarray, size: int, at: int) -> None:
 
 @njit(cache=True)
 def _heap(p: np.ndarray):
-    """A heap of the entries of p (n,) with mass: masses, indices and their number."""
+    """Build a heap of the entries of p (n,) with mass: masses, indices and their number."""
     masses, indices = np.empty(len(p)), np.empty(len(p), np.int64)
     size = 0
     for i in range(len(p)):
@@ -100,7 +100,7 @@ def _heap(p: np.ndarray):
 
 @njit(cache=True)
 def _pop(masses: np.ndarray, indices: np.ndarray, size: int) -> int:
-    """Take the top off a heap; returns the number of entries left."""
+    """Remove the top of a heap; returns the number of entries left."""
     size -= 1
     masses[0], indices[0] = masses[size], indices[size]
     if size > 1:
@@ -110,18 +110,18 @@ def _pop(masses: np.ndarray, indices: np.ndarray, size: int) -> int:
 
 @njit(cache=True)
 def greedy_cells(p: np.ndarray, q: np.ndarray):
-    """Greedy minimum entropy coupling: again and again pair the largest remaining masses of the two marginals.
+    """Compute the greedy minimum entropy coupling: repeatedly pair the largest remaining masses of the two marginals.
 
-    O((n + k) log(n + k)). Entries with mass, however little, get a cell; what rounding leaves over is added to the last
-    cell of its row or column.
+    Runs in O((n + k) log(n + k)). Every entry with mass, however small, gets a cell; mass left over by rounding is
+    added to the last cell of its row or column.
 
     Args:
-        p: (n,) masses of the rows, not negative.
-        q: (k,) masses of the columns, not negative, with the same sum as p up to rounding.
+        p: (n,) masses of the rows, nonnegative.
+        q: (k,) masses of the columns, nonnegative, with the same sum as p up to rounding.
 
     Returns:
-        rows (c,) int64, columns (c,) int64 and masses (c,) of the cells with mass, in the order in which they were made
-        (no cell occurs twice); c is at most n + k - 1.
+        rows (c,) int64, columns (c,) int64 and masses (c,) of the cells with mass, in the order of their creation (no
+        cell occurs twice); c is at most n + k - 1.
     """
     a, ia, size_a = _heap(p)
     b, ib, size_b = _heap(q)
@@ -167,7 +167,7 @@ def greedy_cells(p: np.ndarray, q: np.ndarray):
 
 @njit(cache=True)
 def greedy_joint(p: np.ndarray, q: np.ndarray, joint: np.ndarray) -> None:
-    """Write the greedy coupling of p (n,) and q (k,) into joint (n, k); see `greedy_cells`."""
+    """Write the greedy coupling of p (n,) and q (k,) to joint (n, k); see `greedy_cells`."""
     rows, columns, masses = greedy_cells(p, q)
     joint[:] = 0.0
     for cell in range(len(masses)):
@@ -179,7 +179,7 @@ def greedy_joint(p: np.ndarray, q: np.ndarray, joint: np.ndarray) -> None:
 
 @njit(cache=True)
 def _relabel(group: np.ndarray, labels: np.ndarray) -> int:
-    """Number groups (n,), of which NO_CODE is none, in the order of their first symbols; returns how many there are."""
+    """Renumber groups (n,), except NO_CODE, in the order of their first symbols; returns the number of groups."""
     numbers = np.full(len(group), NO_CODE)
     count = 0
     for i in range(len(group)):
@@ -195,7 +195,7 @@ def _relabel(group: np.ndarray, labels: np.ndarray) -> int:
 
 @njit(cache=True)
 def descending(p: np.ndarray) -> np.ndarray:
-    """Indices of the entries of p (n,) with mass, the largest first, of equal ones the lower index first."""
+    """Return the indices of the entries of p (n,) with mass, in descending order; ties by ascending index."""
     order = np.argsort(-p, kind="mergesort")
     count = 0
     while count < len(p) and p[order[count]] > 0.0:
@@ -205,14 +205,14 @@ def descending(p: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def ebim_path(p: np.ndarray):
-    """The codes that Algorithm 1 of arXiv 2410.21666 looks at, from all symbols apart to all in one, O(n log n).
+    """Compute the candidate codes of Algorithm 1 of arXiv 2410.21666, from separate symbols to one group, O(n log n).
 
     Args:
-        p: (n,) masses that sum to one, s of them not zero.
+        p: (n,) masses that sum to one, s of them nonzero.
 
     Returns:
-        order (s,) int64, the symbols with mass, the largest first; kept (s,) and tried (s,), entropies in bits: kept[m]
-        with order[: m + 1] in one group and all others apart, tried[m] when besides the two smallest groups are one.
+        order (s,) int64, the symbols with mass, largest first; kept (s,) and tried (s,), entropies in bits: kept[m]
+        with order[: m + 1] in one group and all others separate, tried[m] with the two smallest groups merged as well.
     """
     order = descending(p)
     n = len(order)
@@ -225,9 +225,9 @@ def ebim_path(p: np.ndarray):
     top = 0.0
     for m in range(n):
         top += p[order[m]]
-        if m < n - 1:  # all in one group have entropy 0, whatever rounding makes of top
+        if m < n - 1:  # a single group has entropy 0, regardless of rounding in top
             kept[m] += self_information(top)
-        # From three groups on, the two smallest are single symbols; two groups become one.
+        # With three or more groups, the two smallest are single symbols; two groups merge to one.
         if m < n - 2:
             tried[m] = kept[m] - loss
     return order, kept, tried
@@ -235,7 +235,7 @@ def ebim_path(p: np.ndarray):
 
 @njit(cache=True)
 def path_labels(order: np.ndarray, m: int, smallest: bool, labels: np.ndarray) -> int:
-    """Write the code in which order[: m + 1] are one group, and the two smallest groups if asked; see `ebim_path`."""
+    """Write the code that groups order[: m + 1] and, if `smallest`, merges the two smallest groups; see `ebim_path`."""
     group = np.full(len(labels), NO_CODE)
     for rank in range(len(order)):
         group[order[rank]] = max(rank - m, 0)
@@ -246,23 +246,23 @@ def path_labels(order: np.ndarray, m: int, smallest: bool, labels: np.ndarray) -
 
 @njit(cache=True)
 def ebim_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
-    """Greedy deterministic entropy-bounded information maximisation (Algorithm 1 of arXiv 2410.21666), O(n log n).
+    """Apply greedy deterministic entropy-bounded information maximisation (Algorithm 1, arXiv 2410.21666), O(n log n).
 
-    Every symbol starts as a group of its own. If merging the two smallest groups brings the entropy down to the rate,
-    that is the answer; otherwise the two largest are merged, until the entropy is at most the rate.
+    Every symbol starts in its own group. If merging the two smallest groups brings the entropy down to the rate, that
+    is the result; otherwise the two largest are merged, until the entropy is at most the rate.
 
     Args:
         p: (n,) masses that sum to one.
         rate: Largest entropy of the code in bits.
-        labels: (n,) integers, overwritten with the code of each symbol; codes count from 0 in the order of their first
-            symbols, and symbols without mass get NO_CODE.
+        labels: (n,) integers, overwritten with the code of each symbol; codes are numbered from 0 in the order of their
+            first symbols, and symbols without mass get NO_CODE.
 
     Returns:
         Number of codes.
     """
     order, kept, tried = ebim_path(p)
     most = rate + RATE_TOLERANCE
-    # Both entropies fall with m, so the first m at which either is small enough can be found by bisection.
+    # Both entropies decrease with m, so bisection finds the first m at which either is small enough.
     low, high = 0, len(order) - 1
     while low < high:
         middle = (low + high) // 2
@@ -275,13 +275,13 @@ def ebim_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
 
 @njit(cache=True)
 def quantizer_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
-    """Uniform scalar quantiser (Algorithm 5 of arXiv 2410.21666): blocks of neighbouring symbols share a code.
+    """Apply the uniform scalar quantiser (Algorithm 5, arXiv 2410.21666): blocks of neighbouring symbols share a code.
 
-    There are at most floor(2^rate) blocks of ceil(n / floor(2^rate)) symbols; which they are does not depend on the
-    masses. Arguments and result as in `ebim_labels`.
+    There are at most floor(2^rate) blocks of ceil(n / floor(2^rate)) symbols, independent of the masses. Arguments and
+    result as in `ebim_labels`.
     """
     n = len(p)
-    # A rate beyond log2(n) gives every symbol its own code; the small number undoes rounding in the rate.
+    # A rate above log2(n) gives every symbol its own code; the small constant compensates rounding in the rate.
     most = n if rate >= math.log2(n) else max(1, math.floor(2.0**rate + 1e-9))
     block = (n + most - 1) // most
     group = np.empty(n, np.int64)
@@ -292,7 +292,7 @@ def quantizer_labels(p: np.ndarray, rate: float, labels: np.ndarray) -> int:
 
 @njit(cache=True)
 def encode(p: np.ndarray, rate: float, encoder: int, labels: np.ndarray) -> int:
-    """Codes of the symbols by one of the encoders (NONE gives each its own, whatever the rate); see `ebim_labels`."""
+    """Encode the symbols with one of the encoders (NONE gives each its own code, at any rate); see `ebim_labels`."""
     if encoder == EBIM:
         return ebim_labels(p, rate, labels)
     if encoder == QUANTIZER:
@@ -308,7 +308,7 @@ def encode(p: np.ndarray, rate: float, encoder: int, labels: np.ndarray) -> int:
 
 @njit(cache=True)
 def code_masses(p: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """Masses of the codes, (count,)."""
+    """Compute the masses of the codes, (count,)."""
     masses = np.zeros(count)
     for i in range(len(p)):
         if labels[i] >= 0:
@@ -321,19 +321,19 @@ def code_masses(p: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
 
 @njit(cache=True)
 def message_policy(belief: np.ndarray, policy: np.ndarray, rate: float, encoder: int):
-    """How each message would act: MEC-B of the belief and the policy (arXiv 2410.21666).
+    """Compute how each message acts: MEC-B of the belief and the policy (arXiv 2410.21666).
 
-    Averaged over the belief, the distributions over actions are the policy.
+    Averaged over the belief, the distributions over actions equal the policy.
 
     Args:
-        belief: (n,) masses of the messages, not all zero; they need not sum to one.
+        belief: (n,) masses of the messages, not all zero, not necessarily normalised.
         policy: (k,) masses of the actions, likewise.
         rate: Largest entropy of the code in bits.
         encoder: NONE, EBIM or QUANTIZER.
 
     Returns:
-        labels (n,) int64, the code of each message (NO_CODE without mass), and channel (codes, k), the distribution
-        over actions of each code.
+        labels (n,) int64, the code of each message (NO_CODE if it has no mass), and channel (codes, k), the
+        distribution over actions of each code.
     """
     p, q = belief / belief.sum(), policy / policy.sum()
     labels = np.empty(len(p), np.int64)
@@ -343,7 +343,7 @@ def message_policy(belief: np.ndarray, policy: np.ndarray, rate: float, encoder:
     for cell in range(len(masses)):
         channel[rows[cell], columns[cell]] += masses[cell]
     for code in range(count):
-        # Divided by the largest first, because the sum of tiny masses may be too small to divide by.
+        # Divide by the largest mass first, because the sum of tiny masses may be too small to divide by.
         largest, total = 0.0, 0.0
         for action in range(len(q)):
             largest = max(largest, channel[code, action])
@@ -359,7 +359,7 @@ def message_policy(belief: np.ndarray, policy: np.ndarray, rate: float, encoder:
 def action_distribution(
     labels: np.ndarray, channel: np.ndarray, policy: np.ndarray, message: int, out: np.ndarray
 ) -> None:
-    """Write the distribution over actions (k,) for a message: its code's, or the policy itself if it has no code."""
+    """Write the distribution over actions (k,) of a message: that of its code, or the policy if it has no code."""
     if labels[message] >= 0:
         out[:] = channel[labels[message]]
     else:
@@ -370,7 +370,8 @@ def action_distribution(
 def update_belief(belief: np.ndarray, labels: np.ndarray, channel: np.ndarray, action: int) -> bool:
     """Condition the belief (n,) on an action, in place.
 
-    An action that no message would have taken says nothing of the message: the belief stays, and the result is False.
+    An action that has probability zero under every message carries no information: the belief is unchanged, and the
+    result is False.
     """
     largest = 0.0
     for x in range(len(belief)):
@@ -389,7 +390,7 @@ def update_belief(belief: np.ndarray, labels: np.ndarray, channel: np.ndarray, a
 
 @njit(cache=True)
 def choose(distribution: np.ndarray, uniform: float) -> int:
-    """The action that a uniform number in [0, 1) picks from a distribution (k,); never one of probability zero."""
+    """Select the action of a distribution (k,) by a uniform number in [0, 1); never one of probability zero."""
     total, last = 0.0, -1
     for action in range(len(distribution)):
         if distribution[action] > 0.0:
@@ -402,5 +403,5 @@ def choose(distribution: np.ndarray, uniform: float) -> int:
 
 @njit(cache=True)
 def guess(belief: np.ndarray) -> int:
-    """The most likely message, of equally likely ones the first."""
+    """Return the most likely message, the first of several equally likely ones."""
     return int(np.argmax(belief))

@@ -19,15 +19,15 @@ ARROWS = "^>v<"
 
 @dataclass(frozen=True)
 class GridLayout:
-    """Where things stand on a grid; cells are pairs (row, column) from the upper left.
+    """Layout of a grid; cells are pairs (row, column) counted from the upper left.
 
     Attributes:
         rows: Number of rows.
         columns: Number of columns.
-        rewards: Reward for entering a cell, for the cells where it is not 0.
+        rewards: Reward for entering a cell, for cells with nonzero reward.
         ends: Cells that end the episode.
         obstacles: Cells that cannot be entered.
-        start: First cell.
+        start: Start cell.
     """
 
     rows: int
@@ -38,35 +38,35 @@ class GridLayout:
     start: Cell
 
     def index(self, cell: Cell) -> int:
-        """The state of a cell: row * columns + column."""
+        """Return the state of a cell: row * columns + column."""
         return cell[0] * self.columns + cell[1]
 
     def inside(self, cell: Cell) -> bool:
-        """Whether an agent can stand on a cell."""
+        """Return whether an agent can be on a cell."""
         return 0 <= cell[0] < self.rows and 0 <= cell[1] < self.columns and cell not in self.obstacles
 
 
-# The world of arXiv 2410.21666: goal and trap in the right column, a diagonal of obstacles below the upper left corner.
+# Grid of arXiv 2410.21666: goal and trap in the right column, a diagonal of obstacles below the upper left corner.
 NOISY_GRID = GridLayout(8, 8, {(0, 7): 1.0, (1, 7): -1.0}, ((0, 7), (1, 7)), tuple((k, k) for k in range(1, 8)), (5, 4))
-# The world of arXiv 2107.08295: from one corner to the other.
+# Grid of arXiv 2107.08295: from one corner to the opposite one.
 SMALL_GRID = GridLayout(4, 4, {(3, 3): 1.0}, ((3, 3),), (), (0, 0))
 
 
 def grid_mdp(layout: GridLayout, noise: float = 0.0, discount: float = 0.95, walls_available: bool = True) -> FiniteMDP:
-    """The decision process of a grid: state row * columns + column; actions 0 up, 1 right, 2 down, 3 left.
+    """Build the decision process of a grid: state row * columns + column; actions 0 up, 1 right, 2 down, 3 left.
 
     Args:
-        layout: What stands where.
-        noise: Probability of each of the two moves at a right angle to the intended one. A move against a wall or an
-            obstacle leaves the agent in its place.
-        discount: Discount of the process.
-        walls_available: Whether actions that aim at a wall or an obstacle are available.
+        layout: The layout of the grid.
+        noise: Probability of each of the two moves perpendicular to the intended one. A move into a wall or an obstacle
+            leaves the agent in place.
+        discount: Discount factor of the process.
+        walls_available: Whether actions towards a wall or an obstacle are available.
 
     Raises:
-        EnvzooError: A noise outside [0, 0.5], or a start that is no free cell.
+        EnvzooError: The noise is outside [0, 0.5], or the start is not a free cell.
     """
     if isinstance(noise, bool) or not isinstance(noise, int | float | np.number) or not 0 <= noise <= 0.5:
-        raise EnvzooError(f"noise is {noise!r}; expected a probability from 0 to 0.5, that of a slip to either side")
+        raise EnvzooError(f"noise is {noise!r}; expected a probability from 0 to 0.5 of slipping to each side")
     if not layout.inside(layout.start) or layout.start in layout.ends:
         raise EnvzooError(f"start is {layout.start}; expected a free cell on which the episode does not end")
     states = layout.rows * layout.columns
@@ -84,12 +84,12 @@ def grid_mdp(layout: GridLayout, noise: float = 0.0, discount: float = 0.95, wal
     terminal = np.zeros(states, bool)
     terminal[[layout.index(cell) for cell in layout.ends]] = True
     closed = [layout.index(cell) for cell in layout.obstacles]
-    available[closed] = True  # nobody ever stands there
+    available[closed] = True  # these states are never visited
     return FiniteMDP(transition, reward, terminal, layout.index(layout.start), discount, available)
 
 
 def _neighbours(layout: GridLayout, cell: Cell) -> Iterable[Cell | None]:
-    """The cells that the four moves lead to, None where there is a wall or an obstacle."""
+    """Return the cells that the four moves lead to, None for a wall or an obstacle."""
     for rows, columns in STEPS:
         there = (cell[0] + rows, cell[1] + columns)
         yield there if layout.inside(there) else None

@@ -1,4 +1,4 @@
-"""What all Markov coding games share: the message, the receiver who listens, its belief and its guess."""
+"""Parts common to all Markov coding games: the message, and the receiver with its belief and guess."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ NO_OPTION = -1
 
 
 class Messages(NamedTuple):
-    """What all episodes know of messages and receiver, as `parameters.messages`.
+    """Parameters of messages and receiver shared by all episodes, as `parameters.messages`.
 
-    A message is a tuple of B independent blocks (mostly one); the arrays over messages hold the blocks one behind the
-    other, N entries in all.
+    A message is a tuple of B independent blocks (usually one); arrays over messages concatenate the blocks, N entries
+    in total.
     """
 
-    offsets: np.ndarray  # int64 (B + 1,), where each block begins
+    offsets: np.ndarray  # int64 (B + 1,), start of each block
     prior: np.ndarray  # float64 (N,)
     cumulative: np.ndarray  # float64 (N,), running sums of the prior within each block
-    limits: np.ndarray  # float64 (B,), bits that the code of one step may carry of a block
+    limits: np.ndarray  # float64 (B,), largest number of bits per step for the code of a block
     encoder: int
     convention: int
-    likelihood: np.ndarray  # float64 (S, A, N), or (1, 1, 1) when there is no such table
+    likelihood: np.ndarray  # float64 (S, A, N), or (1, 1, 1) if there is no table
     priority: float
     horizon: int
-    player: bool  # whether the receiver is a player; else it makes the Bayes-optimal guess
+    player: bool  # whether the receiver is a player; otherwise its guess is Bayes-optimal
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     correct: Any
     guess: Any
@@ -55,7 +55,7 @@ class Infos(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What `reset(options=...)` takes."""
+    """Options of `reset`."""
 
     message: Any
     state: Any
@@ -66,7 +66,7 @@ class Options(NamedTuple):
 
 @njit(cache=True)
 def largest_entropy_block(belief: np.ndarray, offsets: np.ndarray) -> int:
-    """The block whose belief has the largest entropy, of equal ones the first; belief (N,), offsets (B + 1,)."""
+    """Return the block whose belief has the largest entropy, the first of equals; belief (N,), offsets (B + 1,)."""
     best, most = 0, -1.0
     if offsets.size == 2:
         return best
@@ -79,11 +79,11 @@ def largest_entropy_block(belief: np.ndarray, offsets: np.ndarray) -> int:
 
 @njit(cache=True)
 def listen(messages, belief, policy, likelihood, action):
-    """What the receiver makes of one action: changes the belief (N,) in place, by the public convention.
+    """Update the receiver's belief (N,) in place after one action, by the public convention.
 
-    Under the coupling convention the sender hides the block of the largest entropy in `policy` (A,), the distribution
-    of the carrier's action; `likelihood` (N,) is the table's column otherwise. An action that the convention rules out
-    for every message leaves the belief as it is.
+    Under the coupling convention the sender hides the block of largest entropy in `policy` (A,), the distribution of
+    the carrier's action; otherwise `likelihood` (N,) is the column of the table. An action that the convention rules
+    out for every message does not change the belief.
     """
     if messages.convention == COUPLING:
         block = largest_entropy_block(belief, messages.offsets)
@@ -101,7 +101,7 @@ def listen(messages, belief, policy, likelihood, action):
 
 @njit(cache=True)
 def begin(messages, state, streams, options, i):
-    """Start the message's part of episode i."""
+    """Initialise the message and the belief of episode i."""
     for block in range(messages.limits.size):
         first, last = messages.offsets[block], messages.offsets[block + 1]
         message = options.message[i, block]
@@ -119,7 +119,7 @@ def begin(messages, state, streams, options, i):
 
 @njit(cache=True)
 def correct(state, i):
-    """Whether the receiver's present guess is the message."""
+    """Return whether the receiver's current guess is the message."""
     same = True
     for block in range(state.message.shape[1]):
         same = same and state.message[i, block] == state.guess[i, block]
@@ -128,7 +128,7 @@ def correct(state, i):
 
 @njit(cache=True)
 def settle(messages, state, ended, i):
-    """After a move: a listening receiver guesses; returns the reward for it, which is paid when the walk has ended."""
+    """Update the guess of a Bayes receiver after a move; returns the message reward, due when the walk has ended."""
     if messages.player:
         state.over[i] = ended
         return 0.0
@@ -140,8 +140,8 @@ def settle(messages, state, ended, i):
 
 @njit(cache=True)
 def report(messages, state, infos, i):
-    """Write the infos of episode i, all but the action mask."""
-    # One message is a number, several blocks are a row: both can be written as rows.
+    """Write the infos of episode i, except the action mask."""
+    # A single message is a number, several blocks are a row: both can be written as rows.
     guess = infos.guess.reshape(state.guess.shape)
     message = infos.message.reshape(state.message.shape)
     total, most = 0.0, 0.0
@@ -161,11 +161,11 @@ def report(messages, state, infos, i):
 
 @dataclass(frozen=True)
 class MessageRules:
-    """The arguments that all coding games have, checked; see the manuals of the games.
+    """Validated arguments common to all coding games; see the manuals of the games.
 
     Raises:
-        EnvzooError: A value that is not usable.
-        UnknownNameError: An encoder, receiver or convention that there is not.
+        EnvzooError: A value is invalid.
+        UnknownNameError: The encoder, receiver or convention is unknown.
     """
 
     num_messages: int | Sequence[int] = 64
@@ -198,7 +198,7 @@ class MessageRules:
         return tuple(check_whole("num_messages", size, 2) for size in blocks)
 
     def build(self, states: int | None, actions: int) -> Messages:
-        """The kernels' view of the rules, for a game of so many states (None: not countable) and actions."""
+        """Build the kernels' parameters for a game of so many states (None: not countable) and actions."""
         sizes = self.sizes
         check_bytes(128 * sum(sizes), f"beliefs over {sum(sizes)} messages")
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -207,7 +207,7 @@ class MessageRules:
         cumulative = np.concatenate([np.cumsum(part) for part in parts])
         cumulative[offsets[1:] - 1] = 1.0
         convention, likelihood = self._convention(states, actions)
-        # A rate of 1 is the full entropy of the message: no code is needed then.
+        # At rate 1 the code may carry the full entropy of the message, so none is needed.
         encoder = couplings.NONE if self.rate >= 1 else couplings.ENCODERS[self.encoder]
         return Messages(
             offsets,
@@ -245,7 +245,7 @@ class MessageRules:
                 raise unknown("convention", self.convention, names)
             if self.convention == "none" and self.receiver == "bayes":
                 raise EnvzooError(
-                    "a receiver 'bayes' without a convention cannot listen; expected the convention 'coupling' or a "
+                    "receiver 'bayes' needs a convention to update its belief; expected the convention 'coupling' or a "
                     "table of likelihoods, or the receiver 'player'"
                 )
             return names[self.convention], nothing
@@ -267,20 +267,20 @@ class MessageRules:
 
     @property
     def message_space(self) -> spaces.Space:
-        """Space of messages and guesses: Discrete, or MultiDiscrete for several blocks."""
+        """Return the space of messages and guesses: Discrete, or MultiDiscrete for several blocks."""
         return spaces.Discrete(self.sizes[0]) if len(self.sizes) == 1 else spaces.MultiDiscrete(self.sizes)
 
     def action_space(self, actions: int) -> spaces.Space:
-        """Space of actions: the sender's move, and beside it the guess when the receiver is a player."""
+        """Return the space of actions: the sender's move, joined with the guess if the receiver is a player."""
         return spaces.MultiDiscrete([actions, *self.sizes]) if self.receiver == "player" else spaces.Discrete(actions)
 
     def infos(self, actions: int) -> Infos:
-        """Layout of the infos."""
+        """Return the layout of the infos."""
         message = np.int64 if len(self.sizes) == 1 else (np.int64, (len(self.sizes),))
         return Infos(np.bool_, message, message, np.float64, np.float64, np.float64, (np.int8, (actions,)))
 
     def state(self) -> dict[str, Any]:
-        """Layout of the message's part of a state."""
+        """Return the layout of the state fields for messages."""
         blocks, total = len(self.sizes), sum(self.sizes)
         return {
             "message": (np.int64, (blocks,)),
@@ -292,16 +292,16 @@ class MessageRules:
         }
 
     def limits(self) -> dict[str, tuple[Any, Any]]:
-        """Limits of the message's part of a state."""
+        """Return the limits of the state fields for messages."""
         last = np.array(self.sizes) - 1
         return {"message": (0, last), "guess": (0, last), "belief": (0, 1), "time": (0, int(self.horizon))}
 
     def running_limits(self) -> dict[str, tuple[Any, Any]]:
-        """Limits of episodes that go on; where the receiver is a player, its guess may still be due at the horizon."""
+        """Return the limits for running episodes; with a playing receiver the guess may still be due at the horizon."""
         return {"time": (0, int(self.horizon) - (self.receiver == "bayes"))}
 
     def message_option(self, given: Mapping[str, Any], num_envs: int) -> np.ndarray:
-        """The messages asked for in `reset(options=...)`, int64 (num_envs, B)."""
+        """Read the messages from the reset options, int64 (num_envs, B)."""
         blocks = len(self.sizes)
         if "message" not in given:
             return np.full((num_envs, blocks), NO_OPTION, np.int64)

@@ -1,4 +1,4 @@
-"""Pictures of coding games: the scene on the left, the receiver's belief as a bar chart on the right."""
+"""Images of coding games: the scene on the left, the receiver's belief as a bar chart on the right."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 from envzoo.coding_games.coupling_kernels import entropy
 from envzoo.kernel import drawing as art
 
-HEIGHT = 320  # the scene is a square of this size
+HEIGHT = 320  # side of the square scene
 WIDTH = 680
 MARGIN = 14
-LEFT, RIGHT, TOP, BOTTOM = HEIGHT + 24, WIDTH - MARGIN, 62, HEIGHT - 30  # the chart
+LEFT, RIGHT, TOP, BOTTOM = HEIGHT + 24, WIDTH - MARGIN, 62, HEIGHT - 30  # borders of the chart
 MOST_BARS = 320
 
 
 def canvas() -> art.Canvas:
-    """An empty picture."""
+    """Make an empty image."""
     return art.Canvas(WIDTH, HEIGHT)
 
 
 def draw_number(surface: art.Canvas, state: int, time: int, horizon: int) -> None:
-    """The scene of a process that nobody has drawn: its state's number."""
+    """Draw the default scene of a process without its own drawing: the number of the state."""
     surface.rectangle(MARGIN, MARGIN, HEIGHT - MARGIN, HEIGHT - MARGIN, art.GRID)
     surface.text(HEIGHT / 2, HEIGHT / 2 - 12, f"state {state}", art.INK, 28)
     surface.text(HEIGHT / 2, HEIGHT / 2 + 22, f"move {time} of at most {horizon}", art.MUTED, 14)
 
 
 def draw_belief(surface: art.Canvas, state: Any, sizes: Sequence[int]) -> None:
-    """The belief of one episode as bars: the message's orange, the guess's ringed by a mark, all others blue."""
+    """Draw the belief of one episode as bars: that of the message orange, all others blue, and a mark at the guess."""
     belief, offsets = np.asarray(state.belief), np.concatenate([[0], np.cumsum(sizes)])
     true = [int(first + m) for first, m in zip(offsets, state.message, strict=False)]
     guessed = [int(first + m) for first, m in zip(offsets, state.guess, strict=False)]
@@ -41,11 +41,11 @@ def draw_belief(surface: art.Canvas, state: Any, sizes: Sequence[int]) -> None:
     surface.text(LEFT, 42, "message", art.MUTED, 13, "lm")
     surface.text(LEFT + 56, 42, _named(state.message), art.ORANGE, 13, "lm")
     surface.text(RIGHT, 42, f"guess {_named(state.guess)}", art.GREEN if right else art.RED, 13, "rm")
-    # More messages than the chart is wide: a bar stands for the likeliest of some neighbours.
+    # If there are more messages than pixels, each bar shows the most likely of several neighbours.
     group = -(-belief.size // MOST_BARS)
     bars = -(-belief.size // group)
     heights = np.pad(belief, (0, bars * group - belief.size)).reshape(bars, group).max(axis=1)
-    # The scale is that of the tallest bar as long as no message stands out, so that small differences can be seen.
+    # Scale to the tallest bar as long as no message stands out, so that small differences are visible.
     scale = (BOTTOM - TOP) / max(0.1, float(heights.max()))
     width = (RIGHT - LEFT) / bars
     gap = 1.0 if width >= 4 else 0.0
@@ -64,7 +64,7 @@ def draw_belief(surface: art.Canvas, state: Any, sizes: Sequence[int]) -> None:
 
 
 def text(state: Any, sizes: Sequence[int], horizon: int, most: int = 5) -> str:
-    """The move, message and guess, and the likeliest values of each block with bars of signs."""
+    """Describe the move, message and guess, and the most likely values of each block with text bars."""
     belief, offsets = np.asarray(state.belief), np.concatenate([[0], np.cumsum(sizes)])
     bits = sum(entropy(np.ascontiguousarray(belief[a:b])) for a, b in pairwise(offsets))
     lines = [

@@ -1,8 +1,8 @@
-"""Coding games for two players in PettingZoo's form: a sender who knows the message, a receiver who guesses it."""
+"""Two-player coding games for PettingZoo: a sender who knows the message, and a receiver who guesses it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -16,7 +16,7 @@ from envzoo.coding_games.coding_game import CodingGame
 from envzoo.coding_games.mdp import FiniteMDP
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import Batch, check_options
+from envzoo.kernel.batch import EpisodeBatch, check_options, may_render
 from envzoo.kernel.definition import Definition, build
 from envzoo.two_players import TwoPlayerForm
 
@@ -26,32 +26,33 @@ FORM = TwoPlayerForm((SENDER, RECEIVER), zero_sum=False, sees=SEES)
 
 
 class CodingPlayers(ParallelEnv):
-    """Any coding game for two players, over the same kernels as its Gymnasium faces.
+    """Any coding game as a two-player game, over the same kernels as its Gymnasium environments.
 
-    In each round both players act: the sender moves, the receiver names a message. After the last move follows one more
-    round, in which the receiver has seen the whole walk: there its guess counts, and the sender's move is ignored, as
-    are all guesses before. Both players get the same rewards.
+    In each round both players act: the sender moves, the receiver names a message. One additional round follows the
+        last
+    move, when the receiver has seen the whole walk: there its guess counts and the sender's move is ignored; all
+    earlier guesses are ignored. Both players receive the same rewards.
 
     | player | observation, a `Dict` | action |
     |---|---|---|
     | `sender` | `state` and `message` | the move |
-    | `receiver` | `previous`, `action`, `state`: the latest move with the states before and after it (`action` is the
-      number of actions before the first move); `guessing`: 1 when the guess is due | the guess |
+    | `receiver` | `previous`, `action`, `state`: the last move with the states before and after it (`action` is the
+    number of actions before the first move); `guessing`: 1 if the guess is due | the guess |
 
-    Nothing that the receiver is given, infos included, depends on the message but through the moves, until the game is
-    over. The infos of both hold `discounted_return`, `belief_entropy` and `rate_limit` (see `CodingGame`), those of the
-    sender `action_mask` too; after the guess both hold `guess`, `message` and `correct`.
+    Until the game is over, the receiver's observations and infos depend on the message only through the moves. The
+    infos of both players hold `discounted_return`, `belief_entropy` and `rate_limit` (see `CodingGame`), those of the
+    sender also `action_mask`; after the guess both hold `guess`, `message` and `correct`.
 
     Args:
-        definition_class: The game's definition.
+        definition_class: Definition class of the game.
         name: Name of the game in PettingZoo's metadata.
-        game_id: Id of the game, if it is a registered one (see `envzoo.games`).
+        game_id: Id of the game, if it is registered (see `envzoo.games`).
         render_mode: None, "rgb_array" or "ansi".
-        **parameters: The game's own arguments (see the manual of its definition), but `receiver` and `belief`.
+        **parameters: Arguments of the game (see the manual of its definition), except `receiver` and `belief`.
 
     Raises:
-        UnknownNameError: For an unknown render mode or argument.
-        EnvzooError: For a value that is not usable.
+        UnknownNameError: A render mode or argument is unknown.
+        EnvzooError: A value is invalid.
     """
 
     two_player: ClassVar[TwoPlayerForm] = FORM
@@ -75,12 +76,12 @@ class CodingPlayers(ParallelEnv):
             check_choice("render mode", render_mode, self.metadata["render_modes"])
         for fixed in ("receiver", "belief"):
             if fixed in parameters:
-                raise EnvzooError(f"{fixed} is no argument of a game of two players; leave it out")
+                raise EnvzooError(f"{fixed} is not an argument of a two-player game; leave it out")
         self.metadata = {**self.metadata, "name": name}
         self.render_mode = render_mode
         self.game_id, self.parameters = game_id, parameters
         self.definition = build(definition_class, {**parameters, "receiver": "player"})
-        self._batch = Batch(self.definition, 1, None)
+        self._batch = EpisodeBatch(self.definition, 1, None)
         self.possible_agents = [SENDER, RECEIVER]
         self.agents: list[str] = []
         shown, action = self.definition.observation_space, self.definition.action_space
@@ -91,29 +92,29 @@ class CodingPlayers(ParallelEnv):
         self._action_spaces = {SENDER: spaces.Discrete(int(action.nvec[0])), RECEIVER: guess}
 
     def observation_space(self, agent: str) -> gym.Space:
-        """Space of a player's observations."""
+        """Return the observation space of a player."""
         return self._observation_spaces[_player(agent)]
 
     def action_space(self, agent: str) -> gym.Space:
-        """Space of a player's actions."""
+        """Return the action space of a player."""
         return self._action_spaces[_player(agent)]
 
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Start a game; `options` as in the manual (`message`, `state`).
+        """Start a game; `options` are those of the manual (`message`, `state`).
 
-        Options that the game does not know are left aside with a warning: PettingZoo asks games to put up with them.
+        Unknown options are ignored with a warning, because PettingZoo requires games to accept them.
 
         Raises:
-            EnvzooError: For a seed or an option's value that is not usable.
+            EnvzooError: The seed or the value of an option is invalid.
         """
         check_options(options)
         batch = self._batch
         known = self.definition.option_names
         for option in options or {}:
             if option not in known:
-                gym.logger.warn(f"{self} knows no reset option {option!r}; it knows {', '.join(known)}")
+                gym.logger.warn(f"{self} has no reset option {option!r}; its options are {', '.join(known)}")
         read = batch.read_options({key: value for key, value in (options or {}).items() if key in known})
         if seed is not None:
             batch.seed([seed], batch.everyone)
@@ -124,22 +125,22 @@ class CodingPlayers(ParallelEnv):
         return self._observations(), self._infos(infos, False)
 
     def step(self, actions: Mapping[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
-        """One round.
+        """Play one round.
 
         Args:
-            actions: The sender's move and the receiver's guess, by player.
+            actions: Dict with the sender's move and the receiver's guess.
 
         Returns:
-            Observations, rewards, terminations, truncations (never) and infos, each a dict by player.
+            Dicts by player of observations, rewards, terminations, truncations (always False) and infos.
 
         Raises:
-            InvalidActionError: When an action is missing or lies outside its space.
-            ResetNeededError: Before the first reset, or after the end of the game.
+            InvalidActionError: An action is missing or outside its space.
+            ResetNeededError: The game was never reset, or has ended.
         """
         if not self.agents:
-            raise ResetNeededError("step was called without a game that goes on; call reset first")
+            raise ResetNeededError("step was called without a running game; call reset first")
         if not isinstance(actions, Mapping):
-            raise InvalidActionError(f"the actions are a {type(actions).__name__}; expected a dict by player")
+            raise InvalidActionError(f"actions is a {type(actions).__name__}; expected a dict from player to action")
         for player, space in self._action_spaces.items():
             if player not in actions:
                 raise InvalidActionError(f"the action of {player} is missing; expected one of {space}")
@@ -163,30 +164,27 @@ class CodingPlayers(ParallelEnv):
         return result
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Copies of all that decides how the game goes on, as from the Gymnasium faces."""
+        """Return copies of the complete state of the game, in the format of the Gymnasium environments."""
         return self._batch.get_state()
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore what `get_state` gave; raises EnvzooError when it does not fit this game."""
+        """Restore a state returned by `get_state`; raises EnvzooError if it does not fit this game."""
         self._batch.set_state(state)
         self.agents = [] if self._batch.needs_reset[0] else list(self.possible_agents)
 
     def render(self) -> np.ndarray | str | None:
-        """The game as an image, uint8 (height, width, 3), or as text, by `render_mode`; message and belief are shown.
+        """Render the game as an image, uint8 (height, width, 3), or as text; message and belief are shown.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: The game was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to the game")
+        if not may_render(self.render_mode, self._batch.started, "the game"):
             return None
-        if not self._batch.started:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         episode = self._batch.episode(0)
         return self.definition.draw(episode) if self.render_mode == "rgb_array" else self.definition.describe(episode)
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing; there are no resources to release."""
 
     def _observations(self) -> dict[str, dict[str, Any]]:
         everything = self._batch.observe()
@@ -204,11 +202,11 @@ class CodingPlayers(ParallelEnv):
 
 
 class MarkovCodingGame(CodingPlayers):
-    """A coding game of two players on any finite decision process; see `CodingPlayers` and `CodingGame`.
+    """A two-player coding game on any finite decision process; see `CodingPlayers` and `CodingGame`.
 
     Args:
         mdp: The process (`envzoo.coding_games.mdp.FiniteMDP`, or `from_gymnasium("FrozenLake-v1")`).
-        num_messages: Number of messages, or one for each block.
+        num_messages: Number of messages, or a list with one number per block.
         message_priority: Reward of a right guess.
         render_mode: None, "rgb_array" or "ansi".
         **parameters: `prior`, `rate`, `encoder`, `temperature`, `policy`, `horizon`, `convention` as in `CodingGame`.
@@ -235,13 +233,42 @@ class MarkovCodingGame(CodingPlayers):
 
 
 def in_turns(game: ParallelEnv) -> AECEnv:
-    """The form in which the players act in turn (PettingZoo's AEC), the sender first."""
+    """Convert a parallel game to PettingZoo's AEC form, in which the players act in turn, the sender first."""
     return parallel_to_aec(game)
 
 
 def order_enforced(game: AECEnv) -> AECEnv:
-    """The game with PettingZoo's check that `reset`, `step` and the rest are called in order."""
+    """Add PettingZoo's check that `reset`, `step` and other methods are called in order."""
     return wrappers.OrderEnforcingWrapper(game)
+
+
+def make_forms(
+    definition: type[CodingGame], name: str
+) -> tuple[Callable[..., CodingPlayers], Callable[..., AECEnv], Callable[..., AECEnv]]:
+    """Make the functions `parallel_env`, `raw_env` and `env` of a game's module, in PettingZoo's convention.
+
+    Args:
+        definition: The game.
+        name: Name of the module.
+    """
+
+    def parallel_env(**kwargs: Any) -> CodingPlayers:
+        return CodingPlayers(definition, name, f"envzoo/{name}", **kwargs)
+
+    def raw_env(**kwargs: Any) -> AECEnv:
+        return in_turns(parallel_env(**kwargs))
+
+    def env(**kwargs: Any) -> AECEnv:
+        return order_enforced(raw_env(**kwargs))
+
+    keywords = f"keywords of `{definition.__name__}`, and `render_mode`"
+    parallel_env.__doc__ = f"Make the game in which both players act at once; {keywords}."
+    raw_env.__doc__ = f"Make the game in which the players act in turn, the sender first; {keywords}."
+    env.__doc__ = f"Make the game in which the players act in turn, checked for calls out of order; {keywords}."
+    for function in (parallel_env, raw_env, env):
+        function.__module__ = f"{__package__}.{name}"
+        function.__qualname__ = function.__name__
+    return parallel_env, raw_env, env
 
 
 def _player(agent: str) -> str:

@@ -1,4 +1,4 @@
-"""The tables of coding games: messages hidden in the actions of a policy."""
+"""Registered environments of the coding games family: messages hidden in the actions of a policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENVIRONMENTS = (
         "envzoo/CodingGridSmall-v0",
         f"{_CODING}Small",
         "coding_games",
-        "hide a message in a walk from corner to corner of a 4x4 grid",
+        "hide a message in a walk between opposite corners of a 4x4 grid",
         paper="05-mec-bottleneck",
     ),
     kernel(
@@ -35,21 +35,21 @@ GAMES = (
         "envzoo/coding_grid_v0",
         f"{_HERE}.coding_grid_v0",
         "coding_games",
-        "tell a message by a walk on a slippery 8x8 grid",
+        "send a message through a walk on a slippery 8x8 grid",
         "05-mec-bottleneck",
     ),
     GameSpec(
         "envzoo/coding_grid_small_v0",
         f"{_HERE}.coding_grid_small_v0",
         "coding_games",
-        "tell a message by a walk across a 4x4 grid",
+        "send a message through a walk across a 4x4 grid",
         "05-mec-bottleneck",
     ),
     GameSpec(
         "envzoo/coding_cart_v0",
         f"{_HERE}.coding_cart_v0",
         "coding_games",
-        "tell a message by the pushes that balance a pole",
+        "send a message through the pushes that balance a pole",
         "05-mec-bottleneck",
     ),
 )

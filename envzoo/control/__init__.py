@@ -1,1 +1,1 @@
-"""Small control problems with known answers."""
+"""Small control problems with known optimal solutions."""

@@ -17,26 +17,26 @@ WIDTH, HEIGHT = 240, 160
 
 
 class ArmParameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     rewards: np.ndarray  # float64 (arms,)
 
 
 class ArmState(NamedTuple):
-    """One episode: the arm pulled, -1 before."""
+    """State of one episode: the arm pulled, -1 before the step."""
 
     arm: Any
 
 
 class ContinuousState(NamedTuple):
-    """One episode: the action taken, NaN before."""
+    """State of one episode: the action taken, NaN before the step."""
 
     action: Any
 
 
 @njit(cache=True)
 def reset(parameters, state, streams, where, options, infos):
-    """Reset kernel of the arms; see `envzoo.kernel.Kernels`."""
+    """Reset kernel of the discrete bandit; see `envzoo.kernel.Kernels`."""
     for i in range(where.size):
         if where[i]:
             state.arm[i] = -1
@@ -44,7 +44,7 @@ def reset(parameters, state, streams, where, options, infos):
 
 @njit(cache=True)
 def step(parameters, state, streams, where, actions, rewards, terminated, infos):
-    """Step kernel of the arms; see `envzoo.kernel.Kernels`."""
+    """Step kernel of the discrete bandit; see `envzoo.kernel.Kernels`."""
     for i in range(where.size):
         if where[i]:
             state.arm[i] = actions[i]
@@ -73,21 +73,21 @@ def step_continuous(parameters, state, streams, where, actions, rewards, termina
 
 @njit(cache=True)
 def observe(parameters, state, observation):
-    """Observation kernel of both: the one state there is, 0."""
+    """Observation kernel of both bandits: the only state, 0."""
     observation[:] = 0
 
 
 class EntropyBandit(Definition):
-    """A bandit with fixed rewards, for which the best policy at every temperature is known exactly.
+    """A bandit with fixed rewards, whose optimal maximum-entropy policy is known exactly at every temperature.
 
     ## Description
-    One state, one step. An agent that maximises reward plus alpha times the entropy of its policy must end at
+    One state, one step. An agent that maximises reward plus alpha times the entropy of its policy should converge to
     pi = softmax(rewards / alpha), with value alpha * logsumexp(rewards / alpha); an agent that tunes alpha to a target
-    entropy must end at the one alpha whose softmax has it. Made to check Soft Actor-Critic with a learned temperature
-    (Haarnoja et al., "Soft Actor-Critic Algorithms and Applications", arXiv 1812.05905).
+    entropy should converge to the alpha whose softmax has that entropy. Designed to test Soft Actor-Critic with a
+    learned temperature (Haarnoja et al., "Soft Actor-Critic Algorithms and Applications", arXiv 1812.05905).
 
     ## Action space
-    `Discrete(len(rewards))`: the arm.
+    `Discrete(len(rewards))`: the arm to pull.
 
     ## Observation space
     `Discrete(1)`: always 0.
@@ -120,7 +120,7 @@ class EntropyBandit(Definition):
         self.kernels = Kernels(reset, step, observe)
 
     def draw(self, state: ArmState) -> np.ndarray:
-        """The rewards as bars, the arm pulled in colour."""
+        """Draw the rewards as bars, with the pulled arm in colour."""
         canvas = art.Canvas(WIDTH, HEIGHT)
         rewards = self.parameters.rewards
         low, high = min(rewards.min(), 0.0), max(rewards.max(), 0.0)
@@ -134,24 +134,24 @@ class EntropyBandit(Definition):
                 label = top - 8 if reward >= 0 else bottom + 8
                 canvas.text(x + slot / 2, label, f"{reward:g}", art.INK, 11)
         canvas.rectangle(12, zero, WIDTH - 12, zero + 1, art.INK)
-        if state.arm >= 0:  # marks arms whose bar has no height, too
+        if state.arm >= 0:  # also marks arms whose bar has no height
             canvas.disc(12 + (int(state.arm) + 0.5) * slot, zero, 4, art.INK)
         return canvas.image()
 
     def describe(self, state: ArmState) -> str:
-        """The rewards in a line, the arm pulled in brackets."""
+        """List the rewards on one line, with the pulled arm in brackets."""
         return " ".join(
             f"[{reward:g}]" if arm == state.arm else f"{reward:g}" for arm, reward in enumerate(self.parameters.rewards)
         )
 
 
 class EntropyBanditContinuous(Definition):
-    """A one-step problem with reward -a^2, for which the best Gaussian policy at every temperature is known.
+    """A one-step problem with reward -a^2, whose optimal Gaussian policy is known at every temperature.
 
     ## Description
     The policy that maximises reward plus alpha times its entropy is normal with mean 0 and variance alpha / 2 (before
-    any squashing into the action box). With a target entropy of -1 that means a standard deviation of 0.08902 and
-    alpha = 0.015848. The continuous companion of `envzoo/EntropyBandit-v0` (see there for the source).
+    any squashing to the action bounds). A target entropy of -1 corresponds to a standard deviation of 0.08902 and
+    alpha = 0.015848. The continuous counterpart of `envzoo/EntropyBandit-v0` (see there for the source).
 
     ## Action space
     `Box(-1, 1, (1,), float32)`.
@@ -180,7 +180,7 @@ class EntropyBanditContinuous(Definition):
         self.kernels = Kernels(reset_continuous, step_continuous, observe)
 
     def draw(self, state: ContinuousState) -> np.ndarray:
-        """The parabola, and the action taken on it."""
+        """Draw the reward parabola and the action taken."""
         canvas = art.Canvas(WIDTH, HEIGHT)
         centre, wide, top, tall = WIDTH / 2, WIDTH / 2 - 20, 24, HEIGHT - 48
         canvas.rectangle(12, top, WIDTH - 12, top + 1, art.GRID)
@@ -193,30 +193,30 @@ class EntropyBanditContinuous(Definition):
         return canvas.image()
 
     def describe(self, state: ContinuousState) -> str:
-        """The action taken and its reward."""
+        """State the action taken and its reward."""
         action = float(state.action)
         return "no action yet" if np.isnan(action) else f"action {action:+.3f}, reward {-action * action:+.3f}"
 
 
 class EntropyBanditEnv(KernelEnv):
-    """The single face of `EntropyBandit`."""
+    """Single environment of `EntropyBandit`."""
 
     definition_class = EntropyBandit
 
 
 class EntropyBanditVectorEnv(KernelVectorEnv):
-    """The vector face of `EntropyBandit`."""
+    """Vector environment of `EntropyBandit`."""
 
     definition_class = EntropyBandit
 
 
 class EntropyBanditContinuousEnv(KernelEnv):
-    """The single face of `EntropyBanditContinuous`."""
+    """Single environment of `EntropyBanditContinuous`."""
 
     definition_class = EntropyBanditContinuous
 
 
 class EntropyBanditContinuousVectorEnv(KernelVectorEnv):
-    """The vector face of `EntropyBanditContinuous`."""
+    """Vector environment of `EntropyBanditContinuous`."""
 
     definition_class = EntropyBanditContinuous

@@ -13,16 +13,17 @@ from numba import njit
 from envzoo.errors import EnvzooError
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
+from envzoo.kernel.arguments import read_positions
 from envzoo.kernel.stream import normal
 
 EDGE = 7.0
 START_DEVIATION = 0.1
 GOALS = np.array([[5.0, 0.0], [-5.0, 0.0], [0.0, 5.0], [0.0, -5.0]])
-TRACE = 64  # positions remembered for drawing
+TRACE = 64  # number of positions stored for drawing
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     actuation_cost: float
     goal_reward: float
@@ -31,7 +32,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # float64 (2,)
     moves: Any
@@ -39,21 +40,21 @@ class State(NamedTuple):
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     goal: Any
     distance: Any
 
 
 class Options(NamedTuple):
-    """What `reset(options=...)` takes; NaN where nothing is asked."""
+    """Options of `reset`; NaN where no start is given."""
 
     start: Any  # float64 (num_envs, 2)
 
 
 @njit(cache=True)
 def _look(parameters, state, i, infos):
-    """Write the nearest goal of episode i and its distance, which is returned."""
+    """Write the nearest goal of episode i and its distance to the infos; returns the distance."""
     nearest, least = 0, np.inf
     for g in range(parameters.goals.shape[0]):
         dx = state.position[i, 0] - parameters.goals[g, 0]
@@ -110,12 +111,12 @@ def observe(parameters, state, observation):
 
 
 class PointMultiGoal(Definition):
-    """A point in the plane that can reach any of four equally good goals.
+    """A point in the plane that can reach four equally good goals.
 
     ## Description
-    The point starts close to the centre of a square, at the same distance from four goals. All four are optimal, so a
-    policy that keeps its entropy up reaches all of them, while one that collapses reaches one or two. The task is the
-    multi-goal example published with Soft Actor-Critic (Haarnoja et al., arXiv 1812.05905).
+    The point starts near the centre of a square, at about the same distance from four goals. All four are optimal, so a
+    policy that maintains its entropy reaches all of them, while a policy that collapses reaches only one or two. The
+    task is the multi-goal example published with Soft Actor-Critic (Haarnoja et al., arXiv 1812.05905).
 
     ## Action space
     `Box(-1, 1, (2,), float32)`: the displacement (x, y) of one step.
@@ -131,20 +132,20 @@ class PointMultiGoal(Definition):
     `goal_reward` when d < `goal_radius`.
 
     ## Info
-    After every reset and step: `goal`, the number of the nearest goal, and `distance`, its distance. The goals are
+    After every reset and step: `goal`, the index of the nearest goal, and `distance`, its distance. The goals are
     0 at (5, 0), 1 at (-5, 0), 2 at (0, 5), 3 at (0, -5).
 
     ## Start of an episode
-    Normal around the centre with standard deviation 0.1 in each coordinate, or `reset(options={"start": (x, y)})`,
-    also an array (num_envs, 2).
+    Normally distributed around the centre with standard deviation 0.1 in each coordinate, or set by
+    `reset(options={"start": (x, y)})`, which may also be an array (num_envs, 2).
 
     ## End of an episode
     Terminates when d < `goal_radius`. The registered ids truncate after 30 steps.
 
     ## Arguments
-    - `actuation_cost` (3.0): weight of |action|^2. The original's 30 makes the task much slower to learn.
-    - `goal_reward` (10.0): bonus on reaching a goal.
-    - `goal_radius` (1.0): distance at which a goal counts as reached.
+    - `actuation_cost` (3.0): weight of |action|^2. The original's value, 30, makes the task much slower to learn.
+    - `goal_reward` (10.0): bonus for reaching a goal.
+    - `goal_radius` (1.0): distance below which a goal counts as reached.
 
     ## Registered ids
     - `envzoo/PointMultiGoal-v0`: the defaults above.
@@ -173,21 +174,12 @@ class PointMultiGoal(Definition):
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
         """The start positions asked for in `reset(options=...)`."""
-        start = given.get("start", (np.nan, np.nan))
         if "start" in given:
-            try:
-                array = np.asarray(start, np.float64)
-            except (TypeError, ValueError):
-                array = np.empty(0)
-            if array.shape not in ((2,), (num_envs, 2)) or not (np.abs(array) <= EDGE).all():
-                raise EnvzooError(
-                    f"reset option start is {start!r}; expected (x, y) or an array ({num_envs}, 2), within "
-                    f"-{EDGE:g} to {EDGE:g}"
-                )
-        return Options(start=np.broadcast_to(np.asarray(start, np.float64), (num_envs, 2)).copy())
+            return Options(start=read_positions("start", given["start"], num_envs, EDGE))
+        return Options(start=np.full((num_envs, 2), np.nan))
 
     def draw(self, state: State) -> np.ndarray:
-        """The square with goals, path and point."""
+        """Draw the square with the goals, the path and the point."""
         pixels = 240
         scale = pixels / (2 * EDGE)
 
@@ -211,17 +203,17 @@ class PointMultiGoal(Definition):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The position and the step number."""
+        """State the step number and the position."""
         return f"step {int(state.moves)}, position ({state.position[0]:+.2f}, {state.position[1]:+.2f})"
 
 
 class PointMultiGoalEnv(KernelEnv):
-    """The single face of `PointMultiGoal`."""
+    """Single environment of `PointMultiGoal`."""
 
     definition_class = PointMultiGoal
 
 
 class PointMultiGoalVectorEnv(KernelVectorEnv):
-    """The vector face of `PointMultiGoal`."""
+    """Vector environment of `PointMultiGoal`."""
 
     definition_class = PointMultiGoal

@@ -1,4 +1,4 @@
-"""The tables of control: small worlds whose maximum-entropy solutions are known."""
+"""Registered environments of the control family: small worlds with known maximum-entropy solutions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENVIRONMENTS = (
         "envzoo/PointMultiGoal-Paper-v0",
         _GOALS,
         "control",
-        "the four goals with the original's tenfold actuation cost",
+        "the four goals with the original's ten times larger actuation cost",
         paper="19-sac",
         kwargs={"actuation_cost": 30.0},
         max_episode_steps=30,

@@ -1,1 +1,1 @@
-"""Environments that reward coverage: set functions with diminishing returns."""
+"""Coverage environments, whose rewards are marginal gains of set functions with diminishing returns."""

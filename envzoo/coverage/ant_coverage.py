@@ -1,4 +1,4 @@
-"""AntCoverage: MuJoCo's ant covers the plane (submodular reinforcement learning, paper 09)."""
+"""AntCoverage: MuJoCo's Ant covers the plane (submodular reinforcement learning, paper 09)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from gymnasium import spaces
 from envzoo.errors import EnvzooError, MissingExtraError, ResetNeededError
 from envzoo.kernel import drawing as art
 from envzoo.kernel.arguments import check_choice, check_seed
-from envzoo.kernel.batch import check_options
+from envzoo.kernel.batch import check_options, may_render
 from envzoo.kernel.check import ActionCheck
 
-EDGE = 20.0  # the plane reaches from -EDGE to EDGE
-CELLS = 100  # along each side
-BLOCK = 5  # cells marked along each side, from the ant's own onwards
-SCALE = 0.1  # reward of a cell
+EDGE = 20.0  # the plane extends from -EDGE to EDGE
+CELLS = 100  # cells along each side
+BLOCK = 5  # side of the marked block of cells, which begins with the ant's cell
+SCALE = 0.1  # reward per cell
 STATES = 29  # x, y and the 27 numbers of Ant-v5 without contact forces
 
 
 def make_body(**arguments: Any) -> gym.Env:
-    """Gymnasium's Ant-v5 with x and y in the observation.
+    """Make Gymnasium's Ant-v5 with x and y in the observation.
 
     Raises:
-        MissingExtraError: When MuJoCo is not installed.
+        MissingExtraError: MuJoCo is not installed.
     """
     try:
         import mujoco  # noqa: F401
@@ -42,40 +42,41 @@ def make_body(**arguments: Any) -> gym.Env:
 
 
 class AntCoverage(gym.Env):
-    """MuJoCo's ant walks a plane and is rewarded for the ground that it covers for the first time.
+    """MuJoCo's Ant walks on a plane and is rewarded for covering new ground.
 
     ## Description
-    The plane from -20 to 20 in both directions is cut into 100x100 cells of 0.4. At every step the ant marks the block
-    of 5x5 cells that begins with its own cell (cut off at the border). The value of a path is a tenth of the number of
-    marked cells, F(path): a monotone submodular set function, so that walking to and fro earns nothing. Ant-v5's own
-    rewards are left out. The ant task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement
-    Learning", ICLR 2024, arXiv 2307.13372), which stood on Ant-v4. It needs the extra `mujoco`.
+    The plane from -20 to 20 in both directions is divided into 100x100 cells of side 0.4. At every step the ant marks
+    the block of 5x5 cells that begins with its own cell (cut off at the border). The value of a path is a tenth of the
+    number of marked cells, F(path): a monotone submodular set function, so walking back and forth gives no reward. The
+    rewards of Ant-v5 are not used. This is the ant task of submodular reinforcement learning (Prajapat et al.,
+    "Submodular Reinforcement Learning", ICLR 2024, arXiv 2307.13372), which was based on Ant-v4. Requires the extra
+    `mujoco`.
 
     ## Action space
     `Box(-1, 1, (8,), float32)`: the torques of Ant-v5's eight joints.
 
     ## Observation space
-    `Box` (29,) float64: position x, y and the other 27 numbers that Ant-v5 shows without contact forces. With
+    `Box` (29,) float64: position x, y and the other 27 values of Ant-v5 without contact forces. With
     `coverage_mask=True` a `Dict` of `motion` (that vector) and `covered`, `MultiBinary([100, 100])`, rows along y:
-    without the mask, or a memory, the future gains are hidden from the agent.
+    without the mask or a memory, the agent cannot predict its future gains.
 
     ## Reward
-    A tenth of the number of newly marked cells. The block of the start is not part of the return.
+    A tenth of the number of newly marked cells. The block of the start gives no reward.
 
     ## Info
     After every reset and step: `coverage`, F of the path so far; `modular_reward`, a tenth of the number of cells of
-    the new block, marked before or not (0 after a reset), the additive reward of the ModPO baseline.
+    the new block, whether or not marked before (0 after a reset), the additive reward of the ModPO baseline.
 
     ## Start of an episode
-    As in Ant-v5, close to the centre, with its random positions of the joints.
+    As in Ant-v5, near the centre, with random joint positions.
 
     ## End of an episode
-    Terminates when |x| or |y| exceeds 20, and if `terminate_when_unhealthy` also as Ant-v5 does. The registered id
+    Terminates when |x| or |y| exceeds 20, and with `terminate_when_unhealthy` also when Ant-v5 does. The registered id
     truncates after 400 steps.
 
     ## Arguments
-    - `coverage_mask` (False): whether the observation shows what has been marked.
-    - `terminate_when_unhealthy` (False): whether an ant that jumps too high or lies too low ends the episode.
+    - `coverage_mask` (False): whether the observation includes the marked cells.
+    - `terminate_when_unhealthy` (False): whether the episode ends when the ant's torso is too high or too low.
     - `render_mode` (None): "rgb_array" (the plane from above) or "ansi".
 
     ## Registered ids
@@ -98,7 +99,7 @@ class AntCoverage(gym.Env):
         motion = self._body.observation_space
         if motion.shape != (STATES,):
             raise EnvzooError(
-                f"the installed Ant-v5 shows {motion.shape} numbers; expected {STATES}, x and y the first of them"
+                f"the installed Ant-v5 observes {motion.shape} numbers; expected {STATES}, beginning with x and y"
             )
         self._masked = bool(coverage_mask)
         self.action_space = self._body.action_space
@@ -112,10 +113,10 @@ class AntCoverage(gym.Env):
         self._check_actions = ActionCheck(self.action_space)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; `options` are Ant-v5's.
+        """Start an episode; `options` are those of Ant-v5.
 
         Raises:
-            EnvzooError: For a seed that is not usable, or options that are no dict.
+            EnvzooError: The seed is invalid, or the options are not a dict.
         """
         check_options(options)
         seed = None if seed is None else check_seed(seed)
@@ -127,11 +128,11 @@ class AntCoverage(gym.Env):
         return self._observation(motion), self._info(0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One step.
+        """Take one step.
 
         Raises:
-            InvalidActionError: When the action lies outside the action space.
-            ResetNeededError: Before the first reset, or after the end of the episode.
+            InvalidActionError: The action is outside the action space.
+            ResetNeededError: The environment was never reset, or the episode has ended.
         """
         if not self._path:
             raise ResetNeededError("step was called before the first reset; call reset first")
@@ -145,16 +146,13 @@ class AntCoverage(gym.Env):
         return self._observation(motion), SCALE * fresh, self._ended, False, self._info(block)
 
     def render(self) -> np.ndarray | str | None:
-        """The plane from above with marked cells, path and ant, uint8 (320, 320, 3), or one line of text.
+        """Render the plane from above with marked cells, path and ant, uint8 (320, 320, 3), or one line of text.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: The environment was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make")
+        if not may_render(self.render_mode, bool(self._path), "gymnasium.make"):
             return None
-        if not self._path:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         marked = int(self._covered.sum())
         if self.render_mode == "ansi":
             x, y = self._path[-1]
@@ -172,13 +170,13 @@ class AntCoverage(gym.Env):
         return canvas.image()
 
     def close(self) -> None:
-        """Free the simulator."""
+        """Close the simulator."""
         self._body.close()
 
     # ------------------------------------------------------------- internals
 
     def _mark(self, motion: np.ndarray) -> tuple[int, int]:
-        """Mark the block of the ant's place; returns the number of cells newly marked, and of all in the block."""
+        """Mark the block at the ant's position; returns the numbers of newly marked cells and of cells in the block."""
         x, y = float(motion[0]), float(motion[1])
         self._path.append((x, y))
         column, row = (int(np.floor((value + EDGE) / (2 * EDGE / CELLS))) for value in (x, y))

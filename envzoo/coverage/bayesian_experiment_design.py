@@ -1,4 +1,4 @@
-"""BayesianExperimentDesign: measure where it tells most about a smooth field (submodular RL, paper 09)."""
+"""BayesianExperimentDesign: choose informative measurements of a smooth field (submodular RL, paper 09)."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel import KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
 
-# Variance added to every measurement, which keeps the determinant of repeated cells above zero.
+# Variance added to every measurement, which keeps the determinant positive if cells are repeated.
 JITTER = 1e-6
-# Added to every gain so that none is negative: -log2(0.001). The paper's code adds it, a number of bits, to a
-# determinant's logarithm in nats.
+# Added to every gain so that none is negative: -log2(0.001). The paper's code adds it, in bits, to a log-determinant in
+# nats.
 OFFSET = -math.log2(1e-3)
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     walk: Walk
     moves: np.ndarray  # int64 (cells, 5)
@@ -45,12 +45,12 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
-    covered: Any  # bool (cells,), the cells visited
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
+    covered: Any  # bool (cells,), visited cells
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
     factor: Any  # float64 (horizon + 1, horizon + 1), the path's Cholesky factor, transposed
 
 
@@ -58,12 +58,12 @@ class State(NamedTuple):
 def measure(parameters, state, i, cell, known):
     """Add `cell` to a path of `known` cells; returns the marginal gain.
 
-    The new row w of the Cholesky factor L of the path's covariance solves L w = k, with k the covariances of the new
-    cell with the path, by forward substitution: known^2 / 2 multiplications. What is left of the cell's variance,
-    k(cell, cell) + JITTER - |w|^2, is the square of the new diagonal element, and half its logarithm the gain.
+    The new row w of the Cholesky factor L of the path's covariance solves L w = k, where k are the covariances of the
+    new cell with the path, by forward substitution: known^2 / 2 multiplications. The remaining variance of the cell,
+    k(cell, cell) + JITTER - |w|^2, is the square of the new diagonal element, and half its logarithm is the gain.
     """
-    # L is kept transposed, so that the inner loop runs along a row of memory; what is left of k stands in the part
-    # below the diagonal, which is free.
+    # L is stored transposed, so that the inner loop runs along a row of memory; the remainder of k is stored in the
+    # unused part below the diagonal.
     factor, covariance = state.factor[i], parameters.covariance[cell]
     rest = factor[known]
     left = covariance[cell] + JITTER
@@ -76,7 +76,7 @@ def measure(parameters, state, i, cell, known):
             rest[k] -= entry * row[k]
         row[known] = entry
         left -= entry * entry
-    left = max(left, JITTER)  # the exact value is never below it
+    left = max(left, JITTER)  # a lower bound of the exact value
     factor[known, known] = math.sqrt(left)
     state.covered[i, cell] = True
     return 0.5 * math.log(left) + OFFSET
@@ -111,50 +111,51 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 
 
 class BayesianExperimentDesign(GridWorld):
-    """Measure a smooth random field along a walk, so that the measurements tell as much as possible about it.
+    """Measure a smooth random field along a walk so as to gain as much information about it as possible.
 
     ## Description
-    A field on the grid follows a Gaussian process with unit variance and Matern covariance of smoothness 5/2, and has
-    been measured at `observed` random cells already, with noise of variance `noise`. Every visit of a cell, also a
-    second one, is one more measurement. With K the covariance after the first measurements, the value of a path of n
-    cells is F(path) = 0.5 * log det(K[path, path] + 1e-6 I) + n * 9.965784: the entropy of what is measured, up to
-    constants. Measuring beside what is known tells little: F is submodular. The last term, -log2(0.001) per
-    measurement, keeps every gain positive, so that F is also monotone; it adds the same to every path. The Bayesian
-    experiment design task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning",
-    ICLR 2024, arXiv 2307.13372).
+    A field on the grid follows a Gaussian process with unit variance and Matern covariance of smoothness 5/2. It has
+    already been measured at `observed` random cells, with noise of variance `noise`. Every visit of a cell, including a
+    repeated one, is another measurement. With K the covariance after the initial measurements, the value of a path of n
+    cells is F(path) = 0.5 * log det(K[path, path] + 1e-6 I) + n * 9.965784: the entropy of the measurements, up to
+    constants. Measurements near known values add little information: F is submodular. The last term, -log2(0.001) per
+    measurement, keeps every gain positive, so that F is also monotone; it adds the same amount to every path. This is
+    the Bayesian experiment design task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement
+    Learning", ICLR 2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent where it is.
+    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent in place.
 
     ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
+    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
     With `coverage_mask=True` a `Dict` of `position` (that pair) and `covered`, `MultiBinary([rows, columns])`, the
-    cells visited.
+    visited cells.
 
     ## Reward
-    The marginal gain 0.5 * log(v + 1e-6) + 9.965784, v the variance of the new measurement given those before. The
-    start is measured too but is not part of the return, which is F(path) - F({start}). The Cholesky factor of the
-    path is kept and extended: the n-th step takes n^2 / 2 multiplications, where a determinant would take n^3 / 3.
+    The marginal gain 0.5 * log(v + 1e-6) + 9.965784, where v is the variance of the new measurement given the previous
+    ones. The measurement at the start gives no reward, so the return is F(path) - F({start}). The Cholesky factor of
+    the path is stored and extended: the n-th step takes n^2 / 2 multiplications, whereas a determinant would take n^3 /
+    3.
 
     ## Info
-    After every reset and step: `coverage`, F of the path so far; `modular_reward`, F({new cell}) (0 after a reset),
-    the additive reward of the ModPO baseline. (The paper's code takes the logarithm to base 2 there, which leaves the
-    best paths the same.)
+    After every reset and step: `coverage`, F of the path so far; `modular_reward`, F({new cell}) (0 after a reset), the
+    additive reward of the ModPO baseline. (The paper's code uses the logarithm to base 2 there, which does not change
+    the best paths.)
 
     ## Start of an episode
-    The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.
+    Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
 
     ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
+    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `rows`, `columns` (10, 10): size of the grid.
     - `horizon` (20): number of moves.
     - `start` ("corner"): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
     - `spacing` (0.3), `lengthscale` (1.0): distance between neighbouring cells, and lengthscale of the process.
-    - `observed` (5), `prior_seed` (0): how many distinct cells have been measured before, and the seed that draws them.
-    - `noise` (0.001): variance of the noise of these first measurements.
-    - `coverage_mask` (False): whether the observation shows which cells have been visited.
+    - `observed` (5), `prior_seed` (0): number of distinct cells measured initially, and the seed that selects them.
+    - `noise` (0.001): variance of the noise of these initial measurements.
+    - `coverage_mask` (False): whether the observation includes the visited cells.
     - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids
@@ -210,13 +211,13 @@ class BayesianExperimentDesign(GridWorld):
     # ------------------------------------------------------- the set function
 
     def value(self, cells: Iterable[int]) -> float:
-        """F of measurements at `cells`, in any order; a cell may occur several times."""
+        """Compute F of measurements at `cells`, in any order; a cell may occur several times."""
         cells = np.asarray(list(cells), np.int64)
         covariance = self.parameters.covariance[np.ix_(cells, cells)] + JITTER * np.eye(cells.size)
         return float(0.5 * np.linalg.slogdet(covariance)[1] + cells.size * OFFSET)
 
     def variance(self, cells: Iterable[int]) -> np.ndarray:
-        """What is left of the variance of every cell (cells,) after measurements at `cells`."""
+        """Compute the remaining variance of every cell (cells,) after measurements at `cells`."""
         cells = np.asarray(list(cells), np.int64)
         covariance = self.parameters.covariance
         factor = np.linalg.cholesky(covariance[np.ix_(cells, cells)] + JITTER * np.eye(cells.size))
@@ -226,12 +227,12 @@ class BayesianExperimentDesign(GridWorld):
     # ---------------------------------------------------------------- drawing
 
     def _left(self, state: State) -> np.ndarray:
-        """The standard deviation of every cell (cells,), relative to the largest before the walk."""
+        """Compute the standard deviation of every cell (cells,), relative to the largest before the walk."""
         first = np.sqrt(np.diagonal(self.parameters.covariance).max())
         return np.sqrt(self.variance(state.path[: state.position[1] + 1].tolist())) / first
 
     def draw(self, state: State) -> np.ndarray:
-        """What is still uncertain as a heat map, the first measurements as rings; path and agent."""
+        """Draw the remaining uncertainty as a heat map, initial measurements as rings, the path and the agent."""
         canvas = self._canvas(mixed(art.PALE_BLUE, art.RED, self._left(state)))
         for cell in self.observed_cells.tolist():
             canvas.disc(*self._centre(cell), self._cell_size() * 0.22, art.PAPER, ring=art.INK)
@@ -239,19 +240,19 @@ class BayesianExperimentDesign(GridWorld):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The grid as text: A agent, S start, o path, x measured before, and else the deviation left from 0 to 9."""
+        """Show the grid as text: A agent, S start, o path, x initial measurement, else the deviation left, 0 to 9."""
         signs = np.minimum(10 * self._left(state), 9).astype(int).astype("U1")
         signs[self.observed_cells] = "x"
         return self._text(signs, state, f"information {state.coverage:.2f}")
 
 
 class BayesianExperimentDesignEnv(KernelEnv):
-    """The single face of `BayesianExperimentDesign`."""
+    """Single environment of `BayesianExperimentDesign`."""
 
     definition_class = BayesianExperimentDesign
 
 
 class BayesianExperimentDesignVectorEnv(KernelVectorEnv):
-    """The vector face of `BayesianExperimentDesign`."""
+    """Vector environment of `BayesianExperimentDesign`."""
 
     definition_class = BayesianExperimentDesign

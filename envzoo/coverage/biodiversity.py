@@ -1,84 +1,54 @@
-"""Biodiversity: survey the habitats of animals that live in patches (submodular reinforcement learning, paper 09)."""
+"""Biodiversity: survey the habitats of animals that live in clusters (submodular reinforcement learning, paper 09)."""
 
 from __future__ import annotations
 
+from envzoo.coverage.arguments import WalkArguments, with_shared_manual, with_walk_arguments
 from envzoo.coverage.fields import process_source
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 
 
+@with_shared_manual
 class Biodiversity(WeightedCoverage):
-    """Survey the habitats of animals that live in patches, within a fixed number of moves.
+    """Survey the habitats of animals that live in clusters, within a fixed number of moves.
 
     ## Description
     Each cell has a density of animals, and the value of a path is the density covered by the union of its discs,
     F(path): monotone and submodular. The paper's task (Prajapat et al., "Submodular Reinforcement Learning", ICLR
-    2024, arXiv 2307.13372) takes the density of gorilla nests in a reserve from data published elsewhere, which are
-    no part of envzoo. Here the density is synthetic, in the manner of a log-Gaussian Cox process: (`background` + the
-    sum of `patches` bumps) * exp(`roughness` * g), divided by its largest value. A bump has a uniform centre, a
-    height uniform in [0.5, 1] and a width (standard deviation) uniform in [0.06, 0.14] times the longer side of the
-    grid; g is a Gaussian process with unit variance and Matern covariance with smoothness 5/2.
+    2024, arXiv 2307.13372) uses the density of gorilla nests in a reserve from separately published data, which are not
+    part of envzoo. Here the density is synthetic, similar to a log-Gaussian Cox process: (`background` + the sum of
+    `patches` bumps) * exp(`roughness` * g), divided by its maximum. A bump has a uniform centre, a height uniform on
+    [0.5, 1] and a width (standard deviation) uniform on [0.06, 0.14] times the longer side of the grid; g is a Gaussian
+    process with unit variance and Matern covariance with smoothness 5/2.
 
-    ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent where it is.
-
-    ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
-    With `coverage_mask=True` or `field_visible=True` a `Dict` of `position` (that pair) and what was asked for:
+    $moves_and_position
     `covered`, `MultiBinary([rows, columns])`, and `field`, `Box(0, 1, (rows, columns), float32)`, the weights.
 
-    ## Reward
-    The weight newly covered. The disc of the start is not part of the return, which is F(path) - F({start}).
-
-    ## Info
-    After every reset and step: `coverage`, F of the path so far, the start's disc included; `modular_reward`, the
-    weight of the new cell's disc, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
-
-    ## Start of an episode
-    The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.
-
-    ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
-
-    ## Arguments
-    - `rows`, `columns` (10, 10): size of the grid.
-    - `horizon` (20): number of moves.
-    - `start` ("corner"): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    - `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-      "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
-    - `coverage_mask` (False): whether the observation shows what has been covered.
-    - `field_visible` (False): whether the observation shows the weights.
-    - `field_seed` (None): fixes the field; None draws a new one for every episode, from the episode's random stream.
+    $episode
+    $field_seed
     - `patches` (4), `background` (0.05), `roughness` (0.4): see above.
     - `spacing` (0.3), `lengthscale` (1.0): distance between neighbouring cells, and lengthscale of g.
-    - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
+    $slips
 
     ## Registered ids
     - `envzoo/Biodiversity-v0`: the defaults above.
-    - `envzoo/Biodiversity-Paper-v0`: the paper's setting but for the data: 30x30, 39 moves (40 states), start in cell
-      34, `disc="paper"`, `spacing=0.1`, one density for all episodes (`field_seed=0`).
+    - `envzoo/Biodiversity-Paper-v0`: the paper's setting except for the data: 30x30, 39 moves (40 states), start in
+    cell 34, `disc="paper"`, `spacing=0.1`, the same density in all episodes (`field_seed=0`).
     """
 
+    @with_walk_arguments()
     def __init__(
         self,
-        rows: int = 10,
-        columns: int = 10,
-        radius: int | None = None,
-        horizon: int = 20,
-        start: str | int | tuple[int, int] = "corner",
-        disc: str = "square",
-        coverage_mask: bool = False,
-        field_visible: bool = False,
+        walk: WalkArguments,
         field_seed: int | None = None,
         patches: int = 4,
         background: float = 0.05,
         roughness: float = 0.4,
         spacing: float = 0.3,
         lengthscale: float = 1.0,
-        stochasticity: float = 0.0,
     ) -> None:
-        self._lay_out(rows, columns, horizon)
+        self._lay_out(walk.rows, walk.columns, walk.horizon)
         source = process_source(
             self.rows,
             self.columns,
@@ -92,24 +62,19 @@ class Biodiversity(WeightedCoverage):
             widths=(0.06 * max(self.rows, self.columns), 0.14 * max(self.rows, self.columns)),
         )
         self._set_up(
-            start=start,
-            disc=disc,
-            radius=radius,
-            coverage_mask=coverage_mask,
-            stochasticity=stochasticity,
-            field_visible=field_visible,
+            walk,
             source=source,
             field_seed=field_seed,
         )
 
 
 class BiodiversityEnv(KernelEnv):
-    """The single face of `Biodiversity`."""
+    """Single environment of `Biodiversity`."""
 
     definition_class = Biodiversity
 
 
 class BiodiversityVectorEnv(KernelVectorEnv):
-    """The vector face of `Biodiversity`."""
+    """Vector environment of `Biodiversity`."""
 
     definition_class = Biodiversity

@@ -1,4 +1,4 @@
-"""Densities on a grid that episodes draw from their own random streams."""
+"""Random fields on a grid, drawn from the random stream of each episode."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from numba import njit
 from envzoo.coverage.gaussian_process import grid_points, low_rank_factor
 from envzoo.kernel.stream import keys, normal, uniform
 
-# Variance that a drawn Gaussian process may miss in its covariances; drawn as independent noise instead.
+# Largest variance that the low-rank factor of a Gaussian process may miss; it is drawn as independent noise instead.
 TOLERANCE = 1e-3
 
 
 class Source(NamedTuple):
     """A distribution over fields on a grid.
 
-    Without patches a field is a Gaussian process, clip(mean + process, 0, 2 * mean), which keeps the mean. With
-    patches it is (background + bumps) * exp(roughness * process), divided by its largest value: `patches` bumps
-    height * exp(-distance^2 / (2 * width^2)), each at a uniform place with a uniform height and width.
+    Without patches a field is a Gaussian process, clip(mean + process, 0, 2 * mean), which preserves the mean. With
+    patches it is (background + bumps) * exp(roughness * process), divided by its maximum, where the `patches` bumps are
+    height * exp(-distance^2 / (2 * width^2)), with uniform position, height and width.
     """
 
     columns: int
-    factor: np.ndarray  # float64 (rank, cells), of the covariance of the process
+    factor: np.ndarray  # float64 (rank, cells), factor of the covariance of the process
     deviation: np.ndarray  # float64 (cells,), standard deviation of the independent part
     mean: float
     patches: int
     background: float
     roughness: float
-    heights: tuple[float, float]  # least and largest
-    widths: tuple[float, float]  # least and largest, in cells
+    heights: tuple[float, float]  # smallest and largest
+    widths: tuple[float, float]  # smallest and largest, in cells
 
 
 def process_source(rows: int, columns: int, spacing: float, lengthscale: float, noise: float, **rest: float) -> Source:
-    """A `Source` whose process is Matern 5/2 with unit variance and independent noise of variance `noise`.
+    """Make a `Source` whose process is Matern 5/2 with unit variance and independent noise of variance `noise`.
 
-    `spacing` is the distance between neighbouring cells, in the units of `lengthscale`; `rest` are further fields.
+    `spacing` is the distance between neighbouring cells, in the units of `lengthscale`; `rest` are other fields.
     """
     factor, missing = low_rank_factor(grid_points(rows, columns, spacing), lengthscale, TOLERANCE)
     plain = {"mean": 0.0, "patches": 0, "background": 0.0, "roughness": 0.0, "heights": (0.0, 0.0)}
@@ -45,12 +45,12 @@ def process_source(rows: int, columns: int, spacing: float, lengthscale: float, 
 
 
 def no_source(columns: int) -> Source:
-    """The `Source` of worlds whose field is given; nothing is drawn from it."""
+    """Make the `Source` of environments with a given field; nothing is drawn from it."""
     return Source(columns, np.zeros((0, 1)), np.zeros(1), 0.0, 0, 0.0, 0.0, (0.0, 0.0), (1.0, 1.0))
 
 
 def fixed_field(source: Source, seed: int) -> np.ndarray:
-    """The field (cells,) that `seed` stands for."""
+    """Draw the field (cells,) determined by `seed`."""
     streams = np.zeros((1, 2), np.uint64)
     streams[:, 0] = keys(np.array([seed % 2**64], np.uint64))
     field = np.zeros(source.deviation.size)
@@ -60,7 +60,7 @@ def fixed_field(source: Source, seed: int) -> np.ndarray:
 
 @njit(cache=True)
 def draw_field(source, streams, i, field):
-    """Draw a field into `field` float64 (cells,) from episode i's stream."""
+    """Draw a field from the stream of episode i and write it to `field`, float64 (cells,)."""
     cells = field.size
     field[:] = 0.0
     for k in range(source.factor.shape[0]):

@@ -26,21 +26,21 @@ from envzoo.kernel import drawing as art
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     walk: Walk
-    disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
+    disc: np.ndarray  # int64 (cells, largest disc), rows padded with the cell itself
     disc_size: np.ndarray  # int64 (cells,)
-    moves: np.ndarray  # uint32 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
+    moves: np.ndarray  # uint32 (cells, 5, 1 + most): next cell, then the new part of its disc
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,)
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
 
 
 @njit(cache=True)
@@ -64,8 +64,8 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
     for i in range(where.size):
         if where[i]:
             row = parameters.moves[state.position[i, 0], actions[i]]
-            # The marginal gain F(s | path). The old disc is covered already, so only the rest of the new one can
-            # count; the row's filling counts nothing, being a cell that is counted elsewhere or covered.
+            # The marginal gain F(s | path). The old disc is already covered, so only the rest of the new one can
+            # count; padding counts nothing, because that cell is counted elsewhere or already covered.
             gain = 0
             for k in range(1, row.size):
                 gain += 1 - np.int64(state.covered[i, row[k]])
@@ -83,16 +83,15 @@ class GridCoverage(GridWorld):
     """Walk a grid and cover as much of it as possible within a fixed number of moves.
 
     ## Description
-    Standing on a cell covers a disc of cells around it. The value of a path is the number of cells covered by the
-    union of its discs, F(path): a monotone submodular set function, so covering ground a second time is worth nothing.
-    The reward of a move is its marginal gain F(path + new cell) - F(path), which lets any agent work on the problem,
-    while the best action depends on what has been covered before. Moves are deterministic unless
-    `stochasticity` says otherwise. The environment is the
-    coverage task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning", ICLR
+    Standing on a cell covers a disc of cells around it. The value of a path is the number of cells covered by the union
+    of its discs, F(path): a monotone submodular set function, so covering a cell again has no value. The reward of a
+    move is its marginal gain F(path + new cell) - F(path). Any agent can therefore be applied to the problem, but the
+    best action depends on the cells covered before. Moves are deterministic unless `stochasticity` is positive. This is
+    the coverage task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning", ICLR
     2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`. A move off the grid leaves the agent where it is.
+    `Discrete(5)`. A move off the grid leaves the agent in place.
 
     | action | move |
     |---|---|
@@ -103,44 +102,44 @@ class GridCoverage(GridWorld):
     | 4 | up (row - 1) |
 
     ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
+    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
     With `coverage_mask=True` a `Dict` of `position` (that pair) and `covered`, `MultiBinary([rows, columns])`: without
-    the mask, or a memory, the future gains are hidden from the agent.
+    the mask or a memory, the agent cannot predict its future gains.
 
     ## Reward
-    The number of newly covered cells (weight 1 each). The disc of the start is not part of the return: the return of
-    an episode is F(path) - F({start}).
+    The number of newly covered cells (weight 1 each). The disc of the start gives no reward, so the return of an
+    episode is F(path) - F({start}).
 
     ## Info
-    After every reset and step: `coverage`, F of the path so far, the start's disc included; `modular_reward`, the size
-    of the disc of the new cell, covered before or not (0 after a reset), which is the additive reward of the paper's
-    ModPO baseline.
+    After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the size
+    of the disc of the new cell, whether or not covered before (0 after a reset), which is the additive reward of the
+    paper's ModPO baseline.
 
     ## Start of an episode
-    The cell given by `start`, or by `reset(options={"start": ...})`: a cell index, one of the names below, or an
-    integer array with a cell index for each episode.
+    Set by `start` or `reset(options={"start": ...})`: a cell index, one of the names below, or an integer array with
+    one cell index per episode.
 
     ## End of an episode
-    Terminates after `horizon` moves. This is not a time limit laid over an endless task, which would be a truncation:
-    the finite horizon defines the problem, the step number is part of the observation, and nothing can be earned
-    after it, so an agent must not bootstrap past it.
+    Terminates after `horizon` moves. This is not a time limit on a continuing task, which would be a truncation: the
+    finite horizon defines the problem, the step number is part of the observation, and no reward is possible after it,
+    so agents must not bootstrap at the end.
 
     ## Arguments
     - `rows`, `columns` (10, 10): size of the grid.
-    - `disc` ("square"): "square" is the square of half-width `radius` around the cell; "paper" is what the paper's
-      released code uses, {the cell, right, down, down-right}; "paper_large" is that map applied twice, the 3x3 block
-      with the cell in its upper left corner. All are cut off at the border.
+    - `disc` ("square"): "square" is the square of half-width `radius` around the cell; "paper" is the shape in the
+    paper's released code, {the cell, right, down, down-right}; "paper_large" is that map applied twice, the 3x3 block
+    with the cell in its upper left corner. All are cut off at the border.
     - `radius` (1 for the square): half-width of the square disc; only for `disc="square"`.
     - `horizon` (20): number of moves.
     - `start` ("corner"): "corner" (cell 0), "centre" (row rows // 2, column columns // 2), "random" (uniform), a cell
       index, or a pair (row, column).
-    - `coverage_mask` (False): whether the observation shows what has been covered.
+    - `coverage_mask` (False): whether the observation includes the covered cells.
     - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids
     - `envzoo/GridCoverage-v0`: the defaults above.
-    - `envzoo/GridCoverage-Paper-v0`: the paper's coverage task as its code sets it: 30x30, 79 moves (80 states), start
-      in cell 34, `disc="paper"`.
+    - `envzoo/GridCoverage-Paper-v0`: the paper's coverage task as configured in its code: 30x30, 79 moves (80 states),
+    start in cell 34, `disc="paper"`.
     - `envzoo/GridCoverage-PaperLarge-v0`: the same with `disc="paper_large"`.
     """
 
@@ -175,19 +174,20 @@ class GridCoverage(GridWorld):
     # ------------------------------------------------------- the set function
 
     def value(self, cells: Iterable[int]) -> int:
-        """F of a set of visited cells: the number of cells that the union of their discs covers."""
+        """Compute F of a set of visited cells: the number of cells covered by the union of their discs."""
         return int(covered_cells(self.parameters.disc, cells).sum())
 
     def disc_of(self, cell: int) -> np.ndarray:
-        """The cells that standing on `cell` covers, int64, ascending."""
+        """Return the cells covered from `cell`, int64, ascending."""
         return np.sort(self.parameters.disc[cell, : self.parameters.disc_size[cell]])
 
     @property
     def upper_bound(self) -> int:
-        """An upper bound on F of any path from the configured start (from any cell, for a random start).
+        """Compute an upper bound of F over all paths from the configured start (from any cell, for a random start).
 
-        |disc(start)| + horizon * (the most cells that one move can add), and never more than the grid has. A move adds
-        at most the part of the new disc that lies outside the old one, since the old one is covered already.
+        The bound is |disc(start)| + horizon * (largest number of cells that one move can add), but at most the size of
+        the grid. A move adds at most the part of the new disc outside the old one, because the old one is already
+        covered.
         """
         sizes = self.parameters.disc_size
         start = self.parameters.walk.start
@@ -197,7 +197,7 @@ class GridCoverage(GridWorld):
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """The grid: covered cells shaded, the current disc stronger, the path, its start and the agent."""
+        """Draw the grid: covered cells shaded, the current disc darker, the path, its start and the agent."""
         colours = np.where(state.covered[:, None], art.PALE_BLUE, art.PAPER)
         colours[self.disc_of(int(state.position[0]))] = art.MID_BLUE
         canvas = self._canvas(colours)
@@ -205,18 +205,18 @@ class GridCoverage(GridWorld):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The grid as text: A agent, S start, o path, + covered, . not covered; and a line with the counts."""
+        """Show the grid as text: A agent, S start, o path, + covered, . not covered; and a line with the counts."""
         signs = np.where(state.covered, "+", ".")
         return self._text(signs, state, f"covered {int(state.coverage)} of {signs.size}")
 
 
 class GridCoverageEnv(KernelEnv):
-    """The single face of `GridCoverage`."""
+    """Single environment of `GridCoverage`."""
 
     definition_class = GridCoverage
 
 
 class GridCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `GridCoverage`."""
+    """Vector environment of `GridCoverage`."""
 
     definition_class = GridCoverage

@@ -1,4 +1,4 @@
-"""What all walks on a grid share: the start, slippery moves, arguments, observations of the walk, pictures."""
+"""GridWorld: base of walks on a grid, with start, slippery moves, arguments, observations and rendering."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from envzoo.sizes import check_bytes
 
 RANDOM_START = -1
 NO_OPTION = -2
-CELL_BYTES = 128  # of tables and of their making
+CELL_BYTES = 128  # bytes per cell of the tables and of their construction
 
 
 class Walk(NamedTuple):
-    """What all episodes know of the walk, as `parameters.walk`."""
+    """Parameters of the walk shared by all episodes, as `parameters.walk`."""
 
-    start: int  # a cell, or RANDOM_START
-    starts: np.ndarray  # int64 (n,), the cells that a random start chooses from
+    start: int  # start cell, or RANDOM_START
+    starts: np.ndarray  # int64 (n,), candidates of a random start
     horizon: int
     stochasticity: float
 
 
 class Infos(NamedTuple):
-    """What `info` holds."""
+    """Entries of `info`."""
 
     modular_reward: Any
     coverage: Any
 
 
 class Options(NamedTuple):
-    """What `reset(options=...)` takes."""
+    """Options of `reset`."""
 
     start: Any
 
 
 class MaskObservation(NamedTuple):
-    """The observation with `coverage_mask=True`."""
+    """Observation with `coverage_mask=True`."""
 
     position: Any
     covered: Any
@@ -53,7 +53,7 @@ class MaskObservation(NamedTuple):
 
 @njit(cache=True)
 def begin(walk, state, streams, options, i):
-    """Put episode i on its start cell, which is returned."""
+    """Place episode i on its start cell, which is returned."""
     start = walk.start if options.start[i] == NO_OPTION else options.start[i]
     if start == RANDOM_START:
         start = walk.starts[integer(streams, i, walk.starts.size)]
@@ -66,10 +66,10 @@ def begin(walk, state, streams, options, i):
 
 @njit(cache=True)
 def carried_out(walk, streams, where, actions):
-    """The actions that are carried out: each with probability `walk.stochasticity` a uniformly random one.
+    """Determine the executed actions: each is replaced with probability `walk.stochasticity` by a uniform one.
 
-    Called before the loop over the episodes, since the mere possibility of a draw within it makes it three times as
-    slow. A deterministic world draws nothing and gets its own array back.
+    Called before the loop over episodes, because a random draw inside the loop, even if never reached, makes it three
+    times slower. A deterministic world draws nothing and returns its input array.
     """
     if walk.stochasticity == 0.0:
         return actions
@@ -82,7 +82,7 @@ def carried_out(walk, streams, where, actions):
 
 @njit(cache=True)
 def arrive(walk, state, i, cell):
-    """Write that episode i has moved to `cell`; returns whether that was its last move."""
+    """Record that episode i has moved to `cell`; returns whether that was its last move."""
     move = state.position[i, 1] + 1
     state.position[i, 0] = cell
     state.position[i, 1] = move
@@ -92,7 +92,7 @@ def arrive(walk, state, i, cell):
 
 @njit(cache=True)
 def observe_position(parameters, state, observation):
-    """Observation kernel: the cell and the number of moves."""
+    """Observation kernel: the cell and the number of moves so far."""
     for i in range(state.position.shape[0]):
         observation[i, 0] = state.position[i, 0]
         observation[i, 1] = state.position[i, 1]
@@ -100,7 +100,7 @@ def observe_position(parameters, state, observation):
 
 @njit(cache=True)
 def observe_with_mask(parameters, state, observation):
-    """Observation kernel: position, and which cells are covered (`state.covered`)."""
+    """Observation kernel: the position and the covered cells (`state.covered`)."""
     observe_position(parameters, state, observation.position)
     columns = observation.covered.shape[2]
     for i in range(state.covered.shape[0]):
@@ -109,23 +109,23 @@ def observe_with_mask(parameters, state, observation):
 
 
 def mixed(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Colours (n, 3) between `first` (3,) and `second` (3,): `share` (n,), from 0 to 1, is that of the second."""
+    """Mix the colours `first` and `second` (3,) to colours (n, 3); `share` (n,) in [0, 1] weights the second."""
     share = np.clip(share, 0.0, 1.0)[:, None]
     return (1 - share) * np.asarray(first) + share * np.asarray(second)
 
 
 class GridWorld(Definition):
-    """A walk on a grid that lasts a fixed number of moves; its subclasses say what the walk is worth.
+    """A walk on a grid with a fixed number of moves; subclasses define its value.
 
-    Their states have `position` int64 (2,): the cell and the number of moves made, and `path` int32 (horizon + 1,):
-    the cells visited so far, -1 beyond. `_lay_out` is called first in `__init__`.
+    The state of subclasses has `position`, int64 (2,): cell and number of moves so far, and `path`, int32 (horizon +
+    1,): the cells visited so far, then -1. `_lay_out` must be called first in `__init__`.
 
     Attributes:
         rows: Rows of the grid.
         columns: Columns of the grid.
         cells: rows * columns.
         horizon: Number of moves.
-        walls: bool (cells,), the cells that cannot be entered; None for none.
+        walls: bool (cells,), cells that cannot be entered; None for none.
     """
 
     option_names = ("start",)
@@ -143,16 +143,16 @@ class GridWorld(Definition):
         self.running_limits = {"position": ((0, 0), (last, self.horizon - 1))}
 
     def _walk(self, start: str | int | tuple[int, int], stochasticity: float) -> Walk:
-        """The parameters of the walk."""
+        """Build the parameters of the walk."""
         slips = check_number("stochasticity", stochasticity, 0, 1)
         return Walk(self._start_cell(start), self._starts(), self.horizon, slips)
 
     def _starts(self) -> np.ndarray:
-        """The cells that a random start chooses from, int64, ascending."""
+        """Return the candidates of a random start, int64, ascending."""
         return np.arange(self.cells) if self.walls is None else np.flatnonzero(~self.walls)
 
     def _spaces(self, **shown: spaces.Space | None) -> spaces.Space:
-        """The observation space: the position, and beside it what is not None among `shown`."""
+        """Build the observation space: the position, joined with those of `shown` that are not None."""
         position = spaces.MultiDiscrete([self.cells, self.horizon + 1])
         shown = {name: space for name, space in shown.items() if space is not None}
         return spaces.Dict({"position": position, **shown}) if shown else position
@@ -160,7 +160,7 @@ class GridWorld(Definition):
     # ---------------------------------------------------------------- options
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """The start cells asked for in `reset(options=...)`."""
+        """Read the start cells from the reset options."""
         start = given.get("start", NO_OPTION)
         if isinstance(start, str):
             start = self._start_cell(start)
@@ -210,9 +210,9 @@ class GridWorld(Definition):
         return max(8, min(36, 360 // max(self.rows, self.columns)))
 
     def _canvas(self, colours: np.ndarray) -> art.Canvas:
-        """A canvas with the cells in their `colours` (cells, 3)."""
+        """Make a canvas with the cells in their `colours` (cells, 3)."""
         size = self._cell_size()
-        # Even numbers of pixels, which video encoders ask for.
+        # Even numbers of pixels, as video encoders require.
         width, height = ((n * size + 2) // 2 * 2 for n in (self.columns, self.rows))
         canvas = art.Canvas(width, height, art.GRID)
         for cell, colour in enumerate(np.rint(colours).astype(int).tolist()):
@@ -221,7 +221,7 @@ class GridWorld(Definition):
         return canvas
 
     def _draw_path(self, canvas: art.Canvas, state: Any, colour: tuple[int, int, int] = art.BLUE) -> None:
-        """The path, a ring around its start, and the agent."""
+        """Draw the path, a ring around its start, and the agent."""
         size = self._cell_size()
         path = [self._centre(cell) for cell in state.path[: state.position[1] + 1].tolist()]
         canvas.line(path, colour, max(1.5, size / 10))
@@ -233,7 +233,7 @@ class GridWorld(Definition):
         return (cell % self.columns + 0.5) * size + 0.5, (cell // self.columns + 0.5) * size + 0.5
 
     def _text(self, signs: np.ndarray, state: Any, count: str) -> str:
-        """The grid as text: `signs` (cells,), over them o path, S start, A agent, # walls; and the line `count`."""
+        """Show the grid as text: `signs` (cells,), on top o path, S start, A agent, # walls; then the line `count`."""
         signs = signs.astype("U1")
         if self.walls is not None:
             signs[self.walls] = "#"

@@ -1,82 +1,52 @@
-"""InformativePathPlanning: cover the rich parts of a random smooth field (submodular RL, paper 09)."""
+"""InformativePathPlanning: cover the high-value regions of a smooth random field (submodular RL, paper 09)."""
 
 from __future__ import annotations
 
+from envzoo.coverage.arguments import WalkArguments, with_shared_manual, with_walk_arguments
 from envzoo.coverage.fields import process_source
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number
 
 
+@with_shared_manual
 class InformativePathPlanning(WeightedCoverage):
-    """Cover the rich parts of a random smooth field within a fixed number of moves.
+    """Cover the high-value regions of a smooth random field within a fixed number of moves.
 
     ## Description
     Each cell has a weight, and the value of a path is the weight of the cells covered by the union of its discs,
     F(path): monotone and submodular. The weights are drawn from a Gaussian process with mean `mean`, unit variance,
-    Matern covariance with smoothness 5/2, and independent noise of variance `noise`; they are cut off at 0 and at
-    2 * `mean`, without which F would not always be monotone. An agent that does not see the field learns of it
-    through its rewards. The informative path planning task, coverage of a Gaussian process, of submodular
+    Matern covariance with smoothness 5/2, and independent noise of variance `noise`; they are clipped to [0, 2 *
+    `mean`], because F would otherwise not always be monotone. An agent that does not observe the field learns about it
+    through its rewards. This is the informative path planning task, coverage of a Gaussian process, of submodular
     reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning", ICLR 2024, arXiv 2307.13372).
 
-    ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent where it is.
-
-    ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
-    With `coverage_mask=True` or `field_visible=True` a `Dict` of `position` (that pair) and what was asked for:
+    $moves_and_position
     `covered`, `MultiBinary([rows, columns])`, and `field`, `Box(0, 2 * mean, (rows, columns), float32)`, the weights.
 
-    ## Reward
-    The weight newly covered. The disc of the start is not part of the return, which is F(path) - F({start}).
-
-    ## Info
-    After every reset and step: `coverage`, F of the path so far, the start's disc included; `modular_reward`, the
-    weight of the new cell's disc, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
-
-    ## Start of an episode
-    The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.
-
-    ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
-
-    ## Arguments
-    - `rows`, `columns` (10, 10): size of the grid.
-    - `horizon` (20): number of moves.
-    - `start` ("corner"): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    - `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-      "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
-    - `coverage_mask` (False): whether the observation shows what has been covered.
-    - `field_visible` (False): whether the observation shows the weights.
-    - `field_seed` (None): fixes the field; None draws a new one for every episode, from the episode's random stream.
+    $episode
+    $field_seed
     - `spacing` (0.3), `lengthscale` (1.0): distance between neighbouring cells, and lengthscale of the process.
     - `mean` (3.0), `noise` (0.001): mean and variance of the noise of the field.
-    - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
+    $slips
 
     ## Registered ids
     - `envzoo/InformativePathPlanning-v0`: the defaults above.
     - `envzoo/InformativePathPlanning-Paper-v0`: the paper's setting: 30x30, 39 moves (40 states), start in cell 34,
-      `disc="paper"`, `spacing=0.1`, one field for all episodes (`field_seed=0`).
+    `disc="paper"`, `spacing=0.1`, the same field in all episodes (`field_seed=0`).
     """
 
+    @with_walk_arguments()
     def __init__(
         self,
-        rows: int = 10,
-        columns: int = 10,
-        radius: int | None = None,
-        horizon: int = 20,
-        start: str | int | tuple[int, int] = "corner",
-        disc: str = "square",
-        coverage_mask: bool = False,
-        field_visible: bool = False,
+        walk: WalkArguments,
         field_seed: int | None = None,
         spacing: float = 0.3,
         lengthscale: float = 1.0,
         mean: float = 3.0,
         noise: float = 1e-3,
-        stochasticity: float = 0.0,
     ) -> None:
-        self._lay_out(rows, columns, horizon)
+        self._lay_out(walk.rows, walk.columns, walk.horizon)
         source = process_source(
             self.rows,
             self.columns,
@@ -86,12 +56,7 @@ class InformativePathPlanning(WeightedCoverage):
             mean=check_number("mean", mean, 0, above=True),
         )
         self._set_up(
-            start=start,
-            disc=disc,
-            radius=radius,
-            coverage_mask=coverage_mask,
-            stochasticity=stochasticity,
-            field_visible=field_visible,
+            walk,
             source=source,
             field_seed=field_seed,
             most=2 * source.mean,
@@ -99,12 +64,12 @@ class InformativePathPlanning(WeightedCoverage):
 
 
 class InformativePathPlanningEnv(KernelEnv):
-    """The single face of `InformativePathPlanning`."""
+    """Single environment of `InformativePathPlanning`."""
 
     definition_class = InformativePathPlanning
 
 
 class InformativePathPlanningVectorEnv(KernelVectorEnv):
-    """The vector face of `InformativePathPlanning`."""
+    """Vector environment of `InformativePathPlanning`."""
 
     definition_class = InformativePathPlanning

@@ -27,35 +27,35 @@ from envzoo.kernel import drawing as art
 from envzoo.kernel.stream import integer, keys
 
 NO_ITEM = -1
-# The paper's: how many items of each type lie on the grid, and how many of them count.
+# The paper's numbers of items of each type on the grid, and of those that count.
 COUNTS = (18, 14, 13, 16, 18, 14)
 CAPS = (3, 2, 3, 4, 6, 3)
 COLOURS = (art.GREEN, art.RED, (204, 121, 167), (220, 190, 40), (86, 180, 233), (110, 80, 160), art.INK, art.MUTED)
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     walk: Walk
     moves: np.ndarray  # int64 (cells, 5)
     caps: np.ndarray  # int64 (types,)
-    load: np.ndarray  # int8 (cells,): the types of all items, then NO_ITEM; a placement is a permutation of it
+    load: np.ndarray  # int8 (cells,): types of all items, then NO_ITEM; placements are its permutations
     placed: bool  # whether `load` is the placement of every episode
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
-    covered: Any  # bool (cells,), the cells visited
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
-    items: Any  # int8 (cells,), the type of the item that lay there at first, or NO_ITEM
-    needed: Any  # int64 (types,), how many items of each type still count
+    covered: Any  # bool (cells,), visited cells
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
+    items: Any  # int8 (cells,), type of the item initially on each cell, or NO_ITEM
+    needed: Any  # int64 (types,), number of items of each type that still count
 
 
 class ItemsObservation(NamedTuple):
-    """The observation with `items_visible=True`."""
+    """Observation with `items_visible=True`."""
 
     position: Any
     items: Any
@@ -63,7 +63,7 @@ class ItemsObservation(NamedTuple):
 
 
 class FullObservation(NamedTuple):
-    """The observation with `items_visible=True` and `coverage_mask=True`."""
+    """Observation with `items_visible=True` and `coverage_mask=True`."""
 
     position: Any
     covered: Any
@@ -73,7 +73,7 @@ class FullObservation(NamedTuple):
 
 @njit(cache=True)
 def place(load, streams, i, items):
-    """Write a uniformly random permutation of `load` (cells,) into `items` (cells,), from episode i's stream."""
+    """Draw a uniformly random permutation of `load` (cells,) from the stream of episode i into `items` (cells,)."""
     for cell in range(load.size):
         other = integer(streams, i, cell + 1)
         items[cell] = items[other]
@@ -125,7 +125,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 
 @njit(cache=True)
 def _observe_items(state, items, needed):
-    """Write which items are left and how many still count."""
+    """Write the remaining items and how many of each type still count."""
     columns = items.shape[3]
     for i in range(items.shape[0]):
         needed[i] = state.needed[i]
@@ -148,7 +148,7 @@ def observe_all(parameters, state, observation):
     _observe_items(state, observation.items, observation.needed)
 
 
-# By (coverage_mask, items_visible): the Dict's fields, and the kernel.
+# By (coverage_mask, items_visible): the observation type, and the kernel.
 _OBSERVATIONS = {
     (False, False): (None, observe_position),
     (True, False): (MaskObservation, observe_with_mask),
@@ -158,38 +158,39 @@ _OBSERVATIONS = {
 
 
 class ItemCollection(GridWorld):
-    """Collect some items of each type on a grid within a fixed number of moves.
+    """Collect items of each type on a grid within a fixed number of moves.
 
     ## Description
-    Cells hold at most one item each, and items have types. Visiting a cell picks up its item, but of type k only the
-    first `caps[k]` items count. The value of a path is F(path) = sum over the types k of min(number of distinct
-    visited cells with an item of type k, caps[k]), a monotone submodular set function with the maximum sum(caps). The
-    item collection task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning",
+    Each cell holds at most one item, and items have types. Visiting a cell collects its item, but only the first
+    `caps[k]` items of type k count. The value of a path is F(path) = sum over the types k of min(number of distinct
+    visited cells with an item of type k, caps[k]), a monotone submodular set function with maximum sum(caps). This is
+    the item collection task of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning",
     ICLR 2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent where it is.
+    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent in place.
 
     ## Observation space
-    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
-    With `items_visible=True` or `coverage_mask=True` a `Dict` of `position` (that pair) and what was asked for:
-    `items`, `MultiBinary([types, rows, columns])`, the items not yet picked up, and `needed`, `MultiDiscrete(caps + 1)`
-    (how many of each type still count); `covered`, `MultiBinary([rows, columns])`, the cells visited.
+    `MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
+    With `items_visible=True` or `coverage_mask=True` a `Dict` of `position` (that pair) and the requested entries:
+    `items`, `MultiBinary([types, rows, columns])`, the items not yet collected, and `needed`,
+    `MultiDiscrete(caps + 1)`, how many of each type still count; `covered`, `MultiBinary([rows, columns])`, the visited
+    cells.
 
     ## Reward
-    1 for an item that counts, else 0. An item on the start cell counts but is not part of the return, which is
+    1 for an item that counts, otherwise 0. An item on the start cell counts but gives no reward, so the return is
     F(path) - F({start}).
 
     ## Info
-    After every reset and step: `coverage`, F of the path so far; `modular_reward`, 1 if the new cell held an item at
-    first, however often it was visited (0 after a reset), the additive reward of the ModPO baseline.
+    After every reset and step: `coverage`, F of the path so far; `modular_reward`, 1 if the new cell initially held an
+    item, regardless of earlier visits (0 after a reset), the additive reward of the ModPO baseline.
 
     ## Start of an episode
-    Items are placed uniformly at random, by `placement_seed`. The agent stands on the cell given by `start`, or by
-    `reset(options={"start": ...})`, also an array with a cell for each episode.
+    Items are placed uniformly at random, determined by `placement_seed`. The agent starts on the cell set by `start` or
+    `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
 
     ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
+    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `rows`, `columns` (7, 15): size of the grid.
@@ -197,15 +198,15 @@ class ItemCollection(GridWorld):
     - `caps` ((3, 2, 3, 4, 6, 3)): number of items of each type that count.
     - `horizon` (39): number of moves.
     - `start` (34): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    - `placement_seed` (None): fixes where the items lie; None places them anew in every episode, from the episode's
-      random stream.
-    - `items_visible` (False): whether the observation shows the items.
-    - `coverage_mask` (False): whether the observation shows which cells have been visited.
+    - `placement_seed` (None): fixes the placement of the items; None draws a new one for every episode, from the
+    episode's random stream.
+    - `items_visible` (False): whether the observation includes the items.
+    - `coverage_mask` (False): whether the observation includes the visited cells.
     - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids
     - `envzoo/ItemCollection-v0`: the defaults above.
-    - `envzoo/ItemCollection-Paper-v0`: the paper's setting: one placement for all episodes (`placement_seed=0`).
+    - `envzoo/ItemCollection-Paper-v0`: the paper's setting: the same placement in all episodes (`placement_seed=0`).
     """
 
     def __init__(
@@ -224,7 +225,7 @@ class ItemCollection(GridWorld):
         self._lay_out(rows, columns, horizon)
         counts, caps = _whole_numbers("counts", counts), _whole_numbers("caps", caps)
         if len(counts) != len(caps):
-            raise EnvzooError(f"counts has {len(counts)} types but caps has {len(caps)}; expected as many")
+            raise EnvzooError(f"counts has {len(counts)} types but caps has {len(caps)}; expected equal lengths")
         if sum(counts) > self.cells:
             raise EnvzooError(
                 f"counts asks for {sum(counts)} items; expected at most {self.cells}, one for each of the "
@@ -263,14 +264,14 @@ class ItemCollection(GridWorld):
         self.kernels = Kernels(reset, step, observe)
 
     def value(self, cells: Iterable[int], items: np.ndarray | None = None) -> float:
-        """F of a set of visited cells.
+        """Compute F of a set of visited cells.
 
         Args:
             cells: The visited cells.
-            items: The type on each cell (cells,), -1 for none; needed where each episode has its own placement.
+            items: The type on each cell (cells,), -1 for none; required if each episode has its own placement.
 
         Raises:
-            EnvzooError: When the placement is needed and not given.
+            EnvzooError: The placement is required and not given.
         """
         if items is None:
             if not self.parameters.placed:
@@ -283,7 +284,7 @@ class ItemCollection(GridWorld):
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """Items as coloured discs, rings where picked up, pale where no more of the type count; path and agent."""
+        """Draw items as discs, as rings if collected, and pale if their type no longer counts; path and agent."""
         canvas = self._canvas(np.where(state.covered[:, None], art.PALE_BLUE, art.PAPER))
         size = self._cell_size()
         for cell in np.flatnonzero(state.items != NO_ITEM).tolist():
@@ -298,7 +299,7 @@ class ItemCollection(GridWorld):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The grid as text: A agent, S start, o path, . no item, and the type of an item that is left."""
+        """Show the grid as text: A agent, S start, o path, . no item, and the type of each remaining item."""
         signs = np.where(state.items == NO_ITEM, ".", state.items.astype("U4"))
         most = int(self.parameters.caps.sum())
         return self._text(signs, state, f"collected {int(state.coverage)} of {most}, still needed {state.needed}")
@@ -312,12 +313,12 @@ def _whole_numbers(name: str, values: Sequence[int]) -> list[int]:
 
 
 class ItemCollectionEnv(KernelEnv):
-    """The single face of `ItemCollection`."""
+    """Single environment of `ItemCollection`."""
 
     definition_class = ItemCollection
 
 
 class ItemCollectionVectorEnv(KernelVectorEnv):
-    """The vector face of `ItemCollection`."""
+    """Vector environment of `ItemCollection`."""
 
     definition_class = ItemCollection

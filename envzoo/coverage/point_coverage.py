@@ -13,18 +13,18 @@ from envzoo.coverage.grid_world import Infos, Options
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
-from envzoo.kernel.arguments import check_number, check_whole
+from envzoo.kernel.arguments import check_number, check_whole, read_positions
 from envzoo.kernel.stream import normal, uniform
 
 START_DEVIATION = 0.1
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     horizon: int
     edge: float
-    cells: int  # along each axis
+    cells: int  # cells along each axis
     radius: float
     time_step: float
     friction: float
@@ -33,7 +33,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     position: Any  # float64 (2,)
     velocity: Any  # float64 (2,)
@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 
 class MaskObservation(NamedTuple):
-    """The observation with `coverage_mask=True`."""
+    """Observation with `coverage_mask=True`."""
 
     motion: Any
     covered: Any
@@ -52,9 +52,9 @@ class MaskObservation(NamedTuple):
 
 @njit(cache=True)
 def cover(parameters, covered, x, y):
-    """Mark the cells of `covered` (cells, cells) whose centre lies in the disc around (x, y).
+    """Mark the cells of `covered` (cells, cells) whose centre is in the disc around (x, y).
 
-    Returns the number newly marked, and the number in the disc.
+    Returns the number of newly marked cells and the number of cells in the disc.
     """
     size = 2.0 * parameters.edge / parameters.cells
     reach = np.int64(parameters.radius / size) + 1
@@ -73,7 +73,7 @@ def cover(parameters, covered, x, y):
 
 @njit(cache=True)
 def _arrive(parameters, state, i):
-    """Cover the disc around episode i's position; returns the area newly covered and that of the disc."""
+    """Cover the disc around the position of episode i; returns the newly covered area and the area of the disc."""
     x, y = state.position[i, 0], state.position[i, 1]
     fresh, inside = cover(parameters, state.covered[i], x, y)
     state.path[i, state.moves[i], 0] = x
@@ -142,7 +142,7 @@ def observe_motion(parameters, state, observation):
 
 @njit(cache=True)
 def observe_with_mask(parameters, state, observation):
-    """Observation kernel: the same, and which cells are covered."""
+    """Observation kernel: position, velocity and time, with the covered cells."""
     observe_motion(parameters, state, observation.motion)
     for i in range(state.moves.size):
         for row in range(parameters.cells):
@@ -154,47 +154,47 @@ class PointCoverage(Definition):
     """A point with inertia covers the plane with the disc around it within a fixed number of steps.
 
     ## Description
-    A double integrator in a square: the action pushes the point, which covers all within `radius` of where it stands
-    at the end of each step. The value of a path is the area of the union of its discs, F(path), counted in small
-    square cells by their centres: a monotone submodular set function. The plane version of the continuous coverage
-    tasks of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning", ICLR 2024, arXiv
-    2307.13372), without a physics engine.
+    A double integrator in a square: the action is a force on the point, which covers everything within `radius` of its
+    position at the end of each step. The value of a path is the area of the union of its discs, F(path), measured by
+    small square cells whose centres are covered: a monotone submodular set function. This is a planar version of the
+    continuous coverage tasks of submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement
+    Learning", ICLR 2024, arXiv 2307.13372), without a physics engine.
 
     ## Action space
     `Box(-1, 1, (2,), float32)`: the force (x, y); the mass is 1.
 
     ## Observation space
-    `Box` (5,) float32: position / `edge` (x, y), velocity (x, y) and the fraction of the steps made. With
+    `Box` (5,) float32: position / `edge` (x, y), velocity (x, y) and the fraction of steps taken. With
     `coverage_mask=True` a `Dict` of `motion` (that vector) and `covered`, `MultiBinary([cells, cells])`, rows along y.
 
     ## Dynamics
     velocity' = velocity + `time_step` * (action + `noise` * standard normal - `friction` * velocity), then position' =
-    position + `time_step` * velocity'. At the edge of the square the position is held and that component of the
-    velocity lost. The speed in each direction cannot grow beyond 1 / `friction` without noise.
+    position + `time_step` * velocity'. At the edge of the square the position is clipped and that component of the
+    velocity set to 0. Without noise, the speed in each direction cannot exceed 1 / `friction`.
 
     ## Reward
-    The area newly covered. The disc of the start is not part of the return, which is F(path) - F({start}).
+    The area newly covered. The disc of the start gives no reward, so the return is F(path) - F({start}).
 
     ## Info
     After every reset and step: `coverage`, F of the path so far; `modular_reward`, the area of the new disc within the
-    square, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
+    square, whether or not covered before (0 after a reset), the additive reward of the ModPO baseline.
 
     ## Start of an episode
-    At rest, in the centre plus a normal deviation of 0.1 in each coordinate, or anywhere (`start="random"`), or at
-    `reset(options={"start": (x, y)})`, also an array (num_envs, 2).
+    At rest, at the centre plus a normal deviation of 0.1 in each coordinate, or anywhere (`start="random"`), or at
+    `reset(options={"start": (x, y)})`, which may also be an array (num_envs, 2).
 
     ## End of an episode
-    Terminates after `horizon` steps, which is part of the problem and no time limit laid over it.
+    Terminates after `horizon` steps; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `horizon` (100): number of steps.
-    - `edge` (5.0): the square reaches from -edge to edge in both directions.
+    - `edge` (5.0): the square extends from -edge to edge in both directions.
     - `cells` (50): number of cells along each side.
     - `radius` (0.75): radius of the disc.
     - `time_step` (0.5), `friction` (0.5): see the dynamics; time_step * friction is at most 1.
     - `noise` (0.0): standard deviation of the noise added to each component of the action.
     - `start` ("centre"): "centre" or "random" (uniform on the square).
-    - `coverage_mask` (False): whether the observation shows what has been covered.
+    - `coverage_mask` (False): whether the observation includes the covered cells.
 
     ## Registered ids
     - `envzoo/PointCoverage-v0`: the defaults above.
@@ -231,7 +231,7 @@ class PointCoverage(Definition):
         if time_step * friction > 1:
             raise EnvzooError(
                 f"friction is {friction!r}; expected at most {1 / time_step:g}, 1 / time_step, because the point would "
-                "swing"
+                "oscillate"
             )
         self.state = State(
             position=(np.float64, (2,)),
@@ -244,7 +244,7 @@ class PointCoverage(Definition):
         self.limits = {"position": (-self.parameters.edge, self.parameters.edge), "moves": (0, horizon)}
         self.running_limits = {"moves": (0, horizon - 1)}
         self.infos = Infos(modular_reward=np.float64, coverage=np.float64)
-        # Ten standard deviations of the noise that the velocity can gather.
+        # Ten standard deviations of the noise that the velocity can accumulate.
         fastest = (1 + 10 * noise) / friction
         most = np.array([1, 1, fastest, fastest, 1], np.float32)
         motion = spaces.Box(np.append(-most[:4], 0).astype(np.float32), most)
@@ -256,7 +256,7 @@ class PointCoverage(Definition):
     # ------------------------------------------------------- the set function
 
     def value(self, positions: np.ndarray) -> float:
-        """F of a set of positions (n, 2): the area that the union of the discs around them covers."""
+        """Compute F of a set of positions (n, 2): the area covered by the union of the discs around them."""
         parameters = self.parameters
         covered = np.zeros((parameters.cells, parameters.cells), np.bool_)
         fresh = [cover(parameters, covered, x, y)[0] for x, y in np.asarray(positions, np.float64).reshape(-1, 2)]
@@ -264,23 +264,14 @@ class PointCoverage(Definition):
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
         """The start positions asked for in `reset(options=...)`."""
-        start, edge = given.get("start", (np.nan, np.nan)), self.parameters.edge
         if "start" in given:
-            try:
-                array = np.asarray(start, np.float64)
-            except (TypeError, ValueError):
-                array = np.empty(0)
-            if array.shape not in ((2,), (num_envs, 2)) or not (np.abs(array) <= edge).all():
-                raise EnvzooError(
-                    f"reset option start is {start!r}; expected (x, y) or an array ({num_envs}, 2), within {-edge:g} "
-                    f"to {edge:g}"
-                )
-        return Options(start=np.broadcast_to(np.asarray(start, np.float64), (num_envs, 2)).copy())
+            return Options(start=read_positions("start", given["start"], num_envs, self.parameters.edge))
+        return Options(start=np.full((num_envs, 2), np.nan))
 
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """The square: what is covered shaded, the disc, the path, its start and the point."""
+        """Draw the square with the covered area, the disc, the path, its start and the point."""
         pixels = 320
         parameters = self.parameters
         scale, size = pixels / (2 * parameters.edge), pixels / parameters.cells
@@ -300,7 +291,7 @@ class PointCoverage(Definition):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The step number, the position and the area covered."""
+        """State the step number, the position and the covered area."""
         area = (2 * self.parameters.edge) ** 2
         return (
             f"move {int(state.moves)} of {self.parameters.horizon}, position ({state.position[0]:+.2f}, "
@@ -309,12 +300,12 @@ class PointCoverage(Definition):
 
 
 class PointCoverageEnv(KernelEnv):
-    """The single face of `PointCoverage`."""
+    """Single environment of `PointCoverage`."""
 
     definition_class = PointCoverage
 
 
 class PointCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `PointCoverage`."""
+    """Vector environment of `PointCoverage`."""
 
     definition_class = PointCoverage

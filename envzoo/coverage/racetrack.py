@@ -1,4 +1,4 @@
-"""A closed racetrack as a table, and a small car as equations."""
+"""A closed racetrack as a table, and the dynamics of a small car."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-# The car: a bicycle model with a wheel in front and one behind, about the size of a 1:43 model.
+# The car: a bicycle model with one front and one rear wheel, about the size of a 1:43 scale model.
 FRONT, REAR = 0.03, 0.033  # metres from the centre of mass to the axles
-INERTIA = 0.001  # square metres, per mass
-GRIP = 4.0  # largest sideways force of an axle per mass, metres per second squared
-STIFFNESS = 5.0  # slope of the tyre's force, per radian of slip and in units of GRIP
+INERTIA = 0.001  # square metres, per unit mass
+GRIP = 4.0  # largest lateral force of an axle per unit mass, metres per second squared
+STIFFNESS = 5.0  # slope of the tyre force, per radian of slip, in units of GRIP
 DRIVE = 4.0  # acceleration at full throttle
-ROLLING, DRAG = 0.3, 0.35  # resistance per speed and per squared speed
-STEER = 0.45  # radians at full steering
-SLOWEST = 0.3  # slip angles are computed as if the car were at least so fast
+ROLLING, DRAG = 0.3, 0.35  # resistance per unit speed and per unit squared speed
+STEER = 0.45  # steering angle in radians at full steering
+SLOWEST = 0.3  # slip angles are computed as if the car were at least this fast
 SUBSTEP = 0.0025  # seconds
-FASTEST = 3.0  # metres per second, just above what DRIVE reaches against the resistance
+FASTEST = 3.0  # metres per second, just above the top speed under DRIVE and the resistance
 
 
 class Track(NamedTuple):
-    """A closed track, cut into segments of one length."""
+    """A closed track, divided into segments of equal length."""
 
-    points: np.ndarray  # float64 (segments, 2), the middles of the segments on the centre line, metres
+    points: np.ndarray  # float64 (segments, 2), midpoints of the segments on the centre line, metres
     heading: np.ndarray  # float64 (segments,), direction of the centre line, radians
     curvature: np.ndarray  # float64 (segments,), positive to the left, per metre
-    length: float  # of a segment, metres
+    length: float  # length of a segment, metres
 
 
 def make_track(segments: int) -> Track:
-    """The track: the curve with polar radius 1.5 + 0.35 cos 2t + 0.22 sin 3t, stretched by 1.3 along x."""
+    """Make the track: the curve with polar radius 1.5 + 0.35 cos 2t + 0.22 sin 3t, stretched by 1.3 along x."""
     fine = 100 * segments
     t = np.linspace(0.0, 2 * np.pi, fine, endpoint=False)
     radius = 1.5 + 0.35 * np.cos(2 * t) + 0.22 * np.sin(3 * t)
@@ -55,13 +55,14 @@ def make_track(segments: int) -> Track:
 
 @njit(cache=True)
 def drive(car, throttle, steering, seconds):
-    """Move the car for some `seconds`; both actions are from -1 to 1.
+    """Drive the car for `seconds`; both controls are in [-1, 1].
 
     Args:
-        car: float64 (6,): x, y, heading, speed forwards and to the left (seen from the car), turning rate; changed.
-        throttle: Of the drive; a negative one brakes.
-        steering: Positive to the left.
-        seconds: Duration, cut into substeps of SUBSTEP.
+        car: float64 (6,): x, y, heading, forward speed and speed to the left (in the car's frame), yaw rate; changed in
+            place.
+        throttle: Throttle; negative values brake.
+        steering: Steering, positive to the left.
+        seconds: Duration, divided into substeps of SUBSTEP.
     """
     steer = STEER * steering
     for _ in range(round(seconds / SUBSTEP)):
@@ -69,7 +70,7 @@ def drive(car, throttle, steering, seconds):
         rolling = max(forwards, SLOWEST)
         front = GRIP * math.tanh(STIFFNESS * (steer - math.atan2(sideways + FRONT * turning, rolling)))
         rear = GRIP * math.tanh(STIFFNESS * -math.atan2(sideways - REAR * turning, rolling))
-        # Sideways forces fade out as the car comes to rest.
+        # Lateral forces fade out as the car comes to rest.
         fade = min(forwards / SLOWEST, 1.0)
         front, rear = 0.5 * front * fade, 0.5 * rear * fade
         push = DRIVE * throttle - ROLLING * forwards - DRAG * forwards * abs(forwards) - front * math.sin(steer)
@@ -79,14 +80,14 @@ def drive(car, throttle, steering, seconds):
         car[3] = max(forwards + SUBSTEP * (push + sideways * turning), 0.0)
         car[4] = sideways + SUBSTEP * (front * math.cos(steer) + rear - forwards * turning)
         car[5] = turning + SUBSTEP * (FRONT * front * math.cos(steer) - REAR * rear) / INERTIA
-        if car[3] < SLOWEST:  # at rest nothing slides on
+        if car[3] < SLOWEST:  # a car at rest does not keep sliding
             car[4] *= 0.9
             car[5] *= 0.9
 
 
 @njit(cache=True)
 def locate(track, x, y, near, window):
-    """The segment nearest to (x, y) among those within `window` of `near`, and the offset to its left."""
+    """Find the segment nearest to (x, y) among those within `window` of `near`, and the offset to its left."""
     count = track.heading.size
     best, least = near, np.inf
     for k in range(-window, window + 1):

@@ -1,4 +1,4 @@
-"""RacetrackCoverage: a small car is rewarded for new track (submodular reinforcement learning, paper 09)."""
+"""RacetrackCoverage: a small car is rewarded for covering new track (submodular reinforcement learning, paper 09)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, normal
 
 SEGMENTS = 200
-WINDOW = 5  # segments that the car may pass in one step
+WINDOW = 5  # largest number of segments passed in one step
 START_SPEED = 0.5  # metres per second
-AHEAD = (4, 8, 14)  # segments ahead at which the bends are seen
-TURNING = 10.0  # radians per second that count as 1 in the observation
+AHEAD = (4, 8, 14)  # segments ahead at which the curvature is observed
+TURNING = 10.0  # yaw rate in radians per second observed as 1
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     track: Track
-    start: int  # a segment, or RANDOM_START
+    start: int  # start segment, or RANDOM_START
     horizon: int
     half_width: float
     time_step: float
@@ -37,10 +37,10 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    car: Any  # float64 (6,): x, y, heading, speed forwards and to the left, turning rate
-    segment: Any  # the nearest segment of the track
+    car: Any  # float64 (6,): x, y, heading, forward speed, speed to the left, yaw rate
+    segment: Any  # nearest segment of the track
     offset: Any  # distance from the centre line, positive to the left
     moves: Any
     covered: Any  # bool (SEGMENTS,)
@@ -49,7 +49,7 @@ class State(NamedTuple):
 
 
 class MaskObservation(NamedTuple):
-    """The observation with `coverage_mask=True`."""
+    """Observation with `coverage_mask=True`."""
 
     motion: Any
     covered: Any
@@ -57,11 +57,11 @@ class MaskObservation(NamedTuple):
 
 @njit(cache=True)
 def _arrive(parameters, state, i):
-    """Write where episode i's car is now; returns the length of track newly passed, and passed in this step."""
+    """Record the position of episode i's car; returns the length of track newly passed, and passed in this step."""
     track, car = parameters.track, state.car[i]
     before = state.segment[i]
     segment, state.offset[i] = locate(track, car[0], car[1], before, WINDOW)
-    # The shorter way round, also where the track closes; backwards counts as forwards does.
+    # Take the shorter way around, also where the track closes; driving backwards counts like driving forwards.
     passed = (segment - before + SEGMENTS // 2) % SEGMENTS - SEGMENTS // 2
     direction = 1 if passed > 0 else -1
     fresh = 0
@@ -119,7 +119,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 
 @njit(cache=True)
 def observe_motion(parameters, state, observation):
-    """Observation kernel: the car as seen from the track, and the bends ahead."""
+    """Observation kernel: the car in the frame of the track, and the curvature ahead."""
     track = parameters.track
     for i in range(state.moves.size):
         car, segment = state.car[i], state.segment[i]
@@ -137,7 +137,7 @@ def observe_motion(parameters, state, observation):
 
 @njit(cache=True)
 def observe_with_mask(parameters, state, observation):
-    """Observation kernel: the same, and which segments have been passed, the car's own first."""
+    """Observation kernel: the same, with the passed segments, starting at the car's own."""
     observe_motion(parameters, state, observation.motion)
     for i in range(state.moves.size):
         for k in range(SEGMENTS):
@@ -148,48 +148,47 @@ class RacetrackCoverage(Definition):
     """A small car on a closed track is rewarded for the track that it passes for the first time.
 
     ## Description
-    The centre line of the track, 12.3 m long, is cut into 200 segments. The value of a drive is the length of the
+    The centre line of the track, 12.3 m long, is divided into 200 segments. The value of a drive is the length of the
     segments that it has passed, F(drive): a coverage function, hence monotone and submodular. Every segment counts
-    once, so that turning to and fro earns nothing and the best drive is a full lap. After the car racing task of
+    once, so driving back and forth gives no reward and the best drive is a full lap. Modelled on the car racing task of
     submodular reinforcement learning (Prajapat et al., "Submodular Reinforcement Learning", ICLR 2024, arXiv
-    2307.13372), with a track and a car of envzoo's own.
+    2307.13372), with a track and a car of our own.
 
     ## Action space
-    `Box(-1, 1, (2,), float32)`: throttle (a negative one brakes; there is no reverse gear) and steering (positive to
+    `Box(-1, 1, (2,), float32)`: throttle (negative values brake; there is no reverse gear) and steering (positive to
     the left).
 
     ## Observation space
     `Box` (10,) float32: offset from the centre line (1 is the left edge), cosine and sine of the heading relative to
-    the track, speed forwards and to the left (in units of 3 m/s), turning rate (in units of 10 rad/s), the curvature
-    of the track 4, 8 and 14 segments ahead (times the half width), and the fraction of the steps made. With
-    `coverage_mask=True` a `Dict` of `motion` (that vector) and `covered`, `MultiBinary(200)`, the segments passed, from
-    the car's own onwards.
+    the track, forward speed and speed to the left (in units of 3 m/s), yaw rate (in units of 10 rad/s), the curvature
+    of the track 4, 8 and 14 segments ahead (times the half width), and the fraction of steps taken. With
+    `coverage_mask=True` a `Dict` of `motion` (that vector) and `covered`, `MultiBinary(200)`, the passed segments,
+    starting at the car's own.
 
     ## Dynamics
-    A bicycle model in the plane with six states: x, y, heading h, speeds u (forwards) and v (to the left), turning
-    rate w. With throttle t, steering angle d = 0.45 * steering, axles lf = 0.03 m and lr = 0.033 m from the centre of
-    mass, the slip angles are af = d - atan2(v + lf w, max(u, 0.3)) and ar = -atan2(v - lr w, max(u, 0.3)), and the
-    sideways forces (per mass) Ff = 2 tanh(5 af) and Fr = 2 tanh(5 ar), fading out below u = 0.3. Then
-    u' = 4 t - 0.3 u - 0.35 u^2 - Ff sin d + v w, v' = Ff cos d + Fr - u w, w' = (lf Ff cos d - lr Fr) / 0.001,
-    x' = u cos h - v sin h, y' = u sin h + v cos h, h' = w, in metres and seconds, by Euler steps of 2.5 ms; u stays at
-    or above 0, and below u = 0.3 sliding dies down by a tenth per Euler step. At full speed (3 m/s) the car
-    understeers: it must brake before the bends.
+    A planar bicycle model with six states: x, y, heading h, speeds u (forwards) and v (to the left), yaw rate w. With
+    throttle t, steering angle d = 0.45 * steering, axles lf = 0.03 m and lr = 0.033 m from the centre of mass, the slip
+    angles are af = d - atan2(v + lf w, max(u, 0.3)) and ar = -atan2(v - lr w, max(u, 0.3)), and the lateral forces (per
+    unit mass) Ff = 2 tanh(5 af) and Fr = 2 tanh(5 ar), fading out below u = 0.3. Then u' = 4 t - 0.3 u - 0.35 u^2 - Ff
+    sin d + v w, v' = Ff cos d + Fr - u w, w' = (lf Ff cos d - lr Fr) / 0.001, x' = u cos h - v sin h, y' = u sin h + v
+    cos h, h' = w, in metres and seconds, by Euler steps of 2.5 ms; u is kept at or above 0, and below u = 0.3 sliding
+    decays by a tenth per Euler step. At full speed (3 m/s) the car understeers: it must brake before bends.
 
     ## Reward
     The length of track newly passed in this step, in metres.
 
     ## Info
-    After every reset and step: `coverage`, F of the drive so far, the start's segment included; `modular_reward`, the
-    length of track passed in this step, whether new or not (0 after a reset), the additive reward of the ModPO
+    After every reset and step: `coverage`, F of the drive so far, including the start's segment; `modular_reward`, the
+    length of track passed in this step, whether or not new (0 after a reset), the additive reward of the ModPO
     baseline.
 
     ## Start of an episode
-    On the centre line, along it, at 0.5 m/s, in the segment given by `start`, or by `reset(options={"start": ...})`,
-    also an array with a segment for each episode.
+    On the centre line and aligned with it, at 0.5 m/s, in the segment set by `start` or
+    `reset(options={"start": ...})`, which also accepts an array with one segment per episode.
 
     ## End of an episode
-    Terminates when the car's centre leaves the track, and after `horizon` steps, which is part of the problem and no
-    time limit laid over it.
+    Terminates when the car's centre leaves the track, and after `horizon` steps; the horizon is part of the problem,
+    not an external time limit.
 
     ## Arguments
     - `horizon` (300): number of steps.
@@ -197,7 +196,7 @@ class RacetrackCoverage(Definition):
     - `half_width` (0.25): half the width of the track, metres.
     - `time_step` (0.04): seconds between two actions, at most 0.1.
     - `noise` (0.0): standard deviation of the noise added to both components of the action.
-    - `coverage_mask` (False): whether the observation shows what has been passed.
+    - `coverage_mask` (False): whether the observation includes the passed segments.
 
     ## Registered ids
     - `envzoo/RacetrackCoverage-v0`: the defaults above.
@@ -246,11 +245,11 @@ class RacetrackCoverage(Definition):
         self.kernels = Kernels(reset, step, observe_with_mask if coverage_mask else observe_motion)
 
     def value(self, segments: Iterable[int]) -> float:
-        """F of a set of passed segments: their length."""
+        """Compute F of a set of passed segments: their length."""
         return len(set(segments)) * self.parameters.track.length
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """The start segments asked for in `reset(options=...)`."""
+        """Read the start segments from the reset options."""
         start = given.get("start", NO_OPTION)
         if isinstance(start, str):
             start = self._start_segment(start)
@@ -276,7 +275,7 @@ class RacetrackCoverage(Definition):
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """The track from above: what has been passed is blue, what has not is grey; the drive and the car."""
+        """Draw the track from above, passed segments blue and others grey, with the drive and the car."""
         width, height = 520, 296
         parameters, points = self.parameters, self.parameters.track.points
         low, high = points.min(axis=0), points.max(axis=0)
@@ -290,7 +289,7 @@ class RacetrackCoverage(Definition):
         canvas = art.Canvas(width, height)
         places = [place(point) for point in points]
         broad = 2 * parameters.half_width * scale
-        # Discs, because a broad line shows cracks in the bends.
+        # Draw discs, because a broad line shows gaps in the bends.
         for colour, radius in ((art.FRAME, broad / 2 + 2), (art.GRID, broad / 2)):
             for x, y in places:
                 canvas.disc(x, y, radius, colour)
@@ -307,7 +306,7 @@ class RacetrackCoverage(Definition):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The step number, the speed and the length of track passed."""
+        """State the step number, the speed and the length of track passed."""
         length = SEGMENTS * self.parameters.track.length
         return (
             f"move {int(state.moves)} of {self.parameters.horizon}, {state.car[3]:.2f} m/s, "
@@ -316,12 +315,12 @@ class RacetrackCoverage(Definition):
 
 
 class RacetrackCoverageEnv(KernelEnv):
-    """The single face of `RacetrackCoverage`."""
+    """Single environment of `RacetrackCoverage`."""
 
     definition_class = RacetrackCoverage
 
 
 class RacetrackCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `RacetrackCoverage`."""
+    """Vector environment of `RacetrackCoverage`."""
 
     definition_class = RacetrackCoverage

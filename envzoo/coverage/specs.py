@@ -1,4 +1,4 @@
-"""The tables of coverage: worlds in which the value of a path is a submodular function of the places visited."""
+"""Registered environments of the coverage family: path values are submodular functions of the visited places."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ ENVIRONMENTS = (
         "envzoo/InformativePathPlanning-v0",
         _PLANNING,
         "coverage",
-        "cover the rich parts of a field drawn from a Gaussian process",
+        "cover the high-value regions of a field drawn from a Gaussian process",
         paper="09-submodular",
     ),
     kernel(
@@ -82,7 +82,7 @@ ENVIRONMENTS = (
         "envzoo/Biodiversity-v0",
         _BIODIVERSITY,
         "coverage",
-        "survey a synthetic density of animals that live in patches",
+        "survey a synthetic density of animals that live in clusters",
         paper="09-submodular",
     ),
     kernel(
@@ -104,7 +104,7 @@ ENVIRONMENTS = (
         "envzoo/ItemCollection-Paper-v0",
         _ITEMS,
         "coverage",
-        "item collection with one placement for all episodes",
+        "item collection with the same placement in all episodes",
         paper="09-submodular",
         kwargs={"placement_seed": 0},
     ),
@@ -112,7 +112,7 @@ ENVIRONMENTS = (
         "envzoo/BayesianExperimentDesign-v0",
         _DESIGN,
         "coverage",
-        "measure a smooth field along a walk; reward is the information gained",
+        "take measurements of a smooth field along a walk; reward is the information gained",
         paper="09-submodular",
     ),
     kernel(
@@ -134,7 +134,7 @@ ENVIRONMENTS = (
         "envzoo/RacetrackCoverage-v0",
         _RACETRACK,
         "coverage",
-        "a small car is rewarded for track that it has not passed before",
+        "a small car is rewarded for covering new parts of a race track",
         paper="09-submodular",
     ),
     EnvironmentSpec(
@@ -142,7 +142,7 @@ ENVIRONMENTS = (
         "envzoo.coverage.ant_coverage:AntCoverage",
         None,
         "coverage",
-        "MuJoCo's ant covers the plane",
+        "MuJoCo's Ant covers the plane",
         paper="09-submodular",
         max_episode_steps=400,
         extra="mujoco",

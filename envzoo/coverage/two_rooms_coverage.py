@@ -1,9 +1,10 @@
-"""TwoRoomsCoverage: cover two rooms that a corridor joins (submodular reinforcement learning, paper 09)."""
+"""TwoRoomsCoverage: cover two rooms connected by a corridor (submodular reinforcement learning, paper 09)."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from envzoo.coverage.arguments import WalkArguments, with_shared_manual, with_walk_arguments
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 
@@ -12,83 +13,72 @@ ROOM_COLUMNS = 4  # the rooms are the first and the last four columns
 CORRIDOR_ROWS = (2, 3)
 
 
+@with_shared_manual
 class TwoRoomsCoverage(WeightedCoverage):
-    """Cover two rooms that a corridor joins, within a fixed number of moves.
+    """Cover two rooms connected by a corridor, within a fixed number of moves.
 
     ## Description
-    The grid has 7 rows and 14 columns. The first four and the last four columns are rooms; rows 2 and 3 of the
-    columns between are the corridor, and all else is wall. The value of a path is the number of open cells covered by
-    the union of its discs, F(path): monotone and submodular. The start lies in the corridor: a policy that does not
-    know which room it has already seen has to remember it. The two-rooms task of submodular reinforcement learning
+    The grid has 7 rows and 14 columns. The first four and the last four columns are rooms; rows 2 and 3 of the columns
+    between them are the corridor, and everything else is wall. The value of a path is the number of open cells covered
+    by the union of its discs, F(path): monotone and submodular. The start is in the corridor, so the policy must
+    remember which room it has already covered. This is the two-rooms task of submodular reinforcement learning
     (Prajapat et al., "Submodular Reinforcement Learning", ICLR 2024, arXiv 2307.13372).
 
     ## Action space
-    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid or into a wall
-    leaves the agent where it is.
+    `Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid or into a wall leaves the agent in place.
 
     ## Observation space
-    `MultiDiscrete([98, horizon + 1])`: the cell (row * 14 + column) and the number of moves made.
+    `MultiDiscrete([98, horizon + 1])`: the cell (row * 14 + column) and the number of moves so far.
     With `coverage_mask=True` a `Dict` of `position` (that pair) and `covered`, `MultiBinary([7, 14])`.
 
     ## Reward
-    The number of open cells newly covered. The disc of the start is not part of the return, which is
-    F(path) - F({start}).
+    The number of open cells newly covered. The disc of the start gives no reward, so the return is F(path) -
+    F({start}).
 
     ## Info
-    After every reset and step: `coverage`, F of the path so far, the start's disc included; `modular_reward`, the
-    size of the new cell's disc, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
+    After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the
+    size of the new cell's disc, whether or not covered before (0 after a reset), the additive reward of the ModPO
+    baseline.
 
     ## Start of an episode
-    The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.
+    $start
     "random" chooses among the open cells; a wall is refused.
 
     ## End of an episode
-    Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
+    $end
 
     ## Arguments
     - `horizon` (39): number of moves.
     - `start` ((2, 6)): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    - `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-      "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
+    $disc
       Discs do not cover walls.
-    - `coverage_mask` (False): whether the observation shows what has been covered.
-    - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
+    $mask
+    $slips
 
     ## Registered ids
     - `envzoo/TwoRoomsCoverage-v0`: the defaults above.
-    - `envzoo/TwoRoomsCoverage-Paper-v0`: `disc="paper"`, the cells that the paper's released code covers.
+    - `envzoo/TwoRoomsCoverage-Paper-v0`: `disc="paper"`, the disc of the paper's released code.
     """
 
-    def __init__(
-        self,
-        radius: int | None = None,
-        horizon: int = 39,
-        start: str | int | tuple[int, int] = (2, 6),
-        disc: str = "square",
-        coverage_mask: bool = False,
-        stochasticity: float = 0.0,
-    ) -> None:
+    @with_walk_arguments("rows", "columns", "field_visible", horizon=39, start=(2, 6))
+    def __init__(self, walk: WalkArguments) -> None:
         is_open = np.zeros((ROWS, COLUMNS), np.bool_)
         is_open[:, :ROOM_COLUMNS] = is_open[:, -ROOM_COLUMNS:] = True
         is_open[CORRIDOR_ROWS, :] = True
-        self._lay_out(ROWS, COLUMNS, horizon, walls=~is_open.ravel())
+        self._lay_out(ROWS, COLUMNS, walk.horizon, walls=~is_open.ravel())
         self._set_up(
-            start=start,
-            disc=disc,
-            radius=radius,
-            coverage_mask=coverage_mask,
-            stochasticity=stochasticity,
+            walk,
             field=is_open.ravel().astype(np.float64),
         )
 
 
 class TwoRoomsCoverageEnv(KernelEnv):
-    """The single face of `TwoRoomsCoverage`."""
+    """Single environment of `TwoRoomsCoverage`."""
 
     definition_class = TwoRoomsCoverage
 
 
 class TwoRoomsCoverageVectorEnv(KernelVectorEnv):
-    """The vector face of `TwoRoomsCoverage`."""
+    """Vector environment of `TwoRoomsCoverage`."""
 
     definition_class = TwoRoomsCoverage

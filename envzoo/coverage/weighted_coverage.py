@@ -1,4 +1,4 @@
-"""Coverage of cells that have weights: the kernels and the base of every world that differs only in its weights."""
+"""WeightedCoverage: kernels and base of coverage environments that differ only in the weights of their cells."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
+from envzoo.coverage.arguments import WalkArguments
 from envzoo.coverage.fields import Source, draw_field, fixed_field, no_source
 from envzoo.coverage.grid import covered_cells, disc_table, move_table
 from envzoo.coverage.grid_world import (
@@ -29,36 +30,36 @@ from envzoo.kernel import drawing as art
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     walk: Walk
-    disc: np.ndarray  # int64 (cells, largest disc), each row filled up with the cell itself
+    disc: np.ndarray  # int64 (cells, largest disc), rows padded with the cell itself
     disc_size: np.ndarray  # int64 (cells,)
-    moves: np.ndarray  # uint32 (cells, 5, 1 + most): the next cell, then what its disc has outside the old one
+    moves: np.ndarray  # uint32 (cells, 5, 1 + most): next cell, then the new part of its disc
     resampled: bool  # whether each episode draws its own field from the source
     field: np.ndarray  # float64 (cells,), the weights; unused when resampled
     source: Source
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
-    position: Any  # int64 (2,): the cell, and the number of moves made
+    position: Any  # int64 (2,): cell and number of moves so far
     coverage: Any  # F of the path so far
     covered: Any  # bool (cells,)
-    path: Any  # int32 (horizon + 1,), cells visited so far, -1 beyond
-    field: Any  # float64 (cells,), the weights if resampled; else (1,), unused
+    path: Any  # int32 (horizon + 1,), cells visited so far, then -1
+    field: Any  # float64 (cells,), the weights if resampled; otherwise (1,), unused
 
 
 class FieldObservation(NamedTuple):
-    """The observation with `field_visible=True`."""
+    """Observation with `field_visible=True`."""
 
     position: Any
     field: Any
 
 
 class FullObservation(NamedTuple):
-    """The observation with `coverage_mask=True` and `field_visible=True`."""
+    """Observation with `coverage_mask=True` and `field_visible=True`."""
 
     position: Any
     covered: Any
@@ -90,8 +91,8 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
     for i in range(where.size):
         if where[i]:
             field = state.field[i] if parameters.resampled else parameters.field
-            # The old disc is covered already, so only the rest of the new one can count; the row's filling counts
-            # nothing, being a cell that is counted elsewhere or covered.
+            # The old disc is already covered, so only the rest of the new one can count; padding counts nothing,
+            # because that cell is counted elsewhere or already covered.
             row = parameters.moves[state.position[i, 0], actions[i]]
             gain = 0.0
             for k in range(1, row.size):
@@ -111,7 +112,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 
 @njit(cache=True)
 def _observe_field(parameters, state, shown):
-    """Write the weights into `shown` float32 (num_envs, rows, columns)."""
+    """Write the weights to `shown`, float32 (num_envs, rows, columns)."""
     columns = shown.shape[2]
     for i in range(shown.shape[0]):
         field = state.field[i] if parameters.resampled else parameters.field
@@ -133,7 +134,7 @@ def observe_all(parameters, state, observation):
     _observe_field(parameters, state, observation.field)
 
 
-# By (coverage_mask, field_visible): the Dict's fields, and the kernel.
+# By (coverage_mask, field_visible): the observation type, and the kernel.
 _OBSERVATIONS = {
     (False, False): (None, observe_position),
     (True, False): (MaskObservation, observe_with_mask),
@@ -143,43 +144,33 @@ _OBSERVATIONS = {
 
 
 class WeightedCoverage(GridWorld):
-    """Base of the worlds in which F(path) is the weight of the cells that the discs of the path cover.
+    """Base of environments in which F(path) is the weight of the cells covered by the discs of the path.
 
-    A subclass's `__init__` calls `_lay_out`, then `_set_up`.
+    The `__init__` of a subclass calls `_lay_out`, then `_set_up`.
     """
 
     def _set_up(
         self,
+        given: WalkArguments,
         *,
-        start: str | int | tuple[int, int],
-        disc: str,
-        radius: int | None,
-        coverage_mask: bool,
-        stochasticity: float,
-        field_visible: bool = False,
         field: np.ndarray | None = None,
         source: Source | None = None,
         field_seed: int | None = None,
         most: float = 1.0,
     ) -> None:
-        """Set the definition's attributes.
+        """Set the attributes of the definition.
 
         Args:
-            start: As in the environments' arguments; so are disc, radius, coverage_mask, stochasticity, field_visible.
-            disc: See there.
-            radius: See there.
-            coverage_mask: See there.
-            stochasticity: See there.
-            field_visible: See there.
+            given: Values of the arguments that the worlds share.
             field: The weights (cells,); None to draw them from `source`.
             source: Distribution of the weights.
             field_seed: Fixes the weights drawn from `source`; None draws new ones for every episode.
-            most: No weight is larger.
+            most: Upper bound of the weights.
 
         Raises:
-            EnvzooError: When an argument is not usable, or a weight is negative or not finite.
+            EnvzooError: An argument is invalid, or a weight is negative or not finite.
         """
-        table, sizes = disc_table(self.rows, self.columns, disc, radius, self.walls)
+        table, sizes = disc_table(self.rows, self.columns, given.disc, given.radius, self.walls)
         moves, _ = move_table(self.rows, self.columns, table, self.walls)
         if field is None and field_seed is not None:
             field = fixed_field(source, check_whole("field_seed", field_seed, 0, None))
@@ -187,11 +178,11 @@ class WeightedCoverage(GridWorld):
         field = np.zeros(1) if resampled else np.array(field, np.float64)
         for cell in np.flatnonzero(~(np.isfinite(field) & (field >= 0)))[:1].tolist():
             raise EnvzooError(
-                f"the density of cell {cell} is {field[cell]!s}; expected finite numbers of at least 0, because F "
+                f"the density of cell {cell} is {field[cell]!s}; expected finite numbers of at least 0, otherwise F "
                 "would not be monotone"
             )
         self.parameters = Parameters(
-            walk=self._walk(start, stochasticity),
+            walk=self._walk(given.start, given.stochasticity),
             disc=table,
             disc_size=sizes,
             moves=moves,
@@ -206,28 +197,28 @@ class WeightedCoverage(GridWorld):
             path=(np.int32, (self.horizon + 1,)),
             field=(np.float64, (self.cells if resampled else 1,)),
         )
-        self.observation_type, observe = _OBSERVATIONS[bool(coverage_mask), bool(field_visible)]
+        self.observation_type, observe = _OBSERVATIONS[bool(given.coverage_mask), bool(given.field_visible)]
         self.observation_space = self._spaces(
-            covered=spaces.MultiBinary([self.rows, self.columns]) if coverage_mask else None,
-            field=spaces.Box(0.0, most, (self.rows, self.columns), np.float32) if field_visible else None,
+            covered=spaces.MultiBinary([self.rows, self.columns]) if given.coverage_mask else None,
+            field=spaces.Box(0.0, most, (self.rows, self.columns), np.float32) if given.field_visible else None,
         )
         self.kernels = Kernels(reset, step, observe)
 
     # ------------------------------------------------------- the set function
 
     def field_of(self, state: State) -> np.ndarray:
-        """The weights (cells,) of one episode."""
+        """Return the weights (cells,) of one episode."""
         return state.field if self.parameters.resampled else self.parameters.field
 
     def value(self, cells: Iterable[int], field: np.ndarray | None = None) -> float:
-        """F of a set of visited cells: the weight of what the union of their discs covers.
+        """Compute F of a set of visited cells: the weight of the union of their discs.
 
         Args:
             cells: The visited cells.
-            field: The weights (cells,); needed where each episode draws its own.
+            field: The weights (cells,); required if each episode draws its own.
 
         Raises:
-            EnvzooError: When the weights are needed and not given.
+            EnvzooError: The weights are required and not given.
         """
         if field is None:
             if self.parameters.resampled:
@@ -238,14 +229,14 @@ class WeightedCoverage(GridWorld):
     # ---------------------------------------------------------------- drawing
 
     def _heat(self, state: State) -> np.ndarray:
-        """The weights (cells,) between the least and the largest open one, scaled to 0 to 1; all 0 when they agree."""
+        """Scale the weights (cells,) from the range of the open cells to [0, 1]; all 0 if they are equal."""
         field = self.field_of(state)
         known = field[self._starts()]
         span = known.max() - known.min()
         return np.clip((field - known.min()) / span, 0, 1) if span > 0 else np.zeros(self.cells)
 
     def draw(self, state: State) -> np.ndarray:
-        """The field as a heat map, green where nothing is covered yet and blue where it is; path and agent."""
+        """Draw the field as a heat map, green where uncovered and blue where covered, with the path and the agent."""
         heat = self._heat(state)
         colours = mixed(art.PAPER, art.GREEN, heat)
         taken = mixed(art.PALE_BLUE, art.BLUE, 0.75 * heat)
@@ -257,7 +248,7 @@ class WeightedCoverage(GridWorld):
         return canvas.image()
 
     def describe(self, state: State) -> str:
-        """The grid as text: A agent, S start, o path, + covered, and else the weights from 0 to 9 (. if all agree)."""
+        """Show the grid as text: A agent, S start, o path, + covered, else weights from 0 to 9 (. if all are equal)."""
         heat = self._heat(state)
         free = np.minimum(10 * heat, 9).astype(int).astype("U1") if heat.any() else "."
         signs = np.where(state.covered, "+", free)

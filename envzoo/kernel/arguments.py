@@ -1,4 +1,4 @@
-"""Checks of an environment's arguments: one sentence for each bad one."""
+"""Validation of an environment's arguments, with a one-sentence error for each invalid one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
 
-MOST = 2**53  # no count is larger: up to here all are exact, as floats too, and kernels can add them
+MOST = 2**53  # largest count: up to here integers are exact as floats, and kernels can add them
 
 
 def check_whole(name: str, value: Any, least: int, most: int | None = MOST) -> int:
-    """`value` as an int.
+    """Return `value` as an int.
 
     Raises:
-        EnvzooError: When it is not a whole number from `least` to `most` (None for no upper bound).
+        EnvzooError: It is not a whole number from `least` to `most` (None for no upper bound).
     """
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < least:
@@ -28,10 +28,10 @@ def check_whole(name: str, value: Any, least: int, most: int | None = MOST) -> i
 
 
 def check_shape(name: str, value: Any) -> tuple[int, ...]:
-    """`value` as a tuple of ints.
+    """Return `value` as a tuple of ints.
 
     Raises:
-        EnvzooError: When it is not a sequence of whole numbers of at least 1.
+        EnvzooError: It is not a sequence of whole numbers of at least 1.
     """
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or np.ndim(value) != 1:
         raise EnvzooError(f"{name} is {value!r}; expected a sequence of whole numbers")
@@ -39,10 +39,10 @@ def check_shape(name: str, value: Any) -> tuple[int, ...]:
 
 
 def read_array(name: str, value: Any) -> np.ndarray:
-    """`value` as an array, of whatever shape and dtype.
+    """Return `value` as an array of any shape and dtype.
 
     Raises:
-        EnvzooError: When its rows differ in length, or are no sequences that an array can be made of.
+        EnvzooError: Its rows differ in length, or it cannot be converted to an array.
     """
     try:
         return np.asarray(value)
@@ -51,10 +51,10 @@ def read_array(name: str, value: Any) -> np.ndarray:
 
 
 def check_seed(value: Any) -> int:
-    """`value` as an int.
+    """Return `value` as an int.
 
     Raises:
-        EnvzooError: When it is not a whole number of at least 0.
+        EnvzooError: It is not a whole number of at least 0.
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
         raise EnvzooError(f"seed {value!r} is not usable; expected an integer of at least 0")
@@ -62,15 +62,15 @@ def check_seed(value: Any) -> int:
 
 
 def check_choice(kind: str, name: Any, choices: Iterable[str]) -> str:
-    """`name`, when it is among `choices`.
+    """Return `name` if it is among `choices`.
 
     Args:
-        kind: What the name was meant to be, singular.
-        name: What was given; anything but a string is refused, also what cannot be looked up in a dict.
+        kind: Kind of thing the name refers to, singular.
+        name: The name given; anything but a string is refused, including unhashable values.
         choices: The valid names.
 
     Raises:
-        UnknownNameError: When it is not.
+        UnknownNameError: It is not among them.
     """
     choices = list(choices)
     if not isinstance(name, str) or name not in choices:
@@ -79,10 +79,10 @@ def check_choice(kind: str, name: Any, choices: Iterable[str]) -> str:
 
 
 def check_number(name: str, value: Any, least: float, most: float = math.inf, *, above: bool = False) -> float:
-    """`value` as a float.
+    """Return `value` as a float.
 
     Raises:
-        EnvzooError: When it is not a finite number from `least` (not above it, if `above`) to `most`.
+        EnvzooError: It is not a finite number from `least` (exclusive if `above`) to `most`.
     """
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
     if not number or value < least or value > most or (above and value == least):
@@ -90,3 +90,21 @@ def check_number(name: str, value: Any, least: float, most: float = math.inf, *,
         last = f" and at most {most:g}" if most < math.inf else ""
         raise EnvzooError(f"{name} is {value!r}; expected a number {first}{last}")
     return float(value)
+
+
+def read_positions(option: str, value: Any, num_envs: int, edge: float) -> np.ndarray:
+    """Read places in a square as an array (num_envs, 2), from one place (x, y) or an array with one for each episode.
+
+    Raises:
+        EnvzooError: When it is neither, or a place lies outside -edge to edge.
+    """
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape not in ((2,), (num_envs, 2)) or not (np.abs(array) <= edge).all():
+        raise EnvzooError(
+            f"reset option {option} is {value!r}; expected (x, y) or an array ({num_envs}, 2), within {-edge:g} to "
+            f"{edge:g}"
+        )
+    return np.broadcast_to(array, (num_envs, 2)).copy()

@@ -1,10 +1,11 @@
-"""The engine behind both faces: a batch of episodes held as a struct of arrays, moved by the definition's kernels."""
+"""Batch: the episodes behind single and vector environments, a struct of arrays stepped by the definition's kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numba import njit
@@ -14,15 +15,16 @@ from envzoo.kernel.arguments import check_seed, read_array
 from envzoo.kernel.check import ActionCheck
 from envzoo.kernel.definition import Allocator, Definition, episode_bytes
 from envzoo.kernel.stream import keys
+from envzoo.moved import former_names
 from envzoo.sizes import check_bytes
 
-# Fields that every episode has besides the definition's; part of the captured state.
+# Fields of every episode in addition to the definition's; part of the captured state.
 COMMON_FIELDS = ("streams", "elapsed", "needs_reset")
 
 
 @njit(cache=True)
 def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
-    """Count the step, apply the time limit, mark what ended; returns the number of episodes that ended."""
+    """Count the step, apply the time limit, mark ended episodes; returns the number of episodes that ended."""
     ended = 0
     for i in range(where.size):
         if where[i]:
@@ -33,26 +35,40 @@ def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
     return ended
 
 
-class Batch:
+def may_render(render_mode: str | None, started: bool, maker: str) -> bool:
+    """Tell whether there is something to draw; warns where no render mode was passed to `maker`.
+
+    Raises:
+        ResetNeededError: Before the first reset.
+    """
+    if render_mode is None:
+        gym.logger.warn(f"render was called without a render_mode; pass one to {maker}")
+        return False
+    if not started:
+        raise ResetNeededError("render was called before the first reset; call reset first")
+    return True
+
+
+class EpisodeBatch:
     """`num_envs` episodes of one environment.
 
-    Both faces are thin layers over this class; it knows nothing of autoreset modes.
+    `KernelEnv` and `KernelVectorEnv` are thin layers over this class; it is independent of the autoreset mode.
 
     Args:
         definition: The environment.
         num_envs: Number of episodes.
-        max_episode_steps: After this many steps an episode is truncated; None for never.
+        max_episode_steps: Episodes are truncated after this many steps; None for no limit.
 
     Attributes:
         state: The definition's NamedTuple of arrays.
         streams: Random streams, uint64 (num_envs, 2).
         elapsed: Steps taken in the current episode, int64 (num_envs,).
         needs_reset: True where the episode has ended or was never started, bool (num_envs,).
-        started: Whether all episodes have been started (or restored) once.
+        started: Whether every episode has been started (or restored) at least once.
 
     Raises:
-        EnvzooError: When num_envs or max_episode_steps is not a positive integer.
-        UnsupportedSpaceError: When the definition's spaces are not ones that the base can hold in arrays.
+        EnvzooError: num_envs or max_episode_steps is not a positive integer.
+        UnsupportedSpaceError: The definition's spaces cannot be represented as arrays.
     """
 
     def __init__(self, definition: Definition, num_envs: int, max_episode_steps: int | None) -> None:
@@ -70,7 +86,7 @@ class Batch:
         self.num_envs = int(num_envs)
         self.state = Allocator(definition.state)(self.num_envs)
         self.streams = np.zeros((self.num_envs, 2), np.uint64)
-        # Episodes that are never given a seed are seeded by the operating system.
+        # Episodes without a seed are seeded by the operating system.
         self.streams[:, 0] = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
         self.elapsed = np.zeros(self.num_envs, np.int64)
         self.needs_reset = np.ones(self.num_envs, np.bool_)
@@ -89,10 +105,10 @@ class Batch:
     # ---------------------------------------------------------------- moving
 
     def seed(self, seeds: Sequence[int | None], where: np.ndarray) -> None:
-        """Give the episodes marked in `where` new streams; those whose seed is None go on with the stream they have.
+        """Give the episodes marked in `where` new random streams; those whose seed is None keep their stream.
 
         Raises:
-            EnvzooError: When a seed is not a non-negative integer.
+            EnvzooError: A seed is not a non-negative integer.
         """
         for i in np.flatnonzero(where):
             if seeds[i] is None:
@@ -103,11 +119,11 @@ class Batch:
         self.streams[chosen, 1] = 0
 
     def read_options(self, options: Mapping[str, Any] | None) -> tuple:
-        """The reset kernel's options from the caller's.
+        """Convert the caller's reset options to those of the reset kernel.
 
         Raises:
-            UnknownNameError: For an option that the environment does not have.
-            EnvzooError: For a value that it cannot use.
+            UnknownNameError: The environment does not have an option.
+            EnvzooError: A value is invalid.
         """
         if options is None:
             return self._no_options
@@ -121,7 +137,7 @@ class Batch:
         return self.definition.options(options, self.num_envs)
 
     def reset(self, where: np.ndarray, infos: tuple, options: tuple | None = None) -> None:
-        """Start the episodes marked in `where`; their infos are written into `infos`."""
+        """Start the episodes marked in `where`; their infos are written to `infos`."""
         self.definition.kernels.reset(
             self.definition.parameters,
             self.state,
@@ -134,16 +150,16 @@ class Batch:
         self.needs_reset[where] = False
 
     def check_actions(self, actions: Any) -> np.ndarray:
-        """The actions as the kernels take them; see `ActionCheck`."""
+        """Convert actions to the array that the kernels take; see `ActionCheck`."""
         return self._check_actions(actions, self.num_envs)
 
     def step(
         self, actions: np.ndarray, where: np.ndarray, infos: tuple
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-        """One step of the episodes marked in `where`.
+        """Take one step in the episodes marked in `where`.
 
         Returns:
-            Rewards (num_envs,) float64, terminated and truncated (num_envs,) bool, all fresh and zero outside
+            Rewards (num_envs,) float64, terminated and truncated (num_envs,) bool, all new arrays that are zero outside
             `where`, and the number of episodes that ended.
         """
         rewards = np.zeros(self.num_envs)
@@ -157,14 +173,14 @@ class Batch:
         return rewards, terminated, truncated, ended
 
     def require_started(self) -> None:
-        """Raises ResetNeededError when some episode was never started."""
+        """Raise ResetNeededError if an episode was never started."""
         if not self.started:
             raise ResetNeededError("step was called before the first reset; call reset first")
 
     # ------------------------------------------------------------ looking at
 
     def observe(self) -> np.ndarray | dict[str, np.ndarray]:
-        """The current observations, fresh arrays (num_envs, ...)."""
+        """Return the current observations, new arrays (num_envs, ...)."""
         definition = self.definition
         if self._new_observation is not None:
             observation = self._new_observation(self.num_envs)
@@ -175,11 +191,11 @@ class Batch:
         return observation
 
     def new_infos(self) -> tuple:
-        """Fresh arrays for one reset or step."""
+        """Return new arrays for the infos of one reset or step."""
         return self._new_infos(self.num_envs)
 
     def info_dict(self, infos: tuple, where: np.ndarray | None = None) -> dict[str, Any]:
-        """Infos in the format of Gymnasium's vector environments: each array beside its mask `_name`."""
+        """Return infos in the format of Gymnasium's vector environments: each array with its mask `_name`."""
         result: dict[str, Any] = {}
         for name, array in zip(self._new_infos.names, infos, strict=True):
             result[name] = array
@@ -187,28 +203,28 @@ class Batch:
         return result
 
     def episode(self, i: int) -> tuple:
-        """The state of episode i: the definition's NamedTuple with unbatched fields (views)."""
+        """Return the state of episode i: the definition's NamedTuple with unbatched fields (views)."""
         return type(self.state)._make(array[i] for array in self.state)
 
     # --------------------------------------------------- capture and restore
 
     def get_state(self, indices: Any = None) -> dict[str, np.ndarray]:
-        """Copies of everything that decides how the chosen episodes go on; leading dimension: their number.
+        """Return copies of the complete state of the chosen episodes; the leading dimension is their number.
 
         Args:
-            indices: Episode numbers; None for all.
+            indices: Indices of episodes; None for all.
 
         Raises:
-            EnvzooError: When an index is not an episode's.
+            EnvzooError: An index is out of range.
         """
         rows = self._rows(indices)
         return {name: array[rows].copy() for name, array in self._fields().items()}
 
     def set_state(self, state: Mapping[str, np.ndarray], indices: Any = None) -> None:
-        """Restore what `get_state` gave; a state of one episode is copied into every chosen one.
+        """Restore a state returned by `get_state`; the state of a single episode is copied to every chosen one.
 
         Raises:
-            EnvzooError: When a field is missing, unknown, or of another shape or dtype; nothing is changed then.
+            EnvzooError: A field is missing, unknown, or has the wrong shape or dtype; nothing is changed in that case.
         """
         rows = self._rows(indices)
         fields = self._fields()
@@ -231,26 +247,25 @@ class Batch:
         if lengths - {1} and lengths != {len(rows)}:
             raise EnvzooError(
                 f"the state holds {' and '.join(map(str, sorted(lengths)))} episodes; expected {len(rows)}, or 1 to be "
-                "copied into all"
+                "copied to all"
             )
         self._check_limits(state)
         for name, array in fields.items():
             array[rows] = state[name]
-        # Restoring every episode is as good as a reset; restoring some leaves the others as they were.
+        # Restoring every episode counts as a reset; restoring some does not affect the others.
         self.started = self.started or len(np.unique(rows)) == self.num_envs
 
     def _check_limits(self, state: Mapping[str, np.ndarray]) -> None:
-        """Refuse values that would lead a kernel outside its arrays."""
+        """Refuse values with which a kernel would index outside its arrays."""
         definition = self.definition
         running = ~np.asarray(state["needs_reset"])
         for limits, where in ((definition.limits, slice(None)), (definition.running_limits, running)):
             for name, (low, high) in limits.items():
-                # A state of one episode may stand beside flags of several, and the other way round.
+                # The state of a single episode may be combined with flags of several, and vice versa.
                 values, _ = np.broadcast_arrays(state[name], running.reshape(-1, *[1] * (np.ndim(state[name]) - 1)))
                 if not ((values[where] >= low) & (values[where] <= high)).all():
                     raise EnvzooError(
-                        f"field {name!r} of the state has values outside the environment; expected "
-                        f"{_short(low)} to {_short(high)}"
+                        f"field {name!r} of the state has values out of range; expected {_short(low)} to {_short(high)}"
                     )
         if (np.asarray(state["elapsed"]) < 0).any():
             raise EnvzooError("field 'elapsed' of the state is negative; expected a number of steps")
@@ -281,13 +296,13 @@ def _short(limit: Any) -> str:
 
 
 def check_options(options: Any) -> None:
-    """Raises EnvzooError unless reset options are a dict (or None)."""
+    """Raise EnvzooError unless reset options are a dict or None."""
     if options is not None and not isinstance(options, Mapping):
         raise EnvzooError(f"options is {options!r}; expected a dict of reset options, or None")
 
 
 def _dict_layout(definition: Definition) -> tuple:
-    """The definition's NamedTuple of dtypes for one observation of its Dict space."""
+    """Return the definition's NamedTuple of dtypes for one observation of its Dict space."""
     space, layout = definition.observation_space, definition.observation_type
     if layout is None or set(layout._fields) != set(space.spaces):
         raise UnsupportedSpaceError(
@@ -304,3 +319,6 @@ def _dtype_of(space: spaces.Space) -> np.dtype:
             "MultiBinary or a flat Dict of these"
         )
     return np.dtype((space.dtype, space.shape))
+
+
+__getattr__ = former_names(__name__, {"Batch": f"{__name__}:EpisodeBatch"})

@@ -1,4 +1,4 @@
-"""Fast checks of batches of actions against a space: one pass, no Python per episode."""
+"""Fast validation of batches of actions against a space: one pass, without a Python loop over episodes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from envzoo.kernel.spaces import LimitedMultiBinary
 
 @njit(cache=True)
 def _any_outside(actions, low, high):
-    """Whether some action (rows, components) is not inside low <= action <= high (components,); NaN never is."""
-    # No early exit: the usual answer is no, and without one the loop runs several actions at a time.
+    """Return whether any action (rows, components) violates low <= action <= high (components,); NaN always does."""
+    # No early exit: invalid actions are rare, and without it the loop is vectorised.
     outside = False
     for component in range(low.size):
         least, most = low[component], high[component]
@@ -26,7 +26,7 @@ def _any_outside(actions, low, high):
 
 @njit(cache=True)
 def _first_with_more(actions, most):
-    """The first row of zeros and ones (rows, components) with more than `most` ones, or -1."""
+    """Return the first row of zeros and ones (rows, components) with more than `most` ones, or -1."""
     for i in range(actions.shape[0]):
         ones = 0
         for component in range(actions.shape[1]):
@@ -37,20 +37,20 @@ def _first_with_more(actions, most):
 
 
 class ActionCheck:
-    """Turns what a caller passes to `step` into the contiguous array that the kernels take, or refuses it.
+    """Converts the actions passed to `step` to the contiguous array that the kernels take, or refuses them.
 
     Args:
         space: The action space of one episode: Discrete, MultiDiscrete, MultiBinary or Box.
 
     Raises:
-        UnsupportedSpaceError: For any other space.
+        UnsupportedSpaceError: The space is of another kind.
     """
 
     def __init__(self, space: spaces.Space) -> None:
         self._space = space
         self._integers = isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
-        self._kinds = "iu" if self._integers else "iuf"  # of the dtypes that callers may pass
-        self._dtype = np.dtype(np.int64) if self._integers else space.dtype  # of the kernels
+        self._kinds = "iu" if self._integers else "iuf"  # kinds of dtypes that callers may pass
+        self._dtype = np.dtype(np.int64) if self._integers else space.dtype  # dtype that the kernels take
         self._most = space.most if isinstance(space, LimitedMultiBinary) else None
         if isinstance(space, spaces.Discrete):
             low, high = np.array([space.start]), np.array([space.start + space.n - 1])
@@ -71,10 +71,10 @@ class ActionCheck:
         self._high = np.array(high, self._dtype).ravel()
 
     def __call__(self, actions: Any, num_envs: int) -> np.ndarray:
-        """The actions as a fresh or borrowed C-contiguous array (num_envs, *space.shape) of the kernels' dtype.
+        """Return actions as a C-contiguous array (num_envs, *space.shape) of the kernels' dtype, copied only if needed.
 
         Raises:
-            InvalidActionError: When the shape, the kind of number or a value does not fit the space.
+            InvalidActionError: The shape, the dtype or a value does not fit the space.
         """
         try:
             array = np.asarray(actions)
@@ -89,11 +89,11 @@ class ActionCheck:
             if array.dtype.kind not in self._kinds:
                 expected = "integers" if self._integers else "numbers"
                 raise InvalidActionError(f"actions have dtype {array.dtype}; expected {expected} in {self._space}")
-            # Not straight to a narrower dtype, in which 256 would be 0; uint64 above 2**63 turns negative, and is then
-            # refused as well.
+            # Not converted directly to a narrower dtype, in which 256 would become 0; uint64 above 2**63 becomes
+            # negative and is then refused, too.
             array = array.astype(np.int64 if self._integers else self._dtype)
         if not (array.flags.c_contiguous and array.flags.writeable):
-            array = array.copy(order="C")  # else Numba compiles the kernels once more for this layout
+            array = array.copy(order="C")  # otherwise Numba compiles the kernels again for this layout
         if _any_outside(array.reshape(num_envs, -1), self._low, self._high):
             self._refuse(array.reshape(num_envs, -1))
         array = array.astype(self._dtype, copy=False)

@@ -1,4 +1,4 @@
-"""What an environment's author writes: spaces, the layout of the state, and three Numba kernels."""
+"""Definition of an environment: spaces, the layout of the state, and three Numba kernels."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
 
-KEPT = 64  # bytes of random stream, step count, flags and rewards of an episode
+KEPT = 64  # bytes per episode of random stream, step count, flags and rewards
 
 
 class Kernels(NamedTuple):
-    """The three batch kernels of an environment: module-level `@njit(cache=True)` functions.
+    """Batch kernels of an environment: module-level `@njit(cache=True)` functions.
 
-    In all of them `where` is a bool array (num_envs,): only the episodes marked True are touched. `parameters` is the
-    definition's, `state` and `infos` are NamedTuples of arrays with leading dimension num_envs, `streams` are the
+    In all of them `where` is a bool array (num_envs,): only the episodes marked True are modified. `parameters` is the
+    definition's; `state` and `infos` are NamedTuples of arrays with leading dimension num_envs; `streams` are the
     random streams (see `envzoo.kernel.stream`).
 
     Attributes:
         reset: `reset(parameters, state, streams, where, options, infos)` starts episodes. It must write every state
-            field and every info of the episodes it touches.
+            field and every info of these episodes.
         step: `step(parameters, state, streams, where, actions, rewards, terminated, infos)` takes one step. `rewards`
-            (num_envs,) float64 and `terminated` (num_envs,) bool come in as zeros. Time limits are not its business.
-        observe: `observe(parameters, state, observation)` writes the observations of all episodes into `observation`:
+            (num_envs,) float64 and `terminated` (num_envs,) bool are initially zero. Time limits are handled elsewhere.
+        observe: `observe(parameters, state, observation)` writes the observations of all episodes to `observation`:
             an array with leading dimension num_envs, or for a Dict space the definition's NamedTuple of such arrays.
-            It draws no random numbers, so that it can be asked any number of times.
+            It draws no random numbers, so it can be called any number of times.
     """
 
     reset: Callable[..., None]
@@ -39,29 +39,29 @@ class Kernels(NamedTuple):
 
 
 class Definition:
-    """One environment, before it is given a face: subclass it, and set the attributes below in `__init__`.
+    """Definition of an environment; subclass it and set the attributes below in `__init__`.
 
-    The layouts `state` and `infos` are instances of the author's own NamedTuple classes (defined at module level, so
-    that Numba can cache the compiled kernels) which hold a NumPy dtype where the kernels will find an array:
+    The layouts `state` and `infos` are instances of NamedTuple classes defined by the author (at module level, so that
+    Numba can cache the compiled kernels) that hold a NumPy dtype in place of each array of the kernels:
     `State(cell=np.int64, covered=(np.bool_, (100,)))` gives arrays of shapes (num_envs,) and (num_envs, 100).
 
     Attributes:
         observation_space: Space of one episode: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
-        action_space: Space of one action: Discrete, MultiDiscrete, MultiBinary (also with a limit on the ones, see
-            `envzoo.kernel.spaces`) or Box. The kernels receive int64 for the first two (a Discrete's `start` is not
-            subtracted), int8 for MultiBinary and the Box's dtype otherwise.
+        action_space: Space of one action: Discrete, MultiDiscrete, MultiBinary (optionally with a limit on the number
+            of ones, see `envzoo.kernel.spaces`) or Box. The kernels receive int64 for the first two (the `start` of a
+            Discrete is not subtracted), int8 for MultiBinary and the dtype of the Box otherwise.
         kernels: The three kernels.
-        parameters: A NamedTuple of scalars and arrays that all episodes share; the kernels only read it.
+        parameters: A NamedTuple of scalars and arrays shared by all episodes; read-only for the kernels.
         state: Layout of one episode's state.
-        infos: Layout of what `info` holds after every reset and step; scalars must be float64, int64 or bool, so that
-            the single face can give them as plain Python numbers. `()` when there are none.
-        observation_type: For a Dict space, the NamedTuple class whose fields are the Dict's keys.
-        limits: For state fields, the least and the largest value (numbers, or arrays of the field's shape). A restored
-            state outside them is refused: the kernels index arrays without checks, and a state may come out of a
-            stranger's file, so every field that reaches an index needs its limits.
-        running_limits: Narrower limits for episodes that have not ended, which the step kernel will touch.
-        option_names: Names that `reset(options=...)` understands.
-        render_fps: Frames per second at which an episode looks right.
+        infos: Layout of the infos of every reset and step; scalars must be float64, int64 or bool, so that single
+            environments can return them as plain Python numbers. `()` if there are none.
+        observation_type: For a Dict space, the NamedTuple class whose fields are the keys of the Dict.
+        limits: Smallest and largest value of state fields (numbers, or arrays of the field's shape). A restored state
+            outside the limits is refused: the kernels index arrays without bounds checks, and a state may come from an
+            untrusted file, so every field used as an index needs limits.
+        running_limits: Narrower limits for episodes that have not ended, which the step kernel will process.
+        option_names: Names of the options of `reset(options=...)`.
+        render_fps: Frames per second for rendering.
     """
 
     observation_space: gym.Space
@@ -77,33 +77,33 @@ class Definition:
     render_fps: int = 5
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> tuple:
-        """The NamedTuple of arrays (num_envs, ...) that the reset kernel gets as `options`.
+        """Convert the options of `reset` to the NamedTuple of arrays (num_envs, ...) that the reset kernel takes.
 
         Args:
-            given: What the caller passed to `reset`, names already checked against `option_names`; empty for a plain
-                or automatic reset, when every field must take its "nothing asked" value.
+            given: The options passed to `reset`, with names already checked against `option_names`; empty for a plain
+                or automatic reset, for which every field must take its default value.
             num_envs: Number of episodes.
 
         Raises:
-            EnvzooError: When a value is not usable.
+            EnvzooError: A value is invalid.
         """
         return ()
 
     def draw(self, state: tuple) -> np.ndarray:
-        """An RGB image, uint8 (height, width, 3), of one episode; `state` holds that episode's fields, unbatched."""
-        raise EnvzooError(f"{type(self).__name__} cannot be drawn")
+        """Draw an RGB image, uint8 (height, width, 3), of one episode; `state` holds its fields, unbatched."""
+        raise EnvzooError(f"{type(self).__name__} does not support image rendering")
 
     def describe(self, state: tuple) -> str:
-        """A text picture of one episode, for the `ansi` render mode; `state` as in `draw`."""
-        raise EnvzooError(f"{type(self).__name__} has no text picture")
+        """Describe one episode as text, for the `ansi` render mode; `state` as in `draw`."""
+        raise EnvzooError(f"{type(self).__name__} does not support text rendering")
 
 
 def build(definition_class: type[Definition], parameters: Mapping[str, Any]) -> Definition:
-    """The definition with the user's keyword arguments, unknown ones refused by name.
+    """Build the definition with the user's keyword arguments; unknown ones are refused by name.
 
     Raises:
-        UnknownNameError: When a keyword is not one of the environment's.
-        EnvzooError: From the definition, when a value is not usable.
+        UnknownNameError: A keyword is not an argument of the environment.
+        EnvzooError: A value is invalid.
     """
     known = [name for name in inspect.signature(definition_class.__init__).parameters if name != "self"]
     for name in parameters:
@@ -113,7 +113,7 @@ def build(definition_class: type[Definition], parameters: Mapping[str, Any]) -> 
 
 
 def layout_bytes(layout: tuple) -> int:
-    """Bytes that one episode takes in a layout of dtypes (see `Definition`), counted without making anything."""
+    """Compute the bytes that one episode takes in a layout of dtypes (see `Definition`), without allocating."""
     total = 0
     for dtype in layout:
         base, shape = dtype if isinstance(dtype, tuple) else (dtype, ())
@@ -122,9 +122,9 @@ def layout_bytes(layout: tuple) -> int:
 
 
 def episode_bytes(definition: Definition) -> int:
-    """Bytes that an episode takes in a batch: state, infos, action, what the batch keeps of it, and its observation.
+    """Compute the bytes that an episode takes in a batch: state, infos, action, bookkeeping and observation.
 
-    Observations are counted thrice: as one is made, the one before it is still in use, and spaces hold bounds.
+    Observations count three times: the previous one is still in use while one is created, and spaces hold bounds.
     """
     shown = definition.observation_space
     parts = shown.spaces.values() if isinstance(shown, gym.spaces.Dict) else (shown,)
@@ -134,7 +134,7 @@ def episode_bytes(definition: Definition) -> int:
 
 
 class Allocator:
-    """Makes fresh arrays for a layout of dtypes.
+    """Allocates arrays for a layout of dtypes.
 
     Args:
         layout: A NamedTuple of dtypes (see `Definition`), or `()`.
@@ -146,5 +146,5 @@ class Allocator:
         self._dtypes = [np.dtype(dtype) for dtype in layout]
 
     def __call__(self, num_envs: int) -> tuple:
-        """Zeroed arrays (num_envs, ...) in the layout's NamedTuple class."""
+        """Return zeroed arrays (num_envs, ...) in the layout's NamedTuple class."""
         return self._make([np.zeros(num_envs, dtype) for dtype in self._dtypes])

@@ -1,4 +1,4 @@
-"""Shared drawing: one palette, smooth shapes, and tiles of many episodes."""
+"""Drawing utilities: a palette, anti-aliased shapes, and tiled images of many episodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# One palette for all environments, readable in print and for the colour-blind (after Okabe and Ito, 2008).
+# Palette of all environments, legible in print and for colour-blind readers (after Okabe and Ito, 2008).
 PAPER = (250, 250, 247)
 GRID = (226, 226, 220)
 FRAME = (188, 192, 196)
@@ -20,12 +20,12 @@ ORANGE = (230, 126, 0)
 GREEN = (0, 148, 110)
 RED = (203, 67, 53)
 
-# Shapes are drawn this many times too large and then reduced, which smooths their edges.
+# Shapes are drawn this many times larger and then downsampled, which smooths their edges.
 SMOOTHING = 3
 
 
 class Canvas:
-    """A drawing surface with smooth edges, in pixels of the finished image; a thin layer over Pillow.
+    """An anti-aliased drawing surface in pixels of the finished image; a thin layer over Pillow.
 
     Args:
         width: Width in pixels.
@@ -34,7 +34,7 @@ class Canvas:
     """
 
     def __init__(self, width: int, height: int, background: tuple[int, int, int] = PAPER) -> None:
-        # Pillow is imported here so that environments which are never drawn do not pay for it.
+        # Import Pillow only here, so that environments that are never rendered do not load it.
         from PIL import Image, ImageDraw
 
         self._size = (width, height)
@@ -50,13 +50,13 @@ class Canvas:
     def disc(
         self, x: float, y: float, radius: float, colour: tuple[int, int, int], ring: tuple[int, int, int] | None = None
     ) -> None:
-        """Fill a disc; `ring` gives it an outline."""
+        """Fill a disc; `ring` adds an outline."""
         k = SMOOTHING
         box = [(x - radius) * k, (y - radius) * k, (x + radius) * k, (y + radius) * k]
         self._draw.ellipse(box, fill=colour, outline=ring, width=2 * k if ring else 0)
 
     def circle(self, x: float, y: float, radius: float, colour: tuple[int, int, int], width: float = 1) -> None:
-        """Draw a circle's line."""
+        """Draw the outline of a circle."""
         k = SMOOTHING
         box = [(x - radius) * k, (y - radius) * k, (x + radius) * k, (y + radius) * k]
         self._draw.ellipse(box, outline=colour, width=max(1, round(width * k)))
@@ -83,7 +83,7 @@ class Canvas:
         self._draw.text((x * SMOOTHING, y * SMOOTHING), text, fill=colour, font=font, anchor=anchor)
 
     def image(self) -> np.ndarray:
-        """The finished image, uint8 (height, width, 3)."""
+        """Return the finished image, uint8 (height, width, 3)."""
         from PIL import Image
 
         return np.array(self._image.resize(self._size, Image.Resampling.BOX))
@@ -92,14 +92,14 @@ class Canvas:
 def captioned(
     image: np.ndarray, text: str, colour: tuple[int, int, int] = INK, *, below: bool = False, height: int = 24
 ) -> np.ndarray:
-    """An image with a strip of text above or below it, such as whose turn it is in a game.
+    """Add a strip of text above or below an image, for example to show whose turn it is in a game.
 
     Args:
         image: uint8 (height, width, 3).
-        text: One short line, written in white from the left.
+        text: One short line, left-aligned in white.
         colour: RGB colour of the strip.
-        below: Below in place of above.
-        height: Pixels of the strip.
+        below: Put the strip below the image instead of above.
+        height: Height of the strip in pixels.
 
     Returns:
         uint8 (image height + height, width, 3).
@@ -110,7 +110,7 @@ def captioned(
 
 
 def tile(images: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
-    """Images of one size, laid out in a near-square grid with `gap` pixels between them.
+    """Arrange images of equal size in a near-square grid with `gap` pixels between them.
 
     Args:
         images: At least one image, uint8 (height, width, 3).

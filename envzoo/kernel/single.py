@@ -1,4 +1,4 @@
-"""The single face: one episode as a `gymnasium.Env`."""
+"""KernelEnv: single environments as a `gymnasium.Env`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.errors import ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import Batch
+from envzoo.kernel.batch import EpisodeBatch, may_render
 from envzoo.kernel.definition import Definition, build
 
 
@@ -20,12 +20,12 @@ class KernelEnv(gym.Env):
     Args:
         render_mode: None, "rgb_array" or "ansi".
         max_episode_steps: Truncate episodes after this many steps. `gymnasium.make(id, max_episode_steps=...)` uses
-            Gymnasium's TimeLimit wrapper instead, whose step count `get_state` cannot see; pass the limit here when
-            episodes with a limit are to be captured.
+            Gymnasium's TimeLimit wrapper instead, whose step count is not part of `get_state`; pass the limit here to
+            capture episodes with a time limit.
         **parameters: The environment's own arguments; see its definition class.
 
     Raises:
-        UnknownNameError: For an unknown render mode or argument.
+        UnknownNameError: A render mode or argument is unknown.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 5}
@@ -41,18 +41,18 @@ class KernelEnv(gym.Env):
         self.metadata = {**self.metadata, "render_fps": self.definition.render_fps}
         self.observation_space = self.definition.observation_space
         self.action_space = self.definition.action_space
-        self._batch = Batch(self.definition, 1, max_episode_steps)
+        self._batch = EpisodeBatch(self.definition, 1, max_episode_steps)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode.
 
         Args:
-            seed: Seed of the episode's random stream; None goes on with the stream it has.
-            options: The environment's reset options.
+            seed: Seed of the episode's random stream; None continues the current stream.
+            options: Reset options of the environment.
 
         Raises:
-            UnknownNameError: For an unknown option.
-            EnvzooError: For a seed or an option's value that is not usable.
+            UnknownNameError: An option is unknown.
+            EnvzooError: The seed or the value of an option is invalid.
         """
         batch = self._batch
         read = batch.read_options(options)
@@ -65,11 +65,11 @@ class KernelEnv(gym.Env):
         return self.observation(), self._info(infos)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One step.
+        """Take one step.
 
         Raises:
-            InvalidActionError: When the action lies outside the action space.
-            ResetNeededError: Before the first reset, or after the end of the episode.
+            InvalidActionError: The action is outside the action space.
+            ResetNeededError: The environment was never reset, or the episode has ended.
         """
         batch = self._batch
         batch.require_started()
@@ -81,41 +81,38 @@ class KernelEnv(gym.Env):
         return self.observation(), rewards.item(), terminated.item(), truncated.item(), self._info(infos)
 
     def observation(self) -> Any:
-        """The current observation, as `reset` and `step` return it; useful after `set_state`."""
+        """Return the current observation, as `reset` and `step` do; useful after `set_state`."""
         batched = self._batch.observe()
         return {name: array[0] for name, array in batched.items()} if isinstance(batched, dict) else batched[0]
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Copies of all that decides how the episode goes on, each array with a leading dimension of 1.
+        """Return copies of the complete state of the episode, each array with a leading dimension of 1.
 
-        The random stream, the step count and whether the episode has ended are among it. The dict can go as it is
-        into a safetensors file, and into `set_state` of either face.
+        The state includes the random stream, the step count and whether the episode has ended. The dict can be saved
+        directly to a safetensors file, and passed to `set_state` of a single or vector environment.
         """
         return self._batch.get_state()
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore what `get_state` gave (here or on a vector face of the same environment, for one episode).
+        """Restore a state returned by `get_state`, of this environment or for one episode of its vector environment.
 
         Raises:
-            EnvzooError: When the state does not fit this environment; nothing is changed then.
+            EnvzooError: The state does not fit this environment; nothing is changed in that case.
         """
         self._batch.set_state(state)
 
     def render(self) -> np.ndarray | str | None:
-        """The episode as an image, uint8 (height, width, 3), or as text, by `render_mode`.
+        """Render the episode as an image, uint8 (height, width, 3), or as text, depending on `render_mode`.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: The environment was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make")
+        if not may_render(self.render_mode, self._batch.started, "gymnasium.make"):
             return None
-        if not self._batch.started:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         episode = self._batch.episode(0)
         return self.definition.draw(episode) if self.render_mode == "rgb_array" else self.definition.describe(episode)
 
     def _info(self, infos: tuple) -> dict[str, Any]:
-        # Plain Python numbers, so that SyncVectorEnv batches them with the dtypes of the vector face.
+        # Plain Python numbers, so that SyncVectorEnv batches them with the dtypes of the vector environment.
         names = getattr(infos, "_fields", ())
         return {name: array.item() if array.ndim == 1 else array[0] for name, array in zip(names, infos, strict=True)}

@@ -1,4 +1,4 @@
-"""Spaces that Gymnasium lacks."""
+"""Spaces that Gymnasium does not provide."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from envzoo.errors import EnvzooError
 
 
 def _shares_of_sizes(n: int, most: int) -> np.ndarray:
-    """Share of each size 0, ..., most among the subsets of n things that are not larger, (most + 1,)."""
+    """Compute the share of each size 0, ..., most among the subsets of n elements with at most `most`, (most + 1,)."""
     logs = [-math.lgamma(size + 1) - math.lgamma(n - size + 1) for size in range(most + 1)]
     weights = np.exp(np.array(logs) - max(logs))
     return weights / weights.sum()
 
 
 class LimitedMultiBinary(spaces.MultiBinary):
-    """`MultiBinary(n)` of which at most `most` entries may be 1, for choosing up to that many of n things.
+    """`MultiBinary(n)` with at most `most` ones, for selecting up to that many of n elements.
 
-    It is a `MultiBinary` to everyone who asks, and samples only what it contains. Gymnasium's batched form of it is a
-    Box of zeros and ones, which does not know the limit.
+    It is a subclass of `MultiBinary` and samples only its own elements. Gymnasium's batched form of it is a Box of
+    zeros and ones without the limit.
 
     Args:
         n: Number of entries.
@@ -30,7 +30,7 @@ class LimitedMultiBinary(spaces.MultiBinary):
         seed: Seed of `sample`.
 
     Raises:
-        EnvzooError: When `most` is not a whole number from 1 to n.
+        EnvzooError: `most` is not a whole number from 1 to n.
     """
 
     def __init__(self, n: int, most: int, seed: int | np.random.Generator | None = None) -> None:
@@ -40,17 +40,17 @@ class LimitedMultiBinary(spaces.MultiBinary):
         self.most = int(most)
 
     def sample(self, mask: np.ndarray | None = None, probability: None = None) -> np.ndarray:
-        """One element, uniform on all of them.
+        """Sample one element uniformly.
 
         Args:
-            mask: int8 (n,): 0 and 1 where the entry must be that, 2 where it is free.
+            mask: int8 (n,): 0 or 1 where the entry is fixed to that value, 2 where it is free.
             probability: Not supported, must be None.
 
         Raises:
-            EnvzooError: For a mask that asks for more than `most` ones, or of another shape; for a probability.
+            EnvzooError: The mask has another shape or requires more than `most` ones, or a probability is given.
         """
         if probability is not None:
-            raise EnvzooError("probability is not supported by a MultiBinary with a limit; expected None")
+            raise EnvzooError("probability is not supported by LimitedMultiBinary; expected None")
         mask = np.full(self.n, 2, np.int8) if mask is None else np.asarray(mask)
         forced = (mask == 1).astype(np.int8)
         if mask.shape != (self.n,) or forced.sum() > self.most:
@@ -62,13 +62,13 @@ class LimitedMultiBinary(spaces.MultiBinary):
         return forced
 
     def draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """`count` elements, independent and uniform on all, int8 (count, n), from a generator of the caller's."""
+        """Draw `count` independent uniform elements, int8 (count, n), from the given generator."""
         sizes = generator.choice(self.most + 1, size=count, p=_shares_of_sizes(self.n, self.most))
         ranks = generator.random((count, self.n)).argsort(axis=1).argsort(axis=1)
         return (ranks < sizes[:, None]).astype(np.int8)
 
     def contains(self, x: Any) -> bool:
-        """Whether x is an element."""
+        """Return whether x is an element of the space."""
         return bool(super().contains(x) and np.sum(x, dtype=np.int64) <= self.most)
 
     def __repr__(self) -> str:

@@ -1,18 +1,17 @@
-"""The vector face: many episodes as a `gymnasium.vector.VectorEnv`, with no Python per episode."""
+"""KernelVectorEnv: many episodes as a `gymnasium.vector.VectorEnv`, without a Python loop over episodes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envzoo.errors import EnvzooError, ResetNeededError
 from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
-from envzoo.kernel.batch import Batch, check_options
+from envzoo.kernel.batch import EpisodeBatch, check_options, may_render
 from envzoo.kernel.definition import Definition, build
 from envzoo.kernel.drawing import tile
 
@@ -20,29 +19,29 @@ from envzoo.kernel.drawing import tile
 class KernelVectorEnv(VectorEnv):
     """A `gymnasium.vector.VectorEnv` over one batch; subclass it and set `definition_class`.
 
-    Episode i of a batch reset with `seed=s` is bit for bit the single environment reset with `seed=s + i`, whatever
-    the number of episodes. Every array that `reset` and `step` return is fresh and may be kept.
+    Episode i of a batch reset with `seed=s` equals, bit for bit, the single environment reset with `seed=s + i`,
+    whatever num_envs is. Every array returned by `reset` and `step` is new and may be kept.
 
     Args:
         num_envs: Number of episodes.
-        autoreset_mode: NEXT_STEP (the step after an episode's end resets it, ignoring the action), SAME_STEP (the
-            ending step resets it; `infos` then hold `final_obs` and `final_info` as from Gymnasium's SyncVectorEnv) or
+        autoreset_mode: NEXT_STEP (the step after the end of an episode resets it and ignores the action), SAME_STEP
+            (the last step resets it; `infos` then hold `final_obs` and `final_info` as in Gymnasium's SyncVectorEnv) or
             DISABLED (the caller resets with a mask); the enum or its value as a string ("NextStep", ...).
-        max_episode_steps: Truncate episodes after this many steps; None for never.
-        render_mode: None; "rgb_array": `render` gives one image with a tile for each of the first `render_tiles`
-            episodes; "rgb_array_each": a tuple with an image of every episode, which is what Gymnasium's vector
-            wrappers (RecordVideo, HumanRendering) ask for.
-        render_tiles: How many episodes "rgb_array" shows.
+        max_episode_steps: Truncate episodes after this many steps; None for no limit.
+        render_mode: None; "rgb_array": `render` returns one image with a tile for each of the first `render_tiles`
+            episodes; "rgb_array_each": a tuple with an image of every episode, as Gymnasium's vector wrappers
+            (RecordVideo, HumanRendering) expect.
+        render_tiles: Number of episodes that "rgb_array" shows.
         **parameters: The environment's own arguments; see its definition class.
 
     Attributes:
-        final_observation: The batched observations that the latest step led to, before any reset within that step.
-            In SAME_STEP mode it holds the last observation of the episodes that just ended, without the object arrays
-            of `infos["final_obs"]`; where no episode ended it equals what `step` returned. Read it, do not write it.
+        final_observation: Batched observations after the last step, before any reset within that step. In SAME_STEP
+            mode it holds the last observation of the episodes that just ended, without the object arrays of
+            `infos["final_obs"]`; if no episode ended, it equals the observations returned by `step`. Read-only.
 
     Raises:
-        UnknownNameError: For an unknown mode or argument.
-        EnvzooError: For a number of episodes or steps that is not positive.
+        UnknownNameError: A mode or argument is unknown.
+        EnvzooError: The number of episodes or steps is not positive.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "rgb_array_each"], "render_fps": 5}
@@ -66,7 +65,7 @@ class KernelVectorEnv(VectorEnv):
         self.render_mode = render_mode
         self.render_tiles = check_whole("render_tiles", render_tiles, 1)
         self.definition = build(self.definition_class, parameters)
-        self._batch = Batch(self.definition, num_envs, max_episode_steps)
+        self._batch = EpisodeBatch(self.definition, num_envs, max_episode_steps)
         self.num_envs = self._batch.num_envs
         self.metadata = {
             **self.metadata,
@@ -78,7 +77,7 @@ class KernelVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.final_observation: np.ndarray | dict[str, np.ndarray] | None = None
-        # Whether some episode waits for its reset: saves a pass over the flags in the common step.
+        # Whether any episode waits for its reset: saves a pass over the flags in most steps.
         self._pending = False
 
     def reset(
@@ -87,15 +86,15 @@ class KernelVectorEnv(VectorEnv):
         """Start all episodes, or those marked in `options["reset_mask"]`.
 
         Args:
-            seed: An int s gives episode i the seed s + i; a sequence gives each its own; None (also within the
-                sequence) goes on with the streams the episodes have.
-            options: The environment's reset options, each one value for all or an array with one value per episode;
-                and `reset_mask`, bool (num_envs,), which leaves the unmarked episodes as they are.
+            seed: An int s gives episode i the seed s + i; a sequence gives one seed per episode; None (also as an
+                element of the sequence) continues the current stream.
+            options: Reset options of the environment, each a single value for all episodes or an array with one value
+                per episode; and `reset_mask`, bool (num_envs,), which leaves the unmarked episodes unchanged.
 
         Raises:
-            UnknownNameError: For an unknown option.
-            EnvzooError: For a seed, mask or option value that is not usable.
-            ResetNeededError: For a mask before every episode was started once.
+            UnknownNameError: An option is unknown.
+            EnvzooError: A seed, mask or option value is invalid.
+            ResetNeededError: A mask was given before every episode was started once.
         """
         batch = self._batch
         check_options(options)
@@ -113,20 +112,20 @@ class KernelVectorEnv(VectorEnv):
         return observation, batch.info_dict(infos, where)
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One step of every episode.
+        """Take one step in every episode.
 
         Args:
-            actions: One action per episode, (num_envs, ...), all within the action space, also those of episodes that
-                this step only resets.
+            actions: One action per episode, (num_envs, ...), all within the action space, including those of episodes
+                that are only reset in this step.
 
         Returns:
             Observations (num_envs, ...), rewards (num_envs,) float64, terminated and truncated (num_envs,) bool, and
-            infos: arrays (num_envs, ...) beside their masks `_name`.
+            infos: arrays (num_envs, ...) with their masks `_name`.
 
         Raises:
-            InvalidActionError: When an action lies outside the action space; no episode has moved then.
-            ResetNeededError: Before the first reset; and unless the mode is NEXT_STEP, when an episode has ended and
-                was not reset.
+            InvalidActionError: An action is outside the action space; no episode has been stepped in that case.
+            ResetNeededError: The environment was never reset; or an episode has ended and was not reset, except in
+                NEXT_STEP mode.
         """
         batch = self._batch
         batch.require_started()
@@ -148,43 +147,40 @@ class KernelVectorEnv(VectorEnv):
         return observation, rewards, terminated, truncated, info
 
     def observation(self) -> np.ndarray | dict[str, np.ndarray]:
-        """The current observations (num_envs, ...), fresh arrays; useful after `set_state`."""
+        """Return the current observations (num_envs, ...), new arrays; useful after `set_state`."""
         return self._batch.observe()
 
     def get_state(self, indices: Any = None) -> dict[str, np.ndarray]:
-        """Copies of all that decides how the chosen episodes (None: all) go on; leading dimension: their number.
+        """Return copies of the complete state of the chosen episodes (None: all); leading dimension: their number.
 
-        Random streams, step counts and which episodes have ended are among it. The dict can go as it is into a
-        safetensors file, and into `set_state` of either face.
+        The state includes random streams, step counts and which episodes have ended. The dict can be saved directly to
+        a safetensors file, and passed to `set_state` of a single or vector environment.
 
         Raises:
-            EnvzooError: When an index is not an episode's.
+            EnvzooError: An index is out of range.
         """
         return self._batch.get_state(indices)
 
     def set_state(self, state: Mapping[str, np.ndarray], indices: Any = None) -> None:
-        """Restore what `get_state` gave into the chosen episodes (None: all).
+        """Restore a state returned by `get_state` to the chosen episodes (None: all).
 
-        A state of one episode is copied into all of them, which forks it: the copies share their random stream from
-        there on (reset one with a seed to part it from the others).
+        The state of a single episode is copied to all of them, which forks the episode: the copies continue with the
+        same random stream (reset one with a seed to give it another).
 
         Raises:
-            EnvzooError: When the state or an index does not fit; nothing is changed then.
+            EnvzooError: The state or an index does not fit; nothing is changed in that case.
         """
         self._batch.set_state(state, indices)
         self._pending = bool(self._batch.needs_reset.any())
 
     def render(self) -> np.ndarray | tuple[np.ndarray, ...] | None:
-        """The episodes as images, uint8 (height, width, 3); see `render_mode`.
+        """Render the episodes as images, uint8 (height, width, 3); see `render_mode`.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: The environment was never reset.
         """
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render_mode; pass one to gymnasium.make_vec")
+        if not may_render(self.render_mode, self._batch.started, "gymnasium.make_vec"):
             return None
-        if not self._batch.started:
-            raise ResetNeededError("render was called before the first reset; call reset first")
         each = self.render_mode == "rgb_array_each"
         shown = self.num_envs if each else min(self.render_tiles, self.num_envs)
         images = tuple(self.definition.draw(self._batch.episode(i)) for i in range(shown))
@@ -193,7 +189,7 @@ class KernelVectorEnv(VectorEnv):
     # ------------------------------------------------------------- internals
 
     def _reset_pending(self, infos: tuple) -> np.ndarray:
-        """Reset the episodes that ended in an earlier step; returns the mask of those that are to be stepped."""
+        """Reset the episodes that ended in an earlier step; returns the mask of the episodes to step."""
         batch = self._batch
         if self.autoreset_mode is not AutoresetMode.NEXT_STEP:
             waiting = np.flatnonzero(batch.needs_reset)
@@ -206,7 +202,7 @@ class KernelVectorEnv(VectorEnv):
         return ~pending
 
     def _final_info(self, infos: tuple) -> dict[str, Any]:
-        """`final_obs` and `final_info` of the episodes that have just ended, in SyncVectorEnv's format."""
+        """Return `final_obs` and `final_info` of the episodes that have just ended, in the format of SyncVectorEnv."""
         batch, ended = self._batch, self._batch.needs_reset
         final = self.final_observation
         if isinstance(final, dict):
@@ -214,7 +210,7 @@ class KernelVectorEnv(VectorEnv):
         else:
             rows = iter(final[ended])
         final_obs = np.full(self.num_envs, None, dtype=object)
-        # fromiter, because plain assignment would spread the rows of an array over the object array.
+        # fromiter, because plain assignment would broadcast the rows of an array over the object array.
         final_obs[ended] = np.fromiter(rows, object, np.count_nonzero(ended))
         final_infos = batch.new_infos()
         for kept, array in zip(final_infos, infos, strict=True):

@@ -1,1 +1,1 @@
-"""Text reasoning: procedurally generated puzzles whose answers a program verifies, played in text or token by token."""
+"""Text reasoning: procedurally generated puzzles with verified answers, played in text or token by token."""

@@ -1,4 +1,4 @@
-"""The tasks by name, for trainers: `make_task("TextSumTo", terms=3)`."""
+"""Tasks by name, for trainers: `make_task("TextSumTo", terms=3)`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ TASKS: Mapping[str, str] = MappingProxyType(
 
 
 def make_task(name: str, **arguments: Any) -> Task:
-    """A task by its name.
+    """Make a task by its name.
 
     Args:
         name: A key of `TASKS`, or the id of one of its environments ("envzoo/TextSumTo-v0").
-        **arguments: Its difficulty; see the environment's manual.
+        **arguments: Arguments of the task; see the manual of the environment.
 
     Raises:
-        UnknownNameError: For an unknown task or argument.
-        EnvzooError: For a difficulty that has no solution.
+        UnknownNameError: The task or an argument is unknown.
+        EnvzooError: The arguments admit no solvable problem.
     """
     short = name.removeprefix("envzoo/").removesuffix("-v0").removesuffix("-Tokens")
     if short not in TASKS:

@@ -1,4 +1,4 @@
-"""TextChainArith: a chain of additions, subtractions and multiplications, worked out step by step."""
+"""TextChainArith: a chain of additions, subtractions and multiplications, computed step by step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError, unknown
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, TaskKernels, number_at, write_number
 
 PLUS, MINUS, TIMES, COMMA, EQUALS = (DIGIT + 10 + k for k in range(5))
 MOST_STEPS = 8
@@ -20,19 +19,19 @@ SCRATCHPADS = ("required", "free")
 
 
 class Parameters(NamedTuple):
-    """What all problems share."""
+    """Parameters shared by all problems."""
 
-    low: int  # fewest steps
-    high: int  # most steps
+    low: int  # smallest number of steps
+    high: int  # largest number of steps
     modulus: int
-    width: int  # digits of a value
+    width: int  # number of digits of a value
     free: bool
-    sizes: np.ndarray  # int64 (high - low + 1,): problems of each number of steps
+    sizes: np.ndarray  # int64 (high - low + 1,): number of problems by number of steps
 
 
 @njit(cache=True)
 def _values(parameters, prompts, i, values):
-    """The values after each step of row i, into `values`; the number of steps, 0 when the row is no prompt."""
+    """Write the values after each step of row i to `values`; returns the number of steps, 0 if it is not a prompt."""
     last = prompts.shape[1] - 1
     first = 0
     while first < last and prompts[i, first] == PAD:
@@ -131,7 +130,7 @@ def _demonstrate(parameters, prompts, noise, streams, answers):
             value = values[k] if k < slip else (values[k] + shift) % parameters.modulus
             at = _put(parameters, answers, i, at, value)
         if parameters.free and slip < steps:
-            # Lost its way, and goes on trying: wrong answers come out longer than right ones.
+            # Having made an error, continue with further attempts: wrong answers become longer than right ones.
             for _ in range(1 + integer(streams, i, steps)):
                 at = _put(parameters, answers, i, at, integer(streams, i, parameters.modulus))
         answers[i, at - 1] = EOS
@@ -142,6 +141,7 @@ class ChainArith(Task):
 
     name = "TextChainArith"
     alphabet = "0123456789+-*,="
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, steps: int | tuple[int, int] = 4, modulus: int = 10, scratchpad: str = "required") -> None:
         pair = steps if isinstance(steps, tuple | list) else (steps, steps)
@@ -166,68 +166,51 @@ class ChainArith(Task):
         )
         self._number(sizes)
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
-
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
     def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
         answers = np.full((prompts.shape[0], self.answer_length + 1), PAD, np.int64)
         _demonstrate(self.parameters, prompts, noise, streams, answers)
         return np.ascontiguousarray(answers[:, : self.answer_length])
 
 
+@with_shared_manual
 class TextChainArith(TextEpisode):
-    """Work out a chain of sums and products from left to right, with its intermediate values.
+    """Compute a chain of sums and products from left to right, with intermediate values.
 
     ## Description
-    The prompt "3+5*2-4=" is answered by "8,6,2": the value after every step, modulo 10, without precedence. Most
-    tokens of an answer follow from the format or from one small sum, a few are decisive. With the scratchpad
-    "required" one answer is right. With "free" only the last value counts and twice the room is left, so that a wrong
-    answer may ramble on.
+    The answer to the prompt "3+5*2-4=" is "8,6,2": the value after every step, modulo 10, without operator precedence.
+    Most tokens of an answer follow from the format or from a small sum, a few are decisive. With scratchpad "required"
+    there is exactly one right answer. With "free" only the last value counts and answers may be twice as long, so that
+    a wrong answer can continue for longer.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(17)`, the next token: 0 padding (never right), 1 the
-    end, then "0123456789+-*,=".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(17)`, the next token: 0 padding (never
+    right), 1 the end token, then "0123456789+-*,=".
 
     ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt (shorter ones padded with 0 on the left), then of the answer so far, padded with 0.
+    Text environment: `Text`, the prompt, and after the step, the prompt and the answer. Token environment:
+    `MultiDiscrete`, the ids of the prompt (shorter ones padded with 0 on the left), then of the answer so far, padded
+    with 0.
 
     ## Reward
-    1 for a right answer, else 0, when the answer ends. Leading zeros do not matter where there is room for them (7 is
-    07 modulo 100); in the text face spaces do not count.
+    1 for a right answer, otherwise 0, when the answer ends. Leading zeros are ignored where there is space for them (7
+    is 07 modulo 100); in the text environment spaces are ignored.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in two sentences.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in two sentences.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `steps` (4): operations, 1 to 8; or a pair (fewest, most) of which every number is equally frequent.
     - `modulus` (10): 10 or 100.
     - `scratchpad` ("required"): "required" or "free".
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    The right values. A flawed one slips at one step, by an amount that all later values keep; with the scratchpad
-    "free" it then goes on for some random values.
+    The right values. A flawed demonstration makes an error at one step, which carries over to all later values; with
+    scratchpad "free" it then continues with several random values.
 
     ## Registered ids
-    - `envzoo/TextChainArith-v0`: the text face, one answer per step.
-    - `envzoo/TextChainArith-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextChainArith-v0`: the text environment, one answer per step.
+    - `envzoo/TextChainArith-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(
@@ -240,19 +223,4 @@ class TextChainArith(TextEpisode):
         super().__init__(ChainArith(steps, modulus, scratchpad), split)
 
 
-class TextChainArithEnv(TextEnv):
-    """The text face of `TextChainArith`."""
-
-    definition_class = TextChainArith
-
-
-class TextChainArithTokensEnv(KernelEnv):
-    """The token face of `TextChainArith`."""
-
-    definition_class = TextChainArith
-
-
-class TextChainArithTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextChainArith`, many episodes."""
-
-    definition_class = TextChainArith
+TextChainArithEnv, TextChainArithTokensEnv, TextChainArithTokensVectorEnv = make_faces(TextChainArith)

@@ -10,28 +10,27 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, number_at, write_number
 
 PLUS, MINUS, TIMES, COMMA, EQUALS, COLON = (DIGIT + 10 + k for k in range(6))
 MOST_NUMBERS, MOST_TARGET = 5, 999
 
 
 class Parameters(NamedTuple):
-    """What all problems share."""
+    """Parameters shared by all problems."""
 
     count: int
-    width: int  # digits of the target in the prompt
+    width: int  # number of digits of the target in the prompt
     table: np.ndarray  # int64 (problems, count + 1): the numbers, ascending, and the target
     codes: np.ndarray  # int64 (problems,), ascending: 1000 * the numbers' digits read as one number + the target
 
 
 @njit(cache=True)
 def _expression(numbers, code, digits, operators):
-    """Candidate `code` of the count! * 3**(count - 1) expressions, written into digits and operators; its value."""
+    """Write candidate `code` of the count! * 3**(count - 1) expressions to digits and operators; returns its value."""
     count = numbers.size
     used = np.zeros(count, np.bool_)
     for k in range(count):
@@ -67,7 +66,7 @@ def _expressions(count):
 
 @njit(cache=True)
 def _reachable(hands, highest):
-    """Which targets 0, ..., highest each hand of numbers (hands, count) reaches, bool (hands, highest + 1)."""
+    """Return which targets 0, ..., highest each hand of numbers (hands, count) reaches, bool (hands, highest + 1)."""
     count = hands.shape[1]
     result = np.zeros((hands.shape[0], highest + 1), np.bool_)
     digits, operators = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -92,7 +91,7 @@ def _problems(count, largest, lowest, highest):
 
 @njit(cache=True)
 def _read(parameters, prompts, i, numbers):
-    """The target of row i, and its numbers into `numbers`; -1 when it is not written as a prompt is."""
+    """Return the target of row i, with its numbers in `numbers`; -1 if the row does not have the form of a prompt."""
     count = parameters.count
     for k in range(count):
         numbers[k] = prompts[i, 2 * k] - DIGIT
@@ -192,12 +191,13 @@ class Countdown(Task):
     """Problems of TextCountdown; see `TextCountdown` for the manual and the arguments.
 
     Raises:
-        EnvzooError: For a difficulty of which fewer than two problems can be solved.
+        EnvzooError: Fewer than two problems of this difficulty can be solved.
     """
 
     name = "TextCountdown"
     alphabet = "0123456789+-*,=:"
     warm_up_noise = 0.8
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, numbers: int = 3, largest: int = 9, low: int = 0, high: int = 99) -> None:
         count, largest = check_whole("numbers", numbers, 2), check_whole("largest", largest, 1)
@@ -225,85 +225,43 @@ class Countdown(Task):
         )
         self._number([len(table)])
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextCountdown(TextEpisode):
     """Reach a target with given numbers, each used exactly once.
 
     ## Description
-    The prompt "2,3,4=20:" is answered by "2+3*4": by any expression of all the numbers with +, - and
-    * whose value, worked out from left to right without precedence, is the target: 2+3*4 is 20. Three numbers allow 54
-    expressions, of which few are right, so that most answers of a beginner earn nothing. Only problems with a solution
-    are posed; numbers stand in ascending order, so that no problem comes in two guises.
+    An answer to the prompt "2,3,4=20:" is "2+3*4": any expression of all the numbers with +, - and
+    * whose value, computed from left to right without precedence, is the target: 2+3*4 is 20. Three numbers allow 54
+    expressions, few of which are right, so most answers of an untrained policy get no reward. All problems have a
+    solution; their numbers are in ascending order, so that no problem occurs in two forms.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(18)`, the next token: 0 padding (never right), 1 the
-    end, then "0123456789+-*,=:".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(18)`, the next token: 0 padding (never
+    right), 1 the end token, then "0123456789+-*,=:".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `numbers` (3): how many numbers, 2 to 5.
     - `largest` (9): the largest number, at most 9.
-    - `low`, `high` (0, 99): least and greatest target, at most 999.
+    - `low`, `high` (0, 99): smallest and largest target, at most 999.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    Uniform on the right expressions. A flawed one is uniform on all of them.
+    Uniform on the right expressions. A flawed demonstration is uniform on all expressions.
 
     ## Registered ids
-    - `envzoo/TextCountdown-v0`: the text face, one answer per step.
-    - `envzoo/TextCountdown-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextCountdown-v0`: the text environment, one answer per step.
+    - `envzoo/TextCountdown-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(self, numbers: int = 3, largest: int = 9, low: int = 0, high: int = 99, split: str = "train") -> None:
         super().__init__(Countdown(numbers, largest, low, high), split)
 
 
-class TextCountdownEnv(TextEnv):
-    """The text face of `TextCountdown`."""
-
-    definition_class = TextCountdown
-
-
-class TextCountdownTokensEnv(KernelEnv):
-    """The token face of `TextCountdown`."""
-
-    definition_class = TextCountdown
-
-
-class TextCountdownTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextCountdown`, many episodes."""
-
-    definition_class = TextCountdown
+TextCountdownEnv, TextCountdownTokensEnv, TextCountdownTokensVectorEnv = make_faces(TextCountdown)

@@ -1,4 +1,4 @@
-"""Gymnasium's faces of a task: token by token on the kernel base, and a text per step."""
+"""Gymnasium environments of a task: token by token on the kernel base, and with one text per step."""
 
 from __future__ import annotations
 
@@ -10,41 +10,63 @@ from gymnasium import spaces
 from numba import njit
 
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
-from envzoo.kernel import Definition, KernelEnv, Kernels
+from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
+from envzoo.kernel.manual import with_parts
 from envzoo.kernel.stream import integer, keys
 from envzoo.reasoning.task import DONE, EOS, PAD, PAD_SIGN, Task
 from envzoo.reasoning.transcript import MODEL, PROMPT, REPLY, coloured, picture
 
 RUNNING, WRONG, RIGHT = -1, 0, 1
 NO_PROBLEM = -1
-_POSITIONS = 2**53  # problems are drawn from so many positions of the split's order
-_LONGEST = 4096  # characters of a text that the text face's action space contains
+_POSITIONS = 2**53  # number of positions in a split's order from which problems are drawn
+_LONGEST = 4096  # longest text, in characters, in the action space of text environments
+
+# Parts of the manuals of the tasks, by the name that stands for them, as `$name` on a line of its own.
+PARTS = {
+    "start_and_end": """\
+## Start of an episode
+A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
+an integer array gives each episode its own.
+
+## End of an episode
+Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
+one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+
+## Arguments""",
+    "observation": """\
+## Observation space
+Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
+of the prompt, then of the answer so far, padded with 0.
+
+## Reward""",
+}
+with_shared_manual = with_parts(PARTS)
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     prompt: Any  # int64 (P,)
     answer: Any  # int64 (L,), padded
-    length: Any  # tokens of the answer
+    length: Any  # number of tokens of the answer
     outcome: Any  # -1 running, 0 wrong, 1 right
 
 
 class Infos(NamedTuple):
-    """What every reset and step tells."""
+    """Entries of `info`."""
 
     length: Any
 
 
 class Options(NamedTuple):
-    """What the reset understands."""
+    """Options of `reset`."""
 
     problem: Any  # int64 (num_envs,), -1 for any
 
 
 @njit(cache=True)
 def _draw_positions(streams, rows, asked):
-    """A position in the split's order for each of the episodes `rows`: the one asked for, or a random one."""
+    """Draw a position in the split's order for each of the episodes `rows`: the requested one, or a random one."""
     positions = np.empty(rows.size, np.int64)
     for k in range(rows.size):
         positions[k] = asked[rows[k]]
@@ -65,7 +87,7 @@ def _begin(state, rows, prompts):
 
 @njit(cache=True)
 def _append(state, where, actions):
-    """Write a token of each episode; returns those that may have ended an answer or a turn with it (one-turn tasks)."""
+    """Append a token to each episode; returns those that may thereby have ended an answer or turn (one-turn tasks)."""
     closing = np.zeros(where.size, np.bool_)
     for i in range(where.size):
         if where[i]:
@@ -87,25 +109,25 @@ def observe(parameters, state, observation):
 
 
 class TextEpisode(Definition):
-    """Episodes of a task, a token per step. Subclasses carry the manual and the arguments.
+    """Episodes of a task, with one token per step. Subclasses provide the manual and the arguments.
 
-    The kernels that draw problems and verify answers are the task's own, so the batch kernels of this class are
-    methods that call them with all the episodes that begin or end.
+    The kernels that draw problems and verify answers belong to the task, so the batch kernels of this class are methods
+    that call them with all episodes that begin or end.
 
     Args:
-        task: The puzzles.
-        split: Which of them: "train", "evaluation" or "all".
+        task: The task.
+        split: The split of its problems: "train", "evaluation" or "all".
 
     Attributes:
-        task: The same.
-        split: The same.
+        task: The task.
+        split: The split.
     """
 
     option_names = ("problem",)
 
     def __init__(self, task: Task, split: str) -> None:
         self.task, self.split = task, split
-        task.num_distinct(split)  # refuses an unknown split
+        task.num_distinct(split)  # raises an error for an unknown split
         most = task.vocab_size - 1
         self.parameters = ()
         self.state = State(
@@ -128,7 +150,7 @@ class TextEpisode(Definition):
         self._key = keys(np.zeros(1, np.uint64))[0]
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """The problems asked for in `reset(options=...)`."""
+        """Read the problems from the reset options."""
         problem = np.asarray(given.get("problem", NO_PROBLEM))
         if "problem" in given:
             whole = problem.dtype.kind in "iu" and problem.shape in ((), (num_envs,))
@@ -161,7 +183,7 @@ class TextEpisode(Definition):
         infos.length[where] = state.length[where]
 
     def _reply(self, state, rows: np.ndarray) -> np.ndarray:
-        """Let the task write what it has to say in the episodes `rows`; returns those that have ended."""
+        """Append the task's replies to the episodes `rows`; returns those that have ended."""
         ended = []
         while rows.size:
             following = self.task.advance(state.prompt[rows], state.answer[rows], state.length[rows])
@@ -174,7 +196,7 @@ class TextEpisode(Definition):
     # ---------------------------------------------------------------- drawing
 
     def transcript(self, state: State) -> tuple[str, np.ndarray]:
-        """The characters of an episode, one per token, and who wrote each (0 prompt, 1 player, 2 reply), int (n,)."""
+        """Return the characters of an episode and their writers (0 prompt, 1 player, 2 reply), int (n,)."""
         task, length = self.task, int(state.length)
         prompt = task.text(state.prompt)
         mask = task.model_mask(state.prompt[None], state.answer[None, :length])[0] if length else np.ones(0, bool)
@@ -182,23 +204,23 @@ class TextEpisode(Definition):
         return prompt + task.signs(state.answer[:length]), writers
 
     def draw(self, state: State) -> np.ndarray:
-        """The transcript as an image: prompt grey, replies orange, the answer blue, then green or red."""
+        """Draw the transcript: prompt grey, replies orange, the answer blue, then green or red."""
         places = self.task.prompt_length + self.task.answer_length
         return picture(*self.transcript(state), int(state.outcome), places)
 
     def describe(self, state: State) -> str:
-        """The task in a sentence, and the coloured transcript."""
+        """Return the instruction of the task and the coloured transcript."""
         return f"{self.task.instruction}\n{coloured(*self.transcript(state), int(state.outcome))}"
 
 
 class FreeText(spaces.Text):
-    """`Text` that contains every string of at most `max_length` characters, whatever their script.
+    """`Text` space that contains every string of at most `max_length` characters of any script.
 
     It samples from its `charset`.
     """
 
     def contains(self, x: Any) -> bool:
-        """Whether x is such a string."""
+        """Return whether x is such a string."""
         return isinstance(x, str) and self.min_length <= len(x) <= self.max_length
 
     def __repr__(self) -> str:
@@ -211,11 +233,12 @@ class FreeText(spaces.Text):
 
 
 class TextEnv(KernelEnv):
-    """The text face: the prompt as a string, an answer (or one turn of it) as a string per step.
+    """Text environment: the prompt is a string, and each action is an answer (or one turn of it) as a string.
 
-    The same episodes as the single token face, with the same seeds, states and rewards. An action may be any string,
-    since a person or a language model may say anything; what is no right answer earns nothing. What a player wrote is
-    shown in the next observation, "_" standing for a character that the task lacks, "$" for the end of a turn.
+    The episodes equal those of the single token environment, with the same seeds, states and rewards. An action may be
+    any string, because people and language models may write anything; anything but a right answer gets no reward. The
+    player's text is part of the next observation, where "_" replaces characters outside the task's alphabet and "$"
+    marks the end of a turn.
     """
 
     definition_class: type[TextEpisode]
@@ -228,30 +251,48 @@ class TextEnv(KernelEnv):
         self.action_space = FreeText(_LONGEST, min_length=0, charset=task.alphabet + task.ignored)
 
     def observation(self) -> str:
-        """The transcript so far, without the end of a finished answer."""
+        """Return the transcript so far, without the end token of a finished answer."""
         return self.definition.transcript(self._batch.episode(0))[0].rstrip("$")
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Give an answer, or take a turn.
 
         Raises:
-            InvalidActionError: When the action is not a string.
-            ResetNeededError: Before the first reset, or after the end of the episode.
+            InvalidActionError: The action is not a string.
+            ResetNeededError: The environment was never reset, or the episode has ended.
         """
         batch = self._batch
         batch.require_started()
         if batch.needs_reset[0]:
             raise ResetNeededError("step was called after the end of the episode; call reset first")
         if not isinstance(action, str):
-            raise InvalidActionError(f"action {action!r} is no text; expected a string, the answer")
+            raise InvalidActionError(f"action {action!r} is not a string; expected the answer as a string")
         for token in self.definition.task.answer_ids(action):
             before = int(batch.state.length[0])
             infos = batch.new_infos()
             rewards, terminated, truncated, _ = batch.step(np.array([token]), batch.everyone, infos)
-            # The task ends a turn that is too long by itself, and what is left of the text belongs to no other turn.
+            # The task itself closes a turn that is too long, and the rest of the text belongs to no other turn.
             if batch.needs_reset[0] or token == EOS or batch.state.length[0] > before + 1:
                 break
         return self.observation(), rewards.item(), terminated.item(), truncated.item(), self._info(infos)
 
     def _info(self, infos: tuple) -> dict[str, Any]:
         return {**super()._info(infos), "instruction": self.definition.task.instruction}
+
+
+def make_faces(definition: type[TextEpisode]) -> tuple[type[TextEnv], type[KernelEnv], type[KernelVectorEnv]]:
+    """Make the environments of a task: the text face, the token face, and the token face of many episodes.
+
+    Their names are that of the definition with Env, TokensEnv and TokensVectorEnv behind it, under which the module of
+    the definition has to bind them.
+    """
+
+    def make(base: type, ending: str, manual: str) -> type:
+        names = {"definition_class": definition, "__module__": definition.__module__, "__doc__": manual}
+        return type(f"{definition.__name__}{ending}", (base,), names)
+
+    return (
+        make(TextEnv, "Env", f"The text face of `{definition.__name__}`."),
+        make(KernelEnv, "TokensEnv", f"The token face of `{definition.__name__}`."),
+        make(KernelVectorEnv, "TokensVectorEnv", f"The token face of `{definition.__name__}`, many episodes."),
+    )

@@ -1,4 +1,4 @@
-"""TextMaze: find a way through a small maze; wrong answers tend to be the long ones."""
+"""TextMaze: find a path through a small maze; wrong answers tend to be long."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
 from envzoo.reasoning.numbering import permute
-from envzoo.reasoning.task import EOS, PAD, Task
+from envzoo.reasoning.task import EOS, Task, TaskKernels
 from envzoo.sizes import check_bytes
 
 FREE, WALL, START, GOAL, COLON, UP = (2 + k for k in range(6))  # then down, left, right
 MOST_SIZE = 6
-TRIAL = 4096  # candidates that are looked at to see how many mazes have a way
+TRIAL = 4096  # number of candidates tested to estimate the share of solvable mazes
 
 
 class Parameters(NamedTuple):
-    """What all problems share."""
+    """Parameters shared by all problems."""
 
     size: int
     walls: int
-    moves: int  # the most an answer may take
-    least: int  # the fewest that the shortest way takes
+    moves: int  # largest number of moves of an answer
+    least: int  # smallest length of a shortest path
     binomial: np.ndarray  # int64 (cells, cells)
 
 
 @njit(cache=True)
 def _neighbour(size, cell, move):
-    """The cell that a move (0 up, 1 down, 2 left, 3 right) leads to, -1 outside."""
+    """Return the cell that a move (0 up, 1 down, 2 left, 3 right) leads to, -1 if outside."""
     row, column = cell // size, cell % size
     row += (move == 1) - (move == 0)
     column += (move == 3) - (move == 2)
@@ -43,7 +42,7 @@ def _neighbour(size, cell, move):
 
 @njit(cache=True)
 def _read(parameters, prompts, i):
-    """Start and goal of row i, -1 and -1 when it is no prompt (whether or not there is a way)."""
+    """Return start and goal of row i, both -1 if it is not a prompt (whether or not there is a path)."""
     cells = parameters.size * parameters.size
     start = goal = -1
     walls = 0
@@ -64,7 +63,7 @@ def _read(parameters, prompts, i):
 
 @njit(cache=True)
 def _distances(parameters, prompts, i, goal, distances, queue):
-    """Moves from every cell to the goal, into `distances` (cells,); -1 where there is no way."""
+    """Write the number of moves from every cell to the goal to `distances` (cells,), -1 where there is no path."""
     distances[:] = -1
     distances[goal] = 0
     queue[0], head, tail = goal, 0, 1
@@ -101,7 +100,7 @@ def _write(parameters, numbers, prompts):
         number //= cells
         goal = (start + 1 + number % (cells - 1)) % cells
         number //= cells - 1
-        # What is left is the rank of a set of walls among the other cells, in the combinatorial number system.
+        # The remainder is the rank of a set of walls among the other cells, in the combinatorial number system.
         left, walls = cells - 2, parameters.walls
         for cell in range(cells):
             if cell == start:
@@ -150,7 +149,7 @@ def _demonstrate(parameters, prompts, noise, streams, answers):
         k = 0
         while cell != goal and k < parameters.moves:
             chosen, seen = 0, 0
-            for move in range(4):  # uniform on the moves that qualify
+            for move in range(4):  # uniform on the admissible moves
                 other = _neighbour(parameters.size, cell, move)
                 if other < 0 or prompts[i, other] == WALL:
                     continue
@@ -168,13 +167,14 @@ class Maze(Task):
     """Problems of TextMaze; see `TextMaze` for the manual and the arguments.
 
     Raises:
-        EnvzooError: When no maze of this difficulty has a way that is short enough.
+        EnvzooError: No maze of this difficulty has a path that is short enough.
     """
 
     name = "TextMaze"
     alphabet = ".#SG:UDLR"
     ignored = " ,"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(
         self, size: int = 4, walls: int | None = None, moves: int | None = None, least: int | None = None
@@ -203,64 +203,41 @@ class Maze(Task):
         share = float(self._prompts(trial)[1].mean())
         if share == 0:
             raise EnvzooError(
-                f"no {size}x{size} maze with {walls} walls was found whose shortest way takes {least} to {moves} "
+                f"no {size}x{size} maze with {walls} walls was found whose shortest path takes {least} to {moves} "
                 "moves; expected other walls, or wider bounds"
             )
-        # So many candidates per problem that one in a thousand million has none that can be crossed.
+        # Enough candidates per problem that only one problem in 10^9 has no solvable candidate.
         tries = 1 if share == 1 else math.ceil(math.log(1e-9) / math.log1p(-share))
         if total // tries < 2:
             raise EnvzooError(f"a {size}x{size} maze with {walls} walls allows too few problems; expected a larger one")
         self._number([total], tries)
 
     def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, _recognise(self.parameters, prompts)
-
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
+        prompts, _ = super()._prompts(numbers)
+        return prompts, self._recognise(prompts)
 
 
+@with_shared_manual
 class TextMaze(TextEpisode):
-    """Find a way through a small maze.
+    """Find a path through a small maze.
 
     ## Description
-    The prompt shows the maze row by row, "." free, "#" wall, "S" start, "G" goal, and a colon; the answer is a walk
-    such as "RRDD" that ends at the goal. Any walk that does is right, detours included. Who loses the way tends to
+    The prompt shows the maze row by row, "." free, "#" wall, "S" start, "G" goal, and a colon; the answer is a path
+    such as "RRDD" that ends at the goal. Any such path is right, including detours. A policy that loses track tends to
     wander until the moves run out, so wrong answers are longer than right ones.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(11)`, the next token: 0 padding (never right), 1 the
-    end, then ".#SG:UDLR".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(11)`, the next token: 0 padding (never
+    right), 1 the end token, then ".#SG:UDLR".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for a right answer, else 0, when the answer ends. A walk that touches a wall or the border is wrong, and so is
     one that passes the goal and ends elsewhere. In the text face spaces and commas do not count.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in two sentences.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in two sentences.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `size` (4): rows and columns, 2 to 6.
     - `walls` (None: a quarter of the cells): how many walls.
     - `moves` (None: 3 * size): the most moves of an answer. Every maze can be crossed in so many.
@@ -268,12 +245,12 @@ class TextMaze(TextEpisode):
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    Shortest walks, at every cell uniform on the moves that come nearer. A flawed one walks at random along free cells
-    until it meets the goal or has used up its moves.
+    Shortest paths, uniform at every cell on the moves that approach the goal. A flawed demonstration moves at random on
+    free cells until it reaches the goal or has used all moves.
 
     ## Registered ids
-    - `envzoo/TextMaze-v0`: the text face, one answer per step.
-    - `envzoo/TextMaze-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextMaze-v0`: the text environment, one answer per step.
+    - `envzoo/TextMaze-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(
@@ -287,19 +264,4 @@ class TextMaze(TextEpisode):
         super().__init__(Maze(size, walls, moves, least), split)
 
 
-class TextMazeEnv(TextEnv):
-    """The text face of `TextMaze`."""
-
-    definition_class = TextMaze
-
-
-class TextMazeTokensEnv(KernelEnv):
-    """The token face of `TextMaze`."""
-
-    definition_class = TextMaze
-
-
-class TextMazeTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextMaze`, many episodes."""
-
-    definition_class = TextMaze
+TextMazeEnv, TextMazeTokensEnv, TextMazeTokensVectorEnv = make_faces(TextMaze)

@@ -1,12 +1,12 @@
-"""Which problem comes when: disjoint splits and orders without repetition, from keyed permutations of the numbers.
+"""Order of problems: disjoint splits and orders without repetition, from keyed permutations of the numbers.
 
-The problems of a task are numbered. One fixed permutation of all numbers decides the split: its first part trains, the
-rest evaluates. Within a split every seed has an order of its own, another permutation, and every pass through the
-split has its own again; so consecutive positions give problems that are distinct until the split is exhausted, and
-position k can be computed without the ones before it.
+The problems of a task are numbered. One fixed permutation of all numbers defines the split: its first part is for
+training, the rest for evaluation. Within a split, every seed and every pass through the split has its own
+permutation. Hence consecutive positions give distinct problems until the split is exhausted, and the problem at
+position k can be computed without those before it.
 
 The permutations are balanced Feistel networks (Luby & Rackoff, 1988) of four rounds on the next power of four, applied
-again until the result is one of the numbers ("cycle walking", Black & Rogaway, 2002).
+repeatedly until the result is one of the numbers ("cycle walking", Black & Rogaway, 2002).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _half_bits(n):
 
 @njit(cache=True)
 def permute(x: int, n: int, key: int) -> int:
-    """The image of x under permutation `key` (uint64) of {0, ..., n - 1}, n at most 2**62."""
+    """Map x by the permutation `key` (uint64) of {0, ..., n - 1}, n at most 2**62."""
     half = _half_bits(n)
     mask = (_ONE << half) - _ONE
     y = np.uint64(x)
@@ -46,7 +46,7 @@ def permute(x: int, n: int, key: int) -> int:
 
 @njit(cache=True)
 def split_range(size, tries, split):
-    """First problem and number of problems of split 0 (train: four fifths), 1 (evaluation: the rest) or 2 (all)."""
+    """Return first problem and size of split 0 (train: four fifths), 1 (evaluation: the rest) or 2 (all)."""
     problems = size // tries
     evaluation = max(problems // 5, 1)
     if split == 0:
@@ -58,19 +58,19 @@ def split_range(size, tries, split):
 
 @njit(cache=True)
 def candidate_numbers(positions, attempts, sizes, tries, split, key):
-    """The numbers of the candidates for problems at some positions of a split.
+    """Compute the numbers of the candidates for problems at given positions of a split.
 
-    A problem owns `tries` candidates, of which the first that can be solved becomes the problem; problems share none.
-    Kinds of problem (several entries in `sizes`) take turns. Should no candidate of a problem's own be solvable, later
-    attempts take those of its neighbours in the split, never of the other split.
+    Each problem has `tries` candidates, the first solvable one of which becomes the problem; problems share no
+    candidates. Kinds of problem (several entries in `sizes`) alternate. If none of a problem's own candidates is
+    solvable, later attempts use those of its neighbours in the split, never of the other split.
 
     Args:
         positions: int64 (n,), at least 0.
-        attempts: int64 (n,): which candidate.
-        sizes: int64 (kinds,): candidates of each kind; their numbers follow each other.
+        attempts: int64 (n,): index of the candidate.
+        sizes: int64 (kinds,): number of candidates of each kind; they are numbered consecutively.
         tries: Candidates per problem.
         split: 0 train, 1 evaluation, 2 all.
-        key: uint64, of the order within the split.
+        key: uint64, key of the order within the split.
 
     Returns:
         int64 (n,).

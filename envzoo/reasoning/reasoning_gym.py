@@ -1,4 +1,4 @@
-"""ReasoningGym: every dataset of the package reasoning-gym as an environment of texts."""
+"""ReasoningGym: every dataset of the reasoning-gym package as a text environment."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from envzoo.reasoning.safe_scoring import LONGEST, check_dataset, playable, scor
 from envzoo.reasoning.task import SPLITS
 from envzoo.reasoning.transcript import MODEL, PROMPT, coloured
 
-MOST_STEPS_ASIDE = 1000  # items that are passed over in search of one of the split
+MOST_STEPS_ASIDE = 1000  # items skipped in search of one of the split
 _FIELDS = ("item", "outcome", "streams")
 
 
 def library() -> ModuleType:
-    """The package reasoning-gym.
+    """Import the reasoning-gym package.
 
     Raises:
-        MissingExtraError: When it is not installed.
+        MissingExtraError: The package is not installed.
     """
     try:
         import reasoning_gym
@@ -40,35 +40,35 @@ def library() -> ModuleType:
 
 
 def dataset_names() -> list[str]:
-    """The datasets that can be played, by name.
+    """List the supported datasets by name.
 
     Raises:
-        MissingExtraError: When reasoning-gym is not installed.
+        MissingExtraError: The reasoning-gym package is not installed.
     """
     return playable(list(library().factory.DATASETS))
 
 
 def in_split(question: str, split: str) -> bool:
-    """Whether a question belongs to a split: a hash of its text gives a fifth of all to "evaluation"."""
+    """Return whether a question belongs to a split: a hash of its text assigns a fifth of all to "evaluation"."""
     evaluates = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()[0] % 5 == 0
     return split == "all" or evaluates == (split == "evaluation")
 
 
 class ReasoningGym(gym.Env):
-    """Any dataset of the package reasoning-gym: a question in text, one answer, the dataset's own score.
+    """Any dataset of the reasoning-gym package: a text question, one answer, the dataset's own score.
 
     ## Description
     Reasoning-gym (Stojanovski et al., "Reasoning Gym: Reasoning Environments for Reinforcement Learning with
-    Verifiable Rewards", arXiv 2505.24760) generates problems of about a hundred kinds from algebra to games, each with
-    a verifier. `envzoo.reasoning.reasoning_gym.dataset_names()` lists them. It needs the extra `text`.
+    Verifiable Rewards", arXiv 2505.24760) generates about a hundred kinds of problems, from algebra to games, each with
+    a verifier. `envzoo.reasoning.reasoning_gym.dataset_names()` lists them. Requires the extra `text`.
 
-    No answer is ever evaluated as code. Some of the package's verifiers pass the answer to `eval` or to SymPy's
-    parser, and others can be kept busy for ever by a short answer; `envzoo/reasoning/safe_scoring/table.py` reviews
-    every dataset. Most verifiers are called as they are, some only with answers within stated bounds, and twelve are
-    replaced by parsers of bounded grammars that give the same scores, except that a list of "nan" is not sorted, an
-    unevaluated `Integral(...)` is no antiderivative, and functions have no place in arithmetic. The datasets
-    `codeio`, which executes programs from a data file, and `composite` are refused, and so is any dataset that a later
-    version of the package adds.
+    No answer is ever evaluated as code. Some of the package's verifiers pass the answer to `eval` or to SymPy's parser,
+    and a short answer can keep others busy forever; `envzoo/reasoning/safe_scoring/table.py` reviews every dataset.
+    Most verifiers are called unchanged, some only with answers within stated bounds, and twelve are replaced by parsers
+    of bounded grammars that give the same scores, except that a list of "nan" does not count as sorted, an unevaluated
+    `Integral(...)` is not an antiderivative, and functions are not allowed in arithmetic. The datasets `codeio`, which
+    executes programs from a data file, and `composite` are refused, as is any dataset added by a later version of the
+    package.
 
     ## Action space
     `Text`: the answer, any string.
@@ -77,27 +77,27 @@ class ReasoningGym(gym.Env):
     `Text`: the question.
 
     ## Reward
-    The dataset's score of the answer, from 0 to 1; some datasets give part of the points for a badly formatted or an
-    incomplete answer. An answer scores 0 if it is longer than 131,072 characters, lies outside the bounds of its
-    dataset, makes the verifier fail, or would get a score that is not a number from 0 to 1.
+    The dataset's score of the answer, from 0 to 1; some datasets give partial credit for a badly formatted or
+    incomplete answer. An answer scores 0 if it is longer than 131,072 characters, exceeds the bounds of its dataset,
+    makes the verifier fail, or would get a score that is not a number from 0 to 1.
 
     ## Info
-    `item`, the number of the item within the dataset.
+    `item`, the index of the item within the dataset.
 
     ## Start of an episode
-    An item drawn uniformly, and the next ones after it until one belongs to the split;
-    `reset(options={"item": k})` begins at item k.
+    An item drawn uniformly, or the first after it that belongs to the split; `reset(options={"item": k})` starts the
+    search at item k.
 
     ## End of an episode
     Terminates with the answer.
 
     ## Arguments
     - `dataset` ("chain_sum"): name of a dataset.
-    - `split` ("train"): "train", "evaluation" or "all". A hash of the question's text decides, so the two share no
-      question.
+    - `split` ("train"): "train", "evaluation" or "all". It is determined by a hash of the question's text, so the two
+    splits share no question.
     - `size` (10,000): number of items of the dataset.
     - `dataset_seed` (0): seed of the dataset's generator.
-    - `config` (None): a mapping with the dataset's own settings.
+    - `config` (None): a mapping with settings of the dataset.
     - `render_mode` (None): "ansi".
 
     ## Registered ids
@@ -128,7 +128,7 @@ class ReasoningGym(gym.Env):
             self.dataset = library().create_dataset(dataset, size=self.size, seed=seed, **dict(config or {}))
         except (TypeError, ValueError, AssertionError, AttributeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise EnvzooError(f"config {config!r} does not suit the dataset {dataset} ({reason})") from error
+            raise EnvzooError(f"config {config!r} does not fit the dataset {dataset} ({reason})") from error
         self.observation_space = FreeText(LONGEST, min_length=0)
         self.action_space = FreeText(LONGEST, min_length=0)
         self._streams = np.zeros((1, 2), np.uint64)
@@ -140,8 +140,8 @@ class ReasoningGym(gym.Env):
         """Start an episode.
 
         Raises:
-            UnknownNameError: For an unknown option.
-            EnvzooError: For an item outside the dataset, or when no item of the split is found.
+            UnknownNameError: An option is unknown.
+            EnvzooError: The item is outside the dataset, or no item of the split is found.
         """
         check_options(options)
         seed = None if seed is None else check_seed(seed)
@@ -164,19 +164,19 @@ class ReasoningGym(gym.Env):
         """Give the answer.
 
         Raises:
-            InvalidActionError: When the action is not a string.
-            ResetNeededError: Before the first reset, or after the end of the episode.
+            InvalidActionError: The action is not a string.
+            ResetNeededError: The environment was never reset, or the episode has ended.
         """
         if self._entry is None or self._outcome != RUNNING:
             raise ResetNeededError("step was called on an episode that has not begun or has ended; call reset first")
         if not isinstance(action, str):
-            raise InvalidActionError(f"action {action!r} is no text; expected a string, the answer")
+            raise InvalidActionError(f"action {action!r} is not a string; expected the answer as a string")
         reward = score_answer(self.dataset_name, self.dataset, action, self._entry)
         self._answer, self._outcome = action, RIGHT if reward >= 1 else WRONG
         return self._entry["question"], reward, True, False, {"item": self._item}
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Copies of all that decides how the episode goes on, each with a leading dimension of 1."""
+        """Return copies of the complete state of the episode, each with a leading dimension of 1."""
         return {
             "item": np.array([self._item], np.int64),
             "outcome": np.array([self._outcome], np.int64),
@@ -184,10 +184,10 @@ class ReasoningGym(gym.Env):
         }
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore what `get_state` gave.
+        """Restore a state returned by `get_state`.
 
         Raises:
-            EnvzooError: When the state does not fit; nothing is changed then.
+            EnvzooError: The state does not fit; nothing is changed in that case.
         """
         if not isinstance(state, Mapping):
             raise EnvzooError(f"the state is a {type(state).__name__}; expected the dict that get_state returns")
@@ -198,7 +198,7 @@ class ReasoningGym(gym.Env):
                 raise EnvzooError(f"field {name!r} of the state does not fit; expected {expected[0].__name__} values")
         item, outcome = int(state["item"][0]), int(state["outcome"][0])
         if not (-1 <= item < self.size and RUNNING <= outcome <= RIGHT):
-            raise EnvzooError(f"item {item} or outcome {outcome} of the state lies outside the environment")
+            raise EnvzooError(f"item {item} or outcome {outcome} of the state is out of range")
         if item >= 0:
             self._open(item)
         else:
@@ -207,7 +207,7 @@ class ReasoningGym(gym.Env):
         self._streams = np.array(state["streams"])
 
     def render(self) -> str | None:
-        """The question and the answer, coloured."""
+        """Render the question and the answer as coloured text."""
         if self.render_mode is None or self._entry is None:
             return None
         question = self._entry["question"] + "\n"
@@ -215,6 +215,6 @@ class ReasoningGym(gym.Env):
         return coloured(question + self._answer, writers, self._outcome)
 
     def _open(self, item: int) -> bool:
-        """Take up an item; whether it belongs to the split."""
+        """Load an item; returns whether it belongs to the split."""
         self._entry, self._item = self.dataset[item], item
         return in_split(self._entry["question"], self.split)

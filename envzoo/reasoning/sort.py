@@ -1,4 +1,4 @@
-"""TextSort: write digits in ascending order."""
+"""TextSort: sort digits in ascending order."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
 
 ARROW = DIGIT + 10
 MOST_DIGITS = 16
 
 
 @njit(cache=True)
-def _write(numbers, prompts):
+def _write(parameters, numbers, prompts):
     length = prompts.shape[1] - 1
     for i in range(numbers.size):
         write_number(prompts, i, 0, length, numbers[i])
@@ -26,7 +25,7 @@ def _write(numbers, prompts):
 
 @njit(cache=True)
 def _count(prompts, i, counts):
-    """How often each digit stands in row i, into counts (10,); False when the row is no prompt."""
+    """Count how often each digit occurs in row i, into counts (10,); returns False if the row is not a prompt."""
     length = prompts.shape[1] - 1
     counts[:] = 0
     for k in range(length):
@@ -38,7 +37,7 @@ def _count(prompts, i, counts):
 
 
 @njit(cache=True)
-def _recognise(prompts):
+def _recognise(parameters, prompts):
     result, counts = np.empty(prompts.shape[0], np.bool_), np.zeros(10, np.int64)
     for i in range(result.size):
         result[i] = _count(prompts, i, counts)
@@ -46,7 +45,7 @@ def _recognise(prompts):
 
 
 @njit(cache=True)
-def _verify(prompts, answers, ends):
+def _verify(parameters, prompts, answers, ends):
     rewards, counts = np.zeros(prompts.shape[0], np.float32), np.zeros(10, np.int64)
     for i in range(rewards.size):
         if not _count(prompts, i, counts) or ends[i] != prompts.shape[1] - 1:
@@ -64,7 +63,7 @@ def _verify(prompts, answers, ends):
 
 
 @njit(cache=True)
-def _demonstrate(prompts, noise, streams, answers):
+def _demonstrate(parameters, prompts, noise, streams, answers):
     counts = np.zeros(10, np.int64)
     length = prompts.shape[1] - 1
     for i in range(prompts.shape[0]):
@@ -87,6 +86,7 @@ class Sort(Task):
     alphabet = "0123456789>"
     ignored = " ,"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, length: int = 6) -> None:
         length = check_whole("length", length, 2)
@@ -96,80 +96,38 @@ class Sort(Task):
         self.instruction = "Write the digits before > in ascending order, as in 013 for 301."
         self._number([10**length])
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextSort(TextEpisode):
-    """Write the given digits in ascending order.
+    """Sort the given digits in ascending order.
 
     ## Description
-    The prompt "301>" is answered by "013". One answer is right.
+    The answer to the prompt "301>" is "013". There is exactly one right answer.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(13)`, the next token: 0 padding (never right), 1 the
-    end, then "0123456789>".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(13)`, the next token: 0 padding (never
+    right), 1 the end token, then "0123456789>".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for the right answer, else 0, when the answer ends. In the text face spaces and commas do not count.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `length` (6): how many digits, 2 to 16.
     - `split` ("train"): "train", "evaluation" or "all"; they share no sequence of digits.
 
     ## Demonstrations
-    The right answer. In a flawed one two neighbours have changed places.
+    The right answer. In a flawed demonstration two neighbouring digits are swapped.
 
     ## Registered ids
-    - `envzoo/TextSort-v0`: the text face, one answer per step.
-    - `envzoo/TextSort-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextSort-v0`: the text environment, one answer per step.
+    - `envzoo/TextSort-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(self, length: int = 6, split: str = "train") -> None:
         super().__init__(Sort(length), split)
 
 
-class TextSortEnv(TextEnv):
-    """The text face of `TextSort`."""
-
-    definition_class = TextSort
-
-
-class TextSortTokensEnv(KernelEnv):
-    """The token face of `TextSort`."""
-
-    definition_class = TextSort
-
-
-class TextSortTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextSort`, many episodes."""
-
-    definition_class = TextSort
+TextSortEnv, TextSortTokensEnv, TextSortTokensVectorEnv = make_faces(TextSort)

@@ -1,4 +1,4 @@
-"""TextSpark: a rare way to begin an answer is the better one in the long run, and looks worse at first."""
+"""TextSpark: a rare way to begin an answer is better in the long run, but looks worse at first."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
 
 COLON, ROUTE_A, ROUTE_B = DIGIT + 10, DIGIT + 11, DIGIT + 12
-JUNK = 10  # letters that begin no right answer, after the two that do
+JUNK = 10  # letters that begin no right answer, in addition to the two that do
 USUAL, SPARK, NONSENSE, OTHER = 0, 1, 2, 3  # what `routes` returns
 MOST_DIGITS = 12
 
 
 class Parameters(NamedTuple):
-    """The mixture of the flawed demonstrations."""
+    """Proportions of the flawed demonstrations."""
 
     spark_share: float
     junk_share: float
@@ -30,7 +29,7 @@ class Parameters(NamedTuple):
 
 @njit(cache=True)
 def _sum(prompts, i):
-    """The sum of the digits of row i, -1 when it is no prompt."""
+    """Return the sum of the digits of row i, -1 if it is not a prompt."""
     length, total = prompts.shape[1] - 1, 0
     for k in range(length):
         digit = prompts[i, k] - DIGIT
@@ -41,7 +40,7 @@ def _sum(prompts, i):
 
 
 @njit(cache=True)
-def _write(numbers, prompts):
+def _write(parameters, numbers, prompts):
     length = prompts.shape[1] - 1
     for i in range(numbers.size):
         write_number(prompts, i, 0, length, numbers[i])
@@ -57,7 +56,7 @@ def _sums(prompts):
 
 
 @njit(cache=True)
-def _verify(prompts, answers, ends):
+def _verify(parameters, prompts, answers, ends):
     rewards = np.zeros(prompts.shape[0], np.float32)
     length = prompts.shape[1] - 1
     for i in range(rewards.size):
@@ -94,12 +93,17 @@ def _demonstrate(parameters, prompts, noise, streams, answers):
         answers[i, length + 1] = EOS
 
 
+def _recognise(parameters: Parameters, prompts: np.ndarray) -> np.ndarray:
+    return _sums(prompts) >= 0
+
+
 class Spark(Task):
     """Problems of TextSpark; see `TextSpark` for the manual and the arguments."""
 
     name = "TextSpark"
     alphabet = "0123456789:ABCDEFGHIJKL"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(
         self, length: int = 5, spark_share: float = 0.04, junk_share: float = 0.01, spark_noise: float = 0.5
@@ -119,67 +123,40 @@ class Spark(Task):
         self._number([10**length])
 
     def is_easy(self, prompts: np.ndarray) -> np.ndarray:
-        """Which prompts (n, P) the usual route solves as well: those with an even sum of digits, bool (n,)."""
+        """Return which prompts (n, P) the usual strategy also solves: those with an even sum of digits, bool (n,)."""
         sums = _sums(self._rows("prompts", prompts, self.prompt_length))
         return (sums >= 0) & (sums % 2 == 0)
 
     def routes(self, answers: np.ndarray) -> np.ndarray:
-        """How answers (n, width) begin, int64 (n,): 0 the usual route A, 1 the spark B, 2 junk letters, 3 others."""
+        """Classify answers (n, width) by their first token, int64 (n,): 0 route A, 1 spark B, 2 junk, 3 others."""
         first = self._rows("answers", answers, None)[:, 0]
         junk = (first > ROUTE_B) & (first <= ROUTE_B + JUNK)
         return np.select([first == ROUTE_A, first == ROUTE_B, junk], [USUAL, SPARK, NONSENSE], OTHER)
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _sums(prompts) >= 0
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextSpark(TextEpisode):
-    """Two routes to an answer: the usual one solves half of the problems, a rare one solves all but is badly known.
+    """Two strategies for an answer: the usual one solves half of the problems, a rare and noisy one solves all of them.
 
     ## Description
-    The first token chooses the route. After "A" the digits of the prompt are copied, which is right for the easy half
-    of the prompts only, those whose sum of digits is even. After "B" they are reversed, which is right for all. Ten
-    further letters lead nowhere. In the demonstrations A is nearly always taken, B rarely and with many slips, and the
-    other letters more rarely still: early in training B therefore earns less than A and is punished for it, and a
-    policy that lets go of it never gets beyond the easy half. It was made for methods that keep rare but sensible
-    tokens alive (Lp-Reg, arXiv 2510.03222).
+    The first token selects the strategy. After "A" the digits of the prompt are copied, which is right only for the
+    easy half of the prompts, those with an even sum of digits. After "B" they are reversed, which is right for all
+    prompts. Ten further letters are never right. In the demonstrations A is by far the most frequent, B is rare and
+    contains many errors, and the other letters are rarer still. Early in training B therefore earns less than A and its
+    probability is reduced, and a policy that abandons it never solves more than the easy half. Designed for methods
+    that preserve rare but useful tokens (Lp-Reg, arXiv 2510.03222).
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(25)`, the next token: 0 padding (never right), 1 the
-    end, then "0123456789:ABCDEFGHIJKL".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(25)`, the next token: 0 padding (never
+    right), 1 the end token, then "0123456789:ABCDEFGHIJKL".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `length` (5): digits, 2 to 12.
     - `spark_share` (0.04): share of B among the flawed demonstrations.
     - `junk_share` (0.01): share of the ten letters among them, all together.
@@ -187,12 +164,12 @@ class TextSpark(TextEpisode):
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    Without noise B and the reversed digits. The flawed ones are the mixture above, with A for the rest; `noise=1` is
-    the warm-up that the task is made for.
+    Without noise, B and the reversed digits. Flawed demonstrations are the mixture above, with A for the rest;
+    `noise=1` is the intended warm-up of the task.
 
     ## Registered ids
-    - `envzoo/TextSpark-v0`: the text face, one answer per step.
-    - `envzoo/TextSpark-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextSpark-v0`: the text environment, one answer per step.
+    - `envzoo/TextSpark-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(
@@ -206,19 +183,4 @@ class TextSpark(TextEpisode):
         super().__init__(Spark(length, spark_share, junk_share, spark_noise), split)
 
 
-class TextSparkEnv(TextEnv):
-    """The text face of `TextSpark`."""
-
-    definition_class = TextSpark
-
-
-class TextSparkTokensEnv(KernelEnv):
-    """The token face of `TextSpark`."""
-
-    definition_class = TextSpark
-
-
-class TextSparkTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextSpark`, many episodes."""
-
-    definition_class = TextSpark
+TextSparkEnv, TextSparkTokensEnv, TextSparkTokensVectorEnv = make_faces(TextSpark)

@@ -8,30 +8,29 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, EOS, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, number_at, write_number
 
 PLUS, EQUALS, COLON = DIGIT + 10, DIGIT + 11, DIGIT + 12
 MOST_TERMS = 12
-SPREAD = 6  # a flawed demonstration misses the total by up to this much
+SPREAD = 6  # largest error of the total in a flawed demonstration
 
 
 class Parameters(NamedTuple):
-    """What all problems share."""
+    """Parameters shared by all problems."""
 
     terms: int
     low: int
     high: int
-    width: int  # digits of the total in the prompt
-    counts: np.ndarray  # int64 (terms + 1, 9 * terms + 1): how many tuples of so many digits have that sum
+    width: int  # number of digits of the total in the prompt
+    counts: np.ndarray  # int64 (terms + 1, 9 * terms + 1): number of tuples by number of digits and sum
 
 
 @njit(cache=True)
 def _total(parameters, prompts, i):
-    """The total that row i asks for, -1 when the row is no prompt."""
+    """Return the total that row i asks for, -1 if the row is not a prompt."""
     if prompts[i, 0] != EQUALS or prompts[i, parameters.width + 1] != COLON:
         return -1
     total = number_at(prompts, i, 1, parameters.width + 1)
@@ -81,7 +80,7 @@ def _demonstrate(parameters, prompts, noise, streams, answers):
             low, high = max(total - SPREAD, 0), min(total + SPREAD, 9 * parameters.terms)
             total = low + integer(streams, i, high - low + 1)
         for k in range(parameters.terms):
-            # Digit by digit, each with the share of the remaining tuples that begin with it: uniform on all of them.
+            # Draw digit by digit, in proportion to the number of remaining tuples: uniform on all tuples.
             left = parameters.terms - k - 1
             rank = integer(streams, i, parameters.counts[left + 1, total])
             digit = 0
@@ -100,12 +99,13 @@ class SumTo(Task):
     """Problems of TextSumTo; see `TextSumTo` for the manual and the arguments.
 
     Raises:
-        EnvzooError: For a range of totals that so many digits cannot reach, or with fewer than two totals.
+        EnvzooError: The digits cannot reach the range of totals, or the range has fewer than two totals.
     """
 
     name = "TextSumTo"
     alphabet = "0123456789+=:"
     warm_up_noise = 1.0
+    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
 
     def __init__(self, terms: int = 4, low: int | None = None, high: int | None = None) -> None:
         terms = check_whole("terms", terms, 1)
@@ -132,88 +132,46 @@ class SumTo(Task):
         self._number([high - low + 1])
 
     def guess_probability(self, total: int) -> float:
-        """The chance that digits drawn uniformly add up to `total`: right answers over 10**terms."""
+        """Compute the probability that uniformly drawn digits add up to `total`: right answers / 10**terms."""
         counts = self.parameters.counts[-1]
         return float(counts[total] / 10**self.parameters.terms) if 0 <= total < counts.size else 0.0
 
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(self.parameters, numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
 
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
-
-    def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return _verify(self.parameters, prompts, answers, ends)
-
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
-
+@with_shared_manual
 class TextSumTo(TextEpisode):
     """Find digits that add up to a given number.
 
     ## Description
-    The prompt "=17:" is answered by "2+9+0+6": any four digits with that sum. Many answers are right (670 of the
-    10,000 for the sum 18), so a policy need not become certain to be right, and one that does has lost diversity for
-    nothing. Which prompts train and which evaluate is fixed; the two share no sum.
+    An answer to the prompt "=17:" is "2+9+0+6": any four digits with that sum. Many answers are right (670 of the
+    10,000 for the sum 18), so a policy need not become deterministic to be right, and one that does loses diversity
+    without benefit. The prompts for training and evaluation are fixed; the two splits share no sum.
 
     ## Action space
-    Text face: `Text`, the whole answer. Token face: `Discrete(15)`, the next token: 0 padding (never right), 1 the
-    end, then "0123456789+=:".
+    Text environment: `Text`, the whole answer. Token environment: `Discrete(15)`, the next token: 0 padding (never
+    right), 1 the end token, then "0123456789+=:".
 
-    ## Observation space
-    Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-    of the prompt, then of the answer so far, padded with 0.
-
-    ## Reward
+    $observation
     1 for a right answer, else 0, when the answer ends. The digits may come in any order, each with no leading zero;
     in the text face spaces do not count.
 
     ## Info
-    `length`, the number of tokens written; in the text face also `instruction`, the task in one sentence.
+    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
 
-    ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
-
-    ## End of an episode
-    Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-    one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
-
-    ## Arguments
+    $start_and_end
     - `terms` (4): how many digits, at most 12.
     - `low`, `high` (None: `terms` and 8 * `terms`): least and greatest sum.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    Uniform on the right answers. A flawed one has a sum uniform on those within 6 of the right one.
+    Uniform on the right answers. A flawed demonstration has a sum uniform on those within 6 of the right one.
 
     ## Registered ids
-    - `envzoo/TextSumTo-v0`: the text face, one answer per step.
-    - `envzoo/TextSumTo-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextSumTo-v0`: the text environment, one answer per step.
+    - `envzoo/TextSumTo-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(self, terms: int = 4, low: int | None = None, high: int | None = None, split: str = "train") -> None:
         super().__init__(SumTo(terms, low, high), split)
 
 
-class TextSumToEnv(TextEnv):
-    """The text face of `TextSumTo`."""
-
-    definition_class = TextSumTo
-
-
-class TextSumToTokensEnv(KernelEnv):
-    """The token face of `TextSumTo`."""
-
-    definition_class = TextSumTo
-
-
-class TextSumToTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextSumTo`, many episodes."""
-
-    definition_class = TextSumTo
+TextSumToEnv, TextSumToTokensEnv, TextSumToTokensVectorEnv = make_faces(TextSumTo)

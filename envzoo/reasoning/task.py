@@ -1,13 +1,13 @@
-"""A family of puzzles in token ids: prompts, verified answers and demonstrations, all in batches.
+"""Task: a family of puzzles in token ids, with prompts, verified answers and demonstrations, all in batches.
 
-This is what a trainer of language models uses. `envzoo.reasoning.episode` makes Gymnasium environments of it, and
-`envzoo.reasoning.catalogue` finds tasks by name.
+This is the interface for trainers of language models. `envzoo.reasoning.episode` builds Gymnasium environments from it,
+and `envzoo.reasoning.catalogue` finds tasks by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,16 +17,16 @@ from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import keys
 from envzoo.reasoning.numbering import candidate_numbers, split_range
 
-PAD, EOS, DIGIT = 0, 1, 2  # token ids; the digits, where a task has them, follow the two special tokens
-PAD_SIGN, EOS_SIGN = "_", "$"  # how the two are shown
+PAD, EOS, DIGIT = 0, 1, 2  # token ids; the digits, if a task has them, follow the two special tokens
+PAD_SIGN, EOS_SIGN = "_", "$"  # characters of the two special tokens
 SPLITS = ("train", "evaluation", "all")
-MODEL, DONE = -1, -2  # who writes the next token: the model, or nobody
-_UNKNOWN = -1  # a character that the task does not have
+MODEL, DONE = -1, -2  # writer of the next token: the model, or no one
+_UNKNOWN = -1  # a character outside the task's alphabet
 
 
 @njit(cache=True)
 def answer_ends(answers, lengths):
-    """Where each answer's end-of-sequence token stands within its length, -1 where there is none; int64 (n,)."""
+    """Return the position of each answer's end-of-sequence token within its length, -1 if there is none; int64 (n,)."""
     ends = np.full(answers.shape[0], -1, np.int64)
     for i in range(answers.shape[0]):
         for k in range(min(lengths[i], answers.shape[1])):
@@ -38,7 +38,7 @@ def answer_ends(answers, lengths):
 
 @njit(cache=True)
 def number_at(tokens, i, first, last):
-    """The number that tokens first, ..., last - 1 of row i spell, -1 when they are none (or more than 18 digits)."""
+    """Read the number spelled by tokens first, ..., last - 1 of row i, -1 if there is none (or over 18 digits)."""
     if last <= first or last > tokens.shape[1]:
         return -1
     value = 0
@@ -52,24 +52,40 @@ def number_at(tokens, i, first, last):
 
 @njit(cache=True)
 def write_number(tokens, i, first, width, value):
-    """Write `value` with `width` digits, leading zeros included, into row i."""
+    """Write `value` with `width` digits, including leading zeros, to row i."""
     for k in range(width - 1, -1, -1):
         tokens[i, first + k] = DIGIT + value % 10
         value //= 10
 
 
+class TaskKernels(NamedTuple):
+    """The kernels of a task; each takes the task's `parameters` first.
+
+    write(parameters, numbers (n,), prompts (n, P)) writes the prompts of candidates; recognise(parameters, prompts)
+    tells which rows are prompts, bool (n,); verify(parameters, prompts, answers, ends (n,)) gives rewards (n,) float32;
+    demonstrate(parameters, prompts, noise, streams (n, 2), answers (n, L)) writes into answers full of padding.
+    """
+
+    write: Callable[..., None]
+    recognise: Callable[..., np.ndarray]
+    verify: Callable[..., np.ndarray] | None
+    demonstrate: Callable[..., None]
+
+
 class Task:
     """Puzzles of one kind and difficulty.
 
-    Token ids: 0 is the padding (shown "_"), 1 the end of a sequence (shown "$"), and 2, 3, ... are the characters of
-    `alphabet` in its order. Prompts have a fixed width; answers are at most `answer_length` tokens long, the end
-    included. All arrays of ids are int64.
+    Token ids: 0 is the padding (shown as "_"), 1 the end of a sequence (shown as "$"), and 2, 3, ... are the characters
+    of `alphabet` in order. Prompts have a fixed width; answers have at most `answer_length` tokens, including the end.
+    All arrays of ids are int64.
 
-    Subclasses set the attributes without a default, call `_number`, and write `_prompts`, `_recognise`, `_verify` and
-    `_demonstrate`.
+    Subclasses set the attributes without a default, call `_number`, and give `kernels`, or write `_prompts`,
+    `_recognise`, `_verify` and `_demonstrate` themselves.
 
     Attributes:
         name: Name in the catalogue ("TextSumTo").
+        kernels: The kernels that do the work.
+        parameters: What they get first, a NamedTuple of scalars and arrays.
         alphabet: The task's characters.
         instruction: What is asked, one or two sentences for a person or a pretrained model.
         prompt_length: Tokens of a prompt (P).
@@ -81,6 +97,8 @@ class Task:
     """
 
     name: ClassVar[str]
+    kernels: ClassVar[TaskKernels]
+    parameters: Any = ()
     alphabet: str
     instruction: str
     prompt_length: int
@@ -90,7 +108,7 @@ class Task:
     multi_turn: ClassVar[bool] = False
 
     def _number(self, sizes: Sequence[int], tries: int = 1) -> None:
-        """State how many candidates for problems there are, of each kind, and how many of them each problem may use."""
+        """Set the number of candidates for problems of each kind, and how many of them each problem may use."""
         self._sizes, self._tries = np.array(sizes, np.int64), int(tries)
         self._signs = PAD_SIGN + EOS_SIGN + self.alphabet
         self._ids = np.full(128, _UNKNOWN, np.int64)
@@ -104,34 +122,34 @@ class Task:
 
     @property
     def num_kinds(self) -> int:
-        """Kinds of problem."""
+        """Number of kinds of problem."""
         return self._sizes.size
 
     # --------------------------------------------------------------- prompts
 
     def num_distinct(self, split: str = "train") -> int:
-        """How many consecutive prompts of a split are distinct before the first one comes again."""
+        """Return how many consecutive prompts of a split are distinct before the first one repeats."""
         counts = [split_range(size, self._tries, self._split(split))[1] for size in self._sizes]
         return int(min(counts)) * self.num_kinds
 
     def sample(self, n: int, split: str = "train", seed: int = 0, start: int = 0) -> np.ndarray:
-        """The prompts at positions start, ..., start + n - 1 of the order that `seed` gives a split.
+        """Return the prompts at positions start, ..., start + n - 1 of a split, in the order given by `seed`.
 
-        The splits "train" (four fifths of the problems) and "evaluation" share no problem; "all" is both together.
+        The splits "train" (four fifths of the problems) and "evaluation" share no problem; "all" is their union.
 
         Returns:
             int64 (n, P), distinct for up to `num_distinct(split)` positions.
 
         Raises:
-            UnknownNameError: For an unknown split.
-            EnvzooError: For an n below 1, or a seed or start below 0.
+            UnknownNameError: The split is unknown.
+            EnvzooError: n is below 1, or the seed or start is below 0.
         """
         n, start = check_whole("n", n, 1), check_whole("start", start, 0, 2**63 - 1)
         key = keys(np.array([check_whole("seed", seed, 0, None) % 2**64], np.uint64))[0]
         return self.at(np.arange(start, start + n, dtype=np.int64), split, key)
 
     def at(self, positions: np.ndarray, split: str, key: int) -> np.ndarray:
-        """The prompts at `positions` (n,) of a split in the order of a key (uint64); see `sample`."""
+        """Return the prompts at `positions` (n,) of a split in the order of a key (uint64); see `sample`."""
         rows = np.arange(positions.size)
         attempts = np.zeros(positions.size, np.int64)
         prompts = np.zeros((positions.size, self.prompt_length), np.int64)
@@ -145,27 +163,27 @@ class Task:
         return prompts
 
     def is_prompt(self, prompts: np.ndarray) -> np.ndarray:
-        """Which rows of ids (n, P) are prompts of this task, bool (n,)."""
+        """Return which rows of ids (n, P) are prompts of this task, bool (n,)."""
         return self._recognise(self._rows("prompts", prompts, self.prompt_length))
 
     # --------------------------------------------------------------- answers
 
     def verify(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
-        """The rewards of answers: 1 for a right one, 0 for any other.
+        """Compute the rewards of answers: 1 for a right one, 0 for any other.
 
-        An answer ends with its first end-of-sequence token; what comes after does not count, and a row without one is
-        wrong. Any integers are safe to pass; the answer to a row that is no prompt of the task is wrong.
+        An answer ends with its first end-of-sequence token; later tokens are ignored, and a row without one is wrong.
+        Any integers are allowed; the answer to a row that is not a prompt of the task is wrong.
 
         Args:
             prompts: Integers (n, P).
             answers: Integers (n, any width).
-            lengths: Integers (n,): how many tokens of a row count; None for all.
+            lengths: Integers (n,): how many tokens of each row count; None for all.
 
         Returns:
             float32 (n,).
 
         Raises:
-            EnvzooError: When shapes or dtypes do not fit.
+            EnvzooError: The shapes or dtypes do not fit.
         """
         prompts = self._rows("prompts", prompts, self.prompt_length)
         answers = self._rows("answers", answers, None, prompts.shape[0])
@@ -176,35 +194,35 @@ class Task:
         return self._judge(prompts, answers, lengths)
 
     def verify_text(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
-        """The rewards (n,) float32 of answers given as strings, without their ends.
+        """Compute the rewards (n,) float32 of answers given as strings, without end tokens.
 
-        Characters in `ignored` are left out first. Any string is safe to pass; one that is longer than an answer may
-        be, or has characters that the task lacks (digits of other scripts among them), is wrong.
+        Characters in `ignored` are removed first. Any string is allowed; one that is longer than an answer, or has
+        characters outside the alphabet (including digits of other scripts), is wrong.
 
         Raises:
-            EnvzooError: For prompts that are not of this task, or other numbers of prompts and answers.
+            EnvzooError: A prompt does not belong to this task, or the numbers of prompts and answers differ.
         """
         if len(prompts) != len(answers):
-            raise EnvzooError(f"{len(answers)} answers came with {len(prompts)} prompts; expected as many")
+            raise EnvzooError(f"{len(answers)} answers came with {len(prompts)} prompts; expected equal numbers")
         if not len(prompts):
             return np.zeros(0, np.float32)
         return self.verify(self.prompt_ids(prompts), np.stack([self.answer_ids(text) for text in answers]))
 
     def demo(self, prompts: np.ndarray, noise: float = 0.0, seed: int = 0, start: int = 0) -> np.ndarray:
-        """Demonstrations for supervised learning.
+        """Generate demonstrations for supervised learning.
 
         Args:
             prompts: Prompts of this task (n, P).
-            noise: Share of flawed demonstrations, from 0 (all are right) to 1. What a flawed one is like, each task
-                says; it may be right by accident.
-            seed: Row i depends on its prompt, the seed and start + i, and on nothing else.
-            start: Number of the first row.
+            noise: Fraction of flawed demonstrations, from 0 (all are right) to 1. Each task defines its flawed
+                demonstrations, which may be right by chance.
+            seed: Row i depends only on its prompt, the seed and start + i.
+            start: Index of the first row.
 
         Returns:
-            int64 (n, L): answers with their ends, padded.
+            int64 (n, L): answers with their end tokens, padded.
 
         Raises:
-            EnvzooError: For rows that are no prompts of this task, or a noise outside [0, 1].
+            EnvzooError: A row is not a prompt of this task, or the noise is outside [0, 1].
         """
         prompts = self._rows("prompts", prompts, self.prompt_length)
         recognised = self._recognise(prompts)
@@ -219,21 +237,21 @@ class Task:
         return self._demonstrate(prompts, float(noise), streams)
 
     def solve(self, prompts: np.ndarray) -> np.ndarray:
-        """Right answers (n, L) to prompts of this task (n, P)."""
+        """Return right answers (n, L) to prompts of this task (n, P)."""
         return self.demo(prompts)
 
     def advance(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray | int) -> np.ndarray:
-        """What comes next in unfinished answers.
+        """Determine the next token, or its writer, in unfinished answers.
 
         Args:
             prompts: Prompts (n, P).
             answers: Answers so far (n, width).
-            lengths: How many tokens have been written, int or (n,).
+            lengths: Number of tokens written so far, int or (n,).
 
         Returns:
-            int64 (n,): MODEL (-1) where the model writes the next token, DONE (-2) where the answer has ended (by its
-            end-of-sequence token, or by its length), or the token that the task itself writes there, such as the next
-            one of a tool's reply.
+            int64 (n,): MODEL (-1) if the model writes the next token, DONE (-2) if the answer has ended (by its
+            end-of-sequence token, or by its length), or the token that the task itself writes, such as the next one of
+            a tool's reply.
         """
         prompts = self._rows("prompts", prompts, self.prompt_length)
         answers = self._rows("answers", answers, None, prompts.shape[0])
@@ -241,7 +259,7 @@ class Task:
         return self._advance(prompts, answers, np.ascontiguousarray(lengths))
 
     def model_mask(self, prompts: np.ndarray, answers: np.ndarray) -> np.ndarray:
-        """Which tokens of whole answers (n, width) the model wrote, bool (n, width): neither padding nor replies."""
+        """Return which tokens of whole answers (n, width) the model wrote, bool (n, width): not padding or replies."""
         answers = self._rows("answers", answers, None, len(prompts))
         mask = np.zeros(answers.shape, np.bool_)
         for k in range(answers.shape[1]):
@@ -251,9 +269,9 @@ class Task:
     # ------------------------------------------------------------------ text
 
     def text(self, ids: np.ndarray) -> str:
-        """One row of ids (width,) as text, without padding at its ends and without the end of an answer.
+        """Convert one row of ids (width,) to text, without padding at its ends and without the end token of an answer.
 
-        Of an answer in several turns all is shown, with "$" for the end of a turn.
+        An answer in several turns is shown in full, with "$" for the end of a turn.
         """
         row = [int(token) for token in np.asarray(ids)]
         if EOS in row and not self.multi_turn:
@@ -261,14 +279,14 @@ class Task:
         return self.signs(row).strip(PAD_SIGN).removesuffix(EOS_SIGN)
 
     def signs(self, ids: Sequence[int]) -> str:
-        """Ids as characters, one each: padding as "_", the end of a sequence as "$"."""
+        """Convert ids to characters, one each: padding as "_", the end of a sequence as "$"."""
         return "".join(self._signs[token] if 0 <= token < self.vocab_size else PAD_SIGN for token in ids)
 
     def prompt_ids(self, texts: Sequence[str]) -> np.ndarray:
-        """Prompts as ids (n, P); shorter ones are padded on the left.
+        """Convert prompts to ids (n, P); shorter ones are padded on the left.
 
         Raises:
-            EnvzooError: For a text that is no prompt of this task.
+            EnvzooError: A text is not a prompt of this task.
         """
         rows = np.full((len(texts), self.prompt_length), PAD, np.int64)
         for row, text in zip(rows, texts, strict=True):
@@ -279,17 +297,17 @@ class Task:
         if not recognised.all():
             text = texts[int(np.argmin(recognised))]
             example = self.text(self.sample(1)[0])
-            raise EnvzooError(f"{text[:80]!r} is not a prompt of {self.name}; one would be {example!r}")
+            raise EnvzooError(f"{text[:80]!r} is not a prompt of {self.name}; expected a prompt such as {example!r}")
         return rows
 
     def answer_ids(self, text: str) -> np.ndarray:
-        """An answer as ids (L,), without the ignored characters, ended and padded.
+        """Convert an answer to ids (L,), without ignored characters, with an end token and padding.
 
-        What the task has no character for becomes padding, and of too long a text only the first L characters are
-        taken, without an end: both make the answer wrong.
+        Characters outside the alphabet become padding, and a text that is too long is cut to L characters without an
+        end token: both make the answer wrong.
         """
         result = np.full(self.answer_length, PAD, np.int64)
-        # A short piece of an endless text is enough to see that it is too long.
+        # The beginning of a very long text suffices to see that it is too long.
         kept = text[: 64 * self.answer_length].translate({ord(sign): None for sign in self.ignored})
         ids = self._lookup(kept[: self.answer_length])
         result[: ids.size] = np.where(ids == _UNKNOWN, PAD, ids)
@@ -305,23 +323,27 @@ class Task:
 
     def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The prompts (n, P) of candidates `numbers` (n,), and which of them can be solved, bool (n,)."""
-        raise NotImplementedError
+        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
+        self.kernels.write(self.parameters, numbers, prompts)
+        return prompts, np.ones(numbers.size, np.bool_)
 
     def _recognise(self, prompts: np.ndarray) -> np.ndarray:
         """Which rows are prompts, bool (n,)."""
-        raise NotImplementedError
+        return self.kernels.recognise(self.parameters, prompts)
 
     def _judge(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Rewards (n,) float32 of answers of which so many tokens count; a task of several turns writes its own."""
+        """Compute rewards (n,) float32 of answers whose first `lengths` tokens count; multi-turn tasks override it."""
         return self._verify(prompts, answers, answer_ends(answers, lengths))
 
     def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Rewards (n,) float32 of answers which end at `ends` (n,), -1 where they do not end."""
-        raise NotImplementedError
+        return self.kernels.verify(self.parameters, prompts, answers, ends)
 
     def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
         """Answers (n, L); `streams` (n, 2) are random streams, a row each."""
-        raise NotImplementedError
+        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
+        self.kernels.demonstrate(self.parameters, prompts, noise, streams, answers)
+        return answers
 
     def _advance(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         done = (answer_ends(answers, lengths) >= 0) | (lengths >= self.answer_length)

@@ -1,4 +1,4 @@
-"""TextToolPuzzle: find a hidden code by asking a tool, turn by turn."""
+"""TextToolPuzzle: find a hidden code by querying a tool over several turns."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import numpy as np
 from numba import njit
 
 from envzoo.errors import EnvzooError
-from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import _mix, integer, uniform
-from envzoo.reasoning.episode import TextEnv, TextEpisode
-from envzoo.reasoning.task import DIGIT, DONE, EOS, EOS_SIGN, MODEL, PAD, Task, number_at, write_number
+from envzoo.reasoning.episode import TextEpisode, make_faces
+from envzoo.reasoning.task import DIGIT, DONE, EOS, EOS_SIGN, MODEL, Task, TaskKernels, number_at, write_number
 
 HASH, COLON, ASK, DASH = (DIGIT + 10 + k for k in range(4))
-NUMBER_WIDTH, REPLY = 6, 3  # digits of a puzzle's number; tokens of a reply
+NUMBER_WIDTH, REPLY = 6, 3  # number of digits of a puzzle's number, and of tokens of a reply
 _KEY = np.uint64(0xC0DE)
 
 
 class Parameters(NamedTuple):
-    """What all problems share."""
+    """Parameters shared by all problems."""
 
     digits: int
     symbols: int
@@ -31,7 +30,7 @@ class Parameters(NamedTuple):
 
 @njit(cache=True)
 def _code_of(parameters, prompts, i):
-    """Which code row i hides, -1 when the row is no prompt."""
+    """Return the index of the code that row i hides, -1 if the row is not a prompt."""
     if prompts[i, 0] != HASH or prompts[i, NUMBER_WIDTH + 1] != COLON:
         return -1
     number = number_at(prompts, i, 1, NUMBER_WIDTH + 1)
@@ -42,7 +41,7 @@ def _code_of(parameters, prompts, i):
 
 @njit(cache=True)
 def _compare(codes, secret, guess):
-    """Bulls (right digit, right place) and cows (right digit, wrong place) of a guess (digits,)."""
+    """Count bulls (right digit, right place) and cows (right digit, wrong place) of a guess (digits,)."""
     bulls = cows = 0
     for k in range(guess.size):
         for j in range(guess.size):
@@ -56,7 +55,7 @@ def _compare(codes, secret, guess):
 
 @njit(cache=True)
 def _read_guess(parameters, answers, i, first, last, guess):
-    """Whether tokens first, ..., last - 1 of row i are a well-formed question; its digits go into `guess`."""
+    """Return whether tokens first, ..., last - 1 of row i are a well-formed query; writes its digits to `guess`."""
     if last - first != parameters.digits + 2 or answers[i, first] != ASK or answers[i, last - 1] != EOS:
         return False
     for k in range(parameters.digits):
@@ -80,7 +79,7 @@ def _reply_token(well, bulls, cows, k):
 
 @njit(cache=True)
 def _replay(parameters, prompts, answers, i, length, guess):
-    """Who writes token `length` of row i (a token id, MODEL or DONE), and whether the code has been found."""
+    """Return the writer of token `length` of row i (a token id, MODEL or DONE), and whether the code has been found."""
     secret = _code_of(parameters, prompts, i)
     if secret < 0:
         return DONE, False
@@ -103,7 +102,7 @@ def _replay(parameters, prompts, answers, i, length, guess):
                 if at >= length:
                     return token, False
                 if answers[i, at] != token:
-                    return DONE, False  # a reply that the tool did not give
+                    return DONE, False  # not the tool's reply
                 at += 1
     return DONE, False
 
@@ -119,7 +118,7 @@ def _replay_all(parameters, prompts, answers, lengths):
 
 
 @njit(cache=True)
-def _write(numbers, prompts):
+def _write(parameters, numbers, prompts):
     for i in range(numbers.size):
         prompts[i, 0] = HASH
         write_number(prompts, i, 1, NUMBER_WIDTH, numbers[i])
@@ -147,7 +146,7 @@ def _demonstrate(parameters, prompts, noise, streams, answers):
             if guesses_blindly:
                 chosen = integer(streams, i, count)
             elif turn == parameters.turns - 1:
-                chosen = secret  # one of those that fit: the lucky one, so that the demonstration is right
+                chosen = secret  # of the codes that fit, take the secret, so that the demonstration is right
             else:
                 rank, chosen = integer(streams, i, left), 0
                 while not fits[chosen] or rank > 0:
@@ -178,12 +177,13 @@ class ToolPuzzle(Task):
     """Problems of TextToolPuzzle; see `TextToolPuzzle` for the manual and the arguments.
 
     Raises:
-        EnvzooError: For more different digits than there are symbols.
+        EnvzooError: The code needs more different digits than there are symbols.
     """
 
     name = "TextToolPuzzle"
     alphabet = "0123456789#:?-"
     multi_turn = True
+    kernels = TaskKernels(_write, _recognise, None, _demonstrate)
 
     def __init__(self, digits: int = 3, symbols: int = 10, turns: int = 6) -> None:
         digits, symbols = check_whole("digits", digits, 1), check_whole("symbols", symbols, 1)
@@ -192,7 +192,7 @@ class ToolPuzzle(Task):
             if value > most:
                 raise EnvzooError(f"{name} is {value}; expected at most {most}")
         if digits > symbols:
-            raise EnvzooError(f"a code of {digits} different digits cannot be made of {symbols}; expected symbols more")
+            raise EnvzooError(f"a code of {digits} different digits cannot be made of {symbols}; expected more symbols")
         codes = np.array(list(itertools.permutations(range(symbols), digits)), np.int64)
         self.parameters = Parameters(digits, symbols, turns, codes)
         self.prompt_length = NUMBER_WIDTH + 2
@@ -203,20 +203,12 @@ class ToolPuzzle(Task):
             "the right place, then how many are right but in another place (--: when the question is malformed)."
         )
         self._number([10**NUMBER_WIDTH])
-        self._ids[ord(EOS_SIGN)] = EOS  # transcripts are written with the ends of the turns
+        self._ids[ord(EOS_SIGN)] = EOS  # transcripts include the ends of the turns
 
     def codes(self, prompts: np.ndarray) -> np.ndarray:
-        """The hidden codes of prompts (n, P), int64 (n, digits); for tests and tools, not for players."""
+        """Return the hidden codes of prompts (n, P), int64 (n, digits); for tests and tools, not for players."""
         rows = self._rows("prompts", prompts, self.prompt_length)
         return self.parameters.codes[[_code_of(self.parameters, rows, i) for i in range(len(rows))]]
-
-    def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        prompts = np.empty((numbers.size, self.prompt_length), np.int64)
-        _write(numbers, prompts)
-        return prompts, np.ones(numbers.size, np.bool_)
-
-    def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        return _recognise(self.parameters, prompts)
 
     def _judge(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return _replay_all(self.parameters, prompts, answers, lengths)[1]
@@ -224,77 +216,59 @@ class ToolPuzzle(Task):
     def _advance(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return _replay_all(self.parameters, prompts, answers, lengths)[0]
 
-    def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
-        _demonstrate(self.parameters, prompts, noise, streams, answers)
-        return answers
-
 
 class TextToolPuzzle(TextEpisode):
-    """Find a hidden code by asking a tool, turn by turn.
+    """Find a hidden code by querying a tool over several turns.
 
     ## Description
-    The game of bulls and cows. The prompt "#482910:" is the number of a puzzle; a hash of it decides the hidden code,
-    three different digits. A turn is a question such as "?123", to which the tool replies "10:": one digit right and
-    in place, none right but out of place. A question in another form is answered by "--:" and costs a turn. Whoever
-    asks for the code itself within the turns has won. The replies stand in the answer, but are not the player's:
-    `task.model_mask` tells them apart, `task.advance` gives them to a sampler, and a transcript whose replies are not
-    the tool's is wrong. The splits share no puzzle numbers; the codes are the same in both, since a code that is never
-    used in training is one that a good player would learn to rule out.
+    The game of bulls and cows. The prompt "#482910:" is the number of a puzzle; a hash of it determines the hidden
+    code, three different digits. A turn is a query such as "?123", to which the tool replies "10:": one digit right and
+    in place, none right but out of place. The reply to a malformed query is "--:", and it uses up a turn. Querying the
+    code itself within the given turns wins. The replies are part of the answer, but are not written by the player:
+    `task.model_mask` distinguishes them, `task.advance` provides them to a sampler, and a transcript whose replies are
+    not the tool's is wrong. The splits share no puzzle numbers; both use all codes, because a good player would learn
+    to rule out a code that never occurs in training.
 
     ## Action space
-    Text face: `Text`, one question per step. Token face: `Discrete(16)`, the next token: 0 padding (never right), 1
-    the end of the turn, then "0123456789#:?-". A turn that fills its length without an end is closed, and malformed.
+    Text environment: `Text`, one question per step. Token environment: `Discrete(16)`, the next token: 0 padding (never
+    right), 1 the end of the turn, then "0123456789#:?-". A turn that fills its length without an end is closed, and
+    malformed.
 
     ## Observation space
-    Text face: `Text`, the transcript, "$" for the ends of turns. Token face: `MultiDiscrete`, the ids of the prompt,
-    then of the transcript so far (replies included), padded with 0.
+    Text environment: `Text`, the transcript, "$" for the ends of turns. Token environment: `MultiDiscrete`, the ids of
+    the prompt, then of the transcript so far (replies included), padded with 0.
 
     ## Reward
-    1 when the code is found, else 0. In the text face spaces do not count.
+    1 when the code is found, otherwise 0. In the text environment spaces are ignored.
 
     ## Info
-    `length`, the number of tokens of the transcript; in the text face also `instruction`, the task in two sentences.
+    `length`, the number of tokens of the transcript; in the text environment also `instruction`, the task in two
+    sentences.
 
     ## Start of an episode
-    A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-    an integer array gives each episode its own.
+    A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and
+    an integer array selects one per episode.
 
     ## End of an episode
-    Terminates when the code is found, and after the last turn: the number of turns is part of the problem.
+    Terminates when the code is found, or after the last turn: the number of turns is part of the problem.
 
     ## Arguments
-    - `digits` (3): digits of the code, at most 5, all different.
-    - `symbols` (10): how many digits there are to choose from.
-    - `turns` (6): questions, at most 20.
+    - `digits` (3): number of digits of the code, at most 5, all different.
+    - `symbols` (10): number of digits to choose from.
+    - `turns` (6): number of queries, at most 20.
     - `split` ("train"): "train", "evaluation" or "all".
 
     ## Demonstrations
-    Every question is drawn uniformly from the codes that fit all replies, the last one is the code. A flawed one asks
-    for random codes.
+    Every query is drawn uniformly from the codes that fit all replies; the last one is the code. A flawed demonstration
+    queries random codes.
 
     ## Registered ids
-    - `envzoo/TextToolPuzzle-v0`: the text face, one question per step.
-    - `envzoo/TextToolPuzzle-Tokens-v0`: the token face, one token per step.
+    - `envzoo/TextToolPuzzle-v0`: the text environment, one question per step.
+    - `envzoo/TextToolPuzzle-Tokens-v0`: the token environment, one token per step.
     """
 
     def __init__(self, digits: int = 3, symbols: int = 10, turns: int = 6, split: str = "train") -> None:
         super().__init__(ToolPuzzle(digits, symbols, turns), split)
 
 
-class TextToolPuzzleEnv(TextEnv):
-    """The text face of `TextToolPuzzle`."""
-
-    definition_class = TextToolPuzzle
-
-
-class TextToolPuzzleTokensEnv(KernelEnv):
-    """The token face of `TextToolPuzzle`."""
-
-    definition_class = TextToolPuzzle
-
-
-class TextToolPuzzleTokensVectorEnv(KernelVectorEnv):
-    """The token face of `TextToolPuzzle`, many episodes."""
-
-    definition_class = TextToolPuzzle
+TextToolPuzzleEnv, TextToolPuzzleTokensEnv, TextToolPuzzleTokensVectorEnv = make_faces(TextToolPuzzle)

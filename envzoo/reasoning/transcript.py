@@ -6,14 +6,14 @@ import numpy as np
 
 from envzoo.kernel import drawing as art
 
-PROMPT, MODEL, REPLY = 0, 1, 2  # who wrote a character
+PROMPT, MODEL, REPLY = 0, 1, 2  # writer of a character
 COLUMNS, CELL_WIDTH, CELL_HEIGHT = 32, 14, 26
-# ANSI's basic colours, which every terminal has.
+# ANSI's basic colours, which every terminal supports.
 _DIM, _BLUE, _GREEN, _RED, _YELLOW, _PLAIN = "\033[2m", "\033[34m", "\033[32m", "\033[31m", "\033[33m", "\033[0m"
 
 
 def coloured(signs: str, writers: np.ndarray, outcome: int) -> str:
-    """A transcript with ANSI colours: the prompt dim, replies yellow, answers blue, then green (right) or red (wrong).
+    """Colour a transcript with ANSI codes: prompt dim, replies yellow, answers blue, then green (right) or red (wrong).
 
     Args:
         signs: One character per token.
@@ -31,13 +31,13 @@ def coloured(signs: str, writers: np.ndarray, outcome: int) -> str:
 
 
 def picture(signs: str, writers: np.ndarray, outcome: int, places: int) -> np.ndarray:
-    """A transcript as an image, uint8 (height, width, 3), a cell per token; the size depends on `places` alone.
+    """Draw a transcript as an image, uint8 (height, width, 3), one cell per token; its size depends only on `places`.
 
     Args:
         signs: One character per token.
         writers: As in `coloured`.
         outcome: As in `coloured`.
-        places: The most tokens that a transcript can have.
+        places: Largest number of tokens of a transcript.
     """
     columns = min(places, COLUMNS)
     rows = -(-places // columns)

@@ -1,1 +1,1 @@
-"""Stochastic worlds to explore without reward: rooms that are noisy until their noise is switched off."""
+"""Stochastic worlds for exploration without reward: rooms that are noisy until their noise is switched off."""

@@ -1,4 +1,4 @@
-"""BlockChain: a line of dark and noisy rooms whose entropies can be computed exactly (paper 15)."""
+"""BlockChain: a line of dark and noisy rooms with exactly computable entropies (paper 15)."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from envzoo.surprise.coverage import noise_layout
 
 LEFT, RIGHT, PRESS, STAY = range(4)
 LAYOUTS = ("tv", "alternating", "dark")
-# Drawing: pixels of a room, of the strip of text below, and of a tile.
+# Pixels of a room, of the text strip below, and of a tile.
 ROOM, STRIP, TILE = 60, 24, 16
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     noisy: np.ndarray  # bool (rooms,)
     colours: int
-    goal: int  # the room that ends an episode, -1 for none
+    goal: int  # room that ends the episode, -1 for none
     goal_time: int
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     room: Any
-    tiles: Any  # int64 (tiles,), what is seen: 0 in a quiet room
-    stopped: Any  # bool (rooms,), whose noise was switched off
+    tiles: Any  # int64 (tiles,), visible colours: 0 in a quiet room
+    stopped: Any  # bool (rooms,), whether the noise was switched off
     visited: Any  # bool (rooms,)
-    time: Any  # steps taken, goal_time at most
+    time: Any  # number of steps taken, at most goal_time
 
 
 @njit(cache=True)
 def _redraw(parameters, state, streams, i):
-    """The tiles that are seen now: fresh colours in active noise, else 0."""
+    """Draw the visible tiles: new colours in active noise, otherwise 0."""
     room = state.room[i]
     active = parameters.noisy[room] and not state.stopped[i, room]
     for k in range(state.tiles.shape[1]):
@@ -118,61 +118,62 @@ def observe(parameters, state, observation):
 
 
 class BlockChain(BlockEntropies, Definition):
-    """Rooms in a line, some dark, some noisy until a button is pressed, and no reward.
+    """A line of rooms, some dark, some noisy until a button is pressed, without reward.
 
     ## Description
-    The smallest world in which seeking and fleeing surprise both go wrong. In a noisy room the tiles change colour at
-    random in every step, so who is paid for unseen observations stays there; in a dark room nothing happens, so who is
-    paid for predictable ones stays there. A noisy room's button stops its noise until the end of the episode. The
-    world is a block Markov decision process: what is seen tells the room and whether its noise is on, so that the
-    entropy of observations splits exactly, H(O) = H(S) + H(O|S). The methods `state_entropy`, `emission_entropy` and
-    `observation_entropy` give the three numbers of any distribution over these states, and `occupancy` the
-    distribution that a policy brings about. Made to check adversarial surprise (Fickinger et al., "Explore and
-    Control with Adversarial Surprise", arXiv 2107.07394), whose rooms of changing colours it reduces to a line.
+    A minimal world in which both seeking and avoiding surprise fail. In a noisy room the tiles change colour at random
+    in every step, so an agent rewarded for novel observations stays there; in a dark room nothing happens, so an agent
+    rewarded for predictable observations stays there. The button of a noisy room stops its noise until the end of the
+    episode. The world is a block Markov decision process: the observation determines the room and whether its noise is
+    on, so the entropy of observations decomposes exactly, H(O) = H(S) + H(O|S). The methods `state_entropy`,
+    `emission_entropy` and `observation_entropy` compute the three terms for any distribution over these states, and
+    `occupancy` computes the distribution induced by a policy. Designed to test adversarial surprise (Fickinger et al.,
+    "Explore and Control with Adversarial Surprise", arXiv 2107.07394), whose rooms of changing colours it reduces to a
+    line.
 
     ## Action space
     `Discrete(4)`.
 
     | action | effect |
     |---|---|
-    | 0 | left: one room down the line, nothing in room 0 |
-    | 1 | right: one room up the line, nothing in the last room |
-    | 2 | press: stops the noise of the room, nothing in a dark one |
+    | 0 | left: move one room down the line; no effect in room 0 |
+    | 1 | right: move one room up the line; no effect in the last room |
+    | 2 | press: stop the noise of the room; no effect in a dark room |
     | 3 | stay |
 
     ## Observation space
     `MultiDiscrete([rooms] + [colours + 1] * tiles)`: the room, then its tiles: 0 in a dark or stopped room, otherwise
-    colours 1 to `colours`, each tile drawn anew and independently at every step.
+    colours 1 to `colours`, each tile redrawn independently at every step.
 
     ## Reward
-    Always 0. With `goal=True`, 1 - 0.9 * t / goal_time for entering the last room in step t (not below 0.1).
+    Always 0. With `goal=True`, 1 - 0.9 * t / goal_time for entering the last room in step t (at least 0.1).
 
     ## Info
-    After every reset and step, numbers of the episode so far: `room`; `rooms_visited`, the start among them;
-    `noisy_rooms`, how many noisy rooms there are; `noisy_stopped`, how many of them were stopped;
-    `noisy_stopped_fraction`, their share (0 where there are none); `room_state`, the room's state at present: -1
-    noisy, 0 dark, 1 stopped; `in_active_noise`, whether that is -1.
+    After every reset and step, for the episode so far: `room`; `rooms_visited`, including the start; `noisy_rooms`, the
+    number of noisy rooms; `noisy_stopped`, the number of them that were stopped; `noisy_stopped_fraction`, their
+    fraction (0 if there are none); `room_state`, the current state of the room: -1 noisy, 0 dark, 1 stopped;
+    `in_active_noise`, whether it is -1.
 
     ## Start of an episode
-    In room 0, all noise on.
+    In room 0, with all noise on.
 
     ## End of an episode
     Truncated by the time limit, 64 steps for the registered ids: the world itself has no end and the observation no
-    clock, so a value may be bootstrapped at the limit. With `goal=True` it also terminates in the last room.
+    clock, so agents should bootstrap at the limit. With `goal=True` it also terminates in the last room.
 
     ## Arguments
     - `rooms` (12): length of the line, at least 2.
-    - `layout` ("alternating"): which rooms are noisy: "alternating" for the odd ones, "tv" for room 1 alone, "dark" for
-      none, or a sequence of room numbers.
+    - `layout` ("alternating"): which rooms are noisy: "alternating" for the odd ones, "tv" for room 1 only, "dark" for
+    none, or a sequence of room indices.
     - `tiles` (4): tiles per room.
-    - `colours` (6): colours of a tile.
-    - `goal` (False): whether the last room is a goal that ends the episode and pays.
-    - `goal_time` (64): steps over which the goal's reward falls from 1 to 0.1.
+    - `colours` (6): number of colours of a tile.
+    - `goal` (False): whether the last room is a rewarded goal that ends the episode.
+    - `goal_time` (64): number of steps over which the reward of the goal decreases from 1 to 0.1.
 
     ## Registered ids
     - `envzoo/BlockChain-v0`: the defaults above.
     - `envzoo/BlockChain-TV-v0`: `layout="tv"`.
-    - `envzoo/BlockChain-Goal-v0`: `goal=True`, to try what was learned without reward on a task.
+    - `envzoo/BlockChain-Goal-v0`: `goal=True`, to evaluate on a task what was learned without reward.
     """
 
     def __init__(
@@ -206,7 +207,7 @@ class BlockChain(BlockEntropies, Definition):
         self.limits = {"room": (0, self.rooms - 1), "tiles": (0, self.colours), "time": (0, time)}
 
     def _noisy(self, layout: str | Sequence[int]) -> np.ndarray:
-        """Which rooms are noisy, bool (rooms,)."""
+        """Return which rooms are noisy, bool (rooms,)."""
         noisy = np.zeros(self.rooms, np.bool_)
         if isinstance(layout, str):
             if layout not in LAYOUTS:
@@ -230,7 +231,7 @@ class BlockChain(BlockEntropies, Definition):
     # ---------------------------------------------------------------- drawing
 
     def draw(self, state: State) -> np.ndarray:
-        """The line of rooms: visited ones light, noise as coloured tiles, stopped noise crossed out, and the agent."""
+        """Draw the line of rooms: visited light, noise as coloured tiles, stopped noise crossed out; and the agent."""
         canvas = art.Canvas(self.rooms * ROOM, ROOM + STRIP, art.INK)
         for room in range(self.rooms):
             self._draw_room(canvas, state, room)
@@ -269,7 +270,7 @@ class BlockChain(BlockEntropies, Definition):
         )
 
     def describe(self, state: State) -> str:
-        """The line as text: A agent, ~ noise, = stopped noise, . dark; and the tiles and counts."""
+        """Show the line as text: A agent, ~ noise, = stopped noise, . dark; then the tiles and counts."""
         signs = np.where(self.noisy, np.where(state.stopped, "=", "~"), ".")
         signs[state.room] = "A"
         tiles = " ".join(map(str, state.tiles.tolist()))
@@ -277,12 +278,12 @@ class BlockChain(BlockEntropies, Definition):
 
 
 class BlockChainEnv(KernelEnv):
-    """The single face of `BlockChain`."""
+    """Single environment of `BlockChain`."""
 
     definition_class = BlockChain
 
 
 class BlockChainVectorEnv(KernelVectorEnv):
-    """The vector face of `BlockChain`."""
+    """Vector environment of `BlockChain`."""
 
     definition_class = BlockChain

@@ -1,4 +1,4 @@
-"""Exact entropies of BlockChain: of its states, of what they emit, and of what is observed, all in nats."""
+"""Exact entropies of BlockChain, in nats: of its states, of their emissions, and of the observations."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from scipy.special import entr
 
 from envzoo.errors import EnvzooError
 
-# More than this many numbers are not enumerated.
+# Largest number of observations that are enumerated.
 LARGEST = 20_000_000
 
 
 class BlockEntropies:
-    """The mathematics of `BlockChain`, which has the attributes below.
+    """Entropies and occupancies of `BlockChain`, which provides the attributes below.
 
-    A state, as far as an observation can tell it, is a room and whether its noise is active: distributions over states
-    are arrays (rooms, 2) whose column 1 is active noise. It can be active only in noisy rooms.
+    A state, as identified by an observation, is a room and whether its noise is active: distributions over states are
+    arrays (rooms, 2) whose column 1 is active noise. Noise can be active only in noisy rooms.
 
     Attributes:
         rooms: Number of rooms.
         tiles: Number of tiles.
-        colours: Colours of a tile.
+        colours: Number of colours of a tile.
         noisy: bool (rooms,).
         goal: Whether the last room ends the episode.
     """
@@ -32,42 +32,42 @@ class BlockEntropies:
     goal: bool
 
     def state_entropy(self, distribution: np.ndarray) -> float:
-        """H(S) of a distribution over states (rooms, 2).
+        """Compute H(S) of a distribution over states (rooms, 2).
 
         Raises:
-            EnvzooError: When the array is not a distribution over this chain's states.
+            EnvzooError: The array is not a distribution over the states of this chain.
         """
         return float(entr(self._checked(distribution)).sum())
 
     def emission_entropy(self, distribution: np.ndarray) -> float:
-        """H(O|S): tiles * log(colours) in active noise, 0 elsewhere, averaged over the states (rooms, 2).
+        """Compute H(O|S): tiles * log(colours) in active noise, 0 elsewhere, averaged over the states (rooms, 2).
 
         Raises:
-            EnvzooError: When the array is not a distribution over this chain's states.
+            EnvzooError: The array is not a distribution over the states of this chain.
         """
         return float(self._checked(distribution)[:, 1].sum() * self.tiles * np.log(self.colours))
 
     def observation_entropy(self, distribution: np.ndarray) -> float:
-        """H(O), by enumeration of all rooms * (colours + 1)^tiles observations.
+        """Compute H(O) by enumeration of all rooms * (colours + 1)^tiles observations.
 
         Raises:
-            EnvzooError: When the array is not a distribution over this chain's states, or the observations are too
-                many to be enumerated.
+            EnvzooError: The array is not a distribution over the states of this chain, or there are too many
+                observations to enumerate.
         """
         return float(entr(self.observation_distribution(distribution)).sum())
 
     def observation_distribution(self, distribution: np.ndarray) -> np.ndarray:
-        """P(O) of a distribution over states (rooms, 2): an array (rooms, colours + 1, ..., colours + 1).
+        """Compute P(O) of a distribution over states (rooms, 2): an array (rooms, colours + 1, ..., colours + 1).
 
         Raises:
-            EnvzooError: As `observation_entropy`.
+            EnvzooError: As in `observation_entropy`.
         """
         distribution = self._checked(distribution)
         shape = (self.colours + 1,) * self.tiles
         if self.rooms * float(self.colours + 1) ** self.tiles > LARGEST:
             raise EnvzooError(
                 f"{self.rooms} rooms with {self.tiles} tiles of {self.colours} colours have more observations than the "
-                f"{LARGEST:,} that can be enumerated; expected fewer tiles or colours"
+                f"{LARGEST:,} that are enumerated; expected fewer tiles or colours"
             )
         emissions = np.zeros((2, *shape))
         emissions[0][(0,) * self.tiles] = 1.0
@@ -75,27 +75,27 @@ class BlockEntropies:
         return np.tensordot(distribution, emissions, axes=1)
 
     def occupancy(self, policy: np.ndarray, steps: int | None = None) -> np.ndarray:
-        """How likely each state is after each step of a policy that sees the state, exactly.
+        """Compute the exact probability of each state after each step of a policy that observes the state.
 
         Args:
-            policy: Probabilities of the four actions, (rooms, 2, 4) for a stationary policy, whose `steps` must be
-                given, or (steps, rooms, 2, 4).
+            policy: Probabilities of the four actions, (rooms, 2, 4) for a stationary policy, which requires `steps`, or
+                (steps, rooms, 2, 4).
             steps: Number of steps.
 
         Returns:
-            float64 (steps + 1, rooms, 2), the start first. The mean over the first axis is the distribution of the
-            states met in an episode, whose entropies the other methods take.
+            float64 (steps + 1, rooms, 2), the start first. The mean over the first axis is the state distribution of an
+            episode, the input of the other methods.
 
         Raises:
-            EnvzooError: When the policy does not fit, the chain has a goal (episodes end there), or more than 16 rooms
-                are noisy (what was stopped is kept track of).
+            EnvzooError: The policy does not fit, the chain has a goal (episodes end there), or more than 16 rooms are
+                noisy (the computation enumerates the sets of stopped rooms).
         """
         policy = self._policy(policy, steps)
         places = np.flatnonzero(self.noisy)
         if self.goal or places.size > 16:
             why = "a goal, where episodes end" if self.goal else f"{places.size} noisy rooms"
             raise EnvzooError(f"the chain has {why}; expected one without a goal and at most 16 noisy rooms")
-        # Exact state: the room, and a bit for each noisy room that was stopped.
+        # Full state: the room, and a bit for each noisy room that was stopped.
         sets = np.arange(2**places.size)
         bit = np.zeros(self.rooms, np.int64)
         bit[places] = 2 ** np.arange(places.size)

@@ -1,4 +1,4 @@
-"""Lays out a chain of rooms as Minigrid's MultiRoom does, and furnishes them with noise (kernels)."""
+"""Kernels that lay out a chain of rooms as Minigrid's MultiRoom does, and place noise in them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from envzoo.surprise.codes import (
     WALL,
 )
 
-# How often a next room is tried before the whole chain is begun anew.
+# Attempts to place the next room before the whole chain is started again.
 TRIES = 8
 NO_ROOM = -1
 
 
 class Layout(NamedTuple):
-    """What a chain of rooms is drawn from, as `parameters.layout`."""
+    """Parameters of the random chain of rooms, as `parameters.layout`."""
 
     size: int  # cells along each side of the grid
     rooms: int
-    least_side: int  # of a room, its walls included
+    least_side: int  # smallest side of a room, including its walls
     most_side: int
     p_dark: float
     p_floor: float
@@ -49,15 +49,15 @@ class Layout(NamedTuple):
 
 @njit(cache=True)
 def chain(layout, rooms, doors, streams, i):
-    """Try once to lay out a chain of rooms; returns whether it succeeded.
+    """Make one attempt to lay out a chain of rooms; returns whether it succeeded.
 
-    The first room lies anywhere; each next one has its entry door in a wall of the room before it, never in that
-    room's own entry wall, and overlaps none of the others.
+    The first room lies anywhere; the entry door of every later one is in a wall of the previous room, but not in the
+    wall of that room's own entry, and no two rooms overlap.
 
     Args:
         layout: The `Layout`.
-        rooms: int64 (rooms, 4), written: first column, first row, last column, last row, walls included.
-        doors: int64 (rooms, 2), written: the entry door of each room but the first.
+        rooms: int64 (rooms, 4), overwritten: first column, first row, last column, last row, including walls.
+        doors: int64 (rooms, 2), overwritten: the entry door of each room except the first.
         streams: Random streams.
         i: Episode.
     """
@@ -106,9 +106,9 @@ def chain(layout, rooms, doors, streams, i):
 
 @njit(cache=True)
 def _fits(size, rooms, number, x, y, width, height):
-    """Whether a room lies in the grid and clear of all earlier ones but the last, whose wall it shares.
+    """Return whether a room is inside the grid and apart from all earlier rooms except the last, whose wall it shares.
 
-    Minigrid leaves the last row of the grid free, and a gap on two sides of a room; so does this.
+    As in Minigrid, the last row of the grid stays free, as does a gap on two sides of a room.
     """
     if x < 0 or y < 0 or x + width > size or y + height >= size:
         return False
@@ -121,7 +121,7 @@ def _fits(size, rooms, number, x, y, width, height):
 
 @njit(cache=True)
 def chain_found(layout, attempts, streams):
-    """Whether one of `attempts` tries lays out a whole chain."""
+    """Return whether one of `attempts` attempts lays out a complete chain."""
     rooms, doors = np.empty((layout.rooms, 4), np.int64), np.empty((layout.rooms, 2), np.int64)
     for _ in range(attempts):  # noqa: SIM110  (Numba cannot compile `any` of a generator)
         if chain(layout, rooms, doors, streams, 0):
@@ -131,7 +131,7 @@ def chain_found(layout, attempts, streams):
 
 @njit(cache=True)
 def build(layout, state, streams, i):
-    """Draw the grid of episode i: rooms, doors, noise, goal and the agent's place."""
+    """Draw the grid of episode i: rooms, doors, noise, goal and the agent's start."""
     rooms, grid = state.rooms[i], state.grid[i]
     doors = np.empty((layout.rooms, 2), np.int64)
     while not chain(layout, rooms, doors, streams, i):
@@ -149,7 +149,7 @@ def build(layout, state, streams, i):
     for number in range(1, layout.rooms):
         if colour == COLOURS:
             colour = integer(streams, i, COLOURS)
-        else:  # another colour than the door before
+        else:  # a different colour from the previous door
             other = integer(streams, i, COLOURS - 1)
             colour = other + (other >= colour)
         _put(grid, doors[number, 0], doors[number, 1], DOOR, colour, CLOSED)
@@ -193,7 +193,7 @@ def _draw_kind(layout, number, streams, i):
 
 @njit(cache=True)
 def _furnish(layout, state, number, balls, streams, i):
-    """Put into a room what makes its noise and what stops it; returns how many balls there are by now."""
+    """Place the noise of a room and the object that stops it; returns the number of balls so far."""
     grid, room, kind = state.grid[i], state.rooms[i, number], state.kind[i, number]
     if kind == DARK:
         return balls
@@ -204,7 +204,7 @@ def _furnish(layout, state, number, balls, streams, i):
     _put(grid, x, y, stopper, integer(streams, i, COLOURS), 0)
     if kind == TELEVISION:
         return balls
-    # A uniformly random subset of the free cells, in one pass over them.
+    # Uniformly random subset of the free cells, in one pass over them.
     needed = min(int(layout.density * cells), cells - (1 if kind == FLICKERING else 2))
     left = cells - 1
     for x in range(x0 + 1, x1):
@@ -224,9 +224,9 @@ def _furnish(layout, state, number, balls, streams, i):
 
 @njit(cache=True)
 def _free_cell(grid, room, anywhere, streams, i):
-    """A uniformly random cell of a room that is empty or floor; unless `anywhere`, none in front of a door.
+    """Draw a uniformly random cell of a room that is empty or floor; unless `anywhere`, none in front of a door.
 
-    There always is one: a room has at least four cells and two doors.
+    Such a cell always exists: a room has at least four cells and two doors.
     """
     x0, y0, x1, y1 = room
     count = 0

@@ -1,4 +1,4 @@
-"""Pictures of SurpriseRooms, in the look of Minigrid and as text."""
+"""Rendering of SurpriseRooms, as images in the style of Minigrid and as text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ARROWS = ">v<^"
 
 
 def draw(state: Any, view: int) -> np.ndarray:
-    """One episode as an image, uint8 (height, width, 3), with a line of numbers below.
+    """Draw one episode as an image, uint8 (height, width, 3), with a line of statistics below.
 
     Active noise is framed in orange, stopped noise in green; dark rooms have no frame.
     """
@@ -84,7 +84,7 @@ def _draw_cell(canvas: art.Canvas, kind: int, colour: int, state: int, x: int, y
 
 
 def _draw_frame(canvas: art.Canvas, room: list[int], colour: tuple[int, int, int], size: int) -> None:
-    """A frame along the inner side of the walls, drawn upon them so that it hides nothing."""
+    """Draw a frame along the inner side of the walls, on top of them so that it hides no cell."""
     x0, y0, x1, y1 = (room[0] + 1) * size, (room[1] + 1) * size, room[2] * size, room[3] * size
     for box in ((x0 - 3, y0 - 3, x1 + 3, y0), (x0 - 3, y1, x1 + 3, y1 + 3), (x0 - 3, y0, x0, y1), (x1, y0, x1 + 3, y1)):
         canvas.rectangle(*box, colour)
@@ -103,7 +103,7 @@ def _draw_agent(canvas: art.Canvas, x: int, y: int, heading: int, size: int) -> 
 
 
 def _seen(state: Any, view: int) -> list[tuple[int, int]]:
-    """The cells of the grid that the agent sees, its own among them."""
+    """List the cells of the grid that the agent sees, including its own."""
     image = np.empty((view, view, 3), np.uint8)
     x, y, heading = state.pose.tolist()
     look(state.grid, x, y, heading, image)
@@ -130,7 +130,7 @@ def _numbers(state: Any) -> str:
 
 
 def describe(state: Any) -> str:
-    """One episode as text: # wall, D and / doors, . tile, B box, o ball, S switch, G goal, and the agent's arrow."""
+    """Show an episode as text: # wall, D and / doors, . tile, B box, o ball, S switch, G goal, agent as an arrow."""
     cells = len(state.grid)
     lines = [["" for _ in range(cells)] for _ in range(cells)]
     for x in range(cells):

@@ -1,4 +1,4 @@
-"""The tables of surprise: worlds of dark, noisy and controllable rooms."""
+"""Registered environments of the surprise family: dark, noisy and controllable rooms."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ENVIRONMENTS = (
         "envzoo/SurpriseRooms-v0",
         _SURPRISE_ROOMS,
         "surprise",
-        "a chain of dark rooms and flickering ones that can be stopped; no reward",
+        "a chain of dark rooms and flickering rooms whose noise can be stopped; no reward",
         paper="15-adversarial-surprise",
         max_episode_steps=64,
     ),

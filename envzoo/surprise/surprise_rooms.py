@@ -1,4 +1,4 @@
-"""SurpriseRooms: a chain of dark and noisy rooms on a grid, seen and coded as in Minigrid (paper 15)."""
+"""SurpriseRooms: a chain of dark and noisy rooms on a grid, with Minigrid's observations and codes (paper 15)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from envzoo.surprise.coverage import noise_layout
 from envzoo.surprise.room_generator import NO_ROOM, Layout, build, chain_found
 from envzoo.surprise.view import AHEAD_X, AHEAD_Y, LARGEST_VIEW, look
 
-# Minigrid's numbers of the actions of each set.
+# Minigrid's action numbers for each action set.
 ACTION_SETS = {"five": (TURN_LEFT, TURN_RIGHT, FORWARD, TOGGLE, DROP), "minigrid": tuple(range(DONE + 1))}
 ATTEMPTS = 20_000
 _32 = np.uint64(32)
@@ -49,7 +49,7 @@ _BASE = np.uint64(COLOURS)
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     layout: Layout
     meaning: np.ndarray  # int64, Minigrid's number of each action
@@ -57,22 +57,22 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """One episode."""
+    """State of one episode."""
 
     grid: Any  # uint8 (size, size, 3), [column, row]: type, colour, state
-    rooms: Any  # int64 (rooms, 4): first column and row, last column and row, walls included
+    rooms: Any  # int64 (rooms, 4): first column and row, last column and row, including walls
     kind: Any  # int64 (rooms,): dark, flickering, balls or television
-    stopped: Any  # bool (rooms,), whose noise was switched off
+    stopped: Any  # bool (rooms,), whether the noise was switched off
     visited: Any  # bool (rooms,)
-    balls: Any  # int64 (most balls, 3): column, row and room of each ball of the rooms of balls; room -1: no ball
+    balls: Any  # int64 (most balls, 3): column, row and room of each ball; room -1: no ball
     pose: Any  # int64 (3,): column, row and heading of the agent
-    room: Any  # the room it is in
-    time: Any  # steps taken, goal_time at most
+    room: Any  # room of the agent
+    time: Any  # number of steps taken, at most goal_time
 
 
 @njit(cache=True)
 def _room_of(state, i, x, y):
-    """The first room of the chain that a cell belongs to, walls and doors included; the present one for none."""
+    """Return the first room of the chain that contains a cell, including walls and doors; the current room if none."""
     for number in range(state.rooms.shape[1]):
         x0, y0, x1, y1 = state.rooms[i, number]
         if x0 <= x <= x1 and y0 <= y <= y1:
@@ -82,7 +82,7 @@ def _room_of(state, i, x, y):
 
 @njit(cache=True)
 def _move_balls(grid, balls, stopped, pose, streams, i):
-    """Every ball of a room whose switch was not stepped on tries to move to a random neighbour."""
+    """Move every ball of a room whose switch was not stepped on to a random neighbouring cell, if that is free."""
     for ball in range(len(balls)):
         x, y, number = balls[ball]
         if number == NO_ROOM:
@@ -103,7 +103,7 @@ def _move_balls(grid, balls, stopped, pose, streams, i):
 
 @njit(cache=True)
 def _recolour(grid, rooms, kind, stopped, streams, i):
-    """Every tile of the flickering rooms whose box is shut gets a new colour."""
+    """Give every tile of the flickering rooms whose box is closed a new colour."""
     left, fraction = 0, np.uint64(0)
     for number in range(kind.size):
         if kind[number] != FLICKERING or stopped[number]:
@@ -112,7 +112,7 @@ def _recolour(grid, rooms, kind, stopped, streams, i):
             for y in range(rooms[number, 1] + 1, rooms[number, 3]):
                 if grid[x, y, 0] != FLOOR:
                     continue
-                if left == 0:  # six digits to the base 6 of one random fraction of 32 bits, uniform to 2e-5
+                if left == 0:  # six base-6 digits of one 32-bit random fraction, uniform up to 2e-5
                     left, fraction = 6, bits(streams, i) >> _32
                 product = fraction * _BASE
                 grid[x, y, 1] = product >> _32
@@ -122,7 +122,7 @@ def _recolour(grid, rooms, kind, stopped, streams, i):
 
 @njit(cache=True)
 def _toggle(state, i, x, y):
-    """Open or shut a door, or open a box, which stops the noise of its room."""
+    """Open or close a door, or open a box, which stops the noise of its room."""
     grid = state.grid[i]
     if grid[x, y, 0] == DOOR and grid[x, y, 2] != LOCKED:
         grid[x, y, 2] = CLOSED if grid[x, y, 2] == OPEN else OPEN
@@ -135,7 +135,7 @@ def _toggle(state, i, x, y):
 
 @njit(cache=True)
 def _change_channel(state, streams, i):
-    """The ball in the first room gets a new colour."""
+    """Give the ball in the first room a new colour."""
     x0, y0, x1, y1 = state.rooms[i, 0]
     for x in range(x0 + 1, x1):
         for y in range(y0 + 1, y1):
@@ -145,7 +145,7 @@ def _change_channel(state, streams, i):
 
 @njit(cache=True)
 def _report(room, kinds, all_visited, all_stopped, infos, i):
-    """Write the infos of episode i, whose fields are given."""
+    """Write the infos of episode i, whose state fields are given."""
     visited, noisy, stopped = 0, 0, 0
     for number in range(kinds.size):
         visited += all_visited[number]
@@ -176,7 +176,7 @@ def reset(parameters, state, streams, where, options, infos):
 
 @njit(cache=True)
 def step(parameters, state, streams, where, actions, rewards, terminated, infos):
-    """Step kernel; see `envzoo.kernel.Kernels`. The noise comes first, then the action."""
+    """Step kernel; see `envzoo.kernel.Kernels`. The noise comes before the action."""
     for i in range(where.size):
         if not where[i]:
             continue
@@ -219,19 +219,19 @@ def observe(parameters, state, observation):
 
 
 class SurpriseRooms(Definition):
-    """A chain of rooms on a grid, some dark, some noisy until a box is opened or a switch stepped on, and no reward.
+    """A chain of rooms on a grid, some dark, some noisy until a box is opened or a switch stepped on; no reward.
 
     ## Description
-    Every episode has a new chain of rooms, laid out as in Minigrid's MultiRoom and joined by closed doors. Each room is
-    dark (empty) or noisy. The floor of a flickering room is laid with tiles that all change colour at random in every
-    step; opening the box that stands in it stops that until the end of the episode. In a room of balls these wander
-    about, until the agent steps on the room's switch. The agent sees a small square in front of it, in which walls and
-    closed doors hide what is behind them. Who seeks unforeseen observations is caught by the noise, who avoids them by
-    the dark; only who masters the noise can go on. These are the rooms of adversarial surprise (Fickinger et al.,
-    "Explore and Control with Adversarial Surprise", arXiv 2107.07394). A television, after Raileanu and
-    Rocktäschel ("RIDE: Rewarding Impact-Driven Exploration for Procedurally-Generated Environments", arXiv 2002.12292),
-    is noise at the agent's command that cannot be stopped: a ball in the first room that changes colour whenever the
-    agent uses the action `drop`.
+    Every episode has a new chain of rooms, laid out as in Minigrid's MultiRoom and connected by closed doors. Each room
+    is dark (empty) or noisy. The floor of a flickering room is covered with tiles that all change colour at random in
+    every step; opening the box in the room stops this until the end of the episode. In a room of balls, balls move at
+    random until the agent steps on the room's switch. The agent sees a small square in front of it, in which walls and
+    closed doors hide what is behind them. An agent that seeks novel observations is caught by the noise, one that
+    avoids them by the dark rooms; only an agent that stops the noise can make progress. These are the rooms of
+    adversarial surprise (Fickinger et al., "Explore and Control with Adversarial Surprise", arXiv 2107.07394). A
+    television, after Raileanu and Rocktäschel ("RIDE: Rewarding Impact-Driven Exploration for Procedurally-Generated
+    Environments", arXiv 2002.12292), is noise that the agent controls and that cannot be stopped: a ball in the first
+    room that changes colour whenever the agent uses the action `drop`.
 
     ## Action space
     `Discrete(5)`, or with `actions="minigrid"` Minigrid's `Discrete(7)`.
@@ -240,18 +240,18 @@ class SurpriseRooms(Definition):
     |---|---|---|
     | 0 | 0 | turn left |
     | 1 | 1 | turn right |
-    | 2 | 2 | forward, onto empty cells, tiles, open doors, switches and the goal |
-    | 3 | 5 | toggle: open or shut the door ahead, or open the box ahead |
-    | 4 | 4 | stay; changes the television's colour where there is one (`drop`) |
+    | 2 | 2 | move forward, onto empty cells, tiles, open doors, switches and the goal |
+    | 3 | 5 | toggle: open or close the door ahead, or open the box ahead |
+    | 4 | 4 | stay; changes the colour of the television if there is one (`drop`) |
     | | 3, 6 | stay |
 
-    In a step the noise comes first and the action second.
+    In each step the noise comes before the action.
 
     ## Observation space
-    `Box(0, 11, (view, view, 3), uint8)`, Minigrid's image: type, colour and state of each cell, indexed from the left
-    to the right and from far to near, the agent in the middle of the nearest row, its own cell shown empty. Cells out
-    of sight are 0. The codes are Minigrid's, `Grid.decode` reads them; the one addition is type 11, the switch of a
-    room of balls.
+    `Box(0, 11, (view, view, 3), uint8)`, Minigrid's image: type, colour and state of each cell, indexed from left to
+    right and from far to near, with the agent in the middle of the nearest row and its own cell shown as empty. Cells
+    out of sight are 0. The codes are those of Minigrid and can be read with `Grid.decode`; the only addition is type
+    11, the switch of a room of balls.
 
     | code | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 11 |
     |---|---|---|---|---|---|---|---|---|---|---|
@@ -260,49 +260,49 @@ class SurpriseRooms(Definition):
     | state of a door | open | closed | | | | | | | | |
 
     ## Reward
-    Always 0. With `goal=True`, 1 - 0.9 * t / goal_time for entering the goal in step t (not below 0.1).
+    Always 0. With `goal=True`, 1 - 0.9 * t / goal_time for entering the goal in step t (at least 0.1).
 
     ## Info
-    After every reset and step, numbers of the episode so far: `room`, the room the agent is in, counted along the
-    chain (a door belongs to the room before it); `rooms_visited`, the start among them; `noisy_rooms`, how many rooms
-    are noisy, a television's among them; `noisy_stopped`, how many of them were stopped; `noisy_stopped_fraction`,
-    their share (0 where there are none); `room_state`, the room's state at present: -1 noisy, 0 dark, 1 stopped;
-    `in_active_noise`, whether that is -1.
+    After every reset and step, for the episode so far: `room`, the index of the agent's room along the chain (a door
+    belongs to the room before it); `rooms_visited`, including the start; `noisy_rooms`, the number of noisy rooms,
+    including that of a television; `noisy_stopped`, the number of them that were stopped; `noisy_stopped_fraction`,
+    their fraction (0 if there are none); `room_state`, the current state of the room: -1 noisy, 0 dark, 1 stopped;
+    `in_active_noise`, whether it is -1.
 
     ## Start of an episode
-    On a random cell of the first room, in a random direction, all doors closed and all noise on.
+    On a random cell of the first room, facing a random direction, with all doors closed and all noise on.
 
     ## End of an episode
-    Truncated by the time limit of the registered id: the world itself has no end and the observation no clock, so a
-    value may be bootstrapped at the limit. (A game of rounds played in these rooms is another matter: there the number
-    of steps is part of the rules.) With `goal=True` it also terminates at the goal.
+    Truncated by the time limit of the registered id: the world itself has no end and the observation no clock, so
+    agents should bootstrap at the limit. (A game of rounds played in these rooms is different: there the number of
+    steps is part of the rules.) With `goal=True` it also terminates at the goal.
 
     ## Arguments
     - `size` (17): cells along each side of the grid.
     - `rooms` (4): length of the chain, at least 2.
-    - `least_side`, `most_side` (4, 6): sides of a room, walls included, drawn uniformly; at least 4.
+    - `least_side`, `most_side` (4, 6): range of the sides of a room, including walls, drawn uniformly; at least 4.
     - `view` (5): cells along each side of the view, odd.
-    - `p_dark`, `p_floor`, `p_ball` (0.5, 0.5, 0): probabilities of a dark room, one with flickering tiles, and one with
-      balls; they sum to 1.
-    - `density` (1): share of a noisy room's floor that is covered with tiles or balls; never all of it.
+    - `p_dark`, `p_floor`, `p_ball` (0.5, 0.5, 0): probabilities of a dark room, of one with flickering tiles, and of
+    one with balls; they sum to 1.
+    - `density` (1): fraction of the floor of a noisy room covered with tiles or balls; never all of it.
     - `actions` ("five"): "five" or "minigrid".
-    - `television` (False): whether the first room has a television in place of what it would have had.
-    - `goal` (False): whether the last room has a goal that ends the episode and pays.
-    - `goal_time` (64): steps over which the goal's reward falls from 1 to 0.1.
-    - `paper_layout` (False): whether boxes may stand in front of doors and so block the way, as in the paper's code.
+    - `television` (False): whether the first room has a television in place of its random content.
+    - `goal` (False): whether the last room has a rewarded goal that ends the episode.
+    - `goal_time` (64): number of steps over which the reward of the goal decreases from 1 to 0.1.
+    - `paper_layout` (False): whether boxes may stand in front of doors and block the way, as in the paper's code.
 
     ## Registered ids
     - `envzoo/SurpriseRooms-v0`: the defaults above, 64 steps.
-    - `envzoo/SurpriseRooms-Paper-v0`: the paper's rooms as its code sets them: grid of 25, sides of 4 to 8, view of 7,
-      Minigrid's actions, `paper_layout=True`, 128 steps.
+    - `envzoo/SurpriseRooms-Paper-v0`: the paper's rooms as configured in its code: grid of 25, sides of 4 to 8, view of
+    7, Minigrid's actions, `paper_layout=True`, 128 steps.
     - `envzoo/SurpriseRooms-Balls-v0`: half of the rooms dark, a quarter with tiles and a quarter with balls, `density`
-      0.5.
-    - `envzoo/NoisyTVRooms-v0`: seven small rooms in a grid of 25, all dark but for a television in the first, view of
-      7, Minigrid's actions, 140 steps.
+    0.5.
+    - `envzoo/NoisyTVRooms-v0`: seven small rooms in a grid of 25, all dark except for a television in the first, view
+    of 7, Minigrid's actions, 140 steps.
     - `envzoo/DarkRooms-v0`: all rooms dark.
     - `envzoo/SurpriseRooms-Goal-v0`, `envzoo/SurpriseRooms-Paper-Goal-v0`, `envzoo/SurpriseRooms-Balls-Goal-v0`,
-      `envzoo/NoisyTVRooms-Goal-v0` and `envzoo/DarkRooms-Goal-v0`: the same with `goal=True` and the time limit as
-      `goal_time`, to try what was learned without reward on a task.
+    `envzoo/NoisyTVRooms-Goal-v0` and `envzoo/DarkRooms-Goal-v0`: the same with `goal=True` and the time limit as
+    `goal_time`, to evaluate on a task what was learned without reward.
     """
 
     def __init__(
@@ -341,7 +341,7 @@ class SurpriseRooms(Definition):
             least_side=least,
             most_side=check_whole("most_side", most_side, least),
             p_dark=dark,
-            p_floor=floor if p_ball else 1.0,  # rounding must not let in what has probability 0
+            p_floor=floor if p_ball else 1.0,  # rounding must not select a kind of probability 0
             density=check_number("density", density, 0, 1, above=True),
             anywhere=bool(paper_layout),
             television=bool(television),
@@ -359,7 +359,7 @@ class SurpriseRooms(Definition):
         self.action_space = spaces.Discrete(meaning.size)
         self.kernels = Kernels(reset, step, observe)
         cells = (layout.most_side - 2) ** 2
-        # One ball at least, as an array cannot be without rows.
+        # At least one ball, because an array needs a row.
         balls = max(1, layout.rooms * min(int(layout.density * cells), cells - 2)) if p_ball else 1
         last = layout.size - 1
         self.state = State(
@@ -386,31 +386,31 @@ class SurpriseRooms(Definition):
 
     @staticmethod
     def _require_room(layout: Layout) -> None:
-        """Refuse a grid in which next to no chain of rooms fits: the generator would look for one for ever."""
+        """Refuse a grid in which almost no chain of rooms fits, for which the generator would search forever."""
         streams = np.array([[0, 0]], np.uint64)
         if not chain_found(layout, ATTEMPTS, streams):
             raise EnvzooError(
                 f"a chain of {layout.rooms} rooms with sides of {layout.least_side} to {layout.most_side} does not fit "
-                f"into a grid of {layout.size} ({ATTEMPTS:,} were tried); expected a larger size, or fewer or smaller "
+                f"in a grid of {layout.size} ({ATTEMPTS:,} were tried); expected a larger size, or fewer or smaller "
                 "rooms"
             )
 
     def draw(self, state: State) -> np.ndarray:
-        """The grid in the look of Minigrid, the agent's view highlighted, active and stopped noise framed."""
+        """Draw the grid in Minigrid's style, with the agent's view highlighted and active and stopped noise framed."""
         return room_picture.draw(state, self.view)
 
     def describe(self, state: State) -> str:
-        """The grid as text: agent > v < ^, # wall, D and / closed and open door, and what is in the rooms."""
+        """Show the grid as text: agent > v < ^, # wall, D and / closed and open door, and the content of the rooms."""
         return room_picture.describe(state)
 
 
 class SurpriseRoomsEnv(KernelEnv):
-    """The single face of `SurpriseRooms`."""
+    """Single environment of `SurpriseRooms`."""
 
     definition_class = SurpriseRooms
 
 
 class SurpriseRoomsVectorEnv(KernelVectorEnv):
-    """The vector face of `SurpriseRooms`."""
+    """Vector environment of `SurpriseRooms`."""
 
     definition_class = SurpriseRooms

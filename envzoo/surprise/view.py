@@ -1,4 +1,4 @@
-"""What an agent sees of a grid: an egocentric square in which walls and closed doors cast shadows, as in Minigrid."""
+"""Egocentric view of a grid: a square in which walls and closed doors block the line of sight, as in Minigrid."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from numba import njit
 
 from envzoo.surprise.codes import DOOR, EMPTY, GREY, OPEN, WALL
 
-# Columns and rows that one step ahead adds, by heading.
+# Columns and rows by which one step ahead moves, by heading.
 AHEAD_X = np.array([1, 0, -1, 0])
 AHEAD_Y = np.array([0, 1, 0, -1])
-# A row of the view is held in the bits of one number.
+# Each row of the view is stored in the bits of one integer.
 LARGEST_VIEW = 31
 
 
 @njit(cache=True)
 def look(grid, x, y, heading, image):
-    """Write into `image` what is seen from cell (x, y).
+    """Write the view from cell (x, y) to `image`.
 
-    The agent stands in the middle of the last row of the view and looks along it upwards; its own cell is shown empty,
-    cells out of sight are 0, and beyond the grid all is wall.
+    The agent stands in the middle of the last row of the view and faces the first; its own cell is shown as empty,
+    cells out of sight are 0, and everything beyond the grid is wall.
 
-    Sight spreads from the agent row by row, away from it. Within a row it spreads first to the right and then to the
-    left: from every visible cell that can be looked through to its neighbour, and from both into the next row.
+    Visibility spreads from the agent row by row. Within a row it spreads first to the right and then to the left: from
+    every visible transparent cell to its neighbour, and from both to the next row.
 
     Args:
         grid: uint8 (columns, rows, 3).
@@ -75,9 +75,9 @@ def look(grid, x, y, heading, image):
 
 @njit(cache=True)
 def _spread(start, clear, view, rightwards):
-    """The bits of `start` and of all runs of `clear` bits that begin there, to higher or to lower bits.
+    """Return the bits of `start` and of all runs of `clear` bits that begin there, towards higher or lower bits.
 
-    Each round doubles the distance that is covered.
+    Each round doubles the distance covered.
     """
     distance = 1
     while distance < view:

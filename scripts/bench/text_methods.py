@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from envzoo import agents
-from envzoo.agents.reasoning.stages import method_names
+from envzoo.agents.text.method import method_names
 from envzoo.scripts.bench.report import Row
 from envzoo.scripts.bench.text_trl import TASK, grpo_agent
 
@@ -114,7 +114,7 @@ def _rate(device: str, size: tuple[int, int, int], dtype: str, prompts: int, rou
     dim, layers, heads = size
     agent = agents.make(
         "GRPO", f"envzoo/{TASK}-Tokens-v0", device=device, model_dim=dim, model_layers=layers, model_heads=heads,
-        num_prompts=prompts, group_size=16, warm_up_updates=0, keep_start=False, entropy_coefficient=1e-6,
+        num_prompts=prompts, group_size=16, warm_up_updates=0, keep_reference=False, entropy_coefficient=1e-6,
         learning_rate=1e-9, compute_dtype=dtype,
     )  # fmt: skip
     agent.target_timesteps = 10**12

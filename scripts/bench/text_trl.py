@@ -63,7 +63,7 @@ def grpo_agent(method: str = "GRPO", **changes: Any) -> Any:
     settings = {
         "num_prompts": PROMPTS, "group_size": GROUP, "num_minibatches": MINIBATCHES, "model_dim": DIM,
         "model_layers": LAYERS, "model_heads": HEADS, "warm_up_updates": WARM_UP, "learning_rate": STILL,
-        "keep_start": False,
+        "keep_reference": False,
     }  # fmt: skip
     agent = agents.make(method, f"envzoo/{TASK}-Tokens-v0", device="cpu", **settings | changes)
     agent.target_timesteps = 10**9

@@ -21,6 +21,7 @@ EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 CHANGED = {
     "APT": "distances between features were imprecise",
     "AEPOArbitrary": "injected answers were scored under the prompts of other answers",
+    "IndependentPPO": "the sender no longer picks moves that its action mask excludes",
     "LSDUCB": "the plan's idle rounds are filled by its simulated value",
     "LSDExploreCommit": "the plan's idle rounds are filled by its simulated value",
 }

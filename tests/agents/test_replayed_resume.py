@@ -120,7 +120,7 @@ def test_where_episodes_cannot_be_replayed_new_ones_begin_and_a_notice_says_why(
     }
     reasons = {
         "other processes": "AsyncVectorEnv runs its environments in other processes",
-        "a wrapper": "the wrapper NormalizeObservation may keep something",
+        "a wrapper": "the wrapper NormalizeObservation may keep state",
         "other randomness": "gave other observations, rewards or ends",
     }
     one = envzoo.agents.make("PPO", sources[case](), seed=3, device="cpu", **PPO)

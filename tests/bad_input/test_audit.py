@@ -118,7 +118,7 @@ ROWS = [
     ("action-none", lambda: started(single()).step(None), InvalidActionError, "integers"),
     # Games.
     ("game-list", lambda: make_game([]), UnknownNameError, "unknown game"),
-    ("game-actions", lambda: game_step(5), InvalidActionError, "dict by player"),
+    ("game-actions", lambda: game_step(5), InvalidActionError, "dict from player to action"),
     ("game-no-action", lambda: game_step({}), InvalidActionError, "sender is missing"),
     ("game-options", lambda: make_game("envzoo/coding_grid_v0").reset(options=5), EnvzooError, "expected a dict"),
     ("game-player", lambda: make_game("envzoo/coding_grid_v0").observation_space([]), UnknownNameError, "player"),

@@ -1,10 +1,8 @@
 """Files that are written whole or not at all."""
 
 import os
-import resource
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,18 +12,8 @@ from envzoo.files import AppendedFile, atomic_file, remove_leftovers, write_byte
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the sizes of files")
 
 
-@contextmanager
-def files_of_at_most(size):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @linux
-def test_a_full_disk_leaves_the_old_file(tmp_path):
+def test_a_full_disk_leaves_the_old_file(tmp_path, files_of_at_most):
     path = tmp_path / "file"
     write_bytes(path, b"old")
     with files_of_at_most(1000), pytest.raises(StorageError) as caught:
@@ -40,7 +28,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
 
 
 @linux
-def test_a_record_that_does_not_fit_is_taken_back(tmp_path):
+def test_a_record_that_does_not_fit_is_taken_back(tmp_path, files_of_at_most):
     log = AppendedFile(tmp_path / "folder" / "log")
     log.append(b"a" * 900)
     with files_of_at_most(1000), pytest.raises(StorageError, match=r"File too large.*what it held before is kept"):

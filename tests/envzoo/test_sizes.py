@@ -11,7 +11,7 @@ import pytest
 from envzoo import sizes
 from envzoo.errors import EnvzooError
 from envzoo.kernel import Definition
-from envzoo.kernel.batch import Batch
+from envzoo.kernel.batch import EpisodeBatch
 from envzoo.kernel.definition import Kernels, episode_bytes
 from envzoo.registration import specs
 
@@ -90,9 +90,9 @@ def test_a_radius_beyond_the_border_covers_everything():
 def test_the_estimate_is_not_below_what_a_batch_takes():
     for name, definition in faces().items():
         made = gym.make(name, disable_env_checker=True).unwrapped.definition
-        Batch(made, 10, None).observe()  # compiles what it needs
+        EpisodeBatch(made, 10, None).observe()  # compiles what it needs
         tracemalloc.start()
-        batch = Batch(made, 1000, None)
+        batch = EpisodeBatch(made, 1000, None)
         observation, infos = batch.observe(), batch.new_infos()
         taken, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -109,7 +109,7 @@ def test_layouts_that_no_array_can_have_are_counted():
 
     assert episode_bytes(Wide(3)) > 24 + 3 + 8
     with pytest.raises(EnvzooError, match=r"1 episode of Wide would take 81.9 TiB"):
-        Batch(Wide(), 1, None)
+        EpisodeBatch(Wide(), 1, None)
 
 
 def test_the_variable_sets_the_limit(monkeypatch):

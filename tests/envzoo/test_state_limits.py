@@ -34,7 +34,7 @@ def test_values_outside_the_limits_are_refused_and_nothing_changes(env):
                 state[name][index] = outside
                 if state[name][index] != outside:
                     continue  # the dtype cannot hold it
-                with pytest.raises(EnvzooError, match=f"field '{name}' of the state has values outside"):
+                with pytest.raises(EnvzooError, match=f"field '{name}' of the state has values out of range"):
                     env.set_state(state)
                 state[name][index] = before[name][index]
     for name, array in env.get_state().items():
@@ -46,7 +46,7 @@ def test_a_running_episode_at_its_horizon_is_refused():
     env.reset(seed=0)
     state = env.get_state()
     state["position"][0, 1] = 3  # its next move would be written behind the end of the path
-    with pytest.raises(EnvzooError, match="field 'position' of the state has values outside"):
+    with pytest.raises(EnvzooError, match="field 'position' of the state has values out of range"):
         env.set_state(state)
     state["needs_reset"][:] = True
     env.set_state(state)

@@ -11,7 +11,7 @@ from envzoo.papers import PPO as PAPER
 from envzoo.scripts import launch_ray, train_seeds
 from envzoo.scripts.cli import main
 from envzoo.scripts.experiments import execution
-from envzoo.scripts.experiments.experiment import Arm, Check, Evaluation, Experiment
+from envzoo.scripts.experiments.experiment import Arm, Check, EvaluationPlan, Experiment
 from envzoo.scripts.launch import run_jobs
 from envzoo.scripts.reproduce import reproduce_experiment
 
@@ -112,7 +112,7 @@ def draw(results, figure):
 
 def experiment():
     hyperparameters = {"num_envs": 2, "num_steps": 4, "num_epochs": 1, "hidden": (4,)}
-    arm = Arm("small", "PPO", SOURCE, 40, hyperparameters=hyperparameters, evaluations=(Evaluation(episodes=2),))
+    arm = Arm("small", "PPO", SOURCE, 40, hyperparameters=hyperparameters, evaluations=(EvaluationPlan(episodes=2),))
     check = Check("it scores", lambda results: float(results.scores("small", "return").min()), ">=", 0.0)
     return Experiment(PAPER, "Does it?", "It does.", (arm,), (check,), draw, (), seeds=1)
 

@@ -4,12 +4,10 @@ import ctypes
 import fcntl
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
 from functools import partialmethod
 
 import pytest
@@ -410,17 +408,6 @@ def sentences(*commands):
     return lines
 
 
-@contextmanager
-def files_of_at_most(size):
-    """As on a full disk: what makes a file larger than this is refused."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 linux = pytest.mark.skipif(sys.platform != "linux", reason="uses prctl and setrlimit as Linux has them")
 
 
@@ -466,7 +453,7 @@ def test_a_file_in_place_of_a_folder_and_a_folder_in_place_of_a_file(killed, nam
 
 
 @linux
-def test_a_full_disk_while_a_checkpoint_is_written_keeps_the_one_before(finished, killed, capsys):
+def test_a_full_disk_while_a_checkpoint_is_written_keeps_the_one_before(finished, killed, capsys, files_of_at_most):
     path = killed / "checkpoints" / "checkpoint-16.zip"
     before = path.read_bytes()
     with files_of_at_most(len(before) - 1000):
@@ -481,7 +468,7 @@ def test_a_full_disk_while_a_checkpoint_is_written_keeps_the_one_before(finished
 
 @linux
 @pytest.mark.parametrize("name", ["metrics.jsonl", "tensorboard"])
-def test_a_full_disk_while_metrics_are_written_keeps_whole_rows(tmp_path, name, capsys, monkeypatch):
+def test_a_full_disk_while_metrics_are_written_keeps_whole_rows(tmp_path, name, capsys, monkeypatch, files_of_at_most):
     """A run of small iterations, whose logs outgrow the limit before any other file does."""
     if name == "tensorboard":  # with every row, and no table beside it
         monkeypatch.setattr(TensorBoard, "on_iteration", partialmethod(every_row, TensorBoard.on_iteration))

@@ -1,4 +1,6 @@
-"""Wrappers that add time, visits and history: spaces, values, both faces, both autoreset modes, capture."""
+"""Wrappers that add time, visits and history: spaces, values, single and vector, autoreset modes, capture."""
+
+import importlib
 
 import gymnasium as gym
 import numpy as np
@@ -37,7 +39,7 @@ def row(observation, i):
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-def test_vector_face_equals_single_face_and_goes_on_from_a_captured_state(name, mask, mode):
+def test_vector_version_equals_single_version_and_continues_from_a_captured_state(name, mask, mode):
     arguments = dict(CASES[name])
     if mask and "key" in arguments:
         arguments["key"] = ("position", 0)
@@ -131,7 +133,7 @@ def test_positions_in_a_box_are_discretised():
 
 def test_refusals():
     inner = gym.make(GRID, **KWARGS)
-    with pytest.raises(EnvzooError, match="states no max_episode_steps; give horizon"):
+    with pytest.raises(EnvzooError, match="has no max_episode_steps; give horizon"):
         TimeInObservation(inner)
     with pytest.raises(EnvzooError, match="horizon is 0"):
         TimeInObservation(inner, 0)
@@ -145,7 +147,7 @@ def test_refusals():
         VisitationMask(inner, lambda observation: 0)
     with pytest.raises(EnvzooError, match="visits element 3 by what key returned; expected 0 to 2"):
         HistoryObservation(inner, 2, lambda observation: 3, size=3).reset(seed=0)
-    with pytest.raises(EnvzooError, match="span no grid"):
+    with pytest.raises(EnvzooError, match="do not span a grid"):
         GridDiscretiser([0.0], [0.0], [3])
     with pytest.raises(UnknownNameError, match="value of outside 'drop'"):
         GridDiscretiser([0.0], [1.0], [3], outside="drop")
@@ -159,3 +161,19 @@ def test_refusals():
         wrappers.Nothing  # noqa: B018
     assert set(wrappers.__all__) <= set(dir(wrappers))
     assert all(getattr(wrappers, name).__name__.rpartition(".")[2] == name for name in wrappers.__all__)
+
+
+@pytest.mark.parametrize(
+    ("module", "former", "present"),
+    [
+        ("stateful", "TrackingWrapper", "StatefulWrapper"),
+        ("stateful", "VectorTrackingWrapper", "StatefulVectorWrapper"),
+        ("augment_observation", "Joiner", "ObservationAugmenter"),
+    ],
+)
+def test_former_names_warn_and_give_the_renamed_class(module, former, present):
+    module = importlib.import_module(f"envzoo.wrappers.{module}")
+    with pytest.warns(DeprecationWarning, match=f"{former} is now called {present}"):
+        assert getattr(module, former) is getattr(module, present)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        module.Nothing  # noqa: B018

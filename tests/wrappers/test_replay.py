@@ -224,7 +224,7 @@ def test_what_the_recorder_cannot_see_is_found_by_the_digest(cls, tmp_path):
 
 
 def test_a_generator_of_another_kind_is_refused(tmp_path):
-    with pytest.raises(ReplayError, match="keeps a random generator that is no generator of NumPy"):
+    with pytest.raises(ReplayError, match="keeps a random generator that is not one of NumPy's"):
         resumed(lambda: of_class(OldGenerator), tmp_path)
 
 
@@ -294,7 +294,7 @@ def test_wrappers_that_outlast_episodes_are_named(wrapper):
     capture = Capture(make("CartPole-v1", wrap=wrapper))
     capture.env.reset(seed=0)
     assert capture.get_state() is None
-    with pytest.raises(ReplayError, match=f"the wrapper {wrapper.__name__} may keep something"):
+    with pytest.raises(ReplayError, match=f"the wrapper {wrapper.__name__} may (keep|hold) state"):
         capture.set_state(None)
 
 

@@ -1,5 +1,6 @@
-"""Stages of policy optimisation for language models, as pure functions of tensors over answers and tokens.
+"""Advantages, losses and KL estimators of policy optimization for language models, as pure functions of tensors.
 
-Shapes: B answers (rows) of at most T tokens. `mask` (B, T) float is 1 on the tokens that the model wrote, its
-end-of-sequence token included, and 0 on padding and on what a tool wrote. All logarithms are natural.
+Shapes: B answers (rows) of at most T tokens. `mask` (B, T) float is 1 on the tokens that the model wrote, including its
+end-of-sequence token, and 0 on padding and on the tokens of a tool. All logarithms are natural. Functions that only one
+paper uses are in the file of that paper in `envzoo.agents.reasoning`.
 """

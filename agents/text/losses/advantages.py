@@ -1,4 +1,4 @@
-"""Advantages of answers from their rewards: who did better than the other answers to the same prompt."""
+"""Advantage estimators: from the rewards of answers, mostly relative to other answers to the same prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUP_EPS = 1e-6  # added to a group's standard deviation
 
 
 def group_mean(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of `values` (B,) over the rows of equal `group` (B,) int64 >= 0, and the size of the group; (B,) each."""
+    """Compute the mean of `values` (B,) over rows of equal `group` (B,) int64 >= 0, and the group sizes; (B,) each."""
     groups = int(group.max()) + 1 if group.numel() else 0
     size = torch.zeros(groups, dtype=values.dtype, device=values.device).index_add_(0, group, torch.ones_like(values))
     total = torch.zeros_like(size).index_add_(0, group, values)
@@ -22,7 +22,7 @@ def group_mean(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def group_varies(reward: Tensor, group: Tensor) -> Tensor:
-    """Bool (B,): whether the rewards of a row's group differ at all; where not, an advantage is exactly 0."""
+    """Return whether the rewards of the group of each row differ, bool (B,); if not, its advantage is exactly 0."""
     groups = int(group.max()) + 1 if group.numel() else 0
     low = reward.new_full((groups,), float("inf")).scatter_reduce_(0, group, reward, "amin")
     high = reward.new_full((groups,), -float("inf")).scatter_reduce_(0, group, reward, "amax")
@@ -37,7 +37,7 @@ def _centred(reward: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def group_scores(reward: Tensor, group: Tensor, scale: str = "group") -> Tensor:
-    """GRPO's advantage of whole answers, (B,): the reward less its group's mean, over a standard deviation.
+    """Compute GRPO's advantages of answers (B,): reward minus mean of the group, divided by a standard deviation.
 
     Args:
         reward: (B,).
@@ -46,8 +46,8 @@ def group_scores(reward: Tensor, group: Tensor, scale: str = "group") -> Tensor:
             "batch", or "none" (Dr. GRPO, Liu et al. 2025).
 
     Raises:
-        EnvzooError: A group of one answer.
-        UnknownNameError: Another scale.
+        EnvzooError: A group has one answer only.
+        UnknownNameError: The scale is unknown.
     """
     centred, size = _centred(reward, group)
     if scale == "none":
@@ -65,47 +65,50 @@ def _spread(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def grpo(reward: Tensor, group: Tensor, mask: Tensor) -> Tensor:
-    """(R - mean_g) / (std_g + 1e-6) on every token; (B, T)."""
+    """Compute (R - mean_g) / (std_g + 1e-6) on every token; (B, T)."""
     return _spread(group_scores(reward, group), mask)
 
 
 def dr_grpo(reward: Tensor, group: Tensor, mask: Tensor) -> Tensor:
-    """R - mean_g on every token: no standard deviation, which favours prompts that are almost always right or wrong."""
+    """Compute R - mean_g on every token.
+
+    Division by the standard deviation would favour prompts whose answers are almost always right or wrong.
+    """
     return _spread(group_scores(reward, group, "none"), mask)
 
 
 def grpo_batch(reward: Tensor, group: Tensor, mask: Tensor) -> Tensor:
-    """R - mean_g over the standard deviation of the whole batch, on every token."""
+    """Compute R - mean_g, divided by the standard deviation of the whole batch, on every token."""
     return _spread(group_scores(reward, group, "batch"), mask)
 
 
 def rloo(reward: Tensor, group: Tensor, mask: Tensor) -> Tensor:
-    """Leave-one-out (Ahmadian et al. 2024): R less the mean of the *other* rewards = G/(G-1) (R - mean_g)."""
+    """Compute R minus the mean of the *other* rewards = G/(G-1) (R - mean_g) (leave-one-out, Ahmadian et al. 2024)."""
     centred, size = _centred(reward, group)
     return _spread(centred * size / (size - 1), mask)
 
 
 def reinforce_plus_plus(reward: Tensor, group: Tensor, mask: Tensor, gamma: float = 1.0) -> Tensor:
-    """REINFORCE++ (Hu 2025): the reward, paid with the last token, discounted per token, whitened over the batch."""
+    """Compute the reward of the last token, discounted per token and whitened over the batch (REINFORCE++, Hu 2025)."""
     after = mask.flip(1).cumsum(1).flip(1) - mask  # tokens that the model still writes after this one
     return masked_whiten(reward[:, None] * gamma ** after.clamp_min(0.0), mask)
 
 
 def reinforce_plus_plus_baseline(reward: Tensor, group: Tensor, mask: Tensor) -> Tensor:
-    """REINFORCE++ with a baseline: R - mean_g, then whitened over the tokens of the batch."""
+    """Compute R - mean_g, whitened over the tokens of the batch (REINFORCE++ with a baseline)."""
     centred, _ = _centred(reward, group)
     return masked_whiten(_spread(centred, mask), mask)
 
 
 def opo(reward: Tensor, group: Tensor, mask: Tensor) -> Tensor:
-    """R less the mean of its group weighted by the answers' lengths (Hao et al. 2025)."""
+    """Compute R minus the mean of its group, weighted by the lengths of the answers (OPO, Hao et al. 2025)."""
     length = mask.sum(1)
     baseline = group_mean(reward * length, group)[0] / group_mean(length, group)[0].clamp_min(1e-9)
     return _spread(torch.where(group_varies(reward, group), reward - baseline, 0.0), mask)
 
 
 def best_of_group(reward: Tensor, group: Tensor, mask: Tensor) -> Tensor:
-    """For pass@k: only a group's best row counts, with its lead over the second best."""
+    """Compute the lead of the best answer of each group over the second best, and 0 for the others (for pass@k)."""
     scores = torch.zeros_like(reward)
     for number in group.unique():
         rows = (group == number).nonzero().squeeze(1)
@@ -130,8 +133,8 @@ NEED_GROUPS = frozenset(ADVANTAGES) - {"reinforce_plus_plus", "opo"}
 
 
 def overlong_penalty(length: Tensor, longest: int, buffer: int, factor: float = 1.0) -> Tensor:
-    """DAPO's soft punishment of long answers (Yu et al. 2025, equation 13), (B,), to be added to the reward.
+    """Compute DAPO's penalty on long answers (B,), to be added to the reward (Yu et al. 2025, equation 13).
 
-    0 up to `longest - buffer` tokens, then falling in a line to -factor at `longest`.
+    It is 0 up to `longest - buffer` tokens and then decreases linearly to -factor at `longest`.
     """
     return -factor * ((length - (longest - buffer)) / buffer).clamp(0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Policy losses per token: PPO's clipped surrogate and its relatives."""
+"""Policy losses per token: PPO's clipped surrogate and its variants."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def ppo_clip_per_token(
     eps_high: float | Tensor = 0.2,
     dual: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """PPO's clipped surrogate as a loss per token.
+    """Compute PPO's clipped surrogate as a loss per token.
 
     l = max(-A r, -A clip(r, 1 - eps_low, 1 + eps_high)); with `dual` = c, l = min(l, -A c) where A < 0.
     The gradient is 0 exactly where A > 0 and r > 1 + eps_high, or A < 0 and r < 1 - eps_low.
 
     Args:
-        logp: (B, T) of the policy that learns.
-        old_logp: (B, T) of the policy that wrote the answers.
+        logp: (B, T), under the current policy.
+        old_logp: (B, T), under the sampling policy.
         advantage: (B, T).
         eps_low: Scalar or (B, T).
         eps_high: Scalar or (B, T).
-        dual: None, or the largest ratio that counts for tokens of negative advantage.
+        dual: Maximum ratio of tokens of negative advantage (dual clipping); None for no limit.
 
     Returns:
-        Loss (B, T), and bool (B, T): where clipping took the gradient away.
+        Loss (B, T), and bool (B, T): where clipping removes the gradient.
     """
     return clip_ratio(probability_ratio(logp, old_logp), advantage, eps_low, eps_high, dual)
 
@@ -42,7 +42,7 @@ def clip_ratio(
     eps_high: float | Tensor,
     dual: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The clipped surrogate of given ratios (B, T); see `ppo_clip_per_token`."""
+    """Compute the clipped surrogate of given ratios (B, T); see `ppo_clip_per_token`."""
     low = torch.as_tensor(1.0 - eps_low, dtype=ratio.dtype, device=ratio.device)
     high = torch.as_tensor(1.0 + eps_high, dtype=ratio.dtype, device=ratio.device)
     plain, bounded = -advantage * ratio, -advantage * torch.minimum(torch.maximum(ratio, low), high)
@@ -56,7 +56,7 @@ def clip_ratio(
 
 
 def reinforce(logp: Tensor, advantage: Tensor) -> Tensor:
-    """-A log pi per token (Williams 1992)."""
+    """Compute -A log pi per token (REINFORCE, Williams 1992)."""
     return -advantage * logp
 
 
@@ -68,10 +68,10 @@ def gspo(
     eps_low: float = 3e-4,
     eps_high: float = 4e-4,
 ) -> tuple[Tensor, Tensor]:
-    """Group sequence policy optimisation (Zheng et al. 2025, arXiv 2507.18071): one ratio for a whole answer.
+    """Compute the clipped surrogate with one ratio per answer (GSPO, Zheng et al. 2025, arXiv 2507.18071).
 
-    s = exp(mean over the row's tokens of log pi - log pi_old); in the form per token, sg(s) pi / sg(pi), whose
-    gradient for equal advantages is that of s. Aggregate by "seq_mean_token_mean".
+    The ratio is s = exp(mean over the tokens of a row of log pi - log pi_old). The form per token is sg(s) pi / sg(pi),
+    whose gradient for equal advantages is that of s. Aggregate by "seq_mean_token_mean".
 
     Returns:
         Loss (B, T), and bool (B, T): the tokens of clipped rows.
@@ -85,13 +85,13 @@ def gspo(
 def cispo(
     logp: Tensor, old_logp: Tensor, advantage: Tensor, eps_low: float = 1.0, eps_high: float = 4.0
 ) -> tuple[Tensor, Tensor]:
-    """Clipped importance weights, REINFORCE gradient (MiniMax-M1, Chen et al. 2025, arXiv 2506.13585).
+    """Compute REINFORCE with clipped importance weights (CISPO, MiniMax 2025, arXiv 2506.13585).
 
-    -sg(clip(r, 1 - eps_low, 1 + eps_high)) A log pi: every token keeps a gradient. The defaults bound the weight to
-    [0, 5]; the paper leaves its lower bound away and tunes the upper one.
+    The loss is -sg(clip(r, 1 - eps_low, 1 + eps_high)) A log pi, so every token keeps a gradient. The defaults clip the
+    weight to [0, 5]; the paper has no lower bound and tunes the upper one.
 
     Returns:
-        Loss (B, T), and bool (B, T): where the weight was bounded.
+        Loss (B, T), and bool (B, T): where the weight is clipped.
     """
     ratio = probability_ratio(logp, old_logp).detach()
     weight = ratio.clamp(1.0 - eps_low, 1.0 + eps_high)

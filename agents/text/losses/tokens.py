@@ -1,4 +1,4 @@
-"""Masked statistics of tokens, entropies, and how a loss per token becomes one number."""
+"""Masked statistics of tokens, entropies, and the aggregation of a loss per token."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from torch import Tensor
 
 from envzoo.errors import EnvzooError, unknown
 
-LOG_RATIO_BOUND = 20.0  # exp of more than this is no useful weight, and overflows soon
+LOG_RATIO_BOUND = 20.0  # exp of more than this is not a useful weight, and soon overflows
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
-    """Sum of `values` (B, T) where `mask` is not 0; what stands on padding, NaN included, does not count."""
+    """Sum `values` (B, T) where `mask` is not 0; values on padding, including NaN, are ignored."""
     return torch.where(mask > 0, values, 0.0).sum()
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `values` (B, T) over the mask; 0, with a zero gradient, when the mask is empty."""
+    """Compute the mean of `values` (B, T) over the mask; 0, with zero gradient, if the mask is empty."""
     return masked_sum(values, mask) / mask.sum().clamp_min(1.0)
 
 
 def masked_whiten(values: Tensor, mask: Tensor, eps: float = 1e-8) -> Tensor:
-    """(x - mean) / sqrt(var + eps) over the mask, with the unbiased variance; 0 off the mask; (B, T).
+    """Compute (x - mean) / sqrt(var + eps) over the mask, with the unbiased variance; 0 off the mask; (B, T).
 
     Raises:
-        EnvzooError: With fewer than two tokens, which have no variance.
+        EnvzooError: There are fewer than two tokens, which have no variance.
     """
     count = mask.sum()
     if count < 2:
@@ -37,12 +37,12 @@ def masked_whiten(values: Tensor, mask: Tensor, eps: float = 1e-8) -> Tensor:
 
 
 def probability_ratio(logp: Tensor, old_logp: Tensor) -> Tensor:
-    """pi / pi_old per token, with the log-ratio bounded by +-20."""
+    """Compute pi / pi_old per token, with the log-ratio clipped to [-20, 20]."""
     return torch.exp((logp - old_logp).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND))
 
 
 def entropy_of_logits(logits: Tensor) -> Tensor:
-    """Entropy of softmax(logits) in nats, (..., V) -> (...); logits of -inf count as probability 0.
+    """Compute the entropy of softmax(logits) in nats, (..., V) -> (...); logits of -inf count as probability 0.
 
     H = logsumexp z - sum softmax(z) z. Divide the logits by the sampling temperature first.
     """
@@ -50,8 +50,8 @@ def entropy_of_logits(logits: Tensor) -> Tensor:
 
 
 def entropy_of_log_probs(log_prob: Tensor) -> Tensor:
-    """Entropy in nats, (..., V) -> (...), of log-probabilities; those of -inf count as probability 0."""
-    # Replaced before the product: 0 * -inf is NaN, and a `where` behind the product keeps the NaN in the gradient.
+    """Compute the entropy in nats of log-probabilities, (..., V) -> (...); -inf counts as probability 0."""
+    # Replaced before the product: 0 * -inf is NaN, and a `where` after the product keeps the NaN in the gradient.
     return -(log_prob.exp() * log_prob.masked_fill(log_prob == -torch.inf, 0.0)).sum(-1)
 
 
@@ -92,23 +92,23 @@ AGGREGATIONS: dict[str, Callable[[Tensor, Tensor, int | None], Tensor]] = {
 
 
 def aggregate(loss: Tensor, mask: Tensor, how: str = "token_mean", length: int | None = None) -> Tensor:
-    """One number from a loss per token (B, T).
+    """Aggregate a loss per token (B, T) to a scalar.
 
     - token_mean: mean over all tokens of the batch (DAPO).
-    - seq_mean_token_sum: sum over a row's tokens, mean over the rows that have any.
-    - seq_mean_token_mean: mean over a row's tokens, then over rows (GRPO as published; long answers weigh less per
-      token).
-    - seq_mean_token_sum_norm: sum over all tokens / (B * length), the constant of Dr. GRPO as TRL has it.
-    - token_sum_norm: sum over all tokens / length, as verl has it; it grows with the number of rows.
+    - seq_mean_token_sum: sum over the tokens of a row, mean over the rows that have tokens.
+    - seq_mean_token_mean: mean over the tokens of a row, then over rows (GRPO as published; the tokens of long answers
+      have smaller weights).
+    - seq_mean_token_sum_norm: sum over all tokens / (B * length), Dr. GRPO as in TRL.
+    - token_sum_norm: sum over all tokens / length, as in verl; it grows with the number of rows.
 
     Args:
         loss: (B, T).
         mask: (B, T).
         how: One of the names above.
-        length: The constant; None for T.
+        length: The constant in the denominator; None for T.
 
     Raises:
-        UnknownNameError: Another name.
+        UnknownNameError: The name is unknown.
     """
     if how not in AGGREGATIONS:
         raise unknown("aggregation", how, AGGREGATIONS)
@@ -116,7 +116,7 @@ def aggregate(loss: Tensor, mask: Tensor, how: str = "token_mean", length: int |
 
 
 def top_mask(values: Tensor, mask: Tensor, count: int, largest: bool = True) -> Tensor:
-    """Bool (B, T): the `count` masked tokens of the largest (or smallest) value; ties go to the earlier token."""
+    """Select the `count` masked tokens of the largest (or smallest) value, bool (B, T); earlier tokens win ties."""
     valid = (mask > 0).flatten().nonzero().squeeze(1)
     order = torch.argsort(values.detach().flatten()[valid], descending=largest, stable=True)
     chosen = torch.zeros(mask.numel(), dtype=torch.bool, device=mask.device)
@@ -125,7 +125,7 @@ def top_mask(values: Tensor, mask: Tensor, count: int, largest: bool = True) -> 
 
 
 def masked_quantile(values: Tensor, mask: Tensor, q: float) -> Tensor:
-    """The q-quantile of `values` over the mask, by the nearest rank: a value that occurs; 0 on an empty mask."""
+    """Compute the q-quantile of `values` over the mask by the nearest rank; 0 if the mask is empty."""
     kept = values.detach()[mask > 0]
     if not kept.numel():
         return values.new_zeros(())
@@ -133,8 +133,8 @@ def masked_quantile(values: Tensor, mask: Tensor, q: float) -> Tensor:
 
 
 def fork_token_mask(entropy: Tensor, mask: Tensor, share: float = 0.2) -> Tensor:
-    """Float (B, T): the tokens that carry the gradient in the 80/20 rule (Wang et al. 2025, arXiv 2506.01939).
+    """Select the tokens with a gradient in the 80/20 rule, float (B, T) (Wang et al. 2025, arXiv 2506.01939).
 
-    Those whose entropy reaches the (1 - share)-quantile of the batch's tokens.
+    These are the tokens whose entropy reaches the (1 - share)-quantile of the batch.
     """
     return ((entropy >= masked_quantile(entropy, mask, 1.0 - share)) & (mask > 0)).to(mask.dtype)

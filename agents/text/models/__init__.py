@@ -1,1 +1,1 @@
-"""Language models, and the kernels of the tiny one."""
+"""Language models, and the kernels of the tiny model."""

@@ -1,6 +1,6 @@
-"""Numba kernels of attention in the small transformer, compiled for the size of its heads.
+"""Numba kernels of attention in the tiny transformer, compiled for the size of its heads.
 
-With a size that is known to the compiler, the loops over a head's numbers become a few vector instructions.
+With a size that is known at compile time, the loops over the numbers of a head become a few vector instructions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Attention(NamedTuple):
 
 @kernel
 def _softmax(s, n, scale):
-    """Softmax of scale times the first n of s (K,), in place; scale is positive."""
+    """Compute the softmax of scale times the first n of s (K,), in place; scale is positive."""
     most = largest(s, (), n)
     for k in range(n):
         s[k] = exp((s[k] - most) * scale)
@@ -39,23 +39,23 @@ def _softmax(s, n, scale):
 
 @cache
 def attention(size: int) -> Attention:
-    """The kernels for heads of `size` numbers.
+    """Compile the kernels for heads of `size` numbers.
 
     attend(qkv, begin, count, context, target, probs, out): attention of rows to the context of their sequence, and to
-    what stands before them in it.
+    the earlier rows of it.
 
     - qkv: (R, 3, heads, size), queries, keys and values.
     - begin, count: (S,) first row and number of rows of each sequence.
     - context: (S,) number of the sequence that comes before it, or -1.
     - target: (R,) row of the output, -1 for none.
-    - probs: (rows of the output, heads, longest), filled with the attention paid.
+    - probs: (rows of the output, heads, longest), filled with the attention weights.
     - out: (rows of the output, heads, size).
 
     attend_backward(qkv, begin, count, context, target, probs, d_out, slope, d_qkv): adds to d_qkv (R, 3, heads, size),
     given d_out (rows of the output, heads, size); slope (longest,) is scratch.
 
     attend_next(qkv, prompt, width, copies, past, n, scores, out): attention of one new token in each of B answers, its
-    key and value being put at place n of the answer.
+    key and value are stored at position n of the answer.
 
     - qkv: (B, 3, heads, size), of the new tokens.
     - prompt: (U width, 3, heads, size), of U prompts.
@@ -69,13 +69,13 @@ def attention(size: int) -> Attention:
 
     @inline
     def products(x, rows, first, many, part, h, out, at):
-        """out[at + k] = x . rows[first + k, part, h] for k < many."""
+        """Set out[at + k] = x . rows[first + k, part, h] for k < many."""
         for k in range(many):
             out[at + k] = dot(x, (), rows, (first + k, part, h), size)
 
     @inline
     def mix(out, weight, at, many, rows, first, part, h):
-        """out += sum of weight[at + k] rows[first + k, part, h] over k < many."""
+        """Add the sum of weight[at + k] rows[first + k, part, h] over k < many to out."""
         whole = many // 4 * 4
         for k in range(0, whole, 4):
             r = first + k
@@ -91,55 +91,65 @@ def attention(size: int) -> Attention:
 
     @inline
     def spread(x, weight, at, many, rows, first, part, h):
-        """rows[first + k, part, h] += weight[at + k] x for k < many."""
+        """Add weight[at + k] x to rows[first + k, part, h] for k < many."""
         for k in range(many):
             p = weight[at + k]
             for j in range(size):
                 rows[first + k, part, h, j] = multiply_add(p, x[j], rows[first + k, part, h, j])
 
-    @kernel
-    def attend(qkv, begin, count, context, target, probs, out):
-        for s in range(begin.shape[0]):
-            own, start, before = begin[s], 0, 0
-            if context[s] >= 0:
-                start, before = begin[context[s]], count[context[s]]
-            for t in range(count[s]):
-                to = target[own + t]
-                if to < 0:
-                    continue
-                for h in range(qkv.shape[2]):
-                    query, p, mixed = qkv[own + t, 0, h], probs[to, h], out[to, h]
-                    products(query, qkv, start, before, 1, h, p, 0)
-                    products(query, qkv, own, t + 1, 1, h, p, before)
-                    _softmax(p, before + t + 1, scale)
-                    mixed[:] = _ZERO
-                    mix(mixed, p, 0, before, qkv, start, 2, h)
-                    mix(mixed, p, before, t + 1, qkv, own, 2, h)
+    @inline
+    def begins(s, begin, count, context):
+        """Return the first row of sequence s, then the first row and the number of rows of its context."""
+        before = context[s]
+        if before >= 0:
+            return begin[s], begin[before], count[before]
+        return begin[s], 0, 0
 
-    @kernel
-    def attend_backward(qkv, begin, count, context, target, probs, d_out, slope, d_qkv):
-        for s in range(begin.shape[0]):
-            own, start, before = begin[s], 0, 0
-            if context[s] >= 0:
-                start, before = begin[context[s]], count[context[s]]
-            for t in range(count[s]):
-                to = target[own + t]
-                if to < 0:
-                    continue
-                for h in range(qkv.shape[2]):
-                    p, d = probs[to, h], d_out[to, h]
-                    products(d, qkv, start, before, 2, h, slope, 0)
-                    products(d, qkv, own, t + 1, 2, h, slope, before)
-                    spread(d, p, 0, before, d_qkv, start, 2, h)
-                    spread(d, p, before, t + 1, d_qkv, own, 2, h)
-                    along = dot(p, (), slope, (), before + t + 1)
-                    for k in range(before + t + 1):
-                        slope[k] = p[k] * (slope[k] - along) * scale
-                    query, d_query = qkv[own + t, 0, h], d_qkv[own + t, 0, h]
-                    mix(d_query, slope, 0, before, qkv, start, 1, h)
-                    mix(d_query, slope, before, t + 1, qkv, own, 1, h)
-                    spread(query, slope, 0, before, d_qkv, start, 1, h)
-                    spread(query, slope, before, t + 1, d_qkv, own, 1, h)
+    @njit(error_model="numpy")
+    def attend_row(qkv, row, own, start, before, t, to, probs, out):
+        """Attend from the t-th row of a sequence."""
+        for h in range(qkv.shape[2]):
+            query, p, mixed = qkv[row, 0, h], probs[to, h], out[to, h]
+            products(query, qkv, start, before, 1, h, p, 0)
+            products(query, qkv, own, t + 1, 1, h, p, before)
+            _softmax(p, before + t + 1, scale)
+            mixed[:] = _ZERO
+            mix(mixed, p, 0, before, qkv, start, 2, h)
+            mix(mixed, p, before, t + 1, qkv, own, 2, h)
+
+    @njit(error_model="numpy")
+    def attend_row_backward(qkv, row, own, start, before, t, to, probs, d_out, slope, d_qkv):
+        """Add to the gradient what the t-th row of a sequence gives."""
+        for h in range(qkv.shape[2]):
+            p, d = probs[to, h], d_out[to, h]
+            products(d, qkv, start, before, 2, h, slope, 0)
+            products(d, qkv, own, t + 1, 2, h, slope, before)
+            spread(d, p, 0, before, d_qkv, start, 2, h)
+            spread(d, p, before, t + 1, d_qkv, own, 2, h)
+            along = dot(p, (), slope, (), before + t + 1)
+            for k in range(before + t + 1):
+                slope[k] = p[k] * (slope[k] - along) * scale
+            query, d_query = qkv[row, 0, h], d_qkv[row, 0, h]
+            mix(d_query, slope, 0, before, qkv, start, 1, h)
+            mix(d_query, slope, before, t + 1, qkv, own, 1, h)
+            spread(query, slope, 0, before, d_qkv, start, 1, h)
+            spread(query, slope, before, t + 1, d_qkv, own, 1, h)
+
+    def over_rows(act):
+        """Make the kernel that calls act(qkv, row, own, start, before, t, to, ...) for every row with an output."""
+
+        @kernel
+        def run(qkv, begin, count, context, target, probs, *arrays):
+            for s in range(begin.shape[0]):
+                own, start, before = begins(s, begin, count, context)
+                for t in range(count[s]):
+                    to = target[own + t]
+                    if to >= 0:
+                        act(qkv, own + t, own, start, before, t, to, probs, *arrays)
+
+        return run
+
+    attend, attend_backward = over_rows(attend_row), over_rows(attend_row_backward)
 
     @kernel
     def attend_next(qkv, prompt, width, copies, past, n, scores, out):

@@ -1,4 +1,4 @@
-"""Numba kernel that draws the next tokens of many answers, for a CPU."""
+"""Numba kernel that samples the next tokens of many answers on a CPU."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ APART = 64  # numbers between the scratch rows of `draw`: arrays less than 256 b
 
 
 @kernel
-def draw(logits, base, heat, uniform, z, p, token, logp, entropy):
-    """Draw a token in each of B rows by the inverse of the cumulative probabilities.
+def draw(logits, base, temperature, uniform, z, p, token, logp, entropy):
+    """Sample a token in each of B rows by the inverse of the cumulative probabilities.
 
     Args:
         logits: (B, V) float32.
-        base: Temperature of the probabilities that are recorded.
-        heat: Temperature that is drawn at.
+        base: Temperature of the log-probabilities and entropies that are recorded.
+        temperature: Sampling temperature.
         uniform: (B,) float32 in [0, 1).
         z: (V,) scratch.
         p: (V,) scratch.
@@ -36,9 +36,9 @@ def draw(logits, base, heat, uniform, z, p, token, logp, entropy):
         mass = total(p, (), size)
         rest = np.log(mass)
         entropy[b] = rest - dot(p, (), z, (), size) / mass
-        if heat != base:
+        if temperature != base:
             for v in range(size):
-                hot = (logits[b, v] - most) / heat
+                hot = (logits[b, v] - most) / temperature
                 p[v] = exp(hot) if hot > LEAST else ZERO
             mass = total(p, (), size)
         wanted, reached, chosen = uniform[b] * mass, ZERO, 0

@@ -1,9 +1,9 @@
-"""Numba kernels of the small transformer: what lies between its matrix products, forwards and backwards.
+"""Numba kernels of the tiny transformer: everything between its matrix products, forward and backward.
 
-Tokens of many sequences lie in one array of rows, each sequence in consecutive ones. A sequence may go on from another,
-its context, whose tokens it sees before its own: so that the answers to a prompt share its rows. All kernels run on one
-thread, in float32, without `fastmath`, and sum in a fixed order (`envzoo.agents.text.models.lanes`): their results are
-the same bits wherever in memory their arrays lie.
+Tokens of many sequences are rows of one array, each sequence in consecutive rows. A sequence may continue another one,
+its context, whose tokens it sees before its own, so that all answers to a prompt share its rows. All kernels run on one
+thread, in float32, without `fastmath`, and sum in a fixed order (`envzoo.agents.text.models.lanes`), so their results
+do not depend on where in memory the arrays are.
 
 With y = (x - mean) r, r = 1 / sqrt(var + eps), z = w y + b and D = dL/dz, the derivative through the normalisation is
 
@@ -36,7 +36,7 @@ kernel = njit(cache=True, error_model="numpy")  # division by zero is infinite, 
 
 @intrinsic
 def _as_float(typing, number):
-    """The float32 of the same 32 bits as an int32."""
+    """Reinterpret the bits of an int32 as a float32."""
 
     def build(context, builder, signature, arguments):
         return builder.bitcast(arguments[0], context.get_value_type(types.float32))
@@ -46,7 +46,7 @@ def _as_float(typing, number):
 
 @njit(inline="always")
 def exp(x):
-    """exp(x) in float32, which compilers can put into vectors; finite for any finite x."""
+    """Compute exp(x) in float32, in a form that compilers can vectorize; finite for any finite x."""
     x = min(max(x, LEAST), _MOST)
     n = np.floor(multiply_add(x, _LOG2E, _HALF))
     r = multiply_add(n, -_LN2_LOW, multiply_add(n, -_LN2_HIGH, x))
@@ -63,7 +63,7 @@ def exp(x):
 
 @kernel
 def embed(tokens, places, table, positions, x):
-    """x (R, D) = table (V, D)[tokens (R,)] + positions (S, D)[places (R,)]."""
+    """Set x (R, D) = table (V, D)[tokens (R,)] + positions (S, D)[places (R,)]."""
     for r in range(tokens.shape[0]):
         token, place = tokens[r], places[r]
         for j in range(x.shape[1]):
@@ -72,7 +72,7 @@ def embed(tokens, places, table, positions, x):
 
 @kernel
 def embed_backward(dx, tokens, places, d_table, d_positions):
-    """Adds the derivatives of both tables."""
+    """Add the derivatives of both tables."""
     for r in range(tokens.shape[0]):
         token, place = tokens[r], places[r]
         for j in range(dx.shape[1]):
@@ -85,7 +85,7 @@ def embed_backward(dx, tokens, places, d_table, d_positions):
 
 @kernel
 def normalize(x, bias, weight, shift, hat, scale, z):
-    """x (R, D) += bias; its rows normalised are hat (R, D), their 1 / std scale (R,), and z = weight hat + shift."""
+    """Add bias to x (R, D); set hat (R, D) to its normalized rows, scale (R,) to 1 / std, z to weight hat + shift."""
     rows, width = x.shape
     part = _ONE / np.float32(width)
     for r in range(rows):
@@ -99,7 +99,7 @@ def normalize(x, bias, weight, shift, hat, scale, z):
 
 @kernel
 def normalize_backward(dz, hat, scale, weight, g, dx, d_weight, d_shift):
-    """Adds to dx (R, D), d_weight (D,) and d_shift (D,); g (D,) is scratch."""
+    """Add the derivatives to dx (R, D), d_weight (D,) and d_shift (D,); g (D,) is scratch."""
     rows, width = dz.shape
     part = _ONE / np.float32(width)
     for r in range(rows):
@@ -117,7 +117,7 @@ def normalize_backward(dz, hat, scale, weight, g, dx, d_weight, d_shift):
 
 @kernel
 def gelu(u, out):
-    """The tanh form of GELU of u (N,), u sigmoid(2 sqrt(2 / pi) (u + 0.044715 u^3))."""
+    """Compute the tanh form of GELU of u (N,), u sigmoid(2 sqrt(2 / pi) (u + 0.044715 u^3))."""
     for i in range(u.shape[0]):
         x = u[i]
         out[i] = x / (_ONE + exp(x * multiply_add(x * x, -_CUBE, -_LINE)))
@@ -125,7 +125,7 @@ def gelu(u, out):
 
 @kernel
 def gelu_backward(u, d):
-    """d (N,) *= the derivative of GELU at u (N,)."""
+    """Multiply d (N,) by the derivative of GELU at u (N,)."""
     for i in range(u.shape[0]):
         x = u[i]
         square = x * x
@@ -138,9 +138,9 @@ def gelu_backward(u, d):
 
 @kernel
 def pack(prompts, which, tokens, lengths, ids, places, begin, count, context, source):
-    """Lay prompts and answers out as sequences of rows.
+    """Arrange prompts and answers as sequences of rows.
 
-    The prompts come first, then of each answer all tokens but the last, from which nothing follows that is asked for.
+    The prompts come first, then all tokens of each answer but the last, after which no logits are needed.
 
     Args:
         prompts: (U, P) int64.
@@ -177,7 +177,7 @@ def pack(prompts, which, tokens, lengths, ids, places, begin, count, context, so
 
 @kernel
 def spread(logits, source, shift, out):
-    """out (B, T, V) = logits (M, V)[source (B, T)] + shift (V,), shift alone where the source is -1."""
+    """Set out (B, T, V) = logits (M, V)[source (B, T)] + shift (V,); shift alone where the source is -1."""
     for b in range(source.shape[0]):
         for t in range(source.shape[1]):
             m = source[b, t]
@@ -187,7 +187,7 @@ def spread(logits, source, shift, out):
 
 @kernel
 def gather(d_out, source, d_logits):
-    """Adds d_out (B, T, V) into d_logits (M, V) at source (B, T)."""
+    """Add d_out (B, T, V) to d_logits (M, V) at source (B, T)."""
     for b in range(source.shape[0]):
         for t in range(source.shape[1]):
             m = source[b, t]

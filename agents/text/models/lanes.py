@@ -1,4 +1,4 @@
-"""Sums of float32 numbers in Numba kernels whose order, and so whose last bit, is fixed.
+"""Sums of float32 numbers in Numba kernels in a fixed order, so that their last bit is reproducible.
 
 A compiler may put a plain loop that sums into vectors only if it is allowed to reorder the sum (`reassoc` of
 `fastmath`). Which order it takes is then decided while the program runs: LLVM compiles such a loop twice, as vectors
@@ -27,7 +27,7 @@ _ZERO = np.float32(0.0)
 
 
 class _Lanes(types.Type):
-    """LANES float32 numbers in vector registers."""
+    """The Numba type of LANES float32 numbers in vector registers."""
 
     def __init__(self) -> None:
         super().__init__(name=f"lanes({LANES} x float32)")
@@ -66,7 +66,7 @@ def _larger(builder: ir.IRBuilder, one: ir.Value, other: ir.Value) -> ir.Value:
 
 @intrinsic
 def multiply_add(typing, one, other, addend):
-    """one * other + addend, of numbers or lanes: rounded once where the processor can, twice where it cannot."""
+    """Compute one * other + addend, of numbers or lanes, rounded once if the processor can do so, else twice."""
     kind = _lanes if _lanes in (one, other, addend) else types.float32
 
     def build(context, builder, signature, arguments):
@@ -85,7 +85,7 @@ def _zeros(typing):
 
 @intrinsic
 def _load(typing, row, start):
-    """LANES numbers from place `start` on."""
+    """Load LANES numbers from index `start` on."""
 
     def build(context, builder, signature, arguments):
         pointer = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), _VECTOR.as_pointer())
@@ -96,7 +96,7 @@ def _load(typing, row, start):
 
 @intrinsic
 def _store(typing, row, start, lanes):
-    """Put lanes at places `start` on."""
+    """Store lanes from index `start` on."""
 
     def build(context, builder, signature, arguments):
         row, start, lanes = arguments
@@ -108,7 +108,7 @@ def _store(typing, row, start, lanes):
 
 @intrinsic
 def _only_last(typing, lanes, count):
-    """The last `count` lanes, and 0 in those before them."""
+    """Keep the last `count` lanes, and set those before them to 0."""
 
     def build(context, builder, signature, arguments):
         kept = _splat(builder, builder.trunc(arguments[1], _INDEX))
@@ -233,7 +233,7 @@ def _check_row(array: types.Type, place: types.Type) -> None:
 
 
 def _pointer(context: Any, builder: ir.IRBuilder, kinds: Any, array: ir.Value, place: ir.Value) -> ir.Value:
-    """Where row `place` of an array begins."""
+    """Return the address of row `place` of an array."""
     indices = [
         context.cast(builder, index, kind, types.intp)
         for index, kind in zip(cgutils.unpack_tuple(builder, place), kinds[1], strict=True)
@@ -248,7 +248,7 @@ def _compile(context: Any, builder: ir.IRBuilder, function: Any, arguments: list
 
 @intrinsic
 def total(typing, x, place, n):
-    """Sum of the first n of x[place], a row of a float32 array; `place` is a tuple, empty if there is but one row."""
+    """Sum the first n of x[place], a row of a float32 array; `place` is a tuple, empty if there is only one row."""
     _check_row(x, place)
 
     def build(context, builder, signature, arguments):
@@ -260,7 +260,7 @@ def total(typing, x, place, n):
 
 @intrinsic
 def dot(typing, x, place, y, other, n):
-    """Sum of the products of the first n of the rows x[place] and y[other]."""
+    """Sum the products of the first n of the rows x[place] and y[other]."""
     _check_row(x, place)
     _check_row(y, other)
 
@@ -288,7 +288,7 @@ def shifted_total(typing, x, place, y, other, n):
 
 @intrinsic
 def squares_about(typing, x, place, center, n):
-    """Sum of the squared differences of the first n of the row x[place] from `center`."""
+    """Sum the squared differences of the first n of the row x[place] from `center`."""
     _check_row(x, place)
 
     def build(context, builder, signature, arguments):
@@ -300,7 +300,7 @@ def squares_about(typing, x, place, center, n):
 
 @intrinsic
 def largest(typing, x, place, n):
-    """The largest of the first n of the row x[place]; NaN may be passed over."""
+    """Return the largest of the first n of the row x[place]; NaN may be ignored."""
     _check_row(x, place)
 
     def build(context, builder, signature, arguments):

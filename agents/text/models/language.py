@@ -19,7 +19,7 @@ Cache = list[tuple[Tensor, Tensor]]  # keys and values (B, heads, places, dim / 
 
 
 def computing(model: LanguageModel) -> torch.autocast:
-    """The context in which a model's matrix products are computed in its `compute_dtype`."""
+    """Return the context in which the matrix products of a model are computed in its `compute_dtype`."""
     kind = model.device.type
     return torch.autocast(kind, model.compute_dtype, enabled=model.compute_dtype != torch.float32)
 
@@ -39,7 +39,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tenso
 
 
 class Block(nn.Module):
-    """One layer: attention to the tokens so far, then a feed-forward network, each on a normalised copy."""
+    """One layer: causal attention, then a feed-forward network, each on a normalized copy of its input."""
 
     def __init__(self, dim: int, heads: int, std: float, generator: torch.Generator):
         super().__init__()
@@ -51,10 +51,10 @@ class Block(nn.Module):
         self.down = _linear(4 * dim, dim, std, generator)
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None, position: int) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, S, dim) at places position, ... -> the layer's output, and its keys and values.
+        """Compute the output of the layer for x (B, S, dim) at positions position, ..., and its keys and values.
 
-        With `past` (B, heads, places, width), one token (S = 1) attends to the places before it, which are then filled
-        in place; without, S tokens attend among themselves.
+        With `past` (B, heads, places, width), one token (S = 1) attends to the positions before it, and its key and
+        value are stored in place; without, S tokens attend among themselves.
         """
         batch, length, dim = x.shape
         heads = self.inputs(self.norm_attention(x)).view(batch, length, 3, self.heads, dim // self.heads)
@@ -75,18 +75,18 @@ class CharacterTransformer(nn.Module):
 
     Args:
         vocab_size: Token ids (V).
-        places: The longest sequence.
+        places: Maximum sequence length.
         dim: Width.
-        layers: Layers.
-        heads: Heads of attention; they divide the width.
-        pad: Id that is never written: its logit is -1e9 everywhere.
-        generator: For the first weights, on the CPU.
+        layers: Number of layers.
+        heads: Number of attention heads; must divide the width.
+        pad: Id that is never sampled: its logit is -1e9 everywhere.
+        generator: Random generator for the initial weights, on the CPU.
 
     Attributes:
-        compute_dtype: In which matrix products are computed; the weights keep theirs.
+        compute_dtype: Dtype of matrix products; the weights keep their dtype.
 
     Raises:
-        EnvzooError: Heads that do not divide the width.
+        EnvzooError: The number of heads does not divide the width.
     """
 
     def __init__(
@@ -121,11 +121,11 @@ class CharacterTransformer(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights live."""
+        """Device of the weights."""
         return self.never.device
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
-        """Logits (B, S - start, V) of the tokens that follow the places start, ..., S - 1 of ids (B, S) int64."""
+        """Compute logits (B, S - start, V) of the tokens after the positions start, ..., S - 1 of ids (B, S) int64."""
         with computing(self):
             x = self._embed(ids, 0)
             for block in self.blocks:
@@ -134,20 +134,20 @@ class CharacterTransformer(nn.Module):
 
     @property
     def packs(self) -> bool:
-        """Whether the kernels for a CPU do the work; elsewhere torch alone does."""
+        """Return whether the kernels for a CPU are used; otherwise torch is."""
         plain = self.head.weight.dtype == self.compute_dtype == torch.float32
         return plain and self.never.device.type == "cpu"
 
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
-        """Logits (B, T, V) of the tokens (B, T) of answers, padded, to prompts (U, P) which (B,); any on padding."""
+        """Compute logits (B, T, V) of tokens (B, T) of answers to prompts (U, P) with indices which (B,)."""
         if self.packs:
             return packed.answer_logits(self, prompts, which, tokens)
         return self(torch.cat([prompts[which], tokens[:, :-1]], 1), prompts.shape[1] - 1)
 
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Any]:
-        """Read prompts (B, P): logits (B * copies, V) of what follows, and the cache for `step`.
+        """Read prompts (B, P), and return logits (B * copies, V) of the next tokens and the cache for `step`.
 
-        Each prompt is read once, and its row then repeated `copies` times.
+        Each prompt is read once; its row is then repeated `copies` times.
         """
         if self.packs and not torch.is_grad_enabled():
             return packed.prefill(self, ids, copies)
@@ -166,7 +166,7 @@ class CharacterTransformer(nn.Module):
             return self._logits(x[:, -1]).repeat_interleave(copies, 0), cache
 
     def step(self, tokens: Tensor, position: int, cache: Any) -> Tensor:
-        """Append tokens (B,) at a place; logits (B, V) of what follows. Changes the cache."""
+        """Append tokens (B,) at a position, and return logits (B, V) of the next tokens. Changes the cache."""
         if isinstance(cache, packed.Cache):
             return packed.step(self, tokens, position, cache)
         with computing(self):
@@ -183,41 +183,41 @@ class CharacterTransformer(nn.Module):
 
 
 class LanguageModel(Protocol):
-    """What a sampler and a trainer ask of a model; see `CharacterTransformer` for the shapes."""
+    """The interface of models for sampler and trainer; see `CharacterTransformer` for the shapes."""
 
     compute_dtype: torch.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where the weights live."""
+        """Device of the weights."""
 
     def __call__(self, ids: Tensor, start: int = 0) -> Tensor:
-        """Logits of what follows the places from `start` on."""
+        """Compute logits of the tokens after the positions from `start` on."""
 
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
-        """Logits of the tokens of answers to prompts."""
+        """Compute logits of the tokens of answers to prompts."""
 
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Any]:
-        """Read prompts; logits of what follows, and a cache."""
+        """Read prompts, and return logits of the next tokens and a cache."""
 
     def step(self, tokens: Tensor, position: int, cache: Any) -> Tensor:
-        """Append a token to each row; logits of what follows."""
+        """Append a token to each row, and return logits of the next tokens."""
 
 
 def answer_log_probs(
     model: LanguageModel, prompts: Tensor, tokens: Tensor, temperature: float = 1.0, which: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of answers under softmax(logits / temperature).
+    """Compute log-probabilities of answers under softmax(logits / temperature).
 
     Args:
         model: The model.
         prompts: (U, P) int64.
         tokens: (B, T) int64, padded (by -1 where 0 is a token of the model).
-        temperature: That of sampling.
-        which: (B,) int64, the prompt of each answer; None where there is one for each (U = B).
+        temperature: Sampling temperature.
+        which: (B,) int64, index of the prompt of each answer; None if there is one prompt per answer (U = B).
 
     Returns:
-        Log-probabilities of the tokens (B, T), and of all tokens at each place (B, T, V); meaningless on padding.
+        Log-probabilities of the tokens (B, T), and of the whole vocabulary (B, T, V); arbitrary on padding.
     """
     if which is None:
         which = torch.arange(len(tokens), device=tokens.device)

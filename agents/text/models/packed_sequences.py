@@ -1,31 +1,43 @@
-"""The small transformer on a CPU: answers that share their prompts, without padding, with the gradient written out.
+"""The tiny transformer on a CPU, with shared prompts, without padding, and with an explicit gradient.
 
-A batch is laid out as rows of tokens (`Packed`): each prompt once, however many answers go on from it, and of each
-answer only the tokens it has. Matrix products are torch's; what lies between them are the kernels of
-`envzoo.agents.text.models.kernels`, where the formulas stand. Autograd sees one function of the weights.
+A batch is arranged as rows of tokens (`Packed`): each prompt once, however many answers it has, and only the actual
+tokens of each answer. Matrix products are computed by torch, everything between them by the kernels of
+`envzoo.agents.text.models.kernels`, which also states the formulas. Autograd sees one function of the weights.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from envzoo.agents.text.models import kernels
 from envzoo.agents.text.models.attention import attention
-
-if TYPE_CHECKING:
-    from envzoo.agents.text.models.language import CharacterTransformer
 
 LAYER = 12  # parameters of a block, in the order of `weights`
 TABLES = 2  # tokens and positions, before them; the last normalisation and the head come after
 
 
+class Transformer(Protocol):
+    """What is used of a `CharacterTransformer`."""
+
+    tokens: nn.Embedding
+    positions: nn.Embedding
+    blocks: nn.ModuleList
+    norm: nn.LayerNorm
+    head: nn.Linear
+    weights: list[Tensor]
+    rooms: Any
+    never: Tensor
+    pad: int
+    places: int
+
+
 class Packed(NamedTuple):
-    """Tokens as rows, R in S sequences; M of the rows give logits. See `text_kernels.pack` for the fields."""
+    """Tokens as R rows in S sequences; M of the rows have logits. See `kernels.pack` for the fields."""
 
     ids: np.ndarray
     places: np.ndarray
@@ -38,7 +50,7 @@ class Packed(NamedTuple):
 
     @property
     def wanted(self) -> np.ndarray:
-        """(R,) int64: the number of a row among those that give logits, or -1."""
+        """Index of a row among those with logits, or -1; (R,) int64."""
         result = np.arange(len(self.ids)) - self.prompts * (self.width - 1)
         result[: self.prompts * self.width] = -1
         result[self.width - 1 : self.prompts * self.width : self.width] = np.arange(self.prompts)
@@ -46,17 +58,17 @@ class Packed(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """M."""
+        """Number of rows with logits (M)."""
         return len(self.ids) - self.prompts * (self.width - 1)
 
     @property
     def longest(self) -> int:
-        """Most tokens that a token sees."""
+        """Maximum number of tokens that a token sees."""
         return self.width + int(self.count[self.prompts :].max(initial=0))
 
 
 def pack(prompts: Tensor, which: Tensor, tokens: Tensor, pad: int) -> Packed:
-    """Prompts (U, P) and answers (B, T) to prompts which (B,), padded at their ends, as rows."""
+    """Arrange prompts (U, P) and answers (B, T) to prompts with indices (B,), padded at their ends, as rows."""
     asked, answers = prompts.numpy(), tokens.numpy()
     lengths = np.where(answers != pad, np.arange(1, answers.shape[1] + 1), 0).max(1, initial=0)
     rows = asked.size + int(np.maximum(lengths - 1, 0).sum())
@@ -72,7 +84,7 @@ def pack(prompts: Tensor, which: Tensor, tokens: Tensor, pad: int) -> Packed:
 
 
 class _Room:
-    """Arrays by name that are used again; fresh megabytes for every minibatch would cost more than some kernels."""
+    """Arrays by name that are reused; allocating them for every minibatch would cost more than some kernels."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, Tensor] = {}
@@ -86,7 +98,7 @@ class _Room:
 
 
 class _Lease:
-    """A room that is free again when nothing, such as a graph of autograd, needs it any more."""
+    """A room that is free again when nothing, such as a graph of autograd, refers to it any more."""
 
     def __init__(self, rooms: list[_Room]):
         self.rooms = rooms
@@ -99,8 +111,8 @@ class _Lease:
 # -------------------------------------------------------------------- forwards
 
 
-def weights(model: CharacterTransformer) -> list[Tensor]:
-    """All parameters in the order of this module; found once, as modules keep their parameters for life."""
+def weights(model: Transformer) -> list[Tensor]:
+    """Return all parameters in the order of this module; collected once, as modules keep their parameters."""
     if not model.weights:
         model.weights += [model.tokens.weight, model.positions.weight]
         for block in model.blocks:
@@ -111,7 +123,7 @@ def weights(model: CharacterTransformer) -> list[Tensor]:
 
 
 class _Layer(NamedTuple):
-    """What a block leaves for its derivative, all in a room."""
+    """What a block keeps for its derivative, all in a room."""
 
     hat: Tensor
     scale: Tensor
@@ -129,9 +141,9 @@ class _Layer(NamedTuple):
 def _block(
     x: Tensor, bias: Tensor, w: list[Tensor], packed: Packed, heads: int, last: bool, room: _Room, i: int
 ) -> tuple[Tensor, _Layer]:
-    """x (R, D) + bias through block i; the last one goes on with the rows that are wanted only.
+    """Apply block i to x (R, D) + bias; the last block continues with the wanted rows only.
 
-    The output lacks the bias of the block's last layer, which the next normalisation adds.
+    The output lacks the bias of the last layer of the block, which the next normalization adds.
     """
     (rows, width), outputs = x.shape, packed.outputs if last else len(x)
     keep = f"{i}."
@@ -161,7 +173,7 @@ def _block(
 
 
 class _Passed(NamedTuple):
-    """What the whole model leaves for its derivative."""
+    """What the whole model keeps for its derivative."""
 
     layers: list[_Layer]
     hat: Tensor
@@ -194,7 +206,7 @@ def _forward(w: list[Tensor], packed: Packed, heads: int, room: _Room) -> _Passe
 
 
 def _product(d: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
-    """Derivatives of a linear layer's weight and bias, from that of its output and its input."""
+    """Compute the derivatives of the weight and bias of a linear layer, from that of its output and its input."""
     torch.mm(d.t(), x, out=weight)
     torch.sum(d, 0, out=bias)
 
@@ -211,7 +223,7 @@ def _normalize_backward(
 def _block_backward(
     dx: Tensor, w: list[Tensor], g: list[Tensor], layer: _Layer, packed: Packed, heads: int, last: bool, room: _Room
 ) -> Tensor:
-    """Fills the derivatives g of a block's weights, given that of its output; returns that of its input."""
+    """Fill the derivatives g of the weights of a block, given that of its output; returns that of its input."""
     outputs, width = dx.shape
     rows = len(layer.hat)
     _product(dx, layer.act, g[10], g[11])
@@ -242,7 +254,7 @@ def _block_backward(
 def _backward(
     d_logits: Tensor, w: list[Tensor], passed: _Passed, packed: Packed, heads: int, room: _Room
 ) -> list[Tensor]:
-    """Derivatives by all weights, given that by the logits (M, V)."""
+    """Compute the derivatives with respect to all weights, given that with respect to the logits (M, V)."""
     sizes = [parameter.numel() for parameter in w]
     parts = torch.zeros(sum(sizes)).split(sizes)
     g = [part.view(parameter.shape) for part, parameter in zip(parts, w, strict=True)]
@@ -279,11 +291,11 @@ class _AnswerLogits(torch.autograd.Function):
         return None, None, None, None, *_backward(d_logits, w, passed, packed, heads, room)
 
 
-def answer_logits(model: CharacterTransformer, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
-    """Logits (B, T, V) of the tokens of answers; 0 beyond their ends.
+def answer_logits(model: Transformer, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
+    """Compute logits (B, T, V) of the tokens of answers; 0 after their ends.
 
     Args:
-        model: On the CPU, in float32.
+        model: The model, on the CPU in float32.
         prompts: (U, P) int64.
         which: (B,) int64, the prompt of each answer.
         tokens: (B, T) int64, padded at the ends.
@@ -296,7 +308,7 @@ def answer_logits(model: CharacterTransformer, prompts: Tensor, which: Tensor, t
 
 
 class Cache(NamedTuple):
-    """What answers that are being written have been read from: of each layer, B answers to U prompts."""
+    """Keys and values of each layer for B answers that are being written, and for their U prompts."""
 
     room: _Room
     lease: _Lease
@@ -308,7 +320,7 @@ class Cache(NamedTuple):
     heads: int
 
 
-def prefill(model: CharacterTransformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache]:
+def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache]:
     """See `CharacterTransformer.prefill`."""
     many, width = ids.shape
     packed = pack(ids, torch.zeros(0, dtype=torch.int64), ids[:0], model.pad)
@@ -322,7 +334,7 @@ def prefill(model: CharacterTransformer, ids: Tensor, copies: int) -> tuple[Tens
     return logits, Cache(room, lease, w, prompts, past, width, copies, heads)
 
 
-def step(model: CharacterTransformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+def step(model: Transformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
     """See `CharacterTransformer.step`."""
     room, w, heads = cache.room, cache.weights, cache.heads
     rows, width = len(tokens), w[0].shape[1]

@@ -1,7 +1,7 @@
-"""Causal language models of Hugging Face as policies: loading them safely, and the calls that a sampler makes.
+"""Causal language models of Hugging Face as policies: loading them safely, and the interface for the sampler.
 
-A model comes with a tokenizer. Both are kept as plain files inside the file of an agent, so that an agent can be loaded
-without the hub and without the folder that its model came from.
+A model comes with a tokenizer. Both are saved as plain files inside the file of an agent, so that an agent can be
+loaded without the hub and without the folder that its model came from.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ NOTHING = -1  # a place without a token: padding on the left of a prompt, or aft
 
 
 def library() -> ModuleType:
-    """The package transformers.
+    """Import the package transformers.
 
     Raises:
-        MissingExtraError: When it is not installed.
+        MissingExtraError: It is not installed.
     """
     try:
         import transformers
@@ -47,16 +47,16 @@ class _Cache(NamedTuple):
 
 
 class PretrainedModel(nn.Module):
-    """A causal language model of transformers behind the calls of `CharacterTransformer`.
+    """A causal language model of transformers with the interface of `CharacterTransformer`.
 
-    Ids of -1 (`NOTHING`) mark places without a token, which nothing attends to; positions count the others. Dropout is
-    off, so that a token has the same probability while it is written and while it is learned from.
+    Ids of -1 (`NOTHING`) mark positions without a token, which are masked out and do not count in position ids. Dropout
+    is off, so that a token has the same probability in sampling and in training.
 
     Args:
         model: The model.
 
     Raises:
-        EnvzooError: A kind of model that does not take a cache of keys and values.
+        EnvzooError: The model does not accept a cache of keys and values.
     """
 
     def __init__(self, model: nn.Module):
@@ -74,32 +74,32 @@ class PretrainedModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights live."""
+        """Device of the weights."""
         return next(self.model.parameters()).device
 
     @property
     def vocab_size(self) -> int:
-        """Tokens that the model can read."""
+        """Number of tokens that the model can read."""
         return self.model.get_input_embeddings().num_embeddings
 
     @property
     def places(self) -> int | None:
-        """The longest sequence, None when the configuration does not say."""
+        """Maximum sequence length; None if the configuration does not state it."""
         return getattr(self.model.config, "max_position_embeddings", None)
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
-        """Logits (B, S - start, V), float32, of the tokens that follow the places start, ... of ids (B, S) int64."""
+        """Compute float32 logits (B, S - start, V) of the tokens after the positions start, ... of ids (B, S) int64."""
         seen = ids >= 0
         return self._run(ids, seen, _positions(seen), ids.shape[1] - start)
 
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
-        """Logits (B, T, V), float32, of the tokens (B, T) of answers to prompts (U, P) which (B,)."""
+        """Compute float32 logits (B, T, V) of the tokens (B, T) of answers to prompts (U, P) with indices (B,)."""
         return self(torch.cat([prompts[which], tokens[:, :-1]], 1), prompts.shape[1] - 1)
 
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, list[_Cache]]:
-        """Read prompts (B, P): logits (B * copies, V) of what follows, and the cache for `step`.
+        """Read prompts (B, P), and return logits (B * copies, V) of the next tokens and the cache for `step`.
 
-        Each prompt is read once, and its row then repeated `copies` times.
+        Each prompt is read once; its row is then repeated `copies` times.
         """
         seen = ids >= 0
         past = _new_cache(self.model.config)
@@ -109,7 +109,7 @@ class PretrainedModel(nn.Module):
         return logits.repeat_interleave(copies, 0), [_Cache(past, seen.repeat_interleave(copies, 0))]
 
     def step(self, tokens: Tensor, position: int, cache: list[_Cache]) -> Tensor:
-        """Append tokens (B,); logits (B, V) of what follows. Changes the cache, which knows the position."""
+        """Append tokens (B,), and return logits (B, V) of the next tokens. Changes the cache."""
         past, seen = cache[0]
         seen = torch.cat([seen, (tokens >= 0)[:, None]], 1)
         cache[0] = _Cache(past, seen)
@@ -129,13 +129,13 @@ class PretrainedModel(nn.Module):
     # Heads that share the weights of the embedding are kept once.
 
     def state_dict(self, *arguments: Any, **keywords: Any) -> dict[str, Tensor]:
-        """Weights and lasting buffers by name, tied ones once."""
+        """Return weights and persistent buffers by name, tied ones once."""
         tied = {name for name, _ in self.named_parameters(remove_duplicate=False)}
         tied -= {name for name, _ in self.named_parameters()}
         return {name: value for name, value in super().state_dict().items() if name not in tied}
 
     def load_state_dict(self, state: Mapping[str, Tensor], *arguments: Any, **keywords: Any) -> None:
-        """Take over what `state_dict` gave; raises RuntimeError when names or shapes differ."""
+        """Restore what `state_dict` returned; raises RuntimeError if names or shapes differ."""
         own = self.state_dict()
         if own.keys() != state.keys():
             raise RuntimeError(f"the weights {sorted(own.keys() ^ state.keys())[:3]} do not belong to both models")
@@ -160,15 +160,15 @@ def _new_cache(config: Any) -> Any:
 
 
 def load_pretrained(name: str, dtype: str = "float32") -> tuple[PretrainedModel, Any]:
-    """A model and its tokenizer from a folder or the hub, from safetensors only; no code of theirs is run.
+    """Load a model and its tokenizer from a folder or the hub, from safetensors only, without running code of theirs.
 
     Args:
-        name: A folder, or an id of the hub; a copy that was downloaded before is taken without asking the network.
-        dtype: Key of `DTYPES`, that of the weights.
+        name: A folder, or an id of the hub; a copy that was downloaded before is used without network access.
+        dtype: Key of `DTYPES`; dtype of the weights.
 
     Raises:
         MissingExtraError: transformers is not installed.
-        EnvzooError: No such model, or one that is no causal language model in safetensors.
+        EnvzooError: There is no such model, or it is not a causal language model in safetensors.
     """
     guard.check_model(name)
     transformers = library()
@@ -240,7 +240,7 @@ def _sentence(name: str, error: Exception) -> EnvzooError:
 
 
 class ModelFiles:
-    """Configuration and tokenizer of a model as files; saved with the agent. The weights are kept by the policy.
+    """Configuration and tokenizer of a model as files, saved with the agent. The weights are saved with the policy.
 
     Args:
         model: The model.
@@ -251,7 +251,7 @@ class ModelFiles:
         self.model, self.tokenizer = model, tokenizer
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Bytes of the files, uint8, by name."""
+        """Return the bytes of the files, uint8, by name."""
         with TemporaryDirectory() as folder:
             self.tokenizer.save_pretrained(folder)
             self.model.model.config.save_pretrained(folder)
@@ -263,14 +263,14 @@ class ModelFiles:
             return {name: np.frombuffer(data, np.uint8) for name, data in kept.items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Nothing is left to do: the model was built from the same files (see `from_files`)."""
+        """Do nothing: the model was built from the same files (see `from_files`)."""
 
 
 def from_files(files: Mapping[str, Any], dtype: str) -> tuple[PretrainedModel, Any]:
-    """A model without its weights, and its tokenizer, from what `ModelFiles.state_dict` gave.
+    """Build a model without its weights, and its tokenizer, from what `ModelFiles.state_dict` returned.
 
     Raises:
-        CheckpointError: Other files than it would have given, or damaged ones.
+        CheckpointError: The files are not such files, or are damaged.
         MissingExtraError: transformers is not installed.
     """
     transformers = library()
@@ -301,7 +301,7 @@ def from_files(files: Mapping[str, Any], dtype: str) -> tuple[PretrainedModel, A
 
 
 def end_tokens(model: PretrainedModel, tokenizer: Any) -> list[int]:
-    """Ids that end an answer, the tokenizer's own first; empty when there are none."""
+    """Return the ids that end an answer, that of the tokenizer first; empty if there are none."""
     ends = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     more = getattr(getattr(model.model, "generation_config", None), "eos_token_id", None)
     more = [] if more is None else list(more) if isinstance(more, list | tuple) else [more]

@@ -1,9 +1,9 @@
-"""Which files, keys and kinds of a language model may stand in the file of an agent; all others are refused.
+"""The files, keys and kinds of language models that the file of an agent may contain; all others are refused.
 
-Transformers does what the configuration of a model says: it imports classes (`auto_map`), quantisers
-(`quantization_config`) and kernels from the hub (`attn_implementation`), opens files (`tokenizer_file`) and loads
-further models (`backbone`, `_name_or_path`). What an agent's file holds is therefore kept to the sizes and switches
-that the library's own class of the configuration has, and to the tokens of the tokenizer.
+Transformers follows the configuration of a model: it imports classes (`auto_map`), quantizers (`quantization_config`)
+and kernels from the hub (`attn_implementation`), opens files (`tokenizer_file`) and loads further models (`backbone`,
+`_name_or_path`). The file of an agent is therefore limited to the sizes and switches of the configuration class of the
+library, and to the tokens of the tokenizer.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _SENTENCEPIECE = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", 
 
 
 def _model_keys(values: Mapping[str, Any]) -> frozenset[str]:
-    """The keys that the library's own configuration of this kind of model has.
+    """Return the keys of the configuration class of the library for this kind of model.
 
     Raises:
-        CheckpointError: A kind that is none of the library's causal language models.
+        CheckpointError: The kind is not one of the causal language models of the library.
     """
     from transformers import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -76,12 +76,12 @@ _KEYS: dict[str, Callable[[Mapping[str, Any]], frozenset[str]]] = {
 
 
 def is_known(name: Any) -> bool:
-    """Whether a file of this name may be kept of a model."""
+    """Return whether a file of this name may be saved."""
     return name in _KEYS or name in _PLAIN or name in _SENTENCEPIECE
 
 
 def keep_known(name: str, data: bytes) -> bytes:
-    """The content of a file as it is kept: a configuration without the keys that would be refused."""
+    """Return the content of a file as it is saved: configurations without the keys that would be refused."""
     if name not in _KEYS:
         return data
     values = json.loads(data)
@@ -110,7 +110,7 @@ def check_known(name: str, data: bytes) -> None:
     """Refuse a file that could make the library import, open or fetch something.
 
     Raises:
-        CheckpointError: A name, key, kind or value that no file of ours has.
+        CheckpointError: It has a name, key, kind or value that no saved file has.
     """
     if not is_known(name):
         raise _refuse(f"has a file {shorten(repr(name), 80)}")
@@ -146,7 +146,7 @@ def _check_tokenizer(values: Mapping[str, Any]) -> None:
 
 
 def _check_words(name: str, values: Mapping[str, Any]) -> None:
-    """Numbers, flags and single words only; keys inside of mappings are words too, and none of the refused ones."""
+    """Check that there are only numbers, flags and single words, also as keys of mappings, and no refused key."""
     left: list[Any] = list(values.values())
     while left:
         value = left.pop()

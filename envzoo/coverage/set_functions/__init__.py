@@ -1,17 +1,17 @@
-"""Monotone submodular set functions with batched marginal gains: what `SubmodularReward` pays for.
+"""Monotone submodular set functions with batched marginal gains, for `SubmodularReward`.
 
-| class | F(S) | a gain costs |
+| class | F(S) | cost of a gain |
 |---|---|---|
-| `Coverage` | number of points that the elements cover | points of the element |
-| `WeightedCoverage` | weight of the points covered | points of the element |
-| `FacilityLocation` | for every client, the similarity to the best element, summed | clients |
+| `Coverage` | number of points covered by the elements | points of the element |
+| `WeightedCoverage` | weight of the covered points | points of the element |
+| `FacilityLocation` | sum over clients of the similarity to the best element | clients |
 | `CappedItemCounts` | items collected, each kind up to its cap | 1 |
 | `LogDeterminant` | entropy or information gain of Gaussian measurements | size of S, squared |
-| `MutualInformation` | information about what is not measured (monotone only for small S) | size of S, squared |
+| `MutualInformation` | information about the unmeasured variables (monotone only for small S) | size of S, squared |
 | `CustomSetFunction` | any Python function of an array of elements | one call |
 
-All have the interface of `SetFunction`: `value` evaluates the definition; `initial_state`, `gains`, `add` and `restart`
-follow a batch of growing sets in compiled code.
+All have the interface of `SetFunction`: `value` evaluates the definition; `initial_state`, `gains`, `add` and
+`restart` update a batch of growing sets in compiled code.
 """
 
 from envzoo.coverage.set_functions.base import CustomSetFunction, SetFunction

@@ -1,4 +1,4 @@
-"""The interface of set functions, its checks, and the set function made from any Python function."""
+"""Interface of set functions with their checks, and set functions made from any Python function."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.definition import Allocator
 
-# How far below zero rounding may push a gain, relative to the size of the values.
+# Tolerance for gains that are negative because of rounding, relative to the size of the values.
 TOLERANCE = 1e-9
 
 
 class SetFunction:
-    """A function F of subsets of the elements 0, ..., size - 1, evaluated one element at a time for B sets at once.
+    """A function F of subsets of the elements 0, ..., size - 1, evaluated incrementally for B sets at once.
 
-    A subclass writes `value` (the definition, in NumPy), sets the attributes below, and gives two module-level
+    A subclass implements `value` (the definition, in NumPy), sets the attributes below, and provides two module-level
     functions `@njit(cache=True)` on arrays:
 
     - `kernel_gains(data, state, candidates, out)`: out[b, k] = F(S_b + candidates[b, k]) - F(S_b);
-    - `kernel_add(data, state, elements, where, out)`: where[b], put elements[b] into S_b, and its gain into out[b]
-      (and add it to state.value[b]); elsewhere do nothing.
+    - `kernel_add(data, state, elements, where, out)`: where[b], add elements[b] to S_b and write its gain to out[b]
+    (and add it to state.value[b]); elsewhere do nothing.
 
-    Elements that are in a set already gain 0.
+    Elements already in a set have gain 0.
 
     Attributes:
         size: Number of elements n.
-        data: NamedTuple of arrays, what the kernels know of the function.
+        data: NamedTuple of arrays, the parameters of the function for the kernels.
     """
 
     size: int
@@ -41,29 +41,29 @@ class SetFunction:
     # ------------------------------------------------------ what a subclass writes
 
     def value(self, indices: Iterable[int]) -> float:
-        """F of a set of elements; repeated indices count once.
+        """Compute F of a set of elements; repeated indices count once.
 
         Raises:
-            EnvzooError: For an element outside 0 to size - 1.
+            EnvzooError: An element is outside 0 to size - 1.
         """
         raise NotImplementedError
 
     def layout(self, capacity: int) -> tuple:
-        """NamedTuple of the dtypes of one set's state; all zeros is the empty set. One field is `value`, float64."""
+        """Return the dtypes of one set's state, a NamedTuple with `value` (float64); all zeros is the empty set."""
         raise NotImplementedError
 
     # ------------------------------------------------------------- growing sets
 
     def initial_state(self, batch: int, capacity: int | None = None) -> tuple:
-        """`batch` empty sets: a NamedTuple of arrays (batch, ...), among them `value` (batch,), F of each set.
+        """Create `batch` empty sets: a NamedTuple of arrays (batch, ...), including `value` (batch,), F of each set.
 
         Args:
             batch: Number of sets B.
-            capacity: The most elements a set will hold, None for all; it bounds the memory of the Gaussian functions,
-                which keep capacity^2 / 2 numbers for each set, and means nothing to the others.
+            capacity: Largest number of elements of a set, None for all; it bounds the memory of the Gaussian functions,
+                which store capacity^2 / 2 numbers per set, and has no effect on the others.
 
         Raises:
-            EnvzooError: For a batch or capacity that is not a positive whole number.
+            EnvzooError: The batch or capacity is not a positive whole number.
         """
         whole("batch", batch, 1)
         if capacity is not None:
@@ -71,10 +71,10 @@ class SetFunction:
         return Allocator(self.layout(self.size if capacity is None else min(int(capacity), self.size)))(int(batch))
 
     def gains(self, state: tuple, candidates: np.ndarray) -> np.ndarray:
-        """Marginal gains F(S_b + candidate) - F(S_b) of elements (B, K), float64 (B, K); the sets stay as they are.
+        """Compute marginal gains F(S_b + candidate) - F(S_b) of elements (B, K), float64 (B, K), without adding them.
 
         Raises:
-            EnvzooError: For candidates of another shape, or outside 0 to size - 1.
+            EnvzooError: The candidates have another shape, or are outside 0 to size - 1.
         """
         candidates = self._elements("candidates", candidates, len(state.value), 2)
         out = np.zeros(candidates.shape)
@@ -82,19 +82,19 @@ class SetFunction:
         return out
 
     def add(self, state: tuple, elements: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
-        """Put one element into each set, or into those marked in `where`; the state is changed in place.
+        """Add one element to each set, or to those marked in `where`; the state is changed in place.
 
         Args:
-            state: From `initial_state`.
+            state: A state from `initial_state`.
             elements: Integers (B,).
-            where: Bool (B,), None for all; the elements of other sets are not looked at.
+            where: Bool (B,), None for all; the elements of other sets are ignored.
 
         Returns:
             The marginal gains, float64 (B,), 0 outside `where`.
 
         Raises:
-            EnvzooError: For elements of another shape, outside 0 to size - 1, or beyond the state's capacity; nothing
-                is changed then.
+            EnvzooError: The elements have another shape, are outside 0 to size - 1, or exceed the state's capacity;
+                nothing is changed in that case.
         """
         if where is None:
             where = np.ones(len(state.value), np.bool_)
@@ -113,21 +113,21 @@ class SetFunction:
 
     @cached_property
     def singles(self) -> np.ndarray:
-        """F({e}) - F({}) of every element, float64 (size,): what an additive (modular) reward pays for it."""
+        """Compute F({e}) - F({}) of every element, float64 (size,), its reward under an additive (modular) function."""
         return self.gains(self.initial_state(1, 1), np.arange(self.size)[None])[0]
 
     # ------------------------------------------------------------------- checks
 
     def check_monotone(self, *, samples: int = 200, seed: int = 0, largest: int | None = None) -> None:
-        """Look for a set that loses value by gaining an element, among random ones.
+        """Search random sets for one whose value decreases when an element is added.
 
         Args:
-            samples: Pairs (S, element) tried.
+            samples: Number of pairs (S, element) tested.
             seed: Seed of the sample.
             largest: Largest size of S, None for size - 1.
 
         Raises:
-            EnvzooError: One was found: the function is not monotone.
+            EnvzooError: Such a set was found: the function is not monotone.
         """
         for small, large in self._chains(samples, seed, largest, added=1):
             before, after = self.value(small), self.value(large)
@@ -138,15 +138,15 @@ class SetFunction:
                 )
 
     def check_submodular(self, *, samples: int = 200, seed: int = 0, largest: int | None = None) -> None:
-        """Look for an element that gains more in a larger set, among random ones.
+        """Search random sets for an element whose gain increases with the set.
 
         Args:
-            samples: Triples (S, a, b) tried: adding a after b must not gain more than adding a to S.
+            samples: Number of triples (S, a, b) tested: adding a after b must not gain more than adding a to S.
             seed: Seed of the sample.
             largest: Largest size of S, None for size - 2.
 
         Raises:
-            EnvzooError: One was found: the function is not submodular.
+            EnvzooError: Such an element was found: the function is not submodular.
         """
         for small, large in self._chains(samples, seed, largest, added=2):
             first, second = large[-2:]
@@ -160,7 +160,7 @@ class SetFunction:
                 )
 
     def _chains(self, samples: int, seed: int, largest: int | None, added: int):
-        """Random sets S and S with `added` further elements behind, as pairs of lists."""
+        """Yield random sets S, and S with `added` more elements appended, as pairs of lists."""
         rng = np.random.default_rng(seed)
         most = self.size - added if largest is None else min(largest, self.size - added)
         for _ in range(samples if most >= 0 else 0):
@@ -171,10 +171,10 @@ class SetFunction:
     # ---------------------------------------------------------------- internals
 
     def _make_room(self, state: tuple, elements: np.ndarray, where: np.ndarray) -> None:
-        """Raises EnvzooError when a set cannot hold its new element."""
+        """Raise EnvzooError if a set has no capacity for its new element."""
 
     def _set(self, indices: Iterable[int]) -> np.ndarray:
-        """The distinct elements, int64 ascending, checked."""
+        """Return the distinct elements, int64 ascending, validated."""
         given = np.asarray(list(indices) if not isinstance(indices, np.ndarray) else indices)
         given = given.astype(np.int64) if given.size == 0 else given
         return np.unique(self._elements("indices", given, len(given), 1))
@@ -196,20 +196,20 @@ class CustomState(NamedTuple):
     """State of `CustomSetFunction`."""
 
     member: np.ndarray  # bool (B, n)
-    value: np.ndarray  # float64 (B,), less the value of the empty set
+    value: np.ndarray  # float64 (B,), minus the value of the empty set
 
 
 class CustomSetFunction(SetFunction):
-    """A set function from any Python function, without compiled gains: each gain costs a call.
+    """A set function from any Python function, without compiled gains: each gain takes one call.
 
     Args:
         function: Takes the distinct elements of a set, int64 ascending, and returns its value. The value of the empty
-            set is subtracted everywhere, so that F({}) = 0.
+            set is always subtracted, so that F({}) = 0.
         size: Number of elements.
-        check: Whether to try on random sets that the function is monotone.
+        check: Whether to test on random sets that the function is monotone.
 
     Raises:
-        EnvzooError: For a size that is not a positive whole number, or a function found not monotone.
+        EnvzooError: The size is not a positive whole number, or the function is not monotone.
     """
 
     def __init__(self, function: Callable[[np.ndarray], float], size: int, *, check: bool = False) -> None:
@@ -221,15 +221,15 @@ class CustomSetFunction(SetFunction):
             self.check_monotone()
 
     def value(self, indices: Iterable[int]) -> float:
-        """F of a set of elements, see `SetFunction.value`."""
+        """Compute F of a set of elements; see `SetFunction.value`."""
         return float(self._function(self._set(indices))) - self._empty
 
     def layout(self, capacity: int) -> CustomState:
-        """See `SetFunction.layout`."""
+        """Return the layout; see `SetFunction.layout`."""
         return CustomState(member=(np.bool_, (self.size,)), value=np.float64)
 
     def gains(self, state: CustomState, candidates: np.ndarray) -> np.ndarray:
-        """See `SetFunction.gains`."""
+        """Compute marginal gains; see `SetFunction.gains`."""
         candidates = self._elements("candidates", candidates, len(state.value), 2)
         out = np.zeros(candidates.shape)
         for b, k in np.ndindex(candidates.shape):
@@ -237,7 +237,7 @@ class CustomSetFunction(SetFunction):
         return out
 
     def add(self, state: CustomState, elements: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
-        """See `SetFunction.add`."""
+        """Add elements; see `SetFunction.add`."""
         where = np.ones(len(state.value), np.bool_) if where is None else where
         elements = self._elements("elements", np.where(where, elements, 0), len(state.value), 1)
         out = np.zeros(len(elements))
@@ -254,15 +254,15 @@ class CustomSetFunction(SetFunction):
 
 
 def whole(name: str, value: Any, least: int) -> None:
-    """Raises EnvzooError unless `value` is a whole number of at least `least`."""
+    """Raise EnvzooError unless `value` is a whole number of at least `least`."""
     check_whole(name, value, least)
 
 
 def amounts(name: str, array: Any, ndim: int) -> np.ndarray:
-    """The array as contiguous float64.
+    """Return the array as contiguous float64.
 
     Raises:
-        EnvzooError: Unless it has `ndim` dimensions, none empty, and holds finite numbers of at least 0.
+        EnvzooError: It does not have `ndim` nonempty dimensions, or holds negative or non-finite numbers.
     """
     given = np.asarray(array)
     if given.ndim != ndim or given.size == 0 or given.dtype.kind not in "biuf":

@@ -1,4 +1,4 @@
-"""Capped item counts: items of several kinds are worth collecting up to a number of each."""
+"""Capped item counts: items of several kinds, each of which counts up to a cap."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from envzoo.errors import EnvzooError
 
 
 class Data(NamedTuple):
-    """What is known of the function."""
+    """Parameters of the function."""
 
     kinds: np.ndarray  # int64 (n,), -1 for an element without an item
     caps: np.ndarray  # int64 (kinds,)
 
 
 class State(NamedTuple):
-    """B sets."""
+    """State of B sets."""
 
     member: Any  # bool (B, n)
     counts: Any  # int64 (B, kinds), distinct elements of each kind
@@ -35,7 +35,7 @@ def _gain(data, state, b, element):
 
 @njit(cache=True)
 def gains(data, state, candidates, out):
-    """1 for a new item of a kind that is still wanted."""
+    """Compute gains: 1 for a new item of a kind below its cap."""
     for b in range(candidates.shape[0]):
         for k in range(candidates.shape[1]):
             out[b, k] = _gain(data, state, b, candidates[b, k])
@@ -43,7 +43,7 @@ def gains(data, state, candidates, out):
 
 @njit(cache=True)
 def add(data, state, elements, where, out):
-    """Collect the element's item."""
+    """Add the item of each element."""
     for b in range(elements.size):
         if where[b]:
             element = elements[b]
@@ -59,11 +59,11 @@ class CappedItemCounts(SetFunction):
     """F(S) = sum over kinds k of min(number of elements of kind k in S, cap of k). Monotone and submodular.
 
     Args:
-        kinds: The kind of item at each element (elements,), -1 for none.
-        caps: How many items of each kind count (kinds,), not negative.
+        kinds: Kind of the item at each element (elements,), -1 for none.
+        caps: Number of items of each kind that count (kinds,), nonnegative.
 
     Raises:
-        EnvzooError: For a kind without a cap, a negative cap, or arrays that are not integers.
+        EnvzooError: A kind has no cap, a cap is negative, or the arrays are not integers.
     """
 
     kernel_gains, kernel_add = gains, add
@@ -84,11 +84,11 @@ class CappedItemCounts(SetFunction):
         self.size = len(self.data.kinds)
 
     def value(self, indices: Iterable[int]) -> float:
-        """F of a set of elements, see `SetFunction.value`."""
+        """Compute F of a set of elements; see `SetFunction.value`."""
         kinds = self.data.kinds[self._set(indices)]
         counts = np.bincount(kinds[kinds >= 0], minlength=len(self.data.caps))
         return float(np.minimum(counts, self.data.caps).sum())
 
     def layout(self, capacity: int) -> State:
-        """See `SetFunction.layout`."""
+        """Return the layout; see `SetFunction.layout`."""
         return State(member=(np.bool_, (self.size,)), counts=(np.int64, (len(self.data.caps),)), value=np.float64)

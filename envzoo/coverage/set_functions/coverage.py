@@ -1,4 +1,4 @@
-"""Coverage: the number, or the weight, of the points that a set of elements covers together."""
+"""Coverage: the number or weight of the points covered by a set of elements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envzoo.errors import EnvzooError
 
 
 class Data(NamedTuple):
-    """Element e covers the points covers[starts[e] : starts[e + 1]]."""
+    """Parameters of the function: element e covers the points covers[starts[e] : starts[e + 1]]."""
 
     starts: np.ndarray  # int64 (n + 1,)
     covers: np.ndarray  # int64
@@ -22,7 +22,7 @@ class Data(NamedTuple):
 
 
 class State(NamedTuple):
-    """B sets."""
+    """State of B sets."""
 
     covered: Any  # bool (B, points)
     value: Any  # float64 (B,)
@@ -30,7 +30,7 @@ class State(NamedTuple):
 
 @njit(cache=True)
 def gains(data, state, candidates, out):
-    """Weight of what each candidate covers and its set does not."""
+    """Compute gains: the weight of the points that each candidate covers and its set does not."""
     for b in range(candidates.shape[0]):
         for k in range(candidates.shape[1]):
             element, gain = candidates[b, k], 0.0
@@ -42,7 +42,7 @@ def gains(data, state, candidates, out):
 
 @njit(cache=True)
 def add(data, state, elements, where, out):
-    """Mark what the element covers."""
+    """Mark the points that each element covers."""
     for b in range(elements.size):
         if where[b]:
             gain = 0.0
@@ -56,14 +56,14 @@ def add(data, state, elements, where, out):
 
 
 class WeightedCoverage(SetFunction):
-    """F(S) = sum of the weights of the points that some element of S covers. Monotone and submodular.
+    """F(S) = sum of the weights of the points covered by at least one element of S. Monotone and submodular.
 
     Args:
-        covers: What each element covers: bool (elements, points), or for each element a sequence of points.
-        weights: Weight of each point (points,), finite and not negative: a density.
+        covers: Points covered by each element: bool (elements, points), or one sequence of points per element.
+        weights: Weight of each point (points,), finite and nonnegative: a density.
 
     Raises:
-        EnvzooError: For a point without a weight, a negative or non-finite weight, or no elements.
+        EnvzooError: A point has no weight, a weight is negative or not finite, or there are no elements.
     """
 
     kernel_gains, kernel_add = gains, add
@@ -79,7 +79,7 @@ class WeightedCoverage(SetFunction):
     def on_grid(
         cls, rows: int, columns: int, weights: np.ndarray, *, disc: str = "square", radius: int | None = None
     ) -> WeightedCoverage:
-        """The cells of a grid under the discs around visited cells, as in `envzoo/GridCoverage-v0`.
+        """Make the weighted coverage of a grid by discs around visited cells, as in `envzoo/GridCoverage-v0`.
 
         Args:
             rows: Rows of the grid.
@@ -89,7 +89,7 @@ class WeightedCoverage(SetFunction):
             radius: Half-width of the square disc, None for 1.
 
         Raises:
-            EnvzooError: As the constructor and `disc_table`.
+            EnvzooError: As in the constructor and `disc_table`.
         """
         whole("rows", rows, 1)
         whole("columns", columns, 1)
@@ -97,26 +97,26 @@ class WeightedCoverage(SetFunction):
         return cls([cells[:size] for cells, size in zip(table, sizes, strict=True)], np.ravel(weights))
 
     def value(self, indices: Iterable[int]) -> float:
-        """F of a set of elements, see `SetFunction.value`."""
+        """Compute F of a set of elements; see `SetFunction.value`."""
         covered = np.zeros(len(self.data.weights), bool)
         for element in self._set(indices):
             covered[self.data.covers[self.data.starts[element] : self.data.starts[element + 1]]] = True
         return float(self.data.weights[covered].sum())
 
     def layout(self, capacity: int) -> State:
-        """See `SetFunction.layout`."""
+        """Return the layout; see `SetFunction.layout`."""
         return State(covered=(np.bool_, (len(self.data.weights),)), value=np.float64)
 
 
 class Coverage(WeightedCoverage):
-    """F(S) = number of points that some element of S covers. Monotone and submodular.
+    """F(S) = number of points covered by at least one element of S. Monotone and submodular.
 
     Args:
-        covers: What each element covers: bool (elements, points), or for each element a sequence of points.
-        points: Number of points; None for as many as the matrix has, or the largest point in the lists plus 1.
+        covers: Points covered by each element: bool (elements, points), or one sequence of points per element.
+        points: Number of points; None for the width of the matrix, or the largest point in the lists plus 1.
 
     Raises:
-        EnvzooError: For a point outside 0 to points - 1, or no elements.
+        EnvzooError: A point is outside 0 to points - 1, or there are no elements.
     """
 
     def __init__(self, covers: np.ndarray | Sequence[Sequence[int]], points: int | None = None) -> None:
@@ -128,7 +128,7 @@ class Coverage(WeightedCoverage):
 
     @classmethod
     def on_grid(cls, rows: int, columns: int, *, disc: str = "square", radius: int | None = None) -> Coverage:
-        """The number of cells under the discs; see `WeightedCoverage.on_grid`."""
+        """Make the coverage of a grid by discs; see `WeightedCoverage.on_grid`."""
         whole("rows", rows, 1)
         whole("columns", columns, 1)
         table, _ = disc_table(rows, columns, disc, radius)
@@ -136,9 +136,9 @@ class Coverage(WeightedCoverage):
 
 
 def _lists(covers: np.ndarray | Sequence[Sequence[int]], points: int) -> list[np.ndarray]:
-    """The distinct points of each element, checked."""
+    """Return the distinct points of each element, validated."""
     if isinstance(covers, np.ndarray) and covers.dtype != object:
-        # A matrix of integers could be meant as either, so it is refused.
+        # An integer matrix is ambiguous, so it is refused.
         if covers.dtype != np.bool_:
             raise EnvzooError(f"covers is a matrix of {covers.dtype}; expected bool, or a list of points per element")
         if covers.ndim != 2 or covers.shape[1] != points:

@@ -1,4 +1,4 @@
-"""Facility location: every client is served by the best of the chosen elements."""
+"""Facility location: every client is served by the most similar of the chosen elements."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from envzoo.coverage.set_functions.base import SetFunction, amounts
 
 
 class Data(NamedTuple):
-    """What is known of the function."""
+    """Parameters of the function."""
 
     similarity: np.ndarray  # float64 (n, clients)
 
 
 class State(NamedTuple):
-    """B sets."""
+    """State of B sets."""
 
-    best: Any  # float64 (B, clients), the similarity of each client to the best element so far
+    best: Any  # float64 (B, clients), largest similarity of each client to an element so far
     value: Any  # float64 (B,)
 
 
 @njit(cache=True)
 def gains(data, state, candidates, out):
-    """By how much each candidate serves the clients better."""
+    """Compute gains: the total increase of the clients' similarities by each candidate."""
     for b in range(candidates.shape[0]):
         for k in range(candidates.shape[1]):
             gain = 0.0
@@ -37,7 +37,7 @@ def gains(data, state, candidates, out):
 
 @njit(cache=True)
 def add(data, state, elements, where, out):
-    """Let the element serve the clients to which it is the best."""
+    """Update the clients' similarities with each element."""
     for b in range(elements.size):
         if where[b]:
             gain = 0.0
@@ -56,10 +56,10 @@ class FacilityLocation(SetFunction):
     Monotone and submodular.
 
     Args:
-        similarity: (elements, clients), finite and not negative.
+        similarity: (elements, clients), finite and nonnegative.
 
     Raises:
-        EnvzooError: For a similarity that is negative or not finite.
+        EnvzooError: A similarity is negative or not finite.
     """
 
     kernel_gains, kernel_add = gains, add
@@ -69,9 +69,9 @@ class FacilityLocation(SetFunction):
         self.size = len(self.data.similarity)
 
     def value(self, indices: Iterable[int]) -> float:
-        """F of a set of elements, see `SetFunction.value`."""
+        """Compute F of a set of elements; see `SetFunction.value`."""
         return float(self.data.similarity[self._set(indices)].max(axis=0, initial=0.0).sum())
 
     def layout(self, capacity: int) -> State:
-        """See `SetFunction.layout`."""
+        """Return the layout; see `SetFunction.layout`."""
         return State(best=(np.float64, (self.data.similarity.shape[1],)), value=np.float64)

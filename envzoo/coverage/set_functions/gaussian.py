@@ -13,17 +13,17 @@ from envzoo.errors import EnvzooError
 
 
 class Data(NamedTuple):
-    """F(S) = sum over the matrices of 1/2 log det matrix[S, S], plus offset for each element."""
+    """Parameters of F(S) = sum over the matrices of 1/2 log det matrix[S, S], plus offset for each element."""
 
     matrices: np.ndarray  # float64 (M, n, n), positive definite
-    floors: np.ndarray  # float64 (M,), the least eigenvalues: no conditional variance is smaller
+    floors: np.ndarray  # float64 (M,), smallest eigenvalues, lower bounds of conditional variances
     offset: float
 
 
 class State(NamedTuple):
-    """B sets, each a sequence of distinct elements with the lower Cholesky factors of their submatrices."""
+    """State of B sets, each a sequence of distinct elements with the lower Cholesky factors of their submatrices."""
 
-    members: Any  # int64 (B, capacity), the first `count` of them
+    members: Any  # int64 (B, capacity), of which the first `count` are used
     count: Any  # int64 (B,)
     factors: Any  # float64 (B, M, capacity * (capacity + 1) / 2), lower triangles, row by row
     value: Any  # float64 (B,)
@@ -31,10 +31,10 @@ class State(NamedTuple):
 
 @njit
 def _gain(data, state, b, element, rows):
-    """Gain of one element; its new row of each Cholesky factor is left in `rows` (M, capacity + 1).
+    """Compute the gain of one element; its new row of each Cholesky factor is written to `rows` (M, capacity + 1).
 
     The conditional variance of the element given the set is K_ee - |w|^2 with L w = K_Se (forward substitution, then
-    the Schur complement); 1/2 of its logarithm is the gain in 1/2 log det. Returns 0, and count -1, for a member.
+    the Schur complement); half its logarithm is the gain in 1/2 log det. Returns 0, and count -1, for a member.
     """
     count = state.count[b]
     for t in range(count):
@@ -50,7 +50,7 @@ def _gain(data, state, b, element, rows):
             rows[m, t] = total / state.factors[b, m, first + t]
             variance -= rows[m, t] * rows[m, t]
             first += t + 1
-        variance = max(variance, data.floors[m])  # rounding
+        variance = max(variance, data.floors[m])  # corrects rounding
         rows[m, count] = np.sqrt(variance)
         gain += 0.5 * np.log(variance)
     return gain, count
@@ -58,7 +58,7 @@ def _gain(data, state, b, element, rows):
 
 @njit(cache=True)
 def gains(data, state, candidates, out):
-    """Gains by Schur complements, O(size of the set squared) each."""
+    """Compute gains by Schur complements, O(size of the set squared) each."""
     rows = np.empty((data.matrices.shape[0], state.members.shape[1] + 1))
     for b in range(candidates.shape[0]):
         for k in range(candidates.shape[1]):
@@ -67,7 +67,7 @@ def gains(data, state, candidates, out):
 
 @njit(cache=True)
 def add(data, state, elements, where, out):
-    """Append a row to the Cholesky factors."""
+    """Append the new rows to the Cholesky factors."""
     rows = np.empty((data.matrices.shape[0], state.members.shape[1] + 1))
     for b in range(elements.size):
         if where[b]:
@@ -84,24 +84,24 @@ def add(data, state, elements, where, out):
 
 
 class _Gaussian(SetFunction):
-    """What the functions of Gaussian variables share; `data` decides which one it is."""
+    """Base of the functions of Gaussian variables, which differ in `data`."""
 
     kernel_gains, kernel_add = gains, add
     data: Data
 
     def value(self, indices: Iterable[int]) -> float:
-        """F of a set of elements, see `SetFunction.value`."""
+        """Compute F of a set of elements; see `SetFunction.value`."""
         chosen = self._set(indices)
         blocks = self.data.matrices[:, chosen][:, :, chosen]
         return float(0.5 * np.linalg.slogdet(blocks)[1].sum() + self.data.offset * len(chosen))
 
     def layout(self, capacity: int) -> State:
-        """See `SetFunction.layout`."""
+        """Return the layout; see `SetFunction.layout`."""
         shape = (len(self.data.matrices), capacity * (capacity + 1) // 2)
         return State(members=(np.int64, (capacity,)), count=np.int64, factors=(np.float64, shape), value=np.float64)
 
     def restart(self, state: State, where: np.ndarray) -> None:
-        """Empty the sets marked in `where`; the factors are left, as nothing beyond `count` is ever read."""
+        """Empty the sets marked in `where`; the factors are kept, because nothing beyond `count` is read."""
         state.count[where] = 0
         state.value[where] = 0.0
 
@@ -115,10 +115,10 @@ class _Gaussian(SetFunction):
 
 
 class LogDeterminant(_Gaussian):
-    """F(S) = 1/2 log det(K[S, S] + jitter I) + offset |S|, in nats: up to a constant each, the entropy of noisy values.
+    """F(S) = 1/2 log det(K[S, S] + jitter I) + offset |S|, in nats: up to constants, the entropy of noisy values.
 
-    Submodular. Monotone where no gain is negative: the conditional variance of an element plus jitter is at least the
-    jitter, so it is always monotone for offset >= -1/2 log(jitter). With jitter 1 and covariance K / noise it is the
+    Submodular. Monotone if no gain is negative: the conditional variance of an element plus jitter is at least the
+    jitter, so F is always monotone for offset >= -1/2 log(jitter). With jitter 1 and covariance K / noise, F is the
     information gain of measuring S, see `information_gain`. Submodular reinforcement learning (arXiv 2307.13372) uses
     jitter 1e-6 and offset 9.965784 = -log2(1e-3), on posterior covariances whose noise keeps the gains positive.
 
@@ -128,7 +128,7 @@ class LogDeterminant(_Gaussian):
         offset: Added for every element.
 
     Raises:
-        EnvzooError: For a matrix that is no covariance, or a jitter or offset that is not usable.
+        EnvzooError: The matrix is not a covariance, or the jitter or offset is invalid.
     """
 
     def __init__(self, covariance: np.ndarray, *, jitter: float = 1e-6, offset: float = 0.0) -> None:
@@ -141,10 +141,10 @@ class LogDeterminant(_Gaussian):
 
     @classmethod
     def information_gain(cls, covariance: np.ndarray, noise: float) -> LogDeterminant:
-        """I(values at S measured with variance `noise`; the function) = 1/2 log det(I + K[S, S] / noise), monotone.
+        """Make I(values at S measured with variance `noise`; function) = 1/2 log det(I + K[S, S] / noise), monotone.
 
         Raises:
-            EnvzooError: As the constructor; for a noise that is not positive.
+            EnvzooError: As in the constructor; or the noise is not positive.
         """
         if not (np.isfinite(noise) and noise > 0):
             raise EnvzooError(f"noise is {noise}; expected a positive variance")
@@ -152,20 +152,20 @@ class LogDeterminant(_Gaussian):
 
 
 class MutualInformation(_Gaussian):
-    """F(S) = I(X_S; X_rest) = H(X_S) + H(X_rest) - H(X), in nats: what measuring S tells of all that is not measured.
+    """F(S) = I(X_S; X_rest) = H(X_S) + H(X_rest) - H(X), in nats: information of measuring S about the unmeasured rest.
 
     For Gaussian X, H(X_rest) - H(X) = 1/2 log det (K^-1)[S, S] up to constants that cancel, so that
-    F(S) = 1/2 log det K[S, S] + 1/2 log det (K^-1)[S, S]: two determinants that grow with S in the same way. It is
-    submodular with F({}) = F(all) = 0, and so monotone only for sets small against the number of elements: the check
-    `check_monotone` fails unless `largest` is small. (Krause, Singh and Guestrin, "Near-optimal sensor placements in
-    Gaussian processes", Journal of Machine Learning Research 9, 2008, section 4.)
+    F(S) = 1/2 log det K[S, S] + 1/2 log det (K^-1)[S, S]: two determinants that are updated in the same way as S grows.
+    F is submodular with F({}) = F(all) = 0, and hence monotone only for sets that are small relative to the number of
+    elements: `check_monotone` fails unless `largest` is small. (Krause, Singh and Guestrin, "Near-optimal sensor
+    placements in Gaussian processes", Journal of Machine Learning Research 9, 2008, section 4.)
 
     Args:
-        covariance: K (elements, elements), symmetric, its noise included.
-        noise: Variance added to every element, so that the whole can be inverted.
+        covariance: K (elements, elements), symmetric, including noise.
+        noise: Variance added to every element, so that the matrix is invertible.
 
     Raises:
-        EnvzooError: For a matrix that is no covariance, or is singular with its noise.
+        EnvzooError: The matrix is not a covariance, or is singular including its noise.
     """
 
     def __init__(self, covariance: np.ndarray, *, noise: float = 0.0) -> None:
@@ -185,7 +185,7 @@ class MutualInformation(_Gaussian):
 
 
 def _covariance(matrix: np.ndarray) -> tuple[np.ndarray, float]:
-    """The matrix as float64, and its least eigenvalue; raises EnvzooError when it is no covariance."""
+    """Return the matrix as float64 and its smallest eigenvalue; raises EnvzooError if it is not a covariance."""
     matrix = np.asarray(matrix)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0 and matrix.dtype.kind in "iuf"
     if not square:

@@ -1,7 +1,7 @@
-"""Scores of reasoning-gym's datasets without `eval`: no answer of a model is ever run.
+"""Scores of reasoning-gym's datasets without `eval`: no answer of a model is ever executed.
 
-`table` lists every dataset and how its answers are read, `scoring` is the way in, and the other files hold parsers of
-bounded grammars.
+`table` lists every dataset and how its answers are read, `scoring` is the entry point, and the other files hold parsers
+of bounded grammars.
 """
 
 from envzoo.reasoning.safe_scoring.scoring import LONGEST, check_dataset, playable, score_answer

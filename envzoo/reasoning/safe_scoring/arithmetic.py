@@ -1,4 +1,4 @@
-"""Scores of arithmetic: countdown and puzzle24, computed in exact fractions."""
+"""Scorers of arithmetic datasets, countdown and puzzle24, with exact fractions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from envzoo.reasoning.safe_scoring.grammar import Limits, Number, Power, Product, Rejected, Sum, parse
 
 LIMITS = Limits(characters=2000, tokens=400, digits=40)
-MOST_BITS = 4096  # of a numerator or denominator on the way to the result
+MOST_BITS = 4096  # bits of an intermediate numerator or denominator
 _WHOLE_NUMBER = re.compile(r"\b[0-9]+\b")
 
 
@@ -17,8 +17,8 @@ def value_of(tree: Any) -> Fraction:
     """Compute an expression without names.
 
     Raises:
-        Rejected: For names, functions, fractional exponents, or numbers beyond the limits.
-        ZeroDivisionError: For a division by zero.
+        Rejected: The expression has names, functions, fractional exponents, or numbers beyond the limits.
+        ZeroDivisionError: The expression divides by zero.
     """
     match tree:
         case Number():
@@ -37,9 +37,9 @@ def value_of(tree: Any) -> Fraction:
         case Power():
             base, exponent = value_of(tree.base), value_of(tree.exponent)
             if exponent.denominator != 1:
-                raise Rejected("an exponent that is no whole number")
+                raise Rejected("an exponent that is not a whole number")
             bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-            if bits > 1 and bits * abs(exponent) > 2 * MOST_BITS:  # the powers of 0, 1 and -1 stay small
+            if bits > 1 and bits * abs(exponent) > 2 * MOST_BITS:  # powers of 0, 1 and -1 stay small
                 raise Rejected("a number with too many digits")
             return _bounded(base ** int(exponent))
     raise Rejected("a name or a function")
@@ -52,7 +52,7 @@ def _bounded(value: Fraction) -> Fraction:
 
 
 def score_countdown(answer: str, entry: dict[str, Any]) -> float:
-    """Score an answer to countdown: 1 for the target from all the numbers, 0.05 for another expression, else 0.01."""
+    """Score an answer to countdown: 1 for the target from all the numbers, 0.05 for other expressions, else 0.01."""
     try:
         value = float(value_of(parse(answer, limits=LIMITS)))
     except (Rejected, ArithmeticError):
@@ -61,15 +61,15 @@ def score_countdown(answer: str, entry: dict[str, Any]) -> float:
     used = [int(digits) for digits in _WHOLE_NUMBER.findall(answer)]
     if sorted(used) != sorted(metadata["numbers"]):
         return 0.05
-    # numpy.isclose with the package's absolute tolerance and numpy's relative one.
+    # As in numpy.isclose, with the package's absolute tolerance and NumPy's relative one.
     target = float(metadata["target"])
     return 1.0 if abs(value - target) <= 1e-6 + 1e-5 * abs(target) else 0.05
 
 
 def score_puzzle24(answer: str, entry: dict[str, Any]) -> float:
-    """Score an answer to puzzle24: 1 for 24, made of four numbers of the allowed range, else 0.01.
+    """Score an answer to puzzle24: 1 for 24 from four numbers of the allowed range, otherwise 0.01.
 
-    Like the package it drops the fraction of the result, and does not ask for the numbers of the question.
+    Like the package, it truncates the result to an integer and does not check for the numbers of the question.
     """
     try:
         value = int(value_of(parse(answer, limits=LIMITS)))

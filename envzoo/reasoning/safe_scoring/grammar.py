@@ -1,4 +1,4 @@
-"""A bounded grammar of expressions: text to a tree of tuples, without Python's own parser.
+"""A bounded grammar of expressions, parsed from text to a tree of tuples without Python's own parser.
 
     sum     := product (("+" | "-") product)*
     product := unary (("*" | "/") unary)*
@@ -6,7 +6,7 @@
     power   := atom ("**" unary)?
     atom    := number | name | function "(" sum ")" | "(" sum ")"
 
-Operators bind as in Python. The limits on length, tokens, digits and nesting hold before anything is computed.
+Operators bind as in Python. The limits on length, tokens, digits and nesting are checked before anything is computed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-# Only ASCII: "\d" would match the digits of every script.
+# ASCII only, because "\d" would match the digits of every script.
 _TOKEN = re.compile(
     r"(?P<number>(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2}(?![0-9]))?)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign>\*\*|[-+*/()])"
@@ -27,12 +27,12 @@ _DECIMAL = re.compile(r"(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0
 
 
 class Rejected(Exception):
-    """A text outside the grammar or its limits."""
+    """The text is outside the grammar or exceeds its limits."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a text may have at most: characters, tokens, digits of a number, parentheses or powers within each other."""
+    """Limits of a text: characters, tokens, digits of a number, nested parentheses or powers."""
 
     characters: int = 4000
     tokens: int = 600
@@ -41,7 +41,7 @@ class Limits:
 
 
 class Number(NamedTuple):
-    """A number; `whole` for one written without a point or an exponent."""
+    """A number; `whole` if written without a point or an exponent."""
 
     value: Fraction
     whole: bool
@@ -61,13 +61,13 @@ class Call(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """Terms, each with its sign (1 or -1)."""
+    """Terms, each with a sign (1 or -1)."""
 
     terms: tuple[tuple[int, Any], ...]
 
 
 class Product(NamedTuple):
-    """Factors, each with 1, or with -1 for a divisor."""
+    """Factors, each with 1, or -1 for a divisor."""
 
     factors: tuple[tuple[int, Any], ...]
 
@@ -80,10 +80,10 @@ class Power(NamedTuple):
 
 
 def tokenize(text: str, limits: Limits) -> list[tuple[str, str]]:
-    """Split a text into tokens, pairs (kind, text) with the kinds "number", "name" and "sign".
+    """Split a text into tokens, pairs (kind, text) with kind "number", "name" or "sign".
 
     Raises:
-        Rejected: For a text with other signs, or beyond a limit.
+        Rejected: The text has other characters, or exceeds a limit.
     """
     if len(text) > limits.characters:
         raise Rejected("too long")
@@ -91,7 +91,7 @@ def tokenize(text: str, limits: Limits) -> list[tuple[str, str]]:
     tokens: list[tuple[str, str]] = []
     position, depth = 0, 0
     while position < len(text):
-        # As in Python, a line ends an expression unless a parenthesis is open.
+        # As in Python, a line break ends an expression unless a parenthesis is open.
         if text[position] in " \t" or (depth and text[position] in "\r\n"):
             position += 1
             continue
@@ -101,17 +101,17 @@ def tokenize(text: str, limits: Limits) -> list[tuple[str, str]]:
         token = match.group()
         depth += (token == "(") - (token == ")")
         if depth > limits.depth:
-            raise Rejected("too many parentheses within each other")
+            raise Rejected("too many nested parentheses")
         tokens.append((str(match.lastgroup), token))
         position = match.end()
     return tokens
 
 
 def read_number(text: str, limits: Limits) -> Number:
-    """Read a number as Python writes it.
+    """Read a number in Python's syntax.
 
     Raises:
-        Rejected: For too many digits, or one that Python would not read.
+        Rejected: The number has too many digits, or is invalid in Python.
     """
     if len(text) > limits.digits:
         raise Rejected("too many digits")
@@ -130,7 +130,7 @@ class _Parser:
         self.position, self.depth = 0, 0
 
     def next_sign(self) -> str:
-        """The sign that comes next, or an empty string."""
+        """Return the next sign, or an empty string."""
         kind, token = self.tokens[self.position] if self.position < len(self.tokens) else ("", "")
         return token if kind == "sign" else ""
 
@@ -205,14 +205,14 @@ def parse(text: str, functions: Collection[str] = (), limits: Limits | None = No
 
     Args:
         text: Any string.
-        functions: Names that may be called with one argument. A name alone is a variable.
-        limits: Bounds; the default ones if None.
+        functions: Names of functions of one argument. Other names are variables.
+        limits: Limits; None for the defaults.
 
     Returns:
         A tree of `Number`, `Name`, `Call`, `Sum`, `Product` and `Power`.
 
     Raises:
-        Rejected: For a text outside the grammar or the limits.
+        Rejected: The text is outside the grammar or the limits.
     """
     parser = _Parser(text, functions, limits or Limits())
     tree = parser.sum()

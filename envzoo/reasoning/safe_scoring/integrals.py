@@ -1,9 +1,9 @@
-"""Scores of simple_integration and intermediate_integration, by the derivative of the answer at complex points.
+"""Scorer of simple_integration and intermediate_integration, which differentiates the answer at complex points.
 
-The package asks SymPy whether the derivative minus the integrand simplifies to zero, which may take for ever. Here the
-derivative is computed with dual numbers of 77 digits, at a point in each quadrant of the plane, and compared with the
-integrand. The points descend from a hash of the answer, so that no answer can be written to suit them. That a point
-lies in every quadrant matters: sqrt(x**2) equals x in half of the plane only.
+The package asks SymPy whether the derivative minus the integrand simplifies to zero, which may never terminate. Here
+the derivative is computed with dual numbers of 77 digits at one point in each quadrant of the plane, and compared with
+the integrand. The points are derived from a hash of the answer, so that no answer can be tailored to them. Points in
+all quadrants are needed because, for example, sqrt(x**2) equals x only in half of the plane.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from envzoo.reasoning.safe_scoring.grammar import Call, Limits, Name, Number, Po
 
 LIMITS = Limits(characters=4000, tokens=400)
 BITS = 256
-MOST_MAGNITUDE = 4096  # bits before or behind the point, of any value
-MOST_ARGUMENT = 64  # bits before the point, of a function's argument: the cost of sin and exp grows with them
+MOST_MAGNITUDE = 4096  # bits before or after the binary point of any value
+MOST_ARGUMENT = 64  # bits before the point of a function's argument: the cost of sin and exp grows with them
 MOST_EXPONENT = 1000
 MOST_SYMBOLS = 8
 EXACT, ROUNDED = 1e-30, 2.0**-50  # relative tolerances without and with decimal numbers in the answer
@@ -48,7 +48,7 @@ FUNCTIONS = [
 
 @functools.cache
 def _context() -> Any:
-    """A context of mpmath of its own: the precision of the global one is the user's."""
+    """Make a private mpmath context, so that the precision of the global one stays the user's."""
     from mpmath import MPContext
 
     context = MPContext()
@@ -58,24 +58,24 @@ def _context() -> Any:
 
 @functools.cache
 def _taken_names() -> frozenset[str]:
-    """Names that SymPy would not take for a symbol."""
+    """Return the names that SymPy would not read as symbols."""
     import sympy
 
     return frozenset(sympy.__all__) | frozenset(vars(builtins)) | frozenset(keyword.kwlist)
 
 
 class _Point:
-    """The values of the symbols at one point, and the rules of differentiation."""
+    """Values of the symbols at one point, with the rules of differentiation."""
 
     def __init__(self, variable: str, symbols: dict[str, Any]):
         self.mp, self.variable, self.symbols = _context(), variable, symbols
         self.zero, self.one = self.mp.mpc(0), self.mp.mpc(1)
 
     def bounded(self, value: Any, most: int = MOST_MAGNITUDE) -> Any:
-        """The value, if its parts have a moderate size.
+        """Return the value if its parts have a moderate size.
 
         Raises:
-            Rejected: Otherwise.
+            Rejected: A part is too large or too small.
         """
         for _, mantissa, exponent, count in value._mpc_:
             if (mantissa == 0 and exponent) or (mantissa and not -MOST_MAGNITUDE <= exponent + count <= most):
@@ -83,7 +83,7 @@ class _Point:
         return value
 
     def dual(self, tree: Any) -> tuple[Any, Any]:
-        """The value and the derivative of an expression."""
+        """Compute the value and the derivative of an expression."""
         match tree:
             case Number():
                 numerator, denominator = tree.value.numerator, tree.value.denominator
@@ -115,7 +115,7 @@ class _Point:
         return self.bounded(value), self.bounded(slope)
 
     def power(self, tree: Power) -> tuple[Any, Any]:
-        """The value and the derivative of a power."""
+        """Compute the value and the derivative of a power."""
         exponent, e = self.dual(tree.exponent)
         if isinstance(tree.base, Name) and tree.base.name == "E":
             value = self.mp.exp(self.bounded(exponent, MOST_ARGUMENT))
@@ -135,7 +135,7 @@ class _Point:
         return value, value * (e * logarithm + exponent * b / base)
 
     def function(self, name: str, u: Any, sloped: bool) -> tuple[Any, Any]:
-        """The value and, if wanted, the derivative of a function at u."""
+        """Compute the value and, if `sloped`, the derivative of a function at u."""
         mp = self.mp
         if name in ("cot", "sec", "csc"):
             inverse = mp.tan(u) if name == "cot" else mp.cos(u) if name == "sec" else mp.sin(u)
@@ -168,7 +168,7 @@ class _Point:
 
 
 def _leaves(tree: Any) -> list[Any]:
-    """The numbers and names of an expression."""
+    """List the numbers and names of an expression."""
     match tree:
         case Number() | Name():
             return [tree]
@@ -182,19 +182,19 @@ def _leaves(tree: Any) -> list[Any]:
 
 
 def _symbols(leaves: list[Any], variable: str) -> list[str]:
-    """The variable and the other symbols, such as the constant of integration.
+    """List the variable and the other symbols, such as the constant of integration.
 
     Raises:
-        Rejected: For a name that is no symbol, or too many of them.
+        Rejected: A name is not a symbol, or there are too many symbols.
     """
     names = sorted({leaf.name for leaf in leaves if isinstance(leaf, Name)} - {"E", "pi", variable})
     if len(names) > MOST_SYMBOLS or _taken_names() & (set(names) - {"C"}):
-        raise Rejected("a name that is no symbol")
+        raise Rejected("a name that is not a symbol")
     return [variable, *names]
 
 
 def _draw(seed: bytes, quadrant: int, names: list[str]) -> dict[str, Any]:
-    """Complex numbers for symbols, with parts of a size from 0.2 to 0.9 in a quadrant of the plane."""
+    """Draw complex values of symbols in a quadrant of the plane, with parts of magnitude 0.2 to 0.9."""
     values = {}
     for name in names:
         digest = hashlib.blake2b(seed + name.encode(), digest_size=16, salt=bytes([quadrant])).digest()

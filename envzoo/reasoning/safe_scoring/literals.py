@@ -1,7 +1,7 @@
-"""Scores of lists and numbers: binary_matrix, spiral_matrix, n_queens, string_insertion, number_sorting, bitwise.
+"""Scorers of lists and numbers: binary_matrix, spiral_matrix, n_queens, string_insertion, number_sorting, bitwise.
 
-The package reads such answers with `eval`, for the sake of models that write a list of Python. `read_literal` reads
-lists, tuples, whole numbers and plain strings instead, and nothing else.
+The package reads such answers with `eval`, to accept models that write a Python list. `read_literal` reads only lists,
+tuples, whole numbers and plain strings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CLOSING = {"[": "]", "(": ")"}
 
 
 def longest_answer(entry: dict[str, Any]) -> int:
-    """How many characters of an answer are read: room for a list with quotes and spaces around every item."""
+    """Compute how many characters of an answer are read: enough for a list with quotes and spaces around every item."""
     return 1000 + 8 * len(entry["answer"])
 
 
@@ -28,7 +28,7 @@ class _Reader:
         self.text, self.position, self.depth = text.strip(), 0, 0
 
     def skip(self) -> str:
-        """Pass over space, and over ends of lines within brackets; the next character."""
+        """Skip spaces, and line breaks within brackets; returns the next character."""
         while self.position < len(self.text) and self.text[self.position] in (" \t\r\n" if self.depth else " \t"):
             self.position += 1
         return self.text[self.position : self.position + 1]
@@ -39,7 +39,7 @@ class _Reader:
             self.position += 1
             self.depth += 1
             if self.depth > MOST_DEPTH:
-                raise Rejected("too many brackets within each other")
+                raise Rejected("too many nested brackets")
             items, commas = self.items(_CLOSING[sign])
             self.depth -= 1
             self.position += 1
@@ -48,12 +48,12 @@ class _Reader:
             return tuple(items) if commas or not items else items[0]
         match = _ITEM.match(self.text, self.position)
         if match is None:
-            raise Rejected("no list, number or string")
+            raise Rejected("neither a list nor a number nor a string")
         self.position = match.end()
         return int(match.group()) if match.lastgroup == "whole" else match.group()[1:-1]
 
     def items(self, closing: str) -> tuple[list[Any], int]:
-        """The items before a closing bracket (or the end of the text), and the number of commas."""
+        """Read the items before a closing bracket (or the end of the text); returns them and the number of commas."""
         found, commas = [], 0
         while self.skip() != closing:
             found.append(self.item())
@@ -70,7 +70,7 @@ def read_literal(text: str) -> Any:
     """Read a list, a tuple (with or without parentheses), a whole number or a string without escapes.
 
     Raises:
-        Rejected: For anything else.
+        Rejected: The text is anything else.
     """
     reader = _Reader(text)
     items, commas = reader.items("")
@@ -90,7 +90,7 @@ def _read(answer: str, entry: dict[str, Any]) -> Any:
 
 
 def score_binary_matrix(answer: str, entry: dict[str, Any]) -> float:
-    """Score an answer to binary_matrix: 1 for the rows as asked, 0.1 for them as a list of lists."""
+    """Score an answer to binary_matrix: 1 for the rows in the requested format, 0.1 for a list of lists."""
     if answer == entry["answer"]:
         return 1.0
     try:
@@ -100,7 +100,7 @@ def score_binary_matrix(answer: str, entry: dict[str, Any]) -> float:
 
 
 def score_spiral_matrix(answer: str, entry: dict[str, Any]) -> float:
-    """Score an answer to spiral_matrix: 1 for the numbers as asked, 0.1 for them as a list."""
+    """Score an answer to spiral_matrix: 1 for the numbers in the requested format, 0.1 for a list."""
     right = entry["answer"].strip()
     if answer.strip() == right:
         return 1.0
@@ -111,7 +111,7 @@ def score_spiral_matrix(answer: str, entry: dict[str, Any]) -> float:
 
 
 def score_n_queens(answer: str, entry: dict[str, Any]) -> float:
-    """Score an answer to n_queens: 1 for a solution drawn as asked, 0.5 for one as a list of rows."""
+    """Score an answer to n_queens: 1 for a solution in the requested format, 0.5 for a list of rows."""
     solutions = entry["metadata"]["valid_answers"]
     if answer in solutions:
         return 1.0
@@ -135,7 +135,7 @@ def score_string_insertion(answer: str, entry: dict[str, Any]) -> float:
 def score_number_sorting(answer: str, entry: dict[str, Any]) -> float:
     """Score an answer to number_sorting: 1 for a sorted JSON list whose items are within 1 of the right ones.
 
-    Unlike in the package a list with "nan", of which no comparison fails, is wrong.
+    Unlike in the package, a list with "nan", for which no comparison fails, is wrong.
     """
     if len(answer) > longest_answer(entry):
         return 0.0
@@ -155,7 +155,7 @@ def score_number_sorting(answer: str, entry: dict[str, Any]) -> float:
 
 
 def score_bitwise_arithmetic(answer: str, entry: dict[str, Any]) -> float:
-    """Score an answer to bitwise_arithmetic: 1 for the number, in any base that Python writes."""
+    """Score an answer to bitwise_arithmetic: 1 for the number, in any base of Python's syntax."""
     if len(answer) > longest_answer(entry):
         return 0.0
     try:

@@ -1,8 +1,9 @@
-"""The score of polynomial_multiplication, in exact arithmetic on terms.
+"""Scorer of polynomial_multiplication, in exact arithmetic on terms.
 
-The package compares SymPy expressions by their form: an answer is right when SymPy's automatic simplification, which
-collects terms and powers but does not multiply sums, gives the expanded product. The same rules stand here: a sum is a
-mapping from monomials to coefficients, and a sum that is a factor of a product or the base of a power stays closed.
+The package compares the form of SymPy expressions: an answer is right if SymPy's automatic simplification, which
+collects terms and powers but does not expand products of sums, gives the expanded product. The same rules apply here:
+a sum is a mapping from monomials to coefficients, and a sum that is a factor of a product or the base of a power is
+not expanded.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from typing import Any
 from envzoo.reasoning.safe_scoring.grammar import Limits, Name, Number, Power, Product, Rejected, Sum, parse
 
 MOST_EXPONENT = 1000
-MOST_BITS = 8192  # of a coefficient
-# A monomial is a frozenset of pairs (base, exponent); a base is the name of a variable or a closed sum.
+MOST_BITS = 8192  # bits of a coefficient
+# A monomial is a frozenset of pairs (base, exponent); a base is the name of a variable or an unexpanded sum.
 Monomial = frozenset
 Terms = dict[Monomial, Fraction]
 _ONE: Monomial = frozenset()
 
 
 def terms_of(tree: Any) -> Terms:
-    """The terms of an expression, with the coefficients that are not zero.
+    """Compute the terms of an expression with their nonzero coefficients.
 
     Raises:
-        Rejected: For functions, decimal numbers, exponents that are no whole numbers, or numbers beyond the limits.
-        ZeroDivisionError: For a division by zero.
+        Rejected: The expression has functions, decimal numbers, fractional exponents, or numbers beyond the limits.
+        ZeroDivisionError: The expression divides by zero.
     """
     match tree:
         case Number():
             if not tree.whole:
-                raise Rejected("a decimal number, which differs from a whole one")
+                raise Rejected("a decimal number, which is distinct from a whole number")
             return {_ONE: tree.value} if tree.value else {}
         case Name():
             return {frozenset({(tree.name, 1)}): Fraction(1)}
@@ -50,7 +51,7 @@ def terms_of(tree: Any) -> Terms:
             exponent = terms_of(tree.exponent)
             number = exponent.get(_ONE, Fraction(0))
             if exponent.keys() - {_ONE} or number.denominator != 1 or abs(number) > MOST_EXPONENT:
-                raise Rejected("an exponent that is too large or no whole number")
+                raise Rejected("an exponent that is too large or not a whole number")
             return _power(terms_of(tree.base), int(number))
     raise Rejected("a function")
 
@@ -65,7 +66,7 @@ def _multiply(left: Terms, right: Terms) -> Terms:
     for number, other in ((left, right), (right, left)):
         if not number:
             return {}
-        if number.keys() == {_ONE}:  # a number goes into the sum that it multiplies
+        if number.keys() == {_ONE}:  # a number is distributed over the sum it multiplies
             return {monomial: _bounded(number[_ONE] * value) for monomial, value in other.items()}
     (one, first), (two, second) = _closed(left), _closed(right)
     exponents: dict[Any, int] = dict(one)
@@ -91,14 +92,14 @@ def _power(base: Terms, exponent: int) -> Terms:
 
 
 def _closed(terms: Terms) -> tuple[Monomial, Fraction]:
-    """A single term as it is; a sum as one factor."""
+    """Return a single term unchanged, or a sum as one unexpanded factor."""
     if len(terms) == 1:
         return next(iter(terms.items()))
     return frozenset({(frozenset(terms.items()), 1)}), Fraction(1)
 
 
 def _opened(exponents: dict[Any, int], number: Fraction) -> Terms:
-    """A product; one that is only a sum, times a number, is that sum again."""
+    """Return a product; a product of only one sum and a number becomes that sum again."""
     if len(exponents) == 1:
         ((base, exponent),) = exponents.items()
         if exponent == 1 and isinstance(base, frozenset):
@@ -107,7 +108,7 @@ def _opened(exponents: dict[Any, int], number: Fraction) -> Terms:
 
 
 def score_polynomial_multiplication(answer: str, entry: dict[str, Any]) -> float:
-    """Score an answer to polynomial_multiplication: 1 for the expanded product, in any order of its terms."""
+    """Score an answer to polynomial_multiplication: 1 for the expanded product, with terms in any order."""
     product = entry["answer"]
     limits = Limits(characters=2000 + 4 * len(product), tokens=500 + 4 * len(product), digits=40 + len(product))
     try:

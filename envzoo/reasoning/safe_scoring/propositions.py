@@ -1,7 +1,7 @@
-"""The score of propositional_logic, by truth tables that are whole numbers of 2**n bits.
+"""Scorer of propositional_logic, with truth tables stored as integers of 2**n bits.
 
-The package's parser recurs without a limit, takes any text between operators for a variable, and builds a table with a
-row for every assignment: forty made-up names keep it busy for ever.
+The package's parser recurses without a limit, accepts any text between operators as a variable, and builds a table
+with one row per assignment: forty invented names keep it busy forever.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 from envzoo.reasoning.safe_scoring.grammar import Rejected
 
 LONGEST = 2000
-MOST_DEPTH = 60  # of operators and parentheses within each other
-MOST_NEW_NAMES = 8  # texts in the answer that are no variables of the question
+MOST_DEPTH = 60  # nesting depth of operators and parentheses
+MOST_NEW_NAMES = 8  # names in the answer that are not variables of the question
 MOST_VARIABLES = 20
-OPERATORS = "↔→∨∧"  # from the one that binds least
+OPERATORS = "↔→∨∧"  # in order of increasing precedence
 
 
 def _formula(text: str, depth: int = 0) -> Any:
-    """Read a formula by the package's rules: the last operator of those that bind least splits it.
+    """Parse a formula by the package's rules: it is split at the last operator of lowest precedence.
 
     Returns:
-        A name, ("¬", formula) or (operator, left, right). As in the package any text without an operator is a name.
+        A name, ("¬", formula) or (operator, left, right). As in the package, any text without an operator is a name.
 
     Raises:
-        Rejected: For a missing operand, or too deep a formula.
+        Rejected: An operand is missing, or the formula is nested too deeply.
     """
     text = text.strip()
     if not text or depth > MOST_DEPTH:
@@ -44,7 +44,7 @@ def _formula(text: str, depth: int = 0) -> Any:
 
 
 def _is_enclosed(text: str) -> bool:
-    """Whether the first parenthesis belongs to the last one."""
+    """Return whether the first parenthesis matches the last one."""
     if not (text[0] == "(" and text[-1] == ")"):
         return False
     level = 0
@@ -56,7 +56,7 @@ def _is_enclosed(text: str) -> bool:
 
 
 def _names(tree: Any) -> set[str]:
-    """The variables of a formula; long chains to the left are walked, not recurred into."""
+    """Collect the variables of a formula; long chains to the left are iterated rather than recursed into."""
     found, waiting = set(), [tree]
     while waiting:
         part = waiting.pop()
@@ -68,9 +68,9 @@ def _names(tree: Any) -> set[str]:
 
 
 def _table(tree: Any, variables: list[str]) -> int:
-    """The truth table of a formula: bit i is its value under assignment i."""
+    """Compute the truth table of a formula: bit i is its value under assignment i."""
     everything = (1 << (1 << len(variables))) - 1
-    # The bits of variable j come in runs of 2**j: a run of zeros, a run of ones, and so on.
+    # The bits of variable j come in runs of length 2**j: zeros, then ones, and so on.
     columns = {name: everything // ((1 << (1 << j)) + 1) << (1 << j) for j, name in enumerate(variables)}
     waiting: list[tuple[Any, bool]] = [(tree, False)]
     values: list[int] = []
@@ -95,7 +95,7 @@ def _table(tree: Any, variables: list[str]) -> int:
 
 
 def score_propositional_logic(answer: str, entry: dict[str, Any]) -> float:
-    """Score a conclusion: 1 where it follows, 0.25 where it is trivial as well, 0.05 for another formula."""
+    """Score a conclusion: 1 if it follows, 0.25 if it follows but is trivial, 0.05 for another formula."""
     known = set(entry["metadata"]["variables"])
     if len(answer) > LONGEST or not set(re.findall("[A-Z]", answer)) <= known:
         return 0.0

@@ -1,7 +1,7 @@
-"""A review of every dataset of reasoning-gym: whose scorer may see a model's answer, and why.
+"""A review of every dataset of reasoning-gym: which scorers may receive a model's answer, and why.
 
-The scorers were read in version 0.1.25 of the package, with everything that they call. A dataset that is not listed
-here cannot be played.
+The scorers were reviewed in version 0.1.25 of the package, with everything that they call. Datasets that are not listed
+here are refused.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from envzoo.reasoning.safe_scoring.screens import (
 
 REVIEWED_VERSION = "0.1.25"
 
-# Why a scorer of the package is safe as it is. All take time linear in the answer, or nearly so.
+# Why a scorer of the package is safe unchanged. All take time linear in the answer, or nearly so.
 TEXT = "compares the answer, or its words or characters, with the right ones"
 NUMBER = "reads numbers with int, float or Decimal"
-JSON = "reads JSON, and looks up what the puzzle asks for"
+JSON = "reads JSON, and looks up the requested parts of the puzzle"
 GRID = "reads a grid of single cells"
 MOVES = "plays the moves on a small board, at constant cost for each"
 
 
 @dataclass(frozen=True)
 class Review:
-    """What was decided about a dataset. One of the four is set.
+    """Result of the review of a dataset. Exactly one of the four fields is set.
 
     Attributes:
-        safe: Why the package's scorer is safe as it is.
+        safe: Why the package's scorer is safe unchanged.
         own: A parser and scorer of envzoo, a pure function of the answer and the entry.
-        screen: Which answers may reach the package's scorer; the others are wrong.
-        refused: Why the dataset cannot be played.
+        screen: Which answers may reach the package's scorer; all others are wrong.
+        refused: Why the dataset is not supported.
     """
 
     safe: str = ""
@@ -61,7 +61,7 @@ class Review:
 
     @property
     def kind(self) -> str:
-        """ "safe as is", "own parser", "screened" or "refused"."""
+        """Kind of the result: "safe as is", "own parser", "screened" or "refused"."""
         return "safe as is" if self.safe else "own parser" if self.own else "screened" if self.screen else "refused"
 
 

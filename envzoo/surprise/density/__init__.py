@@ -1,4 +1,4 @@
-"""Density models of what an episode has shown so far, batched over episodes."""
+"""Density models of the observations of an episode so far, batched over episodes."""
 
 from envzoo.surprise.density.base import Density
 from envzoo.surprise.density.bernoulli import BernoulliDensity

@@ -1,4 +1,4 @@
-"""What all density models share: how an observation is read, and how its surprise is asked for."""
+"""Base class of density models: how observations are encoded and scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 
 class Density:
-    """Independent components, one model for each of B episodes; episodes forget and learn apart from each other.
+    """A density model with independent components for each of B episodes; episodes are independent of each other.
 
     Args:
         space: Observation space of one episode.
@@ -17,11 +17,11 @@ class Density:
 
     Attributes:
         name: Name for `make_density`.
-        dim: D, number of components of an observation.
-        size: P, number of parameters of one episode's model.
+        dim: D, the number of components of an observation.
+        size: P, the number of parameters of one episode's model.
         low: Smallest value of each parameter, (P,) float32.
         high: Largest value, (P,) float32.
-        arrays: The memory, arrays (B, ...) that are changed in place; `n` (B,) int64 counts the observations.
+        arrays: The state, arrays (B, ...) that are changed in place; `n` (B,) int64 counts the observations.
 
     Raises:
         UnsupportedSpaceError: The model does not fit the space.
@@ -35,29 +35,29 @@ class Density:
     arrays: dict[str, np.ndarray]
 
     def encode(self, observation: Any) -> np.ndarray:
-        """A batch of observations (B, ...) as components (B, D)."""
+        """Convert a batch of observations (B, ...) to components (B, D)."""
         raise NotImplementedError
 
     def clear(self, where: np.ndarray) -> None:
-        """Forget all that was seen in the episodes marked, bool (B,)."""
+        """Reset the models of the marked episodes, bool (B,)."""
         raise NotImplementedError
 
     def log_prob(self, components: np.ndarray) -> np.ndarray:
-        """log p(o) in nats of components (B, D) under what was seen so far, (B,) float64."""
+        """Compute log p(o) in nats of components (B, D) under the observations so far, (B,) float64."""
         raise NotImplementedError
 
     def add(self, components: np.ndarray, where: np.ndarray) -> None:
-        """Take components (B, D) into the models of the episodes marked."""
+        """Update the models of the marked episodes with components (B, D)."""
         raise NotImplementedError
 
     def parameters(self) -> np.ndarray:
-        """The parameters theta of all models, (B, P) float32, fresh."""
+        """Return the parameters theta of all models, (B, P) float32, a new array."""
         raise NotImplementedError
 
     def score(self, components: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """log p(o) of components (B, D) BEFORE they are taken in, 0 where not marked, (B,) float64; then takes them in.
+        """Compute log p(o) of components (B, D), 0 where not marked, (B,) float64, THEN update the models with them.
 
-        The order matters: a model that has seen the observation already is never surprised by it.
+        The order matters: a model that has already seen the observation would not be surprised by it.
         """
         scores = np.where(where, self.log_prob(components), 0.0)
         self.add(components, where)
@@ -65,14 +65,14 @@ class Density:
 
 
 def leaves(space: spaces.Space, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], spaces.Space]]:
-    """The parts of a space that hold no further parts, each with the keys that lead there."""
+    """List the leaf spaces of a space, each with the keys that lead to it."""
     if isinstance(space, spaces.Dict):
         return [leaf for name, part in space.spaces.items() for leaf in leaves(part, (*path, name))]
     return [(path, space)]
 
 
 def columns(observation: Any, paths: list[tuple[str, ...]]) -> np.ndarray:
-    """The parts of a batch of observations side by side, (B, D)."""
+    """Concatenate the leaves of a batch of observations, (B, D)."""
     found = []
     for path in paths:
         part = observation
@@ -84,7 +84,7 @@ def columns(observation: Any, paths: list[tuple[str, ...]]) -> np.ndarray:
 
 
 def whole_range(space: spaces.Space) -> tuple[np.ndarray, np.ndarray] | None:
-    """Smallest value and number of values of each component, int64 (D,); None when they are not finite integers."""
+    """Return least value and number of values of each component, int64 (D,); None if they are not finite integers."""
     if isinstance(space, spaces.Discrete):
         return np.array([space.start], np.int64), np.array([space.n], np.int64)
     if isinstance(space, spaces.MultiDiscrete):

@@ -1,4 +1,4 @@
-"""Frequencies of bits: the density model of binary observations."""
+"""Bernoulli density: bit frequencies, for binary observations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from envzoo.surprise.density.base import Density, columns, leaves, whole_range
 
 
 class BernoulliDensity(Density):
-    """theta_d = (number of ones) / (n + 1), kept within [1e-4, 1 - 1e-4]: as if all zeros had been seen once before.
+    """theta_d = (number of ones) / (n + 1), clipped to [1e-4, 1 - 1e-4]: a prior of one observation of all zeros.
 
     Args:
         space: MultiBinary, Discrete(2), MultiDiscrete of twos, a Box of the integers 0 and 1, or a Dict of these.
         num_envs: B.
 
     Raises:
-        UnsupportedSpaceError: Some component has not exactly two values.
+        UnsupportedSpaceError: A component does not have exactly two values.
     """
 
     name = "bernoulli"
@@ -44,16 +44,16 @@ class BernoulliDensity(Density):
         }
 
     def encode(self, observation: Any) -> np.ndarray:
-        """A batch of observations as bits (B, D) int64."""
+        """Convert a batch of observations to bits (B, D) int64."""
         return columns(observation, self._paths).astype(np.int64) - self._low
 
     def clear(self, where: np.ndarray) -> None:
-        """Forget the episodes marked."""
+        """Reset the marked episodes."""
         self.arrays["ones"][where] = 0
         self.arrays["n"][where] = 0
 
     def log_prob(self, components: np.ndarray) -> np.ndarray:
-        """log p(o), (B,)."""
+        """Compute log p(o), (B,)."""
         theta = self._theta()
         return np.log(np.where(components == 1, theta, 1.0 - theta)).sum(axis=1)
 
@@ -63,7 +63,7 @@ class BernoulliDensity(Density):
         self.arrays["n"][where] += 1
 
     def parameters(self) -> np.ndarray:
-        """theta, (B, D)."""
+        """Return theta, (B, D)."""
         return self._theta().astype(np.float32)
 
     def _theta(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Counts of the values of each component: the density model of symbolic observations."""
+"""Categorical density: value counts of each component, for symbolic observations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envzoo.surprise.density.base import Density, columns, leaves, whole_range
 
 @njit(cache=True)
 def _log_prob(counts, n, first, classes, components, floor, out):
-    """Sum over components of log max(count / n, floor); log(1 / classes) each while nothing was seen."""
+    """Sum log max(count / n, floor) over components; log(1 / classes) for each while there are no observations."""
     for b in range(len(out)):
         total = 0.0
         for d in range(first.size):
@@ -44,16 +44,16 @@ def _parameters(counts, n, uniform, out):
 class CategoricalDensity(Density):
     """theta[d, k] = count / n, uniform while n = 0; log p(o) = sum over d of log max(theta[d, o_d], 1e-3).
 
-    The floor is not taken from the other classes, so probabilities may add up to a little more than 1. Components may
-    differ in their number of classes; the parameters hold the classes of component 0, then those of component 1, and
-    so on. (Fickinger et al., arXiv 2107.07394, take 147 components of 12 classes each.)
+    The floor is not subtracted from the other classes, so probabilities may sum to slightly more than 1. Components may
+    differ in their number of classes; the parameters list the classes of component 0, then those of component 1, and
+    so on. (Fickinger et al., arXiv 2107.07394, use 147 components of 12 classes each.)
 
     Args:
-        space: Discrete, MultiDiscrete, MultiBinary, a Box of integers with bounds, or a Dict of these.
+        space: Discrete, MultiDiscrete, MultiBinary, a bounded Box of integers, or a Dict of these.
         num_envs: B.
 
     Raises:
-        UnsupportedSpaceError: Some component is not a whole number out of at most 65,536.
+        UnsupportedSpaceError: A component is not an integer with at most 65,536 values.
     """
 
     name = "categorical"
@@ -81,33 +81,33 @@ class CategoricalDensity(Density):
         }
 
     def encode(self, observation: Any) -> np.ndarray:
-        """A batch of observations as class numbers (B, D) int64.
+        """Convert a batch of observations to class indices (B, D) int64.
 
         Raises:
-            UnsupportedSpaceError: A value lies outside the space.
+            UnsupportedSpaceError: A value is outside the space.
         """
         components = columns(observation, self._paths).astype(np.int64) - self._low
         if ((components < 0) | (components >= self.classes)).any():
-            raise UnsupportedSpaceError("an observation lies outside its space, and its class cannot be counted")
+            raise UnsupportedSpaceError("an observation lies outside its space, so its class cannot be counted")
         return components
 
     def clear(self, where: np.ndarray) -> None:
-        """Forget the episodes marked."""
+        """Reset the marked episodes."""
         self.arrays["counts"][where] = 0
         self.arrays["n"][where] = 0
 
     def log_prob(self, components: np.ndarray) -> np.ndarray:
-        """log p(o), (B,)."""
+        """Compute log p(o), (B,)."""
         out = np.empty(len(components))
         _log_prob(self.arrays["counts"], self.arrays["n"], self._first, self.classes, components, self.FLOOR, out)
         return out
 
     def add(self, components: np.ndarray, where: np.ndarray) -> None:
-        """Count."""
+        """Count the classes."""
         _add(self.arrays["counts"], self.arrays["n"], self._first, components, where)
 
     def parameters(self) -> np.ndarray:
-        """theta, (B, P)."""
+        """Return theta, (B, P)."""
         out = np.empty((len(self.arrays["n"]), self.size), np.float32)
         _parameters(self.arrays["counts"], self.arrays["n"], self._uniform, out)
         return out

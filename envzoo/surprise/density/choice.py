@@ -1,4 +1,4 @@
-"""Density models by name."""
+"""Selection of density models by name."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from envzoo.surprise.density.categorical import CategoricalDensity
 from envzoo.surprise.density.gaussian import GaussianDensity
 
 DENSITIES: dict[str, type[Density]] = {cls.name: cls for cls in (CategoricalDensity, BernoulliDensity, GaussianDensity)}
-FEW = 64  # a component with at most this many values is a symbol, one with more a magnitude
+FEW = 64  # components with at most this many values are modelled as categorical
 
 
 def make_density(name: str, space: spaces.Space, num_envs: int) -> Density:
-    """The density model called `name` for B episodes of an observation space.
+    """Make the density model called `name` for B episodes of an observation space.
 
     Args:
-        name: "categorical", "bernoulli", "gaussian", or "auto": categorical where every component has at most 64
-            values, else Gaussian.
+        name: "categorical", "bernoulli", "gaussian", or "auto": categorical if every component has at most 64 values,
+            otherwise Gaussian.
         space: Observation space of one episode.
         num_envs: B.
 
     Raises:
-        UnknownNameError: No such model.
-        UnsupportedSpaceError: The model, or with "auto" every model, does not fit the space.
+        UnknownNameError: The model is unknown.
+        UnsupportedSpaceError: The model, or with "auto" every model, does not support the space.
     """
     if isinstance(name, str) and name == "auto":
         parts = leaves(space)

@@ -1,4 +1,4 @@
-"""Running mean and variance of each component: the density model of continuous observations."""
+"""Gaussian density: running mean and variance of each component, for continuous observations."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LOG_2PI = np.log(2 * np.pi)
 class GaussianDensity(Density):
     """Independent normals: log p(o) = -1/2 sum over d of ((o_d - mean_d) / std_d)^2 + log(2 pi std_d^2).
 
-    Each starts as a standard normal that weighs as much as one observation, and no standard deviation falls below
-    1e-3. Bounded integers (pixels, say) are scaled to [0, 1] first. The parameters are the D means, then the D standard
-    deviations. (The published code of arXiv 2107.07394 has log(2 pi std) in place of log(2 pi std^2).)
+    Each component starts as a standard normal with the weight of one observation, and standard deviations are at least
+    1e-3. Bounded integers (such as pixels) are first scaled to [0, 1]. The parameters are the D means, then the D
+    standard deviations. (The published code of arXiv 2107.07394 has log(2 pi std) in place of log(2 pi std^2).)
 
     Args:
-        space: Box, or a Dict of Boxes and the discrete spaces, whose numbers are then scaled as well.
+        space: Box, or a Dict of Boxes and discrete spaces, whose values are then scaled as well.
         num_envs: B.
 
     Raises:
-        UnsupportedSpaceError: Some part does not hold numbers.
+        UnsupportedSpaceError: A part of the space is not numeric.
     """
 
     name = "gaussian"
@@ -60,23 +60,23 @@ class GaussianDensity(Density):
         }
 
     def encode(self, observation: Any) -> np.ndarray:
-        """A batch of observations as numbers (B, D) float64."""
+        """Convert a batch of observations to numbers (B, D) float64."""
         return (columns(observation, self._paths).astype(np.float64) - self._offset) / self._scale
 
     def clear(self, where: np.ndarray) -> None:
-        """Forget the episodes marked."""
+        """Reset the marked episodes."""
         self.arrays["mean"][where] = 0.0
         self.arrays["squares"][where] = 1.0
         self.arrays["n"][where] = 0
 
     def log_prob(self, components: np.ndarray) -> np.ndarray:
-        """log p(o), (B,)."""
+        """Compute log p(o), (B,)."""
         std = self._std()
         z = (components - self.arrays["mean"]) / std
         return -0.5 * (z * z + LOG_2PI + 2 * np.log(std)).sum(axis=1)
 
     def add(self, components: np.ndarray, where: np.ndarray) -> None:
-        """Move means and squares (Welford, 1962)."""
+        """Update means and sums of squares (Welford, 1962)."""
         mean, squares, n = (self.arrays[name] for name in ("mean", "squares", "n"))
         n[where] += 1
         change = components[where] - mean[where]
@@ -84,7 +84,7 @@ class GaussianDensity(Density):
         squares[where] += change * (components[where] - mean[where])
 
     def parameters(self) -> np.ndarray:
-        """Means and standard deviations, (B, 2 D)."""
+        """Return means and standard deviations, (B, 2 D)."""
         return np.concatenate([self.arrays["mean"], self._std()], axis=1).astype(np.float32)
 
     def _std(self) -> np.ndarray:

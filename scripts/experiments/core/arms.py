@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envzoo.errors import EnvzooError
+from envzoo.moved import former_names
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationPlan:
     """One way to play the finished agent. It gives the scores "return", "length" and the numeric infos (means).
 
     Attributes:
@@ -65,7 +66,7 @@ class Arm:
     timesteps: int
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    evaluations: tuple[Evaluation, ...] = (Evaluation(),)
+    evaluations: tuple[EvaluationPlan, ...] = (EvaluationPlan(),)
     group: str = ""
     curves: tuple[str, ...] = ("rollout/return_mean",)
     points: int = 100
@@ -140,3 +141,6 @@ class FunctionArm:
 
 
 AnyArm = Arm | FunctionArm
+
+
+__getattr__ = former_names(__name__, {"Evaluation": f"{__name__}:EvaluationPlan"})

@@ -19,12 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from envzoo.errors import EnvzooError
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation, FunctionArm
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan, FunctionArm
 
 # Registries name everything lazily: a new row must not make old results stale. The rest holds no numbers.
 IGNORED = (
     *("envzoo", "envzoo.registration", "envzoo.registry", "envzoo.papers", "envzoo.errors", "envzoo.version"),
-    *("envzoo.files", "envzoo.discovery", "envzoo.agents", "envzoo.agents.registry", "envzoo.agents.checkpoint"),
+    *(
+        "envzoo.files",
+        "envzoo.discovery",
+        "envzoo.datasets.recipes",
+        "envzoo.agents",
+        "envzoo.agents.registry",
+        "envzoo.agents.checkpoint",
+    ),
     *("envzoo.agents.callbacks", "envzoo.kernel.drawing", "envzoo.scripts.launch"),
 )
 # Methods that store, load, draw or describe: no run of an experiment depends on them.
@@ -240,5 +247,5 @@ def arm_key(arm: Arm | FunctionArm, budget: int, quick: bool) -> str:
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+def _evaluation(evaluation: EvaluationPlan) -> dict[str, Any]:
     return {name: getattr(evaluation, name) for name in evaluation.__dataclass_fields__}

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from envzoo.agents.callback import Callback
 from envzoo.errors import EnvzooError
-from envzoo.scripts.experiments.core.arms import Evaluation, FunctionArm
+from envzoo.scripts.experiments.core.arms import EvaluationPlan, FunctionArm
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TAIL = 0.9  # the scores taken from learning are means over what lies behind this share of the budget
 
 
-class CurveRecorder:
+class CurveRecorder(Callback):
     """A callback that thins the metrics of learning to a fixed number of points, each the mean over a stretch.
 
     Args:
@@ -28,22 +29,11 @@ class CurveRecorder:
         points: How many.
     """
 
-    name = ""
-
     def __init__(self, metrics: tuple[str, ...], budget: int, points: int = 100):
         self.metrics, self.budget, self.points = metrics, budget, points
         self._sums = np.zeros((points, 1 + len(metrics)))
         self._counts = np.zeros((points, 1 + len(metrics)), np.int64)
         self._tail: dict[str, list[float]] = {}
-
-    def on_start(self, agent: Agent) -> None:
-        """Nothing to prepare."""
-
-    def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
-        """Only whole iterations count."""
-
-    def on_end(self, agent: Agent) -> None:
-        """Nothing to close."""
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
         """Add an iteration to its stretch."""
@@ -173,7 +163,7 @@ def run_arm(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _evaluate(agent: Agent, evaluation: Evaluation) -> dict[str, float]:
+def _evaluate(agent: Agent, evaluation: EvaluationPlan) -> dict[str, float]:
     from envzoo.agents.evaluation import MAX_PARALLEL, evaluate
     from envzoo.agents.source import make_vector_env
 

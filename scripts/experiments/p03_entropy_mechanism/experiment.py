@@ -33,7 +33,7 @@ POINTS = 2 * UPDATES  # more than there are updates: each point holds one, and t
 
 def law(results: Results, arm: str) -> np.ndarray:
     """R^2 of R = b - a exp(H) on the training curve of each seed, (seeds,)."""
-    from envzoo.agents.text.losses.covariance import fit_entropy_law
+    from envzoo.agents.reasoning.entropy_mechanism import fit_entropy_law
 
     found = []
     for (_, entropy), (_, accuracy) in zip(results.lines(arm, ENTROPY), results.lines(arm, ACCURACY), strict=True):
@@ -166,9 +166,7 @@ EXPERIMENT = Experiment(
     small_scale=True,
     quick_seeds=1,
     notes=(
-        runs.SCALE_NOTE,
-        runs.MATCHED_NOTE,
-        runs.SEEDS_NOTE,
+        *runs.NOTES,
         "The covariance is logged for every update, in GRPO without clipping (KL-Cov with a weight of 0) and in GRPO "
         "with it (Clip-Cov whose candidates would need a covariance above 1e8, which has GRPO's numbers bit for bit).",
         "The shares of tokens in the paper (2e-4 to 2e-3) would select one token of a minibatch of 512 here. " + SWEPT,

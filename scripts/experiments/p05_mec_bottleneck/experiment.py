@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
@@ -63,8 +63,8 @@ def _long_bits(result: EvaluationResult) -> dict[str, float]:
     return spread(result) | {"bits": total - float(result.infos["belief_entropy"].mean())}
 
 
-PLAY = Evaluation(episodes=EPISODES, deterministic=False, measure=spread, inspect=gap)
-LEARNED_PLAY = Evaluation(episodes=EPISODES, deterministic=False, measure=spread)
+PLAY = EvaluationPlan(episodes=EPISODES, deterministic=False, measure=spread, inspect=gap)
+LEARNED_PLAY = EvaluationPlan(episodes=EPISODES, deterministic=False, measure=spread)
 
 
 def _grid_arm(code: str, log_temperature: int) -> Arm:
@@ -117,7 +117,7 @@ def _arms() -> tuple[Arm, ...]:
             GRID,
             0,
             env_kwargs={"num_messages": LONG_BLOCKS, "temperature": math.exp(-4)},
-            evaluations=(Evaluation(episodes=EPISODES, deterministic=False, measure=_long_bits, inspect=gap),),
+            evaluations=(EvaluationPlan(episodes=EPISODES, deterministic=False, measure=_long_bits, inspect=gap),),
             group="long",
             curves=(),
             full_only=True,

@@ -148,9 +148,7 @@ EXPERIMENT = Experiment(
     small_scale=True,
     quick_seeds=1,
     notes=(
-        runs.SCALE_NOTE,
-        runs.MATCHED_NOTE,
-        runs.SEEDS_NOTE,
+        *runs.NOTES,
         "The spread of the entropy's changes is the 95th percentile of |change| from one update to the next.",
         "Least weights: the released scripts take 0.8, which changes weights by a fifth and hardly acts here. The "
         "judged one is the chosen one. " + SWEPT,

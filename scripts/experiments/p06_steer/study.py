@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from envzoo.agents.text.losses.covariance import token_covariance
+from envzoo.agents.reasoning.entropy_mechanism import token_covariance
+from envzoo.agents.reasoning.steer import entropy_change_estimate
 from envzoo.agents.text.losses.policy import ppo_clip_per_token
-from envzoo.agents.text.losses.steer import entropy_change_estimate
 from envzoo.agents.text.losses.tokens import aggregate, entropy_of_logits, masked_mean
 from envzoo.agents.text.models.language import answer_log_probs
 

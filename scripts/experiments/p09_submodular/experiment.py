@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
@@ -21,7 +21,7 @@ CURVE = "rollout/final_coverage_mean"
 STARTS = ("corner", "centre")
 
 # The objective is the expected value of the stochastic policy, so that is the score; the mode is played beside it.
-EVALUATIONS = (Evaluation(episodes=500, deterministic=False), Evaluation(episodes=100, prefix="mode/"))
+EVALUATIONS = (EvaluationPlan(episodes=500, deterministic=False), EvaluationPlan(episodes=100, prefix="mode/"))
 
 # Label -> (agent, hyperparameters).
 METHODS = {

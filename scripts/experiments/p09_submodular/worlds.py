@@ -6,7 +6,7 @@ import math
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Table
 from envzoo.scripts.experiments.core.results import Results
@@ -85,10 +85,10 @@ def measure_tiny(result: EvaluationResult, world: str) -> dict[str, float]:
     return {"value": float(value.mean()), "best plan": best, SHARE: float(value.mean()) / best}
 
 
-def _evaluations(measure: Callable[[EvaluationResult], dict[str, float]] | None = None) -> tuple[Evaluation, ...]:
+def _evaluations(measure: Callable[[EvaluationResult], dict[str, float]] | None = None) -> tuple[EvaluationPlan, ...]:
     return (
-        Evaluation(episodes=500, deterministic=False, measure=measure),
-        Evaluation(episodes=100, prefix="mode/", measure=measure),
+        EvaluationPlan(episodes=500, deterministic=False, measure=measure),
+        EvaluationPlan(episodes=100, prefix="mode/", measure=measure),
     )
 
 

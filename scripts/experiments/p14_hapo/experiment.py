@@ -79,7 +79,7 @@ def largest_token_sum(results: Results) -> float:
     """Component B on random groups of unequal lengths: the largest |sum of advantages over a group's tokens|."""
     import torch
 
-    from envzoo.agents.text.losses.hapo import token_group_mean
+    from envzoo.agents.reasoning.hapo import token_group_mean
 
     generator, worst = np.random.default_rng(0), 0.0
     for _ in range(200):
@@ -168,9 +168,7 @@ EXPERIMENT = Experiment(
     small_scale=True,
     quick_seeds=1,
     notes=(
-        runs.SCALE_NOTE,
-        runs.MATCHED_NOTE,
-        runs.SEEDS_NOTE,
+        *runs.NOTES,
         "DAPO stands here without dynamic sampling, which both would share; HAPO with its four components off is this "
         "DAPO bit for bit. The floor of the entropy is 1e-3. HAPO and its components have the chosen strength, a "
         "multiple of the paper's; the released code's forms have the paper's. " + SWEPT,

@@ -5,44 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.p15_adversarial_surprise.names import (
+    CHAIN_STEPS,
+    CHAINS,
+    COMPARED,
+    COMPARED_STEPS,
+    CURVES,
+    GOALS,
+    IN_ROOMS,
+    METHODS,
+    NOISE,
+    ON_CHAINS,
+    OTHER_STEPS,
+    PLACES,
+    QUICK,
+    QUICK_CHAIN,
+    QUICK_WORLD,
+    ROOMS,
+    SHARE,
+    STOPPED,
+    WORLD,
+    arm_name,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-ROOMS, STOPPED, SHARE, NOISE = "rooms_visited", "noisy_stopped", "noisy_stopped_fraction", "in_active_noise"
-ROOMS_CURVE, SHARE_CURVE = f"rollout/final_{ROOMS}_mean", f"rollout/final_{SHARE}_mean"
-NOISE_CURVE = f"rollout/final_{NOISE}_mean"
-CURVES = (ROOMS_CURVE, SHARE_CURVE, NOISE_CURVE)
-
-CHAINS = {"alternating": "envzoo/BlockChain-v0", "tv": "envzoo/BlockChain-TV-v0"}
-WORLD = "rooms"
-# In the rooms those that a check compares learn equally long, and longer than all others.
-CHAIN_STEPS, COMPARED_STEPS, OTHER_STEPS = 393_216, 262_144, 65_536
-QUICK_CHAIN, QUICK_WORLD = 98_304, 8_192
-COMPARED = ("AS", "SMiRL", "RND")
-# Label -> (agent, hyperparameters).
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("Random", {}),
-    "AS": ("AdversarialSurprise", {}),
-    "SMiRL": ("SMiRL", {}),
-    "count": ("CountBased", {}),
-    "RND": ("RND", {}),
-    "episodic count": ("CountBased", {"intrinsic": "episodic_count"}),
-    "ICM": ("ICM", {}),
-    "APT": ("APT", {}),
-    "DIAYN": ("DIAYN", {}),
-    "disagreement": ("Disagreement", {}),
-    "AGAC": ("AGAC", {}),
-}
-IN_ROOMS = {"encoder": "symbols", "learning_rate": 5e-4, "entropy_coefficient": 0.03}
-ON_CHAINS = ("random", "AS", "SMiRL", "count")
-QUICK = {"alternating": ("random", "AS", "SMiRL", "count"), "tv": (), "rooms": ("random", "AS", "SMiRL", "RND")}
-PLACES = {"alternating": "Line", WORLD: "Rooms"}
-GOALS = {"alternating": "envzoo/BlockChain-Goal-v0", WORLD: "envzoo/SurpriseRooms-Goal-v0"}
 
 
 def explore(agent: Any) -> Any:
@@ -55,15 +46,10 @@ def control(agent: Any) -> Any:
     return agent.as_player("control")
 
 
-def arm_name(method: str, group: str) -> str:
-    """Name of the arm of a method in a world."""
-    return f"{method} ({group})"
-
-
 def _arm(method: str, group: str) -> Arm:
     agent, hyperparameters = METHODS[method]
     learns = agent != "Random"
-    evaluations = [Evaluation(episodes=300, deterministic=False)]
+    evaluations = [EvaluationPlan(episodes=300, deterministic=False)]
     settings = dict(hyperparameters)
     if learns:
         settings["normalize_advantage"] = True
@@ -71,10 +57,10 @@ def _arm(method: str, group: str) -> Arm:
         settings |= IN_ROOMS
     if group in GOALS and (group != WORLD or method in ("random", *COMPARED)):
         goal = GOALS[group]
-        evaluations.append(Evaluation(300, False, goal, prefix="goal/"))
+        evaluations.append(EvaluationPlan(300, False, goal, prefix="goal/"))
         if method == "AS":
-            evaluations.append(Evaluation(300, False, goal, prefix="goal explore/", prepare=explore))
-            evaluations.append(Evaluation(300, False, goal, prefix="goal control/", prepare=control))
+            evaluations.append(EvaluationPlan(300, False, goal, prefix="goal explore/", prepare=explore))
+            evaluations.append(EvaluationPlan(300, False, goal, prefix="goal control/", prepare=control))
     steps, quick = CHAIN_STEPS, QUICK_CHAIN
     if group == WORLD:
         steps, quick = COMPARED_STEPS if method in COMPARED else OTHER_STEPS, QUICK_WORLD

@@ -19,7 +19,7 @@ from envzoo.scripts.experiments.core.figures import (
     title,
 )
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.p15_adversarial_surprise import experiment as experiment
+from envzoo.scripts.experiments.p15_adversarial_surprise import names as names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,14 +52,12 @@ def draw(results: Results, figure: Figure) -> None:
     grid = curves.subplots(2, len(groups), squeeze=False)
     for (top, bottom), group in zip(grid.T, groups, strict=True):
         chain = group != "rooms"
-        metric, score = (
-            (experiment.NOISE_CURVE, experiment.NOISE) if chain else (experiment.SHARE_CURVE, experiment.SHARE)
-        )
-        _curves(top, results, group, experiment.ROOMS_CURVE)
+        metric, score = (names.NOISE_CURVE, names.NOISE) if chain else (names.SHARE_CURVE, names.SHARE)
+        _curves(top, results, group, names.ROOMS_CURVE)
         _curves(bottom, results, group, metric)
-        random = experiment.arm_name("random", group)
+        random = names.arm_name("random", group)
         if random in results.arms:
-            level(top, results.iqm(random, experiment.ROOMS), "random", colour=GREY)
+            level(top, results.iqm(random, names.ROOMS), "random", colour=GREY)
             level(bottom, results.iqm(random, score), "random", colour=GREY)
         top.set(title=f"{heads[group]}: rooms visited", ylabel="rooms per episode")
         top.set_ylim(0 if chain else 0.9, 12.6 if chain else None)
@@ -74,9 +72,9 @@ def draw(results: Results, figure: Figure) -> None:
 
 def _curves(axes: Axes, results: Results, group: str, metric: str) -> None:
     """Thin lines for those that no check compares in SurpriseRooms, and bands for all others."""
-    labels = {experiment.arm_name(label, group): label for label in COLOURS}
+    labels = {names.arm_name(label, group): label for label in COLOURS}
     labels = {arm: label for arm, label in labels.items() if arm in results.arms}
-    aside = [arm for arm, label in labels.items() if group == "rooms" and label not in experiment.COMPARED]
+    aside = [arm for arm, label in labels.items() if group == "rooms" and label not in names.COMPARED]
     learning_curves(axes, results, {arm: COLOURS[labels[arm]] for arm in aside}, metric, labels=labels)
     for line in axes.lines:
         line.set_linewidth(1.0)
@@ -90,12 +88,12 @@ def _goals(figure: SubFigure, results: Results) -> None:
     """Returns where a goal was put that nobody was trained for, one bar for each player and learner."""
     players = {"goal/return": "", "goal explore/return": ", Explore alone", "goal control/return": ", Control alone"}
     axes = figure.subplots(1, 2)
-    for ax, group in zip(axes, experiment.GOALS, strict=True):
+    for ax, group in zip(axes, names.GOALS, strict=True):
         rows = [
-            (label, f"{label}{words}", experiment.arm_name(label, group), score)
+            (label, f"{label}{words}", names.arm_name(label, group), score)
             for label in ("random", "SMiRL", "count", "RND", "AS")
             for score, words in players.items()
-            if results.has(experiment.arm_name(label, group), score)
+            if results.has(names.arm_name(label, group), score)
         ]
         for row, (label, _, arm, score) in enumerate(rows):
             iqm, low, high = results.estimate(arm, score)
@@ -104,7 +102,7 @@ def _goals(figure: SubFigure, results: Results) -> None:
         ax.set_yticks(range(len(rows)), [words for _, words, *_ in rows])
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
-        ax.set_title(f"{experiment.PLACES[group]}: a new goal", fontsize=9)
+        ax.set_title(f"{names.PLACES[group]}: a new goal", fontsize=9)
         ax.set_xlabel("return")
         ax.set_xlim(0, None)
         ax.locator_params(axis="x", nbins=4)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.figures import (
@@ -70,8 +70,8 @@ def count_goals(result: EvaluationResult) -> dict[str, float]:
 
 
 EVALUATIONS = (
-    Evaluation(episodes=200),
-    Evaluation(episodes=200, deterministic=False, prefix="sampled/", measure=count_goals),
+    EvaluationPlan(episodes=200),
+    EvaluationPlan(episodes=200, deterministic=False, prefix="sampled/", measure=count_goals),
 )
 
 
@@ -97,7 +97,7 @@ def _bandit_arm(name: str, initial: float) -> Arm:
         BANDIT,
         6_500,
         hyperparameters=VECTOR | {"batch_size": 64, "temperature_learning_rate": 0.1, "initial_temperature": initial},
-        evaluations=(Evaluation(episodes=200, deterministic=False),),
+        evaluations=(EvaluationPlan(episodes=200, deterministic=False),),
         group="bandit",
         curves=CURVES,
     )
@@ -110,7 +110,7 @@ def _arms() -> tuple[Arm, ...]:
         PENDULUM,
         20_000,
         hyperparameters=NETWORK,
-        evaluations=(Evaluation(episodes=100),),
+        evaluations=(EvaluationPlan(episodes=100),),
         group="pendulum",
         curves=CURVES,
         full_only=True,

@@ -122,8 +122,8 @@ def variance_lead(results: Results) -> float:
     """Least ratio of the variance of the selected advantages to that of random subsets, over random binary rewards."""
     import torch
 
+    from envzoo.agents.reasoning.d3s import select_max_variance
     from envzoo.agents.text.losses.advantages import group_scores
-    from envzoo.agents.text.losses.selection import select_max_variance
 
     generator, least = np.random.default_rng(0), np.inf
     group = torch.arange(16).repeat_interleave(16)

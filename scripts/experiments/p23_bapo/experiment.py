@@ -111,7 +111,7 @@ def start_of_the_search(results: Results) -> float:
     """Largest distance of BAPO's bounds from their start when nothing is punished, over random batches."""
     import torch
 
-    from envzoo.agents.text.losses.bapo import adaptive_bounds
+    from envzoo.agents.reasoning.bapo import adaptive_bounds
 
     generator, worst = torch.Generator().manual_seed(0), 0.0
     for _ in range(50):

@@ -4,53 +4,36 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p30_lsd_bandits import learning as learning
+from envzoo.scripts.experiments.p30_lsd_bandits.names import (
+    BAIT,
+    EPISODES,
+    FAMILIES,
+    FULL_ONLY,
+    GUARANTEE,
+    INSTANCES,
+    INTERLEAVED,
+    METHODS,
+    RANDOM,
+    RECHARGE,
+    ROUNDS,
+    arm_name,
+    ratios,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from envzoo.agents.evaluation import EvaluationResult
-
-ENV, RECHARGING = "envzoo/LSDBandit-v0", "envzoo/RechargingBandit-v0"
-ROUNDS, EPISODES, INSTANCES = 1500, 32, 8
-GUARANTEE = 1.0 - math.exp(-1.0)
-
-# Family -> environment and keywords; its instances are the generator's seeds 0, 1, ...
-FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "bait, 2 + 1 arms": (ENV, {"instance": "bait", "arms": 3, "satiation": 2, "deprivation": 6}),
-    "bait, 4 + 1 arms": (ENV, {"instance": "bait", "arms": 5, "satiation": 2, "deprivation": 8}),
-    "bait, 8 + 1 arms": (ENV, {"instance": "bait", "arms": 9, "satiation": 2, "deprivation": 12}),
-    "random, 3 arms": (ENV, {"instance": "random_monotone", "arms": 3, "satiation": 3, "deprivation": 3}),
-    "random, 20 arms": (ENV, {"instance": "random_monotone", "arms": 20, "satiation": 3, "deprivation": 3}),
-    "satiation, 5 arms": (ENV, {"instance": "satiation", "arms": 5, "satiation": 5, "deprivation": 10}),
-    "recharging, 5 arms": (RECHARGING, {"instance": "concave", "arms": 5, "max_delay": 10}),
-}
-BAIT, RECHARGE = "bait, 2 + 1 arms", "recharging, 5 arms"
-RANDOM = ("random, 3 arms", "random, 20 arms")
-
-# Label -> (agent, hyperparameters).
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "oracle greedy": ("OracleGreedy", {}),
-    "mirrored LP": ("MirroredLP", {}),
-    "mirrored LP, resync fill": ("MirroredLP", {"fill": "resync"}),
-    "Lagrangian index": ("LagrangianIndex", {}),
-}
-INTERLEAVED = "recharging LP"
-FULL_ONLY = ("bait, 8 + 1 arms", "random, 20 arms", "satiation, 5 arms")
-
-
-def arm_name(method: str, family: str) -> str:
-    """Name of the arm of a method on a family."""
-    return f"{method} ({family})"
 
 
 def relaxation(family: str, instance: int) -> float:
@@ -78,7 +61,7 @@ def _arms() -> tuple[Arm, ...]:
         methods = METHODS | ({INTERLEAVED: ("RechargingLP", {})} if family == RECHARGE else {})
         for method, (agent, hyperparameters) in methods.items():
             evaluations = tuple(
-                Evaluation(
+                EvaluationPlan(
                     EPISODES,
                     env=env_id,
                     env_kwargs={**kwargs, "instance_seed": instance, "max_episode_steps": ROUNDS},
@@ -101,12 +84,6 @@ def _arms() -> tuple[Arm, ...]:
                 )
             )
     return tuple(arms)
-
-
-def ratios(results: Results, method: str, family: str) -> np.ndarray:
-    """Share of the relaxation for each seed and instance, (seeds, instances)."""
-    arm = arm_name(method, family)
-    return np.stack([results.scores(arm, f"{instance}/ratio") for instance in range(INSTANCES)], axis=1)
 
 
 def _times_greedy(results: Results, method: str) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from envzoo.scripts.experiments.core.figures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, level, title
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p30_lsd_bandits import learning as learning
-from envzoo.scripts.experiments.p30_lsd_bandits.experiment import (
+from envzoo.scripts.experiments.p30_lsd_bandits.names import (
     BAIT,
     FAMILIES,
     GUARANTEE,

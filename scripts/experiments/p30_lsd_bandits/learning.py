@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Table
 from envzoo.scripts.experiments.core.results import Results
@@ -52,7 +52,7 @@ def _model_free() -> Arm:
         FEW * MODEL_FREE_ROUNDS,
         hyperparameters={"num_envs": FEW},
         env_kwargs=INSTANCE,
-        evaluations=(Evaluation(episodes=100, deterministic=False, measure=per_round),),
+        evaluations=(EvaluationPlan(episodes=100, deterministic=False, measure=per_round),),
         group="learning",
         full_only=True,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import Check, point
 from envzoo.scripts.experiments.core.experiment import Table
 from envzoo.scripts.experiments.core.results import Results
@@ -86,7 +86,7 @@ def text_arm(
         common | dict(hyperparameters or {}),
         kwargs,
         # The episodes are greedy answers; what else is measured, `inspect` samples.
-        evaluations=(Evaluation(episodes=100, inspect=inspect),),
+        evaluations=(EvaluationPlan(episodes=100, inspect=inspect),),
         group=group or task,
         curves=(*CURVES, *curves),
         points=points,
@@ -192,3 +192,4 @@ MATCHED_NOTE = (
     "level of 0.5, which not every run of a reference reaches, and one level for all seeds, which the poorest run set.)"
 )
 SEEDS_NOTE = "Three seeds were made five when other random numbers alone turned some verdicts; no bound was moved."
+NOTES = (SCALE_NOTE, MATCHED_NOTE, SEEDS_NOTE)

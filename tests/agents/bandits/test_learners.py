@@ -170,3 +170,20 @@ def test_refusals():
     kwargs = {"payoffs": [[0.5, 3.0]], "satiation": 1, "rewards": "deterministic"}
     with pytest.raises(EnvzooError, match="a pull paid 3; the learner expects 0 to 1"):
         agents.make("LSDUCB", "envzoo/LSDBandit-v0", env_kwargs=kwargs).learn(64)
+
+
+@pytest.mark.parametrize("fill", ["none", "resync"])
+def test_a_state_of_the_first_release_knows_no_fills_and_is_taken_over(fill):
+    def make():
+        return agents.make("LSDUCB", "envzoo/LSDBandit-v0", seed=1, env_kwargs=SMALL, num_envs=2, fill=fill)
+
+    whole = make().learn(40)
+    state = whole.state_dict()
+    for name in ("fill", "trials"):
+        del state["parts"]["policy"][name]
+    resumed = make()
+    resumed.load_state_dict(state)
+    for agent in (whole, resumed):
+        agent.learn(40)
+    for name, array in vars(whole.policy).items():
+        np.testing.assert_array_equal(vars(resumed.policy)[name], array, err_msg=name)

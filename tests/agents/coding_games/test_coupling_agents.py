@@ -229,6 +229,19 @@ def test_probabilities_do_not_depend_on_how_many_are_asked_for_at_once():
     np.testing.assert_array_equal(together, alone)
 
 
+def tell(game, observations, sender, listener):
+    """Play a game to its end, checking that both sides hold the same belief; returns the last infos."""
+    mine = heard = infos = None
+    while game.agents:
+        before = None if mine is None else mine["sender"].belief
+        said, mine = sender.predict({"sender": observations["sender"]}, mine, deterministic=False)
+        guessed, heard = listener.predict({"receiver": observations["receiver"]}, heard)
+        if before is not None:
+            np.testing.assert_array_equal(heard["receiver"].belief, before)
+        observations, _, _, _, infos = game.step({**said, **guessed})
+    return infos
+
+
 @pytest.mark.parametrize("name", ["SubPO", "SACDiscrete", "PPO"])
 def test_agents_of_other_kinds_carry(name):
     hyperparameters = {"encoder": "gru", "hidden": (8,)} if name == "PPO" else {}
@@ -240,14 +253,7 @@ def test_agents_of_other_kinds_carry(name):
 
     game = coding_grid_small_v0.parallel_env(num_messages=4)
     observations, _ = game.reset(seed=0)
-    mine = heard = None
-    while game.agents:
-        before = None if mine is None else mine["sender"].belief
-        said, mine = sender.predict({"sender": observations["sender"]}, mine, deterministic=False)
-        guessed, heard = listener.predict({"receiver": observations["receiver"]}, heard)
-        if before is not None:
-            np.testing.assert_array_equal(heard["receiver"].belief, before)
-        observations, *_ = game.step({**said, **guessed})
+    tell(game, observations, sender, listener)
 
 
 def test_the_public_carrier_of_a_pole():
@@ -267,14 +273,7 @@ def test_messages_hidden_in_an_agent_that_balances_a_pole():
 
     game = coding_cart_v0.parallel_env()
     observations, _ = game.reset(seed=0)
-    mine = heard = None
-    while game.agents:
-        before = None if mine is None else mine["sender"].belief
-        said, mine = sender.predict({"sender": observations["sender"]}, mine, deterministic=False)
-        guessed, heard = listener.predict({"receiver": observations["receiver"]}, heard)
-        if before is not None:
-            np.testing.assert_array_equal(heard["receiver"].belief, before)
-        observations, _, _, _, infos = game.step({**said, **guessed})
+    infos = tell(game, observations, sender, listener)
     assert infos["receiver"]["correct"]
     assert sender.largest_gap < 1e-9
 

@@ -9,8 +9,8 @@ import torch
 from envzoo import agents
 from envzoo.agents.exploration.apt import neighbour_reward
 from envzoo.agents.exploration.base import RunningScale
-from envzoo.agents.exploration.config import INTRINSICS
 from envzoo.agents.exploration.count import CountTable, hash_rows
+from envzoo.agents.loops.intrinsic import INTRINSICS
 from envzoo.errors import UnknownNameError
 
 

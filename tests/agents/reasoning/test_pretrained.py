@@ -14,7 +14,7 @@ from envzoo import agents
 from envzoo.agents import checkpoint
 from envzoo.agents.text.models import pretrained
 from envzoo.agents.text.models.language import answer_log_probs
-from envzoo.agents.text.sampling import Manner, sample_answers
+from envzoo.agents.text.sampling import SamplingParams, sample_answers
 from envzoo.agents.text.tokenizer_codec import TokenizerCodec
 from envzoo.errors import CheckpointError, EnvzooError, MissingExtraError, NonFiniteError, UnsupportedSpaceError
 from envzoo.reasoning.catalogue import make_task
@@ -230,8 +230,8 @@ def test_rewards_are_learned(folders):
 
 def test_the_start_is_kept_where_it_is_needed(folders):
     plain, held = make(folders["llama"]), make(folders["llama"], kl_coefficient=0.1)
-    assert plain.start is None
-    assert held.start is not None
+    assert plain.reference_policy is None
+    assert held.reference_policy is not None
     assert "policy/kl_to_start" not in train(plain, 1)[0]
     assert train(held, 2)[0]["policy/kl_to_start"] == pytest.approx(0, abs=1e-6)
     assert plain.config.rate == 1e-2
@@ -293,7 +293,7 @@ def test_acting_gives_whole_answers_or_turns(folders):
             turns.append(tool.predict(observation)[0])
             observation, reward, done, _, _ = env.step(turns[-1])
         # The same as the whole dialogue that is learned from.
-        greedy = sample_answers(tool.policy, tool.codec, tool.task.sample(problem + 1)[problem:], 1, Manner())
+        greedy = sample_answers(tool.policy, tool.codec, tool.task.sample(problem + 1)[problem:], 1, SamplingParams())
         said = tool.codec.tokenizer.decode([token for token in greedy.tokens[0].tolist() if token >= 0])
         assert [part.split("<a>")[-1].split("<end>")[0].strip() for part in said.split("\n<u>")] == turns
         assert reward == greedy.reward[0]
@@ -362,8 +362,8 @@ def test_answers_that_do_not_fit_get_one_sentence(folders):
         make(folders["llama"], max_answer_tokens=2, warm_up_updates=1)._warm_up()
     with pytest.raises(EnvzooError, match="max_answer_tokens of GRPO is for pretrained models"):
         make("tiny", max_answer_tokens=9)
-    with pytest.raises(EnvzooError, match="keep_start cannot be False"):
-        make(folders["llama"], kl_coefficient=0.1, keep_start=False)
+    with pytest.raises(EnvzooError, match="keep_reference cannot be False"):
+        make(folders["llama"], kl_coefficient=0.1, keep_reference=False)
     with pytest.raises(EnvzooError, match="model_dtype"):
         make(folders["llama"], model_dtype="int8")
 

@@ -90,8 +90,8 @@ def test_hot_samples_are_recorded_at_the_base_temperature():
 def test_tokens_whose_logit_is_minus_infinity_are_never_drawn(in_kernels):
     logits = torch.tensor([[0.0, np.log(3), -np.inf]], dtype=torch.float32).expand(64, 3)
     of_entropy = None if in_kernels else (lambda entropy: torch.ones_like(entropy))
-    manner = sampling.Manner(torch.Generator().manual_seed(0), temperature_of=of_entropy)
-    token, logp, entropy = sampling._draw(logits, manner)
+    params = sampling.SamplingParams(torch.Generator().manual_seed(0), temperature_of=of_entropy)
+    token, logp, entropy = sampling._draw(logits, params)
     assert set(token.tolist()) == {0, 1}
     torch.testing.assert_close(logp, torch.tensor([0.25, 0.75]).log()[token])
     torch.testing.assert_close(entropy, torch.full((64,), float(np.log(4) - 0.75 * np.log(3))))
@@ -110,8 +110,8 @@ def test_measures_by_hand():
     mask = torch.tensor([[1.0, 1]] * 7 + [[1, 0]])
     reward = torch.tensor([1.0, 1, 1, 0, 0, 0, 0, 0])
     zero = torch.zeros(8, 2)
-    rollout = rollouts.Rollout(
-        tokens, tokens, mask, zero, zero + 0.5, zero, reward, torch.tensor([0] * 4 + [1] * 4), zero, zero
+    rollout = rollouts.TextRollout(
+        tokens, tokens, mask, zero, zero + 0.5, reward, torch.tensor([0] * 4 + [1] * 4), zero, zero
     )
     assert rollouts.measure(rollout, 4) == pytest.approx(
         {"entropy": 0.5, "accuracy": 3 / 8, "distinct_correct": 1.0, "length": 15 / 8,
@@ -299,7 +299,7 @@ def test_without_what_is_special_a_method_is_grpo(name, changes, reference):
     special, plain = make(name, **changes), make("GRPO", **reference)
     train(special, 3)
     train(plain, 3)
-    assert plain.memory["silent"] < 3  # there was something to learn
+    assert plain.counters["silent"] < 3  # there was something to learn
     torch.testing.assert_close(weights(special), weights(plain), atol=2e-6, rtol=0)
 
 
@@ -319,8 +319,8 @@ def test_d3s_saves_tokens_and_ends_with_all():
     assert rows[0]["select/rows"] == 8
     assert rows[0]["select/token_fraction"] < 0.2
     assert rows[0]["policy/trained_tokens"] < 0.25 * rows[0]["select/token_fraction"] * 32 * 6 + 32
-    agent.progress = lambda: 1.0
-    _, metrics = agent.select(agent.generate())
+    agent.method.progress = lambda: 1.0
+    _, metrics = agent.method.select(agent.generate())
     assert (metrics["rows"], metrics["token_fraction"]) == (32, 1.0)
 
 
@@ -328,14 +328,14 @@ def test_aepo_replaces_rows_by_right_answers_of_weight_one():
     agent = make("AEPOArbitrary", injected=0.25)
     agent._warm_up()
     rollout = agent.generate()
-    assert 0 < agent._count <= 8
+    assert 0 < agent._injected <= 8
     one = (rollout.advantage == 1) & (rollout.mask > 0)
     injected = (one | (rollout.mask == 0)).all(1)
-    assert injected.sum() == agent._count
+    assert injected.sum() == agent._injected
     assert len(rollout) == 32
     assert (rollout.verifier_reward[injected] == 1).all()
     assert (rollout.advantage[rollout.mask == 0] == 0).all()
-    assert agent.memory["entropy"] == pytest.approx(float(agent.seen.entropy.sum() / agent.seen.mask.sum()))
+    assert agent.method.state["entropy"] == pytest.approx(float(agent.sampled.entropy.sum() / agent.sampled.mask.sum()))
 
 
 def test_aepo_scores_injected_answers_under_their_own_prompts():
@@ -343,7 +343,7 @@ def test_aepo_scores_injected_answers_under_their_own_prompts():
     agent._warm_up()
     rollout = agent.generate()
     asked, which = rollout.distinct_prompts()
-    assert agent._count > 0
+    assert agent._injected > 0
     assert torch.equal(asked[which], rollout.prompts)
     logp, _ = agent._measure(agent.policy, rollout)
     torch.testing.assert_close(logp, rollout.old_logp, atol=1e-5, rtol=0)
@@ -360,7 +360,7 @@ def test_dynamic_sampling_keeps_prompts_whose_answers_differ():
     varies = [rollout.reward[rollout.group == g].unique().numel() > 1 for g in rollout.group.unique()]
     assert all(varies)
     assert len(varies) == 4
-    assert agent.memory["prompts"] % 4 == 0
+    assert agent.counters["prompts"] % 4 == 0
 
 
 def test_long_answers_pay():
@@ -385,8 +385,8 @@ def test_the_kl_penalty_adds_the_gradient_of_the_divergence_from_the_start(estim
         agent.optimizer.apply = lambda: None
         agent.iterate()
         gradients.append(agent.optimizer.flat.grad.clone())
-    rollout = agent.seen
-    logp, start = (agent._log_probs(model, rollout)[0] for model in (agent.policy, agent.start))
+    rollout = agent.sampled
+    logp, start = (agent._log_probs(model, rollout)[0] for model in (agent.policy, agent.reference_policy))
     d = (start.detach() - logp)[rollout.mask > 0]
     divergence = {"k2": d**2 / 2, "k3": d.exp() - d - 1}[estimator].mean()
     expected = torch.cat([part.flatten() for part in torch.autograd.grad(divergence, agent.optimizer.parameters)])
@@ -415,8 +415,8 @@ def test_transcripts_stand_in_tensorboard(tmp_path):
     lines = agent.texts()["rollout/transcripts"].splitlines()
     assert len(lines) == 8
     for row, line in zip(range(0, 32, 4), lines, strict=True):
-        assert line.split()[0] == f"{agent.seen.reward[row]:+.2f}"
-        assert line.split()[1].startswith(agent.task.text(agent.seen.prompts[row].numpy()))
+        assert line.split()[0] == f"{agent.sampled.reward[row]:+.2f}"
+        assert line.split()[1].startswith(agent.task.text(agent.sampled.prompts[row].numpy()))
     events = EventAccumulator(str(tmp_path)).Reload()
     stored = events.Tensors("rollout/transcripts/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert stored.splitlines() == lines

@@ -31,9 +31,9 @@ def test_a_split_minibatch_has_the_same_gradient(name, dtype):
     whole._warm_up()
     for agent in (whole, split):
         agent.policy.load_state_dict(whole.policy.state_dict())  # a warm-up in pieces has other rounding errors
-        agent.start.load_state_dict(whole.start.state_dict())
+        agent.reference_policy.load_state_dict(whole.reference_policy.state_dict())
         agent.policy.to(dtype)
-        agent.start.to(dtype)
+        agent.reference_policy.to(dtype)
         agent.optimizer = make_optimizer(agent.policy, lr=1e-3)
         agent.optimizer.apply = lambda: None
         agent.task._verify = lambda prompts, answers, ends: (answers[:, 0] % 2).astype(np.float32)  # answers differ
@@ -88,15 +88,15 @@ def test_room_for_whole_answers_is_the_ordinary_run(name, changes):
 def test_each_policy_answers_for_what_it_wrote():
     agent = make("BAPO", partial_rollout=2, warm_up_updates=0)
     agent._warm_up()
-    agent.memory["warm"] = True
+    agent.counters["warm"] = True
     old = agent.policy
     first = agent.sample(2)
     waiting = agent.partial
-    rows = waiting.draft.alive.nonzero().squeeze(1)
+    rows = waiting.completions.alive.nonzero().squeeze(1)
     groups = waiting.prompts.copy()
     assert len(rows)
     written = waiting.written[rows.numpy()]
-    kept = waiting.draft.tokens[rows].clone()
+    kept = waiting.completions.tokens[rows].clone()
     with torch.no_grad():
         before = {name: value.clone() for name, value in old.state_dict().items()}
         for parameter in agent.policy.parameters():
@@ -133,14 +133,14 @@ def test_answers_of_a_prompt_are_learned_from_together():
     assert max(row["rollout/age"] for row in rows) > 0
     assert max(row["rollout/waiting"] for row in rows) > 0
     assert all(row["rollout/waiting"] % 8 == 0 for row in rows)
-    rollout = agent.seen
+    rollout = agent.sampled
     assert rollout.group.tolist() == [g for g in range(4) for _ in range(8)]
     assert all(len(rollout.prompts[rollout.group == g].unique(dim=0)) == 1 for g in range(4))
     task, tokens = agent.task, rollout.tokens.numpy()
     assert np.array_equal(rollout.reward.numpy(), task.verify(rollout.prompts.numpy(), tokens, (tokens != 0).sum(1)))
     assert ((tokens == 1).any(1) | ((tokens != 0).sum(1) == task.answer_length)).all()
-    waiting = float(agent.partial.draft.mask.sum())
-    assert agent.num_timesteps == agent.memory["generated"]
+    waiting = float(agent.partial.completions.mask.sum())
+    assert agent.num_timesteps == agent.counters["generated"]
     learned = sum(row["policy/trained_tokens"] for row in rows)
     assert agent.num_timesteps == learned + waiting
 

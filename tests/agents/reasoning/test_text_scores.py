@@ -114,7 +114,7 @@ def test_all_answers_are_scored_and_agree(name):
     scored = []
     score = agent._log_probs
     agent._log_probs = lambda model, batch: scored.append(len(batch)) or score(model, batch)
-    agent.start = None  # whose divergence takes forward passes too
+    agent.reference_policy = None  # whose divergence takes forward passes too
     train(agent, 1)
     assert sum(scored) == 32 + 32 - 16 if name != "D3S" else sum(scored) < 32  # all once more but a minibatch
 
@@ -125,7 +125,7 @@ def test_tokens_of_earlier_policies_are_told_apart():
     assert all(row["policy/logp_error"] < 1e-4 for row in rows if "policy/logp_error" in row)
     assert sum("policy/logp_error" in row for row in rows) > 1
     assert max(row.get("policy/stale_logp_difference", 0.0) for row in rows) > 1e-2
-    assert (agent.seen.written_by[agent.seen.mask > 0] >= 0).all()
+    assert (agent.sampled.written_by[agent.sampled.mask > 0] >= 0).all()
 
 
 # ------------------------------------------------- the verifier and other terms
@@ -139,11 +139,11 @@ def judged(agent, rollout):
 def test_accuracy_is_what_the_verifier_says():
     agent = make(overlong_buffer=4)  # answers of all lengths are punished, so that hardly a reward is above 0.5
     row = train(agent, 1)[0]
-    right = judged(agent, agent.seen)
+    right = judged(agent, agent.sampled)
     assert right.any()
-    assert torch.equal(agent.seen.verifier_reward, right)
-    assert torch.equal(agent.seen.correct, right > 0.5)
-    assert (agent.seen.reward < right).any()
+    assert torch.equal(agent.sampled.verifier_reward, right)
+    assert torch.equal(agent.sampled.correct, right > 0.5)
+    assert (agent.sampled.reward < right).any()
     assert row["rollout/accuracy"] == pytest.approx(float(right.mean()))
 
 
@@ -161,7 +161,8 @@ def test_dynamic_sampling_goes_by_the_verifier():
     rollout = agent.generate()
     assert len(rollout) == 32
     assert [float(rollout.verifier_reward[rollout.group == g].sum()) for g in rollout.group.unique()] == [4.0] * 4
-    assert torch.equal(rollout.advantage, agent.advantages(rollout))  # which are those of the punished rewards
+    expected, _ = agent.method.advantages(rollout)  # of the rewards with the penalty
+    assert torch.equal(rollout.advantage, expected)
     assert rollout.advantage[:, 0].unique().numel() > 2
 
 
@@ -172,6 +173,6 @@ def test_only_right_answers_are_injected_whatever_is_added_to_rewards():
     for _ in range(6):
         rollout = agent.generate()
         one = ((rollout.advantage == 1) | (rollout.mask == 0)).all(1)
-        count += agent._count
+        count += agent._injected
         assert (judged(agent, rollout)[one] == 1).all()
     assert count > 0

@@ -11,9 +11,10 @@ pytest.importorskip("trl")
 
 from trl import GRPOConfig
 
-from envzoo.agents.reasoning.stages import Stages, answers, method_names
 from envzoo.agents.reasoning.trl import MethodTrainer, Puzzles, as_batch
 from envzoo.agents.text.losses.advantages import ADVANTAGES
+from envzoo.agents.text.method import make_method, method_names
+from envzoo.agents.text.rollouts import answers
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.scripts.bench.text_trl import character_tokenizer, tiny_llama
 
@@ -126,8 +127,8 @@ def test_the_loss_of_each_method_is_its_pure_function(puzzles, tmp_path, generat
         log_prob = trainer.model(input_ids=ids).logits[:, 2:-1].log_softmax(-1)
         logp = log_prob.gather(-1, inputs["completion_ids"][..., None]).squeeze(-1)
         entropy = -(log_prob.exp() * log_prob).sum(-1)
-        batch, logp = as_batch(inputs, logp, entropy)
-        again = Stages(method, LENGTH, seed=trainer.args.seed, **shared(method))
+        batch, logp = as_batch(inputs, logp, entropy, trainer.method.records)
+        again = make_method(method, LENGTH, seed=trainer.args.seed, **shared(method))
         expected, _ = again.objective(logp, torch.where(batch.mask > 0, entropy, 0.0), batch)
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
 
@@ -162,7 +163,7 @@ def test_answers_that_nobody_judged_do_not_count(puzzles, tmp_path):
     trainer = make(puzzles, tmp_path)
     nan = float("nan")
     trainer._scores = torch.tensor([[1.0], [0.0], [nan], [1.0]])
-    found = trainer._advantages(torch.ones(4, LENGTH))
+    found, _ = trainer._advantages(torch.ones(4, LENGTH))
     assert (found[2] == 0).all()
     assert found[0, 0] == found[3, 0] > 0 > found[1, 0]
 
@@ -179,9 +180,9 @@ def test_d3s_learns_from_a_part(puzzles, tmp_path):
 
 
 def test_selection_keeps_rows_apart():
-    stages = Stages("GRPO", LENGTH, group_size=2, num_prompts=2)
+    method = make_method("GRPO", LENGTH, group_size=2, num_prompts=2)
     mask = torch.tensor([[1.0, 1, 0], [1, 0, 0], [1, 1, 1], [1, 1, 0]])
-    kept, _ = stages.select(answers(mask))
+    kept, _ = method.select_mask(answers(mask))
     assert torch.equal(kept, mask)
 
 
@@ -313,7 +314,7 @@ def test_bad_names_get_one_sentence(tmp_path):
         Puzzles("envzoo/TextToolPuzzle-v0").reward()
 
 
-@pytest.mark.parametrize(("method", "words"), [("HAPO", "its temperatures of tokens"), ("DAPO", "dynamic sampling")])
+@pytest.mark.parametrize(("method", "words"), [("HAPO", "temperatures per token"), ("DAPO", "dynamic sampling")])
 def test_what_is_left_out_is_said(tmp_path, method, words):
     with pytest.warns(UserWarning, match=words), pytest.raises(AttributeError):
         MethodTrainer(None, spread, config(tmp_path), method=method)

@@ -150,11 +150,11 @@ SENTENCES = {
     "nan": ({"payoffs": [[0.2, np.nan]], "satiation": 1}, "arm 0 in state 1 is nan, which is not finite"),
     "negative": ({"payoffs": [[-0.2, 0.1]], "satiation": 1}, "arm 0 in state -1 is -0.2, which is negative"),
     "empty": ({"payoffs": [], "satiation": 1}, "shape"),
-    "words": ({"payoffs": "abc", "satiation": 1}, "not a table of numbers"),
+    "words": ({"payoffs": "abc", "satiation": 1}, "not a numeric table"),
     "k": ({"arms": 3, "pulls_per_round": 4}, "pulls_per_round is 4; expected a whole number from 1 to 3 for 3 arms"),
     "satiation": ({"payoffs": [[0.1, 0.2]], "satiation": 2}, "satiation is 2"),
     "no-satiation": ({"payoffs": [[0.1, 0.2]]}, "without satiation"),
-    "probability": ({"payoffs": [[0.1, 1.2]], "satiation": 1}, "no probability"),
+    "probability": ({"payoffs": [[0.1, 1.2]], "satiation": 1}, "not a probability"),
     "both": ({"payoffs": [[0.1, 0.2]], "satiation": 1, "arms": 3}, "arms goes with a named instance"),
     "instance": ({"instance": "bat"}, "did you mean 'bait'"),
     "argument": ({"instance": "bait", "variant": "step"}, "argument of the instance 'bait'"),
@@ -176,7 +176,7 @@ def test_states_and_columns():
     assert column_of_state([-2, -1, 1, 2, 3, 9, -9], 2, 3).tolist() == [0, 1, 2, 3, 4, 4, 0]
     assert state_of_column(np.arange(5), 2).tolist() == [-2, -1, 1, 2, 3]
     assert transitions(2, 3).tolist() == [[2, 2, 3, 4, 4], [0, 0, 1, 1, 1]]
-    with pytest.raises(EnvzooError, match="no state"):
+    with pytest.raises(EnvzooError, match="not a state of an arm"):
         column_of_state(0, 2, 3)
 
 

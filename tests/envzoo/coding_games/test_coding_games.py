@@ -298,7 +298,7 @@ def test_the_default_carrier_balances_the_pole(actions):
         ({"horizon": 0}, "horizon is 0; expected a whole number of at least 1"),
         ({"encoder": "ebmi"}, "unknown encoder 'ebmi'.*did you mean 'ebim'"),
         ({"receiver": "players"}, "unknown receiver 'players'.*did you mean 'player'"),
-        ({"convention": "none"}, "a receiver 'bayes' without a convention cannot listen"),
+        ({"convention": "none"}, "receiver 'bayes' needs a convention to update its belief"),
         ({"convention": "copling"}, "unknown convention 'copling'"),
         ({"num_messages": 64, "prior": np.ones(64)}, "prior is not usable; expected 64 probabilities that sum to 1"),
         ({"num_messages": 2, "prior": [1.5, -0.5]}, "prior is not usable; expected 2 probabilities"),

@@ -115,7 +115,7 @@ def test_the_sender_moves_first_in_turns():
 
 def test_refusals():
     game = coding_grid_v0.parallel_env()
-    with pytest.raises(ResetNeededError, match="step was called without a game that goes on"):
+    with pytest.raises(ResetNeededError, match="step was called without a running game"):
         game.step({"sender": 0, "receiver": 0})
     with pytest.raises(ResetNeededError, match="render was called before the first reset"):
         coding_grid_v0.parallel_env(render_mode="ansi").render()
@@ -130,7 +130,7 @@ def test_refusals():
         game.reset(options={"message": 64})
     with pytest.raises(EnvzooError, match="rate is -1; expected a finite number of at least 0"):
         coding_grid_v0.parallel_env(rate=-1)
-    with pytest.raises(EnvzooError, match="receiver is no argument of a game of two players"):
+    with pytest.raises(EnvzooError, match="receiver is not an argument of a two-player game"):
         coding_grid_v0.parallel_env(receiver="bayes")
     with pytest.raises(UnknownNameError, match="unknown argument of CodingGrid 'noize'"):
         coding_grid_v0.parallel_env(noize=0.1)

@@ -237,7 +237,7 @@ def test_countdown_poses_all_that_can_be_solved():
             expected |= {f"{a},{b}={value}:"} if 0 <= value <= 9 else set()
     assert texts == expected
     assert make_task("TextCountdown").parameters.table.shape[1] == 4
-    with pytest.raises(EnvzooError, match="'1,1=9:' is not a prompt of TextCountdown; one would be"):
+    with pytest.raises(EnvzooError, match="'1,1=9:' is not a prompt of TextCountdown; expected a prompt such as"):
         task.verify_text(["1,1=9:"], ["1+1"])
 
 

@@ -390,7 +390,7 @@ def test_check_env_and_random_play(name):
         ({"density": 0}, "density is 0; expected a number above 0"),
         ({"goal_time": 0}, "goal_time is 0"),
         ({"actions": "sevn"}, "unknown actions 'sevn'"),
-        ({"size": 9, "rooms": 8}, "a chain of 8 rooms .* does not fit into a grid of 9"),
+        ({"size": 9, "rooms": 8}, "a chain of 8 rooms .* does not fit in a grid of 9"),
     ],
 )
 def test_bad_arguments(kwargs, message):

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.papers import Paper
-from envzoo.scripts.experiments.core.arms import Arm, Evaluation
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.checks import Difference, exact, seeded
 from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
@@ -129,10 +129,10 @@ NULL = {"learner": "random"}
 @pytest.fixture
 def tiny():
     evaluations = (
-        Evaluation(episodes=20, deterministic=False),
-        Evaluation(episodes=5, prefix="mode/", measure=count_odd),
+        EvaluationPlan(episodes=20, deterministic=False),
+        EvaluationPlan(episodes=5, prefix="mode/", measure=count_odd),
     )
-    elsewhere = Evaluation(episodes=5, env=ENV, env_kwargs={"start": "centre"}, prefix="centre/")
+    elsewhere = EvaluationPlan(episodes=5, env=ENV, env_kwargs={"start": "centre"}, prefix="centre/")
     learner = {"num_envs": 16}
     return Experiment(
         paper=PAPER,

@@ -16,12 +16,12 @@ from envzoo.agents.text.models import draw as text_draw
 from envzoo.agents.text.models import kernels as text_kernels
 from envzoo.agents.text.models.attention import attention
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 FOLDERS = ("envzoo", "wrappers", "datasets", "agents", "scripts")
 FILES = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
 OPTIONS = ("fastmath", "reassoc", "fast")
 REACH = 512  # bytes; LLVM tells loops apart by distances of up to 256
-KERNEL_FILE = "agents/networks/text_kernels.py"
+KERNEL_FILE = "agents/text/models/kernels.py"
 
 
 def floats(rng, *shape):
@@ -88,21 +88,21 @@ def spreading(rng, rows, width):
 
 HEADS = (4, 8, 16, 24)
 KERNELS = {
-    "text_kernels.embed": (text_kernels.embed, lambda g, r, w: [*embedding(g, r, w), floats(g, r, w)]),
-    "text_kernels.embed_backward": (
+    "kernels.embed": (text_kernels.embed, lambda g, r, w: [*embedding(g, r, w), floats(g, r, w)]),
+    "kernels.embed_backward": (
         text_kernels.embed_backward,
         lambda g, r, w: [floats(g, r, w), *embedding(g, r, w)],
     ),
-    "text_kernels.normalize": (text_kernels.normalize, normalizing),
-    "text_kernels.normalize_backward": (text_kernels.normalize_backward, normalizing_backward),
-    "text_kernels.gelu": (text_kernels.gelu, lambda g, r, w: list(3 * floats(g, 2, r * w))),
-    "text_kernels.gelu_backward": (text_kernels.gelu_backward, lambda g, r, w: list(3 * floats(g, 2, r * w))),
-    "text_kernels.pack": (text_kernels.pack, lambda g, r, w: sequences(g, r)),
-    "text_kernels.spread": (text_kernels.spread, spreading),
-    "text_kernels.gather": (text_kernels.gather, lambda g, r, w: [spreading(g, r, w)[i] for i in (3, 1, 0)]),
-    "text_draw.draw": (text_draw.draw, lambda g, r, w: drawing(g, r, w, 1.0, 1.0)),
-    "text_draw.draw, hot": (text_draw.draw, lambda g, r, w: drawing(g, r, w, 0.7, 1.6)),
-    "text_attention._softmax": (
+    "kernels.normalize": (text_kernels.normalize, normalizing),
+    "kernels.normalize_backward": (text_kernels.normalize_backward, normalizing_backward),
+    "kernels.gelu": (text_kernels.gelu, lambda g, r, w: list(3 * floats(g, 2, r * w))),
+    "kernels.gelu_backward": (text_kernels.gelu_backward, lambda g, r, w: list(3 * floats(g, 2, r * w))),
+    "kernels.pack": (text_kernels.pack, lambda g, r, w: sequences(g, r)),
+    "kernels.spread": (text_kernels.spread, spreading),
+    "kernels.gather": (text_kernels.gather, lambda g, r, w: [spreading(g, r, w)[i] for i in (3, 1, 0)]),
+    "draw.draw": (text_draw.draw, lambda g, r, w: drawing(g, r, w, 1.0, 1.0)),
+    "draw.draw, hot": (text_draw.draw, lambda g, r, w: drawing(g, r, w, 0.7, 1.6)),
+    "attention._softmax": (
         text_attention._softmax,
         lambda g, r, w: [floats(g, w), int(g.integers(1, w + 1)), np.float32(0.7)],
     ),
@@ -110,15 +110,15 @@ KERNELS = {
 for _size in HEADS:
     _kernels = attention(_size)
     KERNELS |= {
-        f"text_attention.attend, {_size}": (
+        f"attention.attend, {_size}": (
             _kernels.attend,
             lambda g, r, w, size=_size: (lambda a, shape: [*a, floats(g, *shape)])(*attending(g, r, size)),
         ),
-        f"text_attention.attend_backward, {_size}": (
+        f"attention.attend_backward, {_size}": (
             _kernels.attend_backward,
             lambda g, r, w, size=_size: backward(g, r, size),
         ),
-        f"text_attention.attend_next, {_size}": (
+        f"attention.attend_next, {_size}": (
             _kernels.attend_next,
             lambda g, r, w, size=_size: following(g, r, size),
         ),

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from envzoo.agents.text.losses import aepo, bapo, covariance, hapo, lp_reg, selection, steer
+from envzoo.agents.reasoning import aepo_arbitrary as aepo
+from envzoo.agents.reasoning import bapo, hapo, lp_reg, steer
+from envzoo.agents.reasoning import d3s as selection
+from envzoo.agents.reasoning import entropy_mechanism as covariance
 from envzoo.agents.text.losses.advantages import group_scores
 from envzoo.agents.text.losses.kl import k3
 from envzoo.agents.text.losses.policy import ppo_clip_per_token
