@@ -93,17 +93,17 @@ class PPO(OnPolicyAgent):
         L = L_clip + c1 L_value - c2 E[H(pi(.|s))]                  (equation 9, as a loss)
 
     over several epochs of minibatches of each rollout. The ratio's clip range eps is `clip_range`, c1 is
-    `value_coefficient` and c2 is `entropy_coefficient`. Source: Schulman et al. (2017, arXiv 1707.06347).
+    `value_coefficient` and c2 is `entropy_coefficient`. Losses and policy metrics are means over the
+    minibatches of the last epoch. Source: Schulman et al. (2017, arXiv 1707.06347).
 
-    Metrics (means over the minibatches of the last epoch):
-        - `loss/policy`: L_clip.
-        - `loss/value`: L_value, without the coefficient c1.
-        - `policy/entropy`: entropy of the policy in nats.
-        - `policy/approximate_kl`: estimate of KL(pi_old || pi), the mean of (rho - 1) - log rho.
-        - `policy/clip_fraction`: fraction of transitions with |rho - 1| > eps.
-        - `policy/learning_rate`: learning rate after annealing.
-        - `value/explained_variance`: 1 - Var(A) / Var(R) of the rollout; 1 for a perfect critic, 0 or less for a
-          useless one.
+    Metrics:
+        loss/policy: L_clip.
+        loss/value: L_value, without the coefficient c1.
+        policy/entropy: entropy of the policy in nats.
+        policy/approximate_kl: estimate of KL(pi_old || pi), the mean of (rho - 1) - log rho.
+        policy/clip_fraction: fraction of transitions with |rho - 1| > eps.
+        policy/learning_rate: learning rate after annealing.
+        value/explained_variance: 1 - Var(A) / Var(R) of the rollout, 1 for a perfect critic.
     """
 
     Config = PPOConfig

@@ -40,12 +40,12 @@ class SAC(SoftActorCritic):
     algorithm 1).
 
     Metrics:
-        - `loss/critic`: J_Q, summed over the two critics.
-        - `loss/actor`: J_pi.
-        - `loss/temperature`: J(alpha); a fixed temperature does not follow it.
-        - `value/q`: mean Q(s, a) over the batch and both critics.
-        - `policy/entropy`: entropy of the policy in nats, estimated by -log pi(a|s), for actions scaled to [-1, 1].
-        - `policy/temperature`: alpha used in the update.
+        loss/critic: J_Q, summed over the two critics.
+        loss/actor: J_pi.
+        loss/temperature: J(alpha); a fixed temperature does not follow it.
+        value/q: mean Q(s, a) over the batch and both critics.
+        policy/entropy: entropy of the policy in nats, estimated by -log pi(a|s), for actions scaled to [-1, 1].
+        policy/temperature: alpha used in the update.
     """
 
     Config = SACConfig

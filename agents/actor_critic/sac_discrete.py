@@ -57,12 +57,12 @@ class SACDiscrete(SoftActorCritic):
     the number of allowed actions. Source: Christodoulou (2019, arXiv 1910.07207, algorithm 1).
 
     Metrics:
-        - `loss/critic`: J_Q, summed over the two critics.
-        - `loss/actor`: J_pi.
-        - `loss/temperature`: J(alpha); a fixed temperature does not follow it.
-        - `value/q`: mean Q(s, a) over the batch, all actions and both critics.
-        - `policy/entropy`: mean entropy of the policy in nats.
-        - `policy/temperature`: alpha used in the update.
+        loss/critic: J_Q, summed over the two critics.
+        loss/actor: J_pi.
+        loss/temperature: J(alpha); a fixed temperature does not follow it.
+        value/q: mean Q(s, a) over the batch, all actions and both critics.
+        policy/entropy: mean entropy of the policy in nats.
+        policy/temperature: alpha used in the update.
     """
 
     Config = SACDiscreteConfig

@@ -129,9 +129,9 @@ class CombUCB1(BanditLearner):
     later blocks, and the learner converges to the best of such short-sighted plans. Source: Laforgue et al., CombUCB1.
 
     Metrics:
-        - `learner/expected_return`: mean over runs of the sum of the mean payoffs of all pulls so far.
-        - `learner/average_reward`: the same, per round.
-        - `learner/recent_reward`: the same, per round of the last iteration.
+        learner/expected_return: mean over runs of the sum of the mean payoffs of all pulls so far.
+        learner/average_reward: the same, per round.
+        learner/recent_reward: the same, per round of the last iteration.
     """
 
     Config = CombUCB1Config

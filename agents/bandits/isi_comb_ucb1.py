@@ -19,9 +19,9 @@ class ISICombUCB1(CombUCB1):
     Source: Laforgue et al., ISI-CombUCB1.
 
     Metrics:
-        - `learner/expected_return`: mean over runs of the sum of the mean payoffs of all pulls so far.
-        - `learner/average_reward`: the same, per round.
-        - `learner/recent_reward`: the same, per round of the last iteration.
+        learner/expected_return: mean over runs of the sum of the mean payoffs of all pulls so far.
+        learner/average_reward: the same, per round.
+        learner/recent_reward: the same, per round of the last iteration.
     """
 
     blind = True

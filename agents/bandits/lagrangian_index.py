@@ -43,9 +43,9 @@ class LagrangianIndex(BanditPlanner):
     `envzoo.agents.bandits.lsd_index`.
 
     Metrics:
-        - `plan/value`: optimum of the relaxation, an upper bound on the reward per round.
-        - `plan/price`: Lagrange multiplier of the relaxation.
-        - `plan/simulated`: reward per round of the index policy in simulation.
+        plan/value: optimum of the relaxation, an upper bound on the reward per round.
+        plan/price: Lagrange multiplier of the relaxation.
+        plan/simulated: reward per round of the index policy in simulation.
 
     Attributes:
         index: (arms, states) the index.

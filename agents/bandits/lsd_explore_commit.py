@@ -50,11 +50,11 @@ class LSDExploreCommit(RoundingLearner):
     in simulation. Source: the learning setting of arXiv 2306.00338; the details of the learner are our own.
 
     Metrics:
-        - `learner/visits`: visits per state.
-        - `learner/committed`: fraction of the runs that have committed to a plan.
-        - `learner/expected_return`: mean over runs of the sum of the mean payoffs of all pulls so far.
-        - `learner/average_reward`: the same, per round.
-        - `learner/recent_reward`: the same, per round of the last iteration.
+        learner/visits: visits per state.
+        learner/committed: fraction of the runs that have committed to a plan.
+        learner/expected_return: mean over runs of the sum of the mean payoffs of all pulls so far.
+        learner/average_reward: the same, per round.
+        learner/recent_reward: the same, per round of the last iteration.
     """
 
     Config = LSDExploreCommitConfig

@@ -74,11 +74,11 @@ class LSDUCB(RoundingLearner):
     simulation. Source: the learning setting of arXiv 2306.00338; the details of the learner are our own.
 
     Metrics:
-        - `learner/epochs`: mean number of epochs so far.
-        - `learner/filling`: fraction of the runs whose plan fills free pulls.
-        - `learner/expected_return`: mean over runs of the sum of the mean payoffs of all pulls so far.
-        - `learner/average_reward`: the same, per round.
-        - `learner/recent_reward`: the same, per round of the last iteration.
+        learner/epochs: mean number of epochs so far.
+        learner/filling: fraction of the runs whose plan fills free pulls.
+        learner/expected_return: mean over runs of the sum of the mean payoffs of all pulls so far.
+        learner/average_reward: the same, per round.
+        learner/recent_reward: the same, per round of the last iteration.
     """
 
     Config = LSDUCBConfig

@@ -66,10 +66,10 @@ class MirroredLP(BanditPlanner):
     phases. See `envzoo.agents.bandits.lsd`. Source: arXiv 2306.00338.
 
     Metrics:
-        - `plan/value`: optimum of the relaxation, an upper bound on the reward per round.
-        - `plan/price`: Lagrange multiplier of the pull constraint.
-        - `plan/guarantee`: guaranteed fraction of `plan/value`; 0 for payoffs that are not monotone.
-        - `plan/simulated`: reward per round of the selected policy in simulation, if any was run.
+        plan/value: optimum of the relaxation, an upper bound on the reward per round.
+        plan/price: Lagrange multiplier of the pull constraint.
+        plan/guarantee: guaranteed fraction of `plan/value`; 0 for payoffs that are not monotone.
+        plan/simulated: reward per round of the selected policy in simulation, if any was run.
 
     Attributes:
         lsd_plan: The solution of the relaxation.

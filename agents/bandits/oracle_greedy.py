@@ -36,7 +36,7 @@ class OracleGreedy(BanditPlanner):
     monotone instances it is close to optimal. Source: the oracle-greedy baseline of Laforgue et al.
 
     Metrics:
-        - None: there is neither a plan nor training.
+        There is neither a plan nor training.
     """
 
     Config = NoConfig

@@ -47,7 +47,7 @@ class PeriodicPlanner(BanditPlanner):
     Learning under Recovering Rewards", arXiv 2106.13814). "round_robin" and "best_arm" are baselines.
 
     Metrics:
-        - `plan/value`: exact long-run reward per round of the schedule.
+        plan/value: exact long-run reward per round of the schedule.
 
     Attributes:
         value: Exact long-run reward per round of the schedule.

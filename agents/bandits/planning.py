@@ -54,7 +54,7 @@ class BanditPlanner(Agent):
     The state of an episode (virtual states, phases) is part of the `state` of `predict`.
 
     Metrics:
-        - `plan/...`: metrics of the plan, see the subclass.
+        Those of the plan, named `plan/...`; see the subclass.
 
     Attributes:
         model: The instance of the present plan.

@@ -23,8 +23,8 @@ class RechargingLP(BanditPlanner):
     extends the method. Source: Papadigenopoulos et al. (2022, arXiv 2205.14790).
 
     Metrics:
-        - `plan/value`: optimum of the relaxation, an upper bound on the reward per round.
-        - `plan/guarantee`: guaranteed fraction of `plan/value`; 0 for payoffs that are not monotone.
+        plan/value: optimum of the relaxation, an upper bound on the reward per round.
+        plan/guarantee: guaranteed fraction of `plan/value`; 0 for payoffs that are not monotone.
 
     Attributes:
         recharging_plan: The solution of the relaxation.

@@ -61,7 +61,7 @@ class Random(Agent):
     Nothing is learned. The policy has no mode, so it also samples with `deterministic=True`.
 
     Metrics:
-        - None: there is no training.
+        There is no training.
     """
 
     Config = NoConfig

@@ -86,7 +86,7 @@ class CouplingAgent(Agent):
     likely action for the message is taken, and this property is lost.
 
     Metrics:
-        - Those of the agent that is trained as carrier, if any.
+        Those of the agent that is trained as carrier, if any.
 
     Attributes:
         largest_gap: Largest absolute difference so far between the carrier's action probabilities and their average

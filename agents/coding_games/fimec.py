@@ -37,7 +37,7 @@ class FIMEC(CouplingAgent):
     instead of their product: 2^40 messages are four blocks of 1024. Source: Sokota et al. (2024, arXiv 2405.19540).
 
     Metrics:
-        - Those of the agent that is trained as carrier, if any; the coupling itself has no training.
+        Those of the agent that is trained as carrier, if any; the coupling itself has no training.
     """
 
     Config = FIMECConfig

@@ -40,8 +40,8 @@ class IndependentPPO(Agent):
     messages, by its id or as a PettingZoo game.
 
     Metrics:
-        - `sender/...`, `receiver/...`: the metrics of `PPO` for each player.
-        - `rollout/...`: rollout statistics of the receiver's rollout, the later of the two.
+        Those of `PPO` for each player, prefixed by `sender/` or `receiver/`. Unprefixed rollout
+            statistics are those of the receiver's rollout, the later of the two.
     """
 
     Config = IndependentPPOConfig

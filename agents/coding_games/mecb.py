@@ -44,7 +44,7 @@ class MECB(CouplingAgent):
     game's page for numbers). Source: Ebrahimi et al. (NeurIPS 2024, arXiv 2410.21666).
 
     Metrics:
-        - Those of the agent that is trained as carrier, if any; the coupling itself has no training.
+        Those of the agent that is trained as carrier, if any; the coupling itself has no training.
     """
 
     Config = MECBConfig

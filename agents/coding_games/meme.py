@@ -20,5 +20,5 @@ class MEME(CouplingAgent):
     (see the game's page for numbers). Source: Sokota et al. (ICML 2022, arXiv 2107.08295).
 
     Metrics:
-        - Those of the agent that is trained as carrier, if any; the coupling itself has no training.
+        Those of the agent that is trained as carrier, if any; the coupling itself has no training.
     """

@@ -39,7 +39,7 @@ class GreedyMarginal(Agent):
     et al. (2024, arXiv 2307.13372).
 
     Metrics:
-        - None: there is no training.
+        There is no training.
     """
 
     Config = GreedyMarginalConfig

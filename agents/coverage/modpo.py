@@ -13,9 +13,9 @@ class ModPO(SubPO):
     The modular reward pays every visit as if it were the first. Source: Prajapat et al. (ICLR 2024, arXiv 2307.13372).
 
     Metrics:
-        - `loss/policy`: -mean log pi(a_i|.) A_i, minus the weighted entropy bonus, with A_i on the scale of the
-          official code.
-        - `policy/entropy`: mean entropy of the policy in nats.
+        loss/policy: -mean log pi(a_i|.) A_i, minus the weighted entropy bonus, with A_i on the scale of the official
+            code.
+        policy/entropy: mean entropy of the policy in nats.
     """
 
     reward_key = "modular_reward"

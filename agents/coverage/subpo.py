@@ -65,9 +65,9 @@ class SubPO(OnPolicyAgent):
     arXiv 2307.13372).
 
     Metrics:
-        - `loss/policy`: -mean log pi(a_i|.) A_i, minus the weighted entropy bonus, with A_i on the scale of the
-          official code.
-        - `policy/entropy`: mean entropy of the policy in nats.
+        loss/policy: -mean log pi(a_i|.) A_i, minus the weighted entropy bonus, with A_i on the scale of the official
+            code.
+        policy/entropy: mean entropy of the policy in nats.
     """
 
     Config = SubPOConfig

@@ -44,7 +44,7 @@ class SubPOActorCritic(PPO):
     Source: Prajapat et al. (2024, arXiv 2307.13372, experiments on continuous control).
 
     Metrics:
-        - Those of `PPO`.
+        Those of `PPO`.
     """
 
     Config = SubPOActorCriticConfig
@@ -59,7 +59,7 @@ class ModPOActorCritic(SubPOActorCritic):
     Source: Prajapat et al. (2024, arXiv 2307.13372).
 
     Metrics:
-        - Those of `PPO`.
+        Those of `PPO`.
     """
 
     reward_key = "modular_reward"

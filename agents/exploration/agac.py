@@ -25,8 +25,8 @@ class AGACBonus(Learned):
     pi_adv).
 
     Metrics:
-        - `intrinsic/reward`: mean bonus b of the rollout, before `intrinsic_coefficient` is applied.
-        - `intrinsic/loss`: mean cross-entropy of the adversary.
+        intrinsic/reward: mean bonus b of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean cross-entropy of the adversary.
     """
 
     name = "agac"

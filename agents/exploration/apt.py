@@ -44,8 +44,8 @@ class APTReward(ICMReward):
     which learns phi by contrastive learning instead.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
-        - `intrinsic/loss`: mean training loss of the ICM module.
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean training loss of the ICM module.
     """
 
     name = "apt"

@@ -121,7 +121,7 @@ class LifetimeCount(Intrinsic):
     counts instead of SimHash codes.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
     """
 
     name = "count"
@@ -151,7 +151,7 @@ class EpisodicCount(Intrinsic):
     N(o') is the number of visits of o' since the start of the episode, the current visit included.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
     """
 
     name = "episodic_count"

@@ -30,8 +30,8 @@ class DIAYNReward(Learned):
     1802.06070, equation 3).
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
-        - `intrinsic/loss`: mean cross-entropy of the discriminator.
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean cross-entropy of the discriminator.
     """
 
     name = "diayn"

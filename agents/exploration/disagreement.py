@@ -28,8 +28,8 @@ class DisagreementReward(Learned):
     no reward once there is enough data. Source: Pathak et al. (2019, arXiv 1906.04161).
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
-        - `intrinsic/loss`: mean training loss, the models' mean squared errors summed over the ensemble.
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean training loss, the models' mean squared errors summed over the ensemble.
     """
 
     name = "disagreement"

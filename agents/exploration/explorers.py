@@ -89,8 +89,8 @@ class CountBased(PPO):
     1611.04717); see `LifetimeCount` and `EpisodicCount`.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before weighting.
-        - Those of `PPO`.
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
     """
 
     Config = CountBasedConfig
@@ -103,9 +103,9 @@ class RND(PPO):
     Source: Burda et al. (2018, arXiv 1810.12894); see `RNDReward`.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before weighting.
-        - `intrinsic/loss`: mean squared error of the predictor.
-        - Those of `PPO`.
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean squared error of the predictor.
     """
 
     Config = RNDConfig
@@ -118,9 +118,9 @@ class ICM(PPO):
     1705.05363); see `ICMReward`.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before weighting.
-        - `intrinsic/loss`: mean of the forward and inverse losses, summed.
-        - Those of `PPO`.
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean of the forward and inverse losses, summed.
     """
 
     Config = ICMConfig
@@ -132,9 +132,9 @@ class APT(PPO):
     Source: Liu and Abbeel (2021, arXiv 2103.04551); see `APTReward`.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before weighting.
-        - `intrinsic/loss`: mean training loss of the features.
-        - Those of `PPO`.
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean training loss of the features.
     """
 
     Config = APTConfig
@@ -146,9 +146,9 @@ class DIAYN(PPO):
     Source: Eysenbach et al. (2018, arXiv 1802.06070); see `DIAYNReward`.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before weighting.
-        - `intrinsic/loss`: mean cross-entropy of the discriminator.
-        - Those of `PPO`.
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean cross-entropy of the discriminator.
     """
 
     Config = DIAYNConfig
@@ -160,9 +160,9 @@ class Disagreement(PPO):
     Source: Pathak et al. (2019, arXiv 1906.04161); see `DisagreementReward`.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before weighting.
-        - `intrinsic/loss`: mean squared errors of the models, summed over the ensemble.
-        - Those of `PPO`.
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean squared errors of the models, summed over the ensemble.
     """
 
     Config = DisagreementConfig
@@ -174,9 +174,9 @@ class AGAC(PPO):
     Source: Flet-Berliac et al. (2021, arXiv 2102.04376); see `AGACBonus`.
 
     Metrics:
-        - `intrinsic/reward`: mean bonus of the rollout, before weighting.
-        - `intrinsic/loss`: mean cross-entropy of the adversary.
-        - Those of `PPO`.
+        Those of `PPO`, and:
+        intrinsic/reward: mean bonus of the rollout, before weighting.
+        intrinsic/loss: mean cross-entropy of the adversary.
     """
 
     Config = AGACConfig

@@ -27,8 +27,8 @@ class ICMReward(Learned):
     the original paper uses eta/2 times the squared error (Pathak et al., equation 6).
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
-        - `intrinsic/loss`: mean of the forward and inverse losses, summed.
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean of the forward and inverse losses, summed.
     """
 
     name = "icm"

@@ -22,8 +22,8 @@ class RNDReward(Learned):
     slowly changing factor.
 
     Metrics:
-        - `intrinsic/reward`: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
-        - `intrinsic/loss`: mean squared error of the predictor.
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean squared error of the predictor.
     """
 
     name = "rnd"

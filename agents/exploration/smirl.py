@@ -32,7 +32,7 @@ class SMiRL(PPO):
     1912.05510).
 
     Metrics:
-        - Those of `PPO`; the rewards in them are the surprise rewards.
+        Those of `PPO`.
     """
 
     Config = SMiRLConfig

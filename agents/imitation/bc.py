@@ -98,8 +98,8 @@ class BC(OfflineAgent):
     (1988); %BC: Chen et al. (2021, arXiv 2106.01345).
 
     Metrics:
-        - `loss/policy`: L on the minibatch.
-        - `policy/entropy`: mean entropy of the policy in nats (loss "log_prob" only).
+        loss/policy: L on the minibatch.
+        policy/entropy: mean entropy of the policy in nats (loss "log_prob" only).
     """
 
     Config = BCConfig

@@ -79,8 +79,8 @@ class AdversarialSurprise(PPO):
     concatenated. The environment's reward is not used. Source: Fickinger et al. (2021, arXiv 2107.07394).
 
     Metrics:
-        - `explore/...`, `control/...`: the metrics of `PPO` for each player.
-        - `game/explore_reward`, `game/control_reward`: mean sum of the player's normalised rewards per episode.
+        Those of `PPO` for each player, prefixed by `explore/` or `control/`, and:
+        game/explore_reward, game/control_reward: mean sum of the player's normalised rewards per episode.
     """
 
     Config = AdversarialSurpriseConfig
