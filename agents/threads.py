@@ -47,8 +47,7 @@ def count_parameters(agent: Any) -> int:
 
 
 def rows_of(config: Any) -> int:
-    """Compute the rows of a batch from the config: `minibatch_size` or `batch_size`, and `num_envs` times
-    `num_steps`."""
+    """Compute the rows of a batch: `minibatch_size` or `batch_size`, at most `num_envs` times `num_steps`."""
     fields = {name: getattr(config, name, None) for name in ("minibatch_size", "batch_size", "num_envs", "num_steps")}
     batch = fields["minibatch_size"] or fields["batch_size"]
     gathered = (fields["num_envs"] or 1) * (fields["num_steps"] or 1)
