@@ -1,7 +1,7 @@
-"""A budget for the tensors that are made while an agent is built from a file, which its settings must not exceed.
+"""Budget for the tensors created while an agent is built from a file, based on the size of the stored weights.
 
-A network's sizes stand in the settings and its weights in the same file, so what is built can be compared with what is
-stored: every operation that makes a tensor is tried on the meta device first, which gives its shape without memory.
+A file contains both the network's sizes (in its config) and its weights, so the two can be compared: every operation
+that creates a tensor is first run on the meta device, which gives its shape without using memory.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from torch.utils._pytree import tree_flatten, tree_map
 from envzoo.errors import CheckpointError
 from envzoo.sizes import readable
 
-# What is made while an agent is built, over what its file holds: initial weights are drawn, transformed and copied
-# into networks, their targets and the optimizer. The constants are for agents that have hardly any weights.
+# Ratio of what is created while an agent is built to the content of its file: initial weights are drawn, transformed
+# and copied to networks, target networks and the optimizer. The constants allow for agents with hardly any weights.
 BYTES, BYTES_EACH = 16 * 2**20, 32
 TENSORS, TENSORS_EACH = 1000, 50
 
 
 class TensorBudget(TorchDispatchMode):
-    """While it is entered, operations that would make more or larger tensors than a file accounts for are refused.
+    """Context manager that rejects operations that would create more or larger tensors than a file accounts for.
 
     Args:
-        path: The file.
-        state: The tree of what it holds.
+        path: Path of the file.
+        state: Tree of its content.
 
     Raises:
-        CheckpointError: From the operation that is one too many, before it is carried out.
+        CheckpointError: By the operation that exceeds the budget, before it runs.
     """
 
     def __init__(self, path: Any, state: Any):
@@ -44,9 +44,9 @@ class TensorBudget(TorchDispatchMode):
         self.bytes = self.tensors = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        """Count what the operation would make, then carry it out."""
+        """Count what the operation would create, then run it."""
         kwargs = kwargs or {}
-        if any(value.alias_info is None for value in func._schema.returns):  # others make views, or write in place
+        if any(value.alias_info is None for value in func._schema.returns):  # others are views or written in place
             self.tensors += 1
             self.bytes += requested(func, args, kwargs)
             if self.bytes > self.most_bytes or self.tensors > self.most_tensors:
@@ -58,16 +58,16 @@ class TensorBudget(TorchDispatchMode):
 
 
 def requested(func: Any, args: tuple, kwargs: dict[str, Any]) -> int:
-    """Bytes of what an operation would make, counted on the meta device."""
+    """Compute the bytes that an operation would create, on the meta device."""
     try:
-        # Generators belong to a device, and the shape does not depend on them.
+        # Generators are bound to a device, and the shape does not depend on them.
         meta = {key: None if key in ("generator", "pin_memory") else value for key, value in kwargs.items()}
         if "device" in meta or not any(isinstance(arg, torch.Tensor) for arg in args):
             meta["device"] = torch.device("meta")
         made = func(*tree_map(_on_meta, args), **tree_map(_on_meta, meta))
-    except (NotImplementedError, RuntimeError, TypeError):  # the shape depends on the content: no more than came in
+    except (NotImplementedError, RuntimeError, TypeError):  # the shape depends on the data: at most the inputs' size
         made = args
-    # Where nothing came in, the shape is among the arguments.
+    # Without tensor inputs, the shape is among the arguments.
     total = 0 if any(isinstance(value, torch.Tensor) for value in tree_flatten(made)[0]) else 8 * _product(args)
 
     def count(value: Any) -> None:
@@ -80,7 +80,7 @@ def requested(func: Any, args: tuple, kwargs: dict[str, Any]) -> int:
 
 
 def _product(args: tuple) -> int:
-    """Return the largest product of whole numbers in an argument, which may be a shape."""
+    """Compute the largest product of integers in an argument, which may be a shape."""
     shapes = [arg if isinstance(arg, list | tuple) else [arg] for arg in args]
     return max((math.prod(n for n in shape if type(n) is int) for shape in shapes), default=0)
 
@@ -92,7 +92,7 @@ def _on_meta(value: Any) -> Any:
 
 
 def sizes(tree: Any) -> tuple[int, int]:
-    """Bytes and number of the arrays in a tree."""
+    """Compute the bytes and the number of the arrays in a tree."""
     count, arrays, left = 0, 0, [tree]
     while left:
         item = left.pop()

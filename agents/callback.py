@@ -1,4 +1,4 @@
-"""What a callback can do: hooks around the iterations of `Agent.learn`."""
+"""Callback interface: hooks around the iterations of `Agent.learn`."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ from envzoo.errors import EnvzooError
 
 
 class Callback:
-    """Base of callbacks. They run in the order given, so one that adds metrics stands before one that logs them.
+    """Base class of callbacks.
 
-    `agent` is what learns, with all of its attributes; naming its class here would import in a circle.
+    They run in the given order, so callbacks that add metrics come before those that log them. `agent` is the
+    agent in training; its class is not named here, because that would be a circular import.
     """
 
     name: str = ""
 
     def on_start(self, agent: Any) -> None:
-        """Before the first iteration of a `learn` call."""
+        """Run before the first iteration of a `learn` call."""
 
     def on_batch(self, agent: Any, batch: Any, metrics: dict[str, float]) -> None:
-        """On the batch of an update, before the networks change; may add metrics (diagnostics do)."""
+        """Run on the batch of an update, before the networks change; may add metrics (as diagnostics do)."""
 
     def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool | None:
-        """After each iteration; may add to `metrics`; returning False stops learning after this iteration."""
+        """Run after each iteration; may add to `metrics`. Return False to stop training after this iteration."""
 
     def on_end(self, agent: Any) -> None:
-        """When `learn` ends, also by an error or Ctrl-C."""
+        """Run when `learn` ends, also after an error or Ctrl-C."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that survives a restart."""
+        """Return the state that a resumed run needs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`."""
+        """Restore a state that `state_dict` returned."""
 
 
 class FunctionCallback(Callback):
-    """A plain function as a callback.
+    """Callback made from a function.
 
     Args:
-        function: Called as `function(agent, metrics)` after each iteration; returning False stops learning.
+        function: Called as `function(agent, metrics)` after each iteration; returns False to stop training.
     """
 
     def __init__(self, function: Callable[[Any, dict[str, float]], bool | None]):
@@ -51,14 +52,14 @@ class FunctionCallback(Callback):
         return self.function(agent, metrics)
 
 
-_METHODS = ("on_start", "on_iteration", "on_batch", "on_end")  # whoever has them all is a callback
+_METHODS = ("on_start", "on_iteration", "on_batch", "on_end")  # an object with all of these is a callback
 
 
 def as_callback(given: Any) -> Callback:
-    """Convert a function of (agent, metrics) to a callback; callbacks are returned as they are.
+    """Return a callback, or convert a function of (agent, metrics) to one.
 
     Raises:
-        EnvzooError: Anything else, also a class of callbacks in place of an instance.
+        EnvzooError: Anything else, including a callback class instead of an instance.
     """
     if isinstance(given, Callback) or (all(hasattr(given, name) for name in _METHODS) and not isinstance(given, type)):
         return given
@@ -72,10 +73,10 @@ def as_callback(given: Any) -> Callback:
 
 
 class CallbackList(Callback):
-    """Several callbacks as one.
+    """Several callbacks combined into one.
 
     Raises:
-        EnvzooError: Something among them is no callback.
+        EnvzooError: An element is not a callback.
     """
 
     def __init__(self, callbacks: Callback | Callable | Iterable[Callback | Callable] | None):
@@ -86,22 +87,22 @@ class CallbackList(Callback):
         self.callbacks = [as_callback(callback) for callback in callbacks]
 
     def on_start(self, agent: Any) -> None:
-        """Before the first iteration of a `learn` call."""
+        """Run before the first iteration of a `learn` call."""
         for callback in self.callbacks:
             callback.on_start(agent)
 
     def on_batch(self, agent: Any, batch: Any, metrics: dict[str, float]) -> None:
-        """On the batch of an update, before the networks change."""
+        """Run on the batch of an update, before the networks change."""
         for callback in self.callbacks:
             callback.on_batch(agent, batch, metrics)
 
     def on_iteration(self, agent: Any, metrics: dict[str, float]) -> bool:
-        """After each iteration; False when any callback wants to stop. All of them run in any case."""
+        """Run all callbacks after each iteration; return False if any of them requests to stop."""
         answers = [callback.on_iteration(agent, metrics) for callback in self.callbacks]
         return all(answer is not False for answer in answers)
 
     def on_end(self, agent: Any) -> None:
-        """When `learn` ends. All of them run in any case; the first error is raised after that."""
+        """Run all callbacks when `learn` ends; the first error is raised after that."""
         errors = []
         for callback in self.callbacks:
             try:

@@ -1,9 +1,9 @@
 """Safe checkpoint files: one uncompressed zip of `manifest.json` and `tensors.safetensors`; nothing is ever unpickled.
 
-The state of an agent is a tree of dicts, lists, tuples, numbers, strings, NumPy arrays and torch tensors. Arrays go to
-safetensors, the rest to JSON with a marker where each array belongs. Reading refuses whatever the writer would not
-have written (extra members, compressed members, paths, oversized manifests), so a stranger's file cannot run code,
-fill the disk or climb out of a folder.
+The state of an agent is a tree of dicts, lists, tuples, numbers, strings, NumPy arrays and torch tensors. Arrays are
+stored in safetensors, everything else in JSON with a marker at the position of each array. Reading rejects whatever the
+writer would not have written (extra members, compressed members, paths, oversized manifests), so an untrusted file
+cannot run code, fill the disk or write outside its folder.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def _encode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(tree, torch.Tensor | np.ndarray):
         key = f"{len(arrays):06d}"
         kind = "torch" if isinstance(tree, torch.Tensor) else "numpy"
-        if kind == "torch" and tree.dtype is torch.bfloat16:  # NumPy has no such numbers: store their bits
+        if kind == "torch" and tree.dtype is torch.bfloat16:  # NumPy has no bfloat16: store the bits
             kind, tree = "bfloat16", tree.detach().cpu().contiguous().view(torch.int16)
         array = tree if kind == "numpy" else tree.detach().cpu().numpy()
         if array.dtype.kind not in "biufc":
             raise TypeError(f"a checkpoint cannot hold an array of dtype {array.dtype}; give numbers or booleans")
-        # safetensors keeps neither zero-dimensional layout surprises nor foreign memory order: store plain C arrays.
+        # safetensors does not preserve 0-d layouts or Fortran order: store C-contiguous arrays.
         arrays[key] = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
         return {"__array__": [kind, key]}
     if isinstance(tree, Mapping):
@@ -82,33 +82,33 @@ def save(path: str | os.PathLike, header: Mapping[str, Any], state: Any) -> None
     """Write a checkpoint atomically.
 
     Args:
-        path: Target file; parent folders are made.
-        header: JSON-serialisable facts that `read_header` returns without loading arrays (agent, config, spaces, ...).
+        path: Target file; parent folders are created.
+        header: JSON-serialisable data that `read_header` returns without loading arrays (agent, config, spaces, ...).
         state: Tree of arrays and plain values.
 
     Raises:
-        CheckpointError: What is given as a path is none.
+        CheckpointError: The path is not a path.
     """
     check_path(path)
     arrays: dict[str, np.ndarray] = {}
     manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, "header": dict(header)}
     manifest["state"] = _encode(state, arrays)
     encoded = json.dumps(manifest).encode()
-    if len(encoded) > MAX_MANIFEST_BYTES or _is_crowded(encoded):  # nobody could read it again
+    if len(encoded) > MAX_MANIFEST_BYTES or _is_crowded(encoded):  # it could not be read back
         raise EnvzooError(
             f"the agent cannot be saved: its plain numbers and texts take {readable(len(encoded))}, and no more than "
             f"{readable(MAX_MANIFEST_BYTES)}, {MAX_VALUES} values and {MAX_CONTAINERS} lists are read"
         )
     with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in ((MANIFEST, encoded), (TENSORS, save_safetensors(arrays))):
-            # A fixed date keeps the bytes a function of the content alone.
+            # A fixed date makes the bytes depend on the content alone.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 
 
 def check_path(path: Any) -> Path:
-    """Convert to the path of a checkpoint file; raises CheckpointError if that is impossible."""
+    """Return the path of a checkpoint file; raises CheckpointError if it is not a path."""
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise CheckpointError(f"the checkpoint file is {path!r}; expected its path")
+        raise CheckpointError(f"expected the path of a checkpoint file, got {path!r}")
     return Path(path)
 
 
@@ -140,7 +140,7 @@ def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
             return [archive.read(name) for name in names]
     except CheckpointError:
         raise
-    # ValueError, LookupError and ArithmeticError come from zipfile itself on damaged headers.
+    # zipfile raises ValueError, LookupError and ArithmeticError on damaged headers.
     except (
         zipfile.BadZipFile,
         EOFError,
@@ -155,7 +155,7 @@ def _read_members(path: Path, names: tuple[str, ...]) -> list[bytes]:
 
 
 def _is_crowded(data: bytes) -> bool:
-    """Whether a manifest has more lists or values than ours: they take far more memory than their characters."""
+    """Return whether a manifest has more lists or values than ours, which take far more memory than their text."""
     return data.count(b"[") + data.count(b"{") > MAX_CONTAINERS or data.count(b",") > MAX_VALUES
 
 
@@ -183,25 +183,25 @@ def _parse_manifest(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def read_header(path: str | os.PathLike) -> dict[str, Any]:
-    """Return the header of a checkpoint, without loading its arrays.
+    """Read the header of a checkpoint, without loading its arrays.
 
     Raises:
-        CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
+        CheckpointError: The file is missing, truncated, unsafe or not an envzoo checkpoint.
     """
     path = check_path(path)
     return _parse_manifest(path, _read_members(path, (MANIFEST,))[0])["header"]
 
 
 def read(path: str | os.PathLike) -> tuple[dict[str, Any], Any]:
-    """Header and state of a checkpoint.
+    """Read header and state of a checkpoint.
 
     Raises:
-        CheckpointError: The file is missing, truncated, unsafe or no envzoo checkpoint.
+        CheckpointError: The file is missing, truncated, unsafe or not an envzoo checkpoint.
     """
     path = check_path(path)
     manifest_bytes, tensor_bytes = _read_members(path, (MANIFEST, TENSORS))
     manifest = _parse_manifest(path, manifest_bytes)
-    listed = int.from_bytes(tensor_bytes[:8], "little")  # the bytes of safetensors' own list of the arrays
+    listed = int.from_bytes(tensor_bytes[:8], "little")  # length of safetensors' own header
     if len(tensor_bytes) >= 8 and MAX_MANIFEST_BYTES < listed <= len(tensor_bytes):
         raise CheckpointError(
             f"{path} is refused: its list of arrays has {listed} bytes, over the limit of {MAX_MANIFEST_BYTES}"

@@ -1,9 +1,8 @@
-"""What a file may name: every id, path, model name and keyword that comes out of a file is judged here.
+"""Restrictions on what a file may refer to: every id, path, model name and keyword read from a file is checked here.
 
-`reading(path)` marks that what happens next is decided by a file. As long as it lasts, at any depth, no environment is
-made whose module Gymnasium would have to import, no model is fetched by its name, and no other file is opened. Fields
-of configs that name something outside say so (`envzoo.agents.spec.Holds`), so that a file can be refused before
-anything is built from it.
+Inside `reading(path)`, at any depth, a file determines what is built: no environment is created whose module Gymnasium
+would have to import, no model is fetched by name, and no other file is opened. Config fields that refer to something
+external are annotated (`envzoo.agents.spec.Holds`), so that a file can be rejected before anything is built from it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from envzoo.agents.spec import held_fields
 from envzoo.errors import CheckpointError, shorten
 from envzoo.games import games
 
-# Keywords that say how an environment is made rather than what it is: a window, processes, more code.
+# Keywords that determine how an environment is run, not what it is: windows, processes, additional code.
 NEVER_STORED = ("render_mode", "vectorization_mode", "vector_kwargs", "wrappers", "disable_env_checker")
 
 _READING: ContextVar[tuple[tuple[str, str | None], ...]] = ContextVar("reading", default=())
@@ -29,11 +28,11 @@ _READING: ContextVar[tuple[tuple[str, str | None], ...]] = ContextVar("reading",
 
 @contextmanager
 def reading(path: Any, vouched: Any = None) -> Iterator[None]:
-    """Mark that the code inside is controlled by the file at `path`, with the rights of a file.
+    """Restrict what happens inside the block to what the file at `path` may do.
 
     Args:
-        path: The file.
-        vouched: Id of an environment that the user has named, so that it and its keywords are the user's word.
+        path: Path of the file.
+        vouched: Id of an environment that the user named, so that it and its keywords are trusted.
     """
     token = _READING.set((*_READING.get(), (str(path), vouched if isinstance(vouched, str) else None)))
     try:
@@ -43,7 +42,7 @@ def reading(path: Any, vouched: Any = None) -> Iterator[None]:
 
 
 def current_file() -> str | None:
-    """Return the file that controls the running code; None when the user does."""
+    """Return the file that is being read, or None outside `reading`."""
     files = _READING.get()
     return files[-1][0] if files else None
 
@@ -53,17 +52,17 @@ def _is_vouched(name: Any) -> bool:
 
 
 def check_depth() -> None:
-    """Refuse an agent within an agent within a file: a carrier has no carrier of its own.
+    """Reject an agent within an agent within a file: a carrier has no carrier of its own.
 
     Raises:
-        CheckpointError: There are more.
+        CheckpointError: Agents are nested deeper than that.
     """
     if len(_READING.get()) > 1:
         raise CheckpointError(f"{current_file()} is refused: the agent in it contains an agent that contains another")
 
 
 def check_environment(name: Any) -> None:
-    """Refuse an id that comes from a file and would make Gymnasium import a module.
+    """Reject an id from a file that would make Gymnasium import a module.
 
     Raises:
         CheckpointError: "module:id" of a module that is not imported, or does not register the id.
@@ -73,7 +72,7 @@ def check_environment(name: Any) -> None:
         return
     module, _, rest = name.partition(":")
     if module not in sys.modules or rest not in gym.registry:
-        # Which module is imported is not for a stranger's file to decide.
+        # An untrusted file must not choose which modules are imported.
         raise CheckpointError(
             f"{file} names the environment {shorten(name)!r}, which needs a module that is not imported; import it "
             "first, or give the source to load it with"
@@ -81,13 +80,13 @@ def check_environment(name: Any) -> None:
 
 
 def check_keywords(name: str, keywords: Mapping[str, Any]) -> None:
-    """Refuse keywords of an environment that come from a file and could name something outside it.
+    """Reject environment keywords from a file that could refer to something external.
 
-    Our own environments take words, none of which is a path; what a word means to other environments is not known
-    (`xml_file` of MuJoCo's is a path).
+    String arguments of envzoo's own environments are never paths; the meaning of strings for other environments is
+    unknown (`xml_file` of MuJoCo's is a path).
 
     Raises:
-        CheckpointError: A keyword that is refused.
+        CheckpointError: A keyword is rejected.
     """
     file = current_file()
     if file is None or _is_vouched(name):
@@ -107,7 +106,7 @@ def check_keywords(name: str, keywords: Mapping[str, Any]) -> None:
 
 
 def _first_text(items: list[tuple[str, Any]], words: bool) -> str | None:
-    """Return a string among the values, at any depth; with `words` only those inside of mappings count."""
+    """Return the first string among the values, at any depth; with `words` only strings inside mappings count."""
     left: list[tuple[Any, bool]] = [(value, words) for _, value in items]
     while left:
         value, allowed = left.pop()
@@ -121,33 +120,33 @@ def _first_text(items: list[tuple[str, Any]], words: bool) -> str | None:
 
 
 def check_model(name: str) -> None:
-    """Refuse to look for a model whose name comes from a file.
+    """Reject loading a model whose name comes from a file.
 
     Raises:
         CheckpointError: A file is being read.
     """
     if current_file() is not None:
         raise CheckpointError(
-            f"{current_file()} names the model {shorten(name)!r}, and a file may not have a model fetched; give its "
-            "name yourself"
+            f"{current_file()} names the model {shorten(name)!r}, but a file may not cause a model download; "
+            "pass the model's name explicitly"
         )
 
 
 def check_file(path: Any) -> None:
-    """Refuse to open a file whose path comes from another file.
+    """Reject opening a file whose path comes from another file.
 
     Raises:
         CheckpointError: A file is being read.
     """
     if current_file() is not None:
         raise CheckpointError(
-            f"{current_file()} names the file {shorten(str(path))!r}, and a file may not have another one opened; give "
-            "its path yourself"
+            f"{current_file()} names the file {shorten(str(path))!r}, but a file may not open another file; "
+            "pass its path explicitly"
         )
 
 
 def check_work(steps: float, most: float, what: str) -> None:
-    """Refuse long computations that a file asks for while it is loaded; whoever gives the source may ask for any.
+    """Reject long computations requested by a file during loading; a source given by the user is not limited.
 
     Raises:
         CheckpointError: More `steps` than `most`.
@@ -161,16 +160,16 @@ def check_work(steps: float, most: float, what: str) -> None:
 
 
 def check_config(config: type, values: Mapping[str, Any], agents: Collection[str], parts: Any) -> None:
-    """Judge the fields of a config that name something outside, as they stand in a file.
+    """Check the fields of a saved config that refer to something external.
 
     Args:
-        config: The config's class; `Holds` marks such fields.
-        values: What the file holds.
+        config: The config's class; such fields are annotated with `Holds`.
+        values: Content of the file.
         agents: Names of registered agents.
-        parts: The parts of the saved state, among which the file carries what it needs.
+        parts: The parts of the saved state, which contain what the file needs.
 
     Raises:
-        CheckpointError: One of them names something that the file may not have imported, opened or fetched.
+        CheckpointError: A field refers to something that the file may not import, open or fetch.
     """
     for name, held in held_fields(config).items():
         value = values.get(name)

@@ -1,4 +1,4 @@
-"""What a step told about itself, whichever way the environment resets finished episodes."""
+"""Access to a step's infos, for all autoreset modes of vector environments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy as np
 
 
 def step_info(infos: dict[str, Any], key: str, done: np.ndarray) -> np.ndarray | None:
-    """Values of an info key for the step itself: those of `final_info` where an episode ended, (B, ...) or None."""
+    """Return the values (B, ...) of an info key for the step itself, or None.
+
+    Where an episode ended, they are those of `final_info`.
+    """
     value = infos.get(key)
     final = infos.get("final_info")
     if final is None or key not in final:

@@ -1,4 +1,4 @@
-"""Named random streams that all descend from one seed, so that a run can be captured and resumed bit for bit."""
+"""Named random streams derived from one seed, so that a run can be saved and resumed bit for bit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 
 class Streams:
-    """A family of random generators, one per purpose, all derived from one seed.
+    """Family of random generators, one per purpose, all derived from one seed.
 
-    Each name ("actions", "minibatches", ...) has its own child of `numpy.random.SeedSequence(seed)`, so adding a
-    consumer never shifts the numbers that another one draws. Global generators are never touched.
+    Each name ("actions", "minibatches", ...) has its own child of `numpy.random.SeedSequence(seed)`, so adding a stream
+    never changes the numbers of another one. Global generators are never used.
 
     Args:
         seed: Non-negative seed of the run.
-        device: Device on which torch generators live.
+        device: Device of the torch generators.
     """
 
     def __init__(self, seed: int, device: torch.device | str = "cpu"):
@@ -27,11 +27,11 @@ class Streams:
         self._torch: dict[str, torch.Generator] = {}
 
     def sequence(self, name: str) -> np.random.SeedSequence:
-        """Return the seed sequence of `name` (a fresh object; the same numbers at every call)."""
+        """Return the seed sequence of `name` (a new object; the same numbers at every call)."""
         return np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name.encode()),))
 
     def integer(self, name: str) -> int:
-        """Return a fixed 31-bit integer for `name`, fit for `env.reset(seed=...)`."""
+        """Return a fixed 31-bit integer for `name`, suitable for `env.reset(seed=...)`."""
         return int(self.sequence(name).generate_state(1)[0] >> 1)
 
     def numpy(self, name: str) -> np.random.Generator:
@@ -49,14 +49,14 @@ class Streams:
         return self._torch[name]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position of every stream that has been used."""
+        """Return the state of every stream that has been used."""
         return {
             "numpy": {name: generator.bit_generator.state for name, generator in self._numpy.items()},
             "torch": {name: generator.get_state() for name, generator in self._torch.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put every stream back to where `state_dict` found it."""
+        """Restore every stream to a state that `state_dict` returned."""
         for name, position in state["numpy"].items():
             self.numpy(name).bit_generator.state = position
         for name, position in state["torch"].items():

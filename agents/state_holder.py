@@ -11,10 +11,10 @@ import numpy as np
 class StateHolder:
     """Values that are saved and restored together: numbers, flags, arrays, and lists and dicts of them.
 
-    Its attributes are the values; those that it has when a state is loaded are the ones that are expected there.
+    The values are attributes; loading a state requires the attributes that exist at that time.
 
     Args:
-        **values: The first values.
+        **values: Initial values.
     """
 
     def __init__(self, **values: Any):
@@ -25,11 +25,11 @@ class StateHolder:
         return deepcopy(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the values; those of arrays are written into the arrays that are there.
+        """Restore the values; arrays are copied into the existing arrays.
 
         Raises:
-            KeyError: One is missing.
-            ValueError: One does not fit; see `check`.
+            KeyError: A value is missing.
+            ValueError: A value does not fit; see `check`.
         """
         for name, present in vars(self).items():
             self.check(name, present, state[name])
@@ -40,10 +40,10 @@ class StateHolder:
                 setattr(self, name, state[name])
 
     def check(self, name: str, present: Any, given: Any) -> None:
-        """Refuse a value that does not fit in the place of the present one.
+        """Check that a value can replace the present one.
 
         Raises:
-            ValueError: An array of another shape or dtype, or a whole number or flag that is of another type.
+            ValueError: An array of another shape or dtype, or an integer or flag of another type.
         """
         if isinstance(present, np.ndarray):
             given = np.asarray(given)

@@ -1,9 +1,9 @@
-"""How many threads PyTorch computes with while an agent learns.
+"""Number of PyTorch threads during training.
 
-The order in which threads share a sum decides its rounding, so the number of threads is one of the things that the
-numbers of a run depend on. It is chosen from the sizes of networks and batches alone, never from the cores or the load
-of a machine, and is saved with the agent: a machine with fewer cores computes the same bits, only more slowly. Small
-networks are fastest on one thread; two were measured to be up to 30 times slower on a busy machine.
+The order of summation across threads affects rounding, so the number of threads affects the numerical results of a run.
+It is chosen from the sizes of networks and batches alone, never from the cores or the load of the machine, and is saved
+with the agent: a machine with fewer cores computes identical results, only more slowly. Small networks are fastest on
+one thread; two threads were measured to be up to 30 times slower on a busy machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_THREADS = 1024
 # (floating-point operations of an update, threads): below the first row an update takes about a second or less on one
-# core, and waiting for each other costs threads more than they save.
+# core, and synchronisation costs more than further threads save.
 STEPS = ((2**40, 8), (2**38, 4), (2**36, 2))
 
 
@@ -29,8 +29,9 @@ def threads_for(parameters: int, rows: int) -> int:
     """Choose a number of threads: 1, and 2, 4 or 8 from 2^36, 2^38 or 2^40 operations per update on.
 
     Args:
-        parameters: Trained parameters P of all networks.
-        rows: Rows B of a batch: transitions, or tokens of a language model. An update takes about 6 P B operations.
+        parameters: Number of trained parameters P of all networks.
+        rows: Number of rows B of a batch: transitions, or tokens of a language model. An update takes about 6 P B
+            operations.
     """
     operations = 6 * parameters * rows
     return next((threads for least, threads in STEPS if operations >= least), 1)
@@ -46,17 +47,17 @@ def count_parameters(agent: Any) -> int:
 
 
 def rows_of(config: Any) -> int:
-    """Rows of a batch, from the fields `minibatch_size` or `batch_size`, and `num_envs` times `num_steps`."""
+    """Compute the rows of a batch: `minibatch_size` or `batch_size`, at most `num_envs` times `num_steps`."""
     fields = {name: getattr(config, name, None) for name in ("minibatch_size", "batch_size", "num_envs", "num_steps")}
     batch = fields["minibatch_size"] or fields["batch_size"]
     gathered = (fields["num_envs"] or 1) * (fields["num_steps"] or 1)
     if batch and fields["num_steps"]:
-        return min(batch, gathered)  # a minibatch is a part of what was gathered
+        return min(batch, gathered)  # a minibatch is part of the rollout
     return batch or gathered
 
 
 def check_threads(threads: Any) -> int | None:
-    """Validate a number of threads, None for "auto"; raises EnvzooError for anything else."""
+    """Check a requested number of threads and return it, None for "auto"; raises EnvzooError otherwise."""
     if threads is None or threads == "auto":
         return None
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
@@ -66,7 +67,7 @@ def check_threads(threads: Any) -> int | None:
 
 @contextmanager
 def using_threads(threads: int) -> Iterator[None]:
-    """Let PyTorch compute with so many threads inside the block."""
+    """Set the number of PyTorch threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -76,11 +77,11 @@ def using_threads(threads: int) -> Iterator[None]:
 
 
 def on_own_threads(function: F) -> F:
-    """Decorate a function whose first argument is an agent: it runs with the agent's number of threads."""
+    """Decorate a function whose first argument is an agent, to run with the agent's number of threads."""
 
     @functools.wraps(function)
     def wrapper(agent: Any, *arguments: Any, **keywords: Any) -> Any:
-        if not hasattr(agent, "choose_threads"):  # no agent: for the function to say
+        if not hasattr(agent, "choose_threads"):  # not an agent: the function reports the error
             return function(agent, *arguments, **keywords)
         with using_threads(agent.choose_threads()):
             return function(agent, *arguments, **keywords)

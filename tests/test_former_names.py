@@ -7,6 +7,8 @@ import pytest
 RENAMED = [
     ("envzoo.kernel.batch", "Batch", "EpisodeBatch"),
     ("envzoo.agents.exploration.disagreement", "Disagreement", "DisagreementReward"),
+    ("envzoo.agents.loops.policy_with_wrappers", "Follower", "PolicyWithWrappers"),
+    ("envzoo.agents.surprise.two_player_policy", "TwoMinds", "TwoPlayerPolicy"),
     ("envzoo.scripts.experiments.core.arms", "Evaluation", "EvaluationPlan"),
 ]
 
@@ -18,3 +20,10 @@ def test_former_names_give_the_class_with_a_warning(module, former, present):
         assert getattr(found, former) is getattr(found, present)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = found.Nothing
+
+
+@pytest.mark.parametrize(("name", "place"), [("DualVariable", "lagrange"), ("PolyakTarget", "target_network")])
+def test_the_former_module_dual_gives_the_classes_with_a_warning(name, place):
+    former = importlib.import_module("envzoo.agents.networks.dual")
+    with pytest.warns(DeprecationWarning, match=rf"dual\.{name} is now envzoo\.agents\.networks\.{place}\.{name}$"):
+        assert getattr(former, name) is getattr(importlib.import_module(f"envzoo.agents.networks.{place}"), name)

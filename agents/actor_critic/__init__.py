@@ -1,1 +1,1 @@
-"""Actor-critics: PPO, SAC, and what they share."""
+"""Actor-critic agents: PPO, SAC and SACDiscrete."""

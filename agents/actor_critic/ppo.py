@@ -23,43 +23,44 @@ class PPOConfig(IntrinsicConfig):
     """Hyperparameters of PPO."""
 
     num_envs: int = 8
-    """Environments stepped side by side."""
+    """Number of parallel environments."""
     num_steps: int = 128
     """Steps per environment and rollout."""
     num_epochs: int = 10
-    """Passes over a rollout."""
+    """Number of epochs per rollout."""
     minibatch_size: int = 256
-    """Transitions per gradient step; a recurrent policy takes whole environments, as many as come nearest."""
+    """Transitions per gradient step; for a recurrent policy rounded to a whole number of environments."""
     learning_rate: float = 1e-3
     """Adam's learning rate."""
     anneal: Literal["none", "learning_rate", "both"] = "both"
-    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
+    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
+    range."""
     gamma: float = 0.99
     """Discount factor."""
     gae_lambda: float = 0.95
-    """Mixing weight of generalised advantages."""
+    """Lambda of generalised advantage estimation (GAE)."""
     clip_range: float = 0.2
-    """The probability ratio is clipped to 1 plus or minus this (epsilon of equation 7)."""
+    """Clip range of the probability ratio (epsilon of equation 7)."""
     value_coefficient: float = 0.5
-    """Weight of the critic's squared error (c1 of equation 9)."""
+    """Coefficient of the value loss (c1 of equation 9)."""
     entropy_coefficient: float = 0.0
-    """Weight of the entropy bonus in nats (c2 of equation 9)."""
+    """Coefficient of the entropy bonus in nats (c2 of equation 9)."""
     normalize_advantage: bool = True
-    """Give the advantages of each minibatch mean 0 and standard deviation 1."""
+    """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
     max_grad_norm: float = 0.5
-    """Clip the gradient's Euclidean norm to this."""
+    """Maximum Euclidean norm of the gradient; larger gradients are clipped."""
     target_kl: float | None = None
-    """End the passes over a rollout once the approximate KL divergence exceeds this."""
+    """Stop the epochs of a rollout when the approximate KL divergence exceeds 1.5 times this value."""
     encoder: str = "auto"
     """Encoder of the observation: auto, mlp, cnn, gru or symbols."""
     hidden: tuple[int, ...] = (64, 64)
-    """Widths of the hidden layers (the last one is the width of the GRU)."""
+    """Hidden layer sizes (the last one is the width of the GRU)."""
     activation: str = "tanh"
-    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     share_encoder: bool = False
-    """Let actor and critic share one encoder."""
+    """Share one encoder between actor and critic."""
     initial_log_std: float = 0.0
-    """First log standard deviation of continuous actions."""
+    """Initial log standard deviation of continuous actions."""
     optimizer: str = "adam"
     """Optimizer: adam, adamw or sgd."""
 
@@ -76,21 +77,41 @@ class PPOConfig(IntrinsicConfig):
             require(getattr(self, name) >= 0, f"{name} of PPO is not negative, got {getattr(self, name)}")
         require(self.target_kl is None or self.target_kl > 0, f"target_kl of PPO is positive, got {self.target_kl}")
         require(
-            -20 <= self.initial_log_std <= 20,  # beyond, a single draw overflows what networks compute with
+            -20 <= self.initial_log_std <= 20,  # beyond this range samples overflow float32
             f"initial_log_std of PPO lies in [-20, 20], got {self.initial_log_std}",
         )
         require(all(width >= 1 for width in self.hidden), f"hidden of PPO holds positive widths, got {self.hidden}")
 
 
 class PPO(OnPolicyAgent):
-    """Proximal policy optimisation: several epochs of a clipped policy gradient on each rollout."""
+    """Proximal policy optimisation with the clipped surrogate objective.
+
+    With rho = pi(a|s) / pi_old(a|s), generalised advantages A and returns R = A + V_old(s), PPO minimises
+
+        L_clip = -E[min(rho A, clip(rho, 1 - eps, 1 + eps) A)]      (equation 7)
+        L_value = E[(V(s) - R)^2]
+        L = L_clip + c1 L_value - c2 E[H(pi(.|s))]                  (equation 9, as a loss)
+
+    over several epochs of minibatches of each rollout. The ratio's clip range eps is `clip_range`, c1 is
+    `value_coefficient` and c2 is `entropy_coefficient`. Losses and policy metrics are means over the
+    minibatches of the last epoch. Source: Schulman et al. (2017, arXiv 1707.06347).
+
+    Metrics:
+        loss/policy: L_clip.
+        loss/value: L_value, without the coefficient c1.
+        policy/entropy: entropy of the policy in nats.
+        policy/approximate_kl: estimate of KL(pi_old || pi), the mean of (rho - 1) - log rho.
+        policy/clip_fraction: fraction of transitions with |rho - 1| > eps.
+        policy/learning_rate: learning rate after annealing.
+        value/explained_variance: 1 - Var(A) / Var(R) of the rollout, 1 for a perfect critic.
+    """
 
     Config = PPOConfig
     config: PPOConfig
     takes_bonus = True
 
     def build_policy(self) -> Policy:
-        """Actor and critic."""
+        """Create the actor and the critic."""
         c = self.config
         return Policy(
             self.codec,
@@ -104,7 +125,7 @@ class PPO(OnPolicyAgent):
         )
 
     def build(self) -> None:
-        """The optimizer, with the epsilon that PPO implementations use; and a faster way to the gradient, if any."""
+        """Create the optimizer (with Adam's epsilon 1e-5), and closed-form gradients where supported."""
         c = self.config
         self.optimizer = self.register(
             "optimizer",
@@ -113,10 +134,10 @@ class PPO(OnPolicyAgent):
         self.closed_form = ClosedFormPolicy(self.policy) if ClosedFormPolicy.fits(self.policy) else None
 
     def update(self, rollout: Rollout) -> dict[str, float]:
-        """Epochs of minibatch steps on L = L_clip + c1 L_value - c2 entropy (equation 9).
+        """Optimise L = L_clip + c1 L_value - c2 H by minibatch steps over several epochs (equation 9).
 
-        The loss is differentiated by hand as far as the network's outputs, and a plain network altogether. What is
-        logged describes the last epoch.
+        The gradient is computed in closed form up to the network's outputs, and throughout for plain networks. The
+        metrics describe the last epoch.
         """
         c = self.config
         advantage = generalized_advantages(
@@ -169,14 +190,14 @@ class PPO(OnPolicyAgent):
 
     @staticmethod
     def _diagnose(log_prob, old_log_prob, ratio, error, entropy, advantage, clip_range) -> torch.Tensor:
-        """Policy loss, value loss, entropy, KL divergence and share of clipped ratios of a minibatch, (5,)."""
+        """Compute policy loss, value loss, entropy, approximate KL and clip fraction of a minibatch, (5,)."""
         policy_loss, _ = clipped_surrogate(log_prob, old_log_prob, advantage, clip_range)
         clipped = ((ratio - 1).abs() > clip_range).float().mean()
         kl = approximate_kl(log_prob, old_log_prob)
         return torch.stack([policy_loss, error.square().mean(), entropy.mean(), kl, clipped])
 
     def _transitions(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
-        """Minibatches of single transitions, for a memoryless policy."""
+        """Yield minibatches of single transitions, for a memoryless policy."""
         chosen = torch.from_numpy(np.flatnonzero(rollout.valid.reshape(-1))).to(self.device)
         fields = [
             tensor.reshape(-1, *tensor.shape[2:])
@@ -190,7 +211,7 @@ class PPO(OnPolicyAgent):
             yield *evaluate(observation, action), old_log_prob, advantage, target
 
     def _sequences(self, rollout: Rollout, advantages: torch.Tensor, returns: torch.Tensor):
-        """Minibatches of whole environments, for a recurrent policy."""
+        """Yield minibatches of whole environments, for a recurrent policy."""
         steps, num_envs = rollout.reward.shape
         size = max(1, min(num_envs, round(self.config.minibatch_size / steps)))
         order = torch.randperm(num_envs, generator=self.streams.torch("minibatches"), device=self.device)

@@ -19,42 +19,61 @@ from envzoo.agents.networks.rescaled_actions import UnitActionCodec
 
 @dataclass(frozen=True)
 class SACConfig(SoftConfig):
-    """Hyperparameters of SAC; defaults are the paper's where it gives one."""
+    """Hyperparameters of SAC; defaults are those of the paper where it states them."""
 
     target_entropy: float | None = None
-    """Entropy in nats that a learned temperature keeps the policy at, measured on actions scaled to [-1, 1]; None for
-    minus the number of action dimensions."""
+    """Target entropy in nats of a learned temperature, for actions scaled to [-1, 1]; None for minus the number of
+    action dimensions."""
 
 
 class SAC(SoftActorCritic):
-    """Soft actor-critic: maximise return plus alpha times the policy's entropy, alpha chosen by a constraint on it."""
+    """Soft Actor-Critic for continuous actions.
+
+    Maximises the maximum-entropy objective J(pi) = E[sum_t gamma^t (r_t + alpha H(pi(.|s_t)))]. With y = r + gamma (1 -
+    terminated) (min_i Q'_i(s', a') - alpha log pi(a'|s')) and a' ~ pi(.|s'), each update takes one gradient step on
+
+        J_Q = sum_i E[1/2 (Q_i(s, a) - y)^2]                       (equation 5)
+        J_pi = E[alpha log pi(a|s) - min_i Q_i(s, a)], a ~ pi      (equation 9)
+        J(alpha) = E[-alpha (log pi(a|s) + target_entropy)]        (equation 18)
+
+    and then updates the target critics Q' <- (1 - tau) Q' + tau Q. Source: Haarnoja et al. (2018, arXiv 1812.05905,
+    algorithm 1).
+
+    Metrics:
+        loss/critic: J_Q, summed over the two critics.
+        loss/actor: J_pi.
+        loss/temperature: J(alpha); a fixed temperature does not follow it.
+        value/q: mean Q(s, a) over the batch and both critics.
+        policy/entropy: entropy of the policy in nats, estimated by -log pi(a|s), for actions scaled to [-1, 1].
+        policy/temperature: alpha used in the update.
+    """
 
     Config = SACConfig
     config: SACConfig
 
     def build_actions(self) -> ActionCodec:
-        """Actions scaled to [-1, 1]^D; the space must be bounded."""
+        """Create a codec that scales actions to [-1, 1]^D; the action space must be bounded."""
         return UnitActionCodec(self.source.action_space, self.spec.name)
 
     def build_networks(self, **shape: Any) -> tuple[SquashedGaussianActor, TwinQ]:
-        """A squashed Gaussian over D actions, and critics of observation and action."""
+        """Create a squashed Gaussian actor over D action dimensions, and critics Q(s, a)."""
         dim = self.actions.dim
         return SquashedGaussianActor(self.codec, dim, **shape), TwinQ(self.codec, dim, 1, **shape)
 
     def entropy_target(self) -> float:
-        """The configured one, or -D."""
+        """Return the configured target entropy, or -D."""
         return -float(self.actions.dim) if self.config.target_entropy is None else self.config.target_entropy
 
     def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Uniform actions (count, D) in [-1, 1]."""
+        """Sample uniform actions (count, D) in [-1, 1]."""
         return generator.uniform(-1, 1, (count, self.actions.dim)).astype(np.float32)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Algorithm 1: one step of the critics, the actor, the temperature and the target networks."""
+        """Update the critics, the actor, the temperature and the target networks once (algorithm 1)."""
         c, noise = self.config, self.streams.torch("policy-noise")
         alpha = self.temperature.value
 
-        with torch.no_grad():  # y = r + gamma (min_i Q'_i(s', a') - alpha log pi(a'|s')), a' ~ pi fresh
+        with torch.no_grad():  # y = r + gamma (min_i Q'_i(s', a') - alpha log pi(a'|s')), a' ~ pi
             next_action, next_log_prob = self.actor.sample(batch.next_observation, noise)
             next_q = self.target(batch.next_observation, next_action)
             next_value = soft.soft_value(next_q, next_log_prob, alpha)
@@ -64,7 +83,7 @@ class SAC(SoftActorCritic):
         self.critic_optimizer.step(critic_loss)
 
         action, log_prob = self.actor.sample(batch.observation, noise)
-        with torch.no_grad():  # the actor shapes no part of the critics, their encoder included
+        with torch.no_grad():  # no gradient of the actor's loss reaches the critics or their encoder
             features = self.critics.encode(batch.observation)
         q_of_actor = self.critics.evaluate(features, action)
         actor_loss = soft.actor_loss(q_of_actor, log_prob, alpha, c.actor_q)  # equation 9

@@ -24,12 +24,11 @@ class SACDiscreteConfig(SoftConfig):
     """Hyperparameters of SACDiscrete."""
 
     target_entropy_ratio: float = 0.5
-    """The entropy that a learned temperature keeps the policy at, as a share f of the largest, ln A: as if it chose
-    evenly among A^f actions. The paper's 0.98 leaves a policy little better than random, and makes the temperature
-    grow without bound where good actions matter; a half means 1.4 of 2, 2 of 4 and 4.2 of 18 actions, so one value
-    serves every A."""
+    """Target entropy of a learned temperature as a fraction f of the maximum, ln A; f ln A is the entropy of a uniform
+    choice among A^f actions. The paper's 0.98 keeps the policy nearly uniform, and lets the temperature grow without
+    bound where action values differ; 0.5 means 1.4 of 2, 2 of 4 and 4.2 of 18 actions, so one value suits every A."""
     max_temperature: float = 10.0
-    """Largest value of a learned temperature."""
+    """Upper bound of a learned temperature."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -45,13 +44,32 @@ class SACDiscreteConfig(SoftConfig):
 
 
 class SACDiscrete(SoftActorCritic):
-    """Soft actor-critic whose critics give Q of every action, so that expectations over actions are exact sums."""
+    """Soft Actor-Critic for discrete actions: the critics output Q(s, .), so expectations over actions are exact sums.
+
+    With V'(s') = sum_a pi(a|s') (min_i Q'_i(s', a) - alpha log pi(a|s')) and y = r + gamma (1 - terminated) V'(s'),
+    each update takes one gradient step on
+
+        J_Q = sum_i E[1/2 (Q_i(s, a) - y)^2]                                          (V' is equation 10)
+        J_pi = E[sum_a pi(a|s) (alpha log pi(a|s) - min_i Q_i(s, a))]                 (equation 12)
+        J(alpha) = E[alpha (H(pi(.|s)) - f ln n(s))]                                  (equation 11)
+
+    and then updates the target critics Q' <- (1 - tau) Q' + tau Q. The ratio f is `target_entropy_ratio`, and n(s) is
+    the number of allowed actions. Source: Christodoulou (2019, arXiv 1910.07207, algorithm 1).
+
+    Metrics:
+        loss/critic: J_Q, summed over the two critics.
+        loss/actor: J_pi.
+        loss/temperature: J(alpha); a fixed temperature does not follow it.
+        value/q: mean Q(s, a) over the batch, all actions and both critics.
+        policy/entropy: mean entropy of the policy in nats.
+        policy/temperature: alpha used in the update.
+    """
 
     Config = SACDiscreteConfig
     config: SACDiscreteConfig
 
     def build_networks(self, **shape: Any) -> tuple[CategoricalActor, TwinQ]:
-        """A categorical over A actions, and critics with an output for each."""
+        """Create a categorical actor over A actions, and critics with one output per action."""
         n = self.actions.n
         if n < 2:
             raise UnsupportedSpaceError(
@@ -60,21 +78,21 @@ class SACDiscrete(SoftActorCritic):
         return CategoricalActor(self.codec, n, **shape), TwinQ(self.codec, 0, n, **shape)
 
     def entropy_target(self) -> float:
-        """f ln A."""
+        """Return f ln A."""
         return self.config.target_entropy_ratio * math.log(self.actions.n)
 
     def largest_temperature(self) -> float:
-        """The configured cap."""
+        """Return the configured upper bound."""
         return self.config.max_temperature
 
     def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Uniform actions (count,)."""
+        """Sample uniform actions (count,)."""
         return generator.integers(0, self.actions.n, count)
 
     def _missing(self, x: Tensor) -> Tensor | float:
-        """Return by how much the entropy asked for falls, on average, because some actions are not allowed.
+        """Return the mean reduction of the target entropy due to action masks.
 
-        Where n of A actions are allowed it is f ln n in place of f ln A.
+        With n of A actions allowed, the target entropy is f ln n instead of f ln A.
         """
         mask = self.actor.masks(x)
         if mask is None:
@@ -82,7 +100,7 @@ class SACDiscrete(SoftActorCritic):
         return self.entropy_target() - self.config.target_entropy_ratio * mask.sum(dim=-1).log().mean()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Do one step of the critics, the actor, the temperature and the target networks (algorithm 1)."""
+        """Update the critics, the actor, the temperature and the target networks once (algorithm 1)."""
         c = self.config
         alpha = self.temperature.value
 

@@ -1,4 +1,4 @@
-"""What the maximum-entropy actor-critics share: their hyperparameters, and how their parts are put together."""
+"""Base class and hyperparameters of the maximum-entropy actor-critic agents."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from torch import Tensor, nn
 
 from envzoo.agents.actor_critic.soft_networks import TwinQ
 from envzoo.agents.loops.off_policy import OffPolicyAgent, OffPolicyConfig
-from envzoo.agents.networks.dual import DualVariable, PolyakTarget
+from envzoo.agents.networks.lagrange import DualVariable
+from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
 
 
 @dataclass(frozen=True)
 class SoftConfig(OffPolicyConfig):
-    """Hyperparameters of the maximum-entropy actor-critics; defaults are the paper's where it gives one."""
+    """Hyperparameters of the maximum-entropy agents; defaults are those of the paper where it states them."""
 
     learning_rate: float = 3e-4
-    """Adam's learning rate of the actor, and of the others where they have none of their own."""
+    """Adam's learning rate of the actor, and the default of the critics and the temperature."""
     critic_learning_rate: float | None = None
     """Adam's learning rate of the critics; None for `learning_rate`."""
     temperature_learning_rate: float | None = None
@@ -29,21 +30,23 @@ class SoftConfig(OffPolicyConfig):
     gamma: float = 0.99
     """Discount factor."""
     tau: float = 0.005
-    """Share of the critics that moves over into their targets after every update."""
+    """Polyak coefficient of the target critics."""
     temperature: float | None = None
-    """A fixed temperature alpha; None learns it."""
+    """Fixed temperature alpha; None to learn it."""
     initial_temperature: float = 1.0
-    """First value of a learned temperature."""
+    """Initial value of a learned temperature."""
     reward_scale: float = 1.0
-    """Rewards are multiplied by this before learning."""
+    """Factor by which rewards are multiplied before learning."""
     actor_q: Literal["min", "mean"] = "min"
-    """Value the actor climbs: the smaller of the two critics (the paper) or their mean (SAC's published code)."""
+    """Critic value in the actor's loss: the minimum of the two critics (the paper) or their mean (SAC's published
+    code)."""
     encoder: Literal["auto", "mlp", "cnn"] = "auto"
-    """Encoder of the observation; auto is cnn where there are images. Actor and critics never share one."""
+    """Encoder of the observation; auto selects cnn for images and mlp otherwise. Actor and critics have separate
+    encoders."""
     hidden: tuple[int, ...] = (256, 256)
-    """Widths of the hidden layers of actor and critics."""
+    """Hidden layer sizes of actor and critics."""
     activation: str = "relu"
-    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    """Activation function of the hidden layers: tanh, relu, gelu or silu."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -58,25 +61,25 @@ class SoftConfig(OffPolicyConfig):
 
 
 class SoftActorCritic(OffPolicyAgent):
-    """Base of the maximum-entropy actor-critics: actor, twin critics with slowly following targets, temperature."""
+    """Base class of the maximum-entropy agents: actor, twin critics with target networks, and temperature."""
 
     Config = SoftConfig
     config: SoftConfig
 
     @abstractmethod
     def build_networks(self, **shape: Any) -> tuple[nn.Module, TwinQ]:
-        """Actor and critics; `shape` holds encoder, hidden, activation and generator."""
+        """Create the actor and the critics; `shape` holds encoder, hidden, activation and generator."""
 
     @abstractmethod
     def entropy_target(self) -> float:
-        """The entropy in nats that a learned temperature keeps the policy at."""
+        """Return the target entropy in nats of a learned temperature."""
 
     def largest_temperature(self) -> float:
-        """Upper bound of a learned temperature."""
+        """Return the upper bound of a learned temperature."""
         return math.inf
 
     def build(self) -> None:
-        """All parts, and an optimizer for each of the three that learn."""
+        """Create the networks, the target networks, the temperature, and the optimizers."""
         c = self.config
         actor, critics = self.build_networks(
             encoder=c.encoder,
@@ -103,10 +106,10 @@ class SoftActorCritic(OffPolicyAgent):
         )
 
     def act(self, x: Tensor, generator: Any, deterministic: bool = False) -> Tensor:
-        """Actions in the agent's form: the mode of the policy, or samples."""
+        """Select actions in the agent's representation: the mode of the policy, or samples."""
         return self.actor.act(x, generator, deterministic)
 
     def scaled(self, reward: Tensor) -> Tensor:
-        """Rewards as the critics see them."""
+        """Scale rewards by `reward_scale`."""
         scale = self.config.reward_scale
         return reward if scale == 1 else reward * scale

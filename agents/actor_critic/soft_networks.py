@@ -18,15 +18,15 @@ LOG_STD_RANGE = (-20.0, 2.0)
 
 
 class SquashedGaussianActor(nn.Module):
-    """pi(a|s): a = tanh(u), u normal with mean and log standard deviation from the observation.
+    """Squashed Gaussian policy pi(a|s): a = tanh(u), u ~ N(mean(s), exp(log_std(s))^2).
 
     Args:
-        codec: Observations.
-        dim: D, dimensions of an action.
+        codec: Observation codec.
+        dim: D, number of action dimensions.
         encoder: Name of a memoryless encoder.
-        hidden: Widths of its hidden layers.
-        activation: Name of its activation.
-        generator: Source of the initial weights.
+        hidden: Hidden layer sizes.
+        activation: Name of the activation function.
+        generator: Generator of the initial weights.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class SquashedGaussianActor(nn.Module):
         self.head = linear(self.encoder.out_dim, 2 * dim, generator, gain=None)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation before squashing, (N, D) each, of packed observations x (N, P)."""
+        """Compute mean and log standard deviation before squashing, (N, D) each, for packed observations x (N, P)."""
         mean, log_std = self.head(self.encoder.features(x)).chunk(2, dim=-1)
         return mean, log_std.clamp(*LOG_STD_RANGE)
 
     def sample(self, x: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """Reparameterised actions in (-1, 1), (N, D), and their log-densities (N,)."""
+        """Sample reparameterised actions in (-1, 1), (N, D), and their log-densities (N,)."""
         return sample_squashed_gaussian(*self(x), generator)
 
     def act(self, x: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
-        """Actions (N, D): tanh of the mean, or samples."""
+        """Select actions (N, D): tanh of the mean, or samples."""
         mean, log_std = self(x)
         if not deterministic:
             mean = torch.empty_like(mean).normal_(generator=generator).mul_(log_std.exp()).add_(mean)
@@ -61,7 +61,10 @@ class SquashedGaussianActor(nn.Module):
 
 
 class CategoricalActor(nn.Module):
-    """pi(a|s) = softmax of one logit per action; arguments as for `SquashedGaussianActor`; `actions` is A."""
+    """Categorical policy pi(a|s) = softmax(logits(s)).
+
+    `actions` is A, the number of actions; the other arguments are those of `SquashedGaussianActor`.
+    """
 
     def __init__(
         self,
@@ -75,34 +78,34 @@ class CategoricalActor(nn.Module):
     ):
         super().__init__()
         self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
-        # A small last layer starts the policy near uniform.
+        # Small weights in the last layer make the initial policy nearly uniform.
         self.head = linear(self.encoder.out_dim, actions, generator, gain=0.01)
         self.masks = MaskReader(codec, actions)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute log-probabilities (N, A) of packed observations x (N, P); -inf for actions that are masked."""
+        """Compute log-probabilities (N, A) for packed observations x (N, P); -inf for masked actions."""
         return self.masks.restrict(self.head(self.encoder.features(x)), x).log_softmax(dim=-1)
 
     def act(self, x: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
-        """Actions (N,): the most probable, or samples."""
+        """Select actions (N,): the most probable, or samples."""
         log_probs = self(x)
         return log_probs.argmax(dim=-1) if deterministic else sample_categorical(log_probs, generator)
 
 
 class TwinQ(nn.Module):
-    """Two independent critics evaluated as one batched network, Q(s, a) or all of Q(s, .).
+    """Two independent critics Q(s, a), or Q(s, .) for all actions, evaluated as one batched network.
 
-    Without images the whole of both critics is batched. With images they share one convolutional encoder, which is
-    trained by the critics' loss alone: the actor has an encoder of its own.
+    Without images both critics are batched entirely. With images they share one convolutional encoder, which is trained
+    by the critics' loss only; the actor has its own encoder.
 
     Args:
-        codec: Observations.
-        action_dim: D of the action given as input; 0 when the outputs are the actions.
-        outputs: Values per critic: 1, or the number of discrete actions.
+        codec: Observation codec.
+        action_dim: D, dimension of the action input; 0 when there is one output per action.
+        outputs: Outputs per critic: 1, or the number of discrete actions.
         encoder: "auto", "mlp" or "cnn".
-        hidden: Widths of the hidden layers.
-        activation: Name of the activation.
-        generator: Source of the initial weights.
+        hidden: Hidden layer sizes.
+        activation: Name of the activation function.
+        generator: Generator of the initial weights.
     """
 
     MEMBERS = 2
@@ -129,13 +132,13 @@ class TwinQ(nn.Module):
             self.net = EnsembleMLP(self.MEMBERS, inputs, hidden, outputs, activation, generator)
 
     def encode(self, x: Tensor) -> Tensor:
-        """What the critics see of packed observations x (N, P): (N, F)."""
+        """Compute the critics' features of packed observations x (N, P): (N, F)."""
         return self.codec.vector(x) if self.encoder is None else self.encoder.features(x)
 
     def forward(self, x: Tensor, action: Tensor | None = None) -> Tensor:
-        """Values of packed observations x (N, P) and actions (N, D): (2, N); without actions (2, N, A)."""
+        """Compute the values of packed observations x (N, P) and actions (N, D): (2, N); without actions (2, N, A)."""
         return self.evaluate(self.encode(x), action)
 
     def evaluate(self, features: Tensor, action: Tensor | None = None) -> Tensor:
-        """Like `forward`, from what `encode` gave."""
+        """Compute the values as `forward` does, from the features that `encode` returned."""
         return self.net(features if action is None else torch.cat([features, action], dim=-1))

@@ -1,4 +1,4 @@
-"""The table of actor-critics."""
+"""Registry rows of the actor-critic agents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AGENTS = (
         "PPO",
         "envzoo.agents.actor_critic.ppo:PPO",
         "actor_critic",
-        "Proximal policy optimisation with the clipped objective and generalised advantages.",
+        "Proximal policy optimisation with a clipped objective and generalised advantage estimation.",
         paper="ppo",
         example=Example(
             "envzoo/GridCoverage-v0",
@@ -22,7 +22,7 @@ AGENTS = (
         "SAC",
         "envzoo.agents.actor_critic.sac:SAC",
         "actor_critic",
-        "Soft actor-critic with a learned temperature, for continuous actions.",
+        "Soft Actor-Critic with a learned temperature, for continuous actions.",
         actions=("continuous",),
         paper="19-sac",
         example=Example(
@@ -35,7 +35,7 @@ AGENTS = (
         "SACDiscrete",
         "envzoo.agents.actor_critic.sac_discrete:SACDiscrete",
         "actor_critic",
-        "Soft actor-critic for discrete actions, expectations over actions taken exactly.",
+        "Soft Actor-Critic for discrete actions, with exact expectations over actions.",
         actions=("discrete",),
         paper="sac-discrete",
         example=Example(

@@ -1,1 +1,1 @@
-"""Planners and learners of bandits whose payoffs depend on the last switch."""
+"""Planners and learners for last-switch-dependent and recharging bandits."""

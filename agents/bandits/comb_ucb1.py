@@ -1,4 +1,4 @@
-"""CombUCB1: plan blocks of pulls by upper confidence bounds, from the states the arms are in (Laforgue et al.)."""
+"""CombUCB1: blocks of pulls planned by upper confidence bounds from the present states (Laforgue et al.)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from envzoo.sizes import check_bytes
 
 @dataclass(frozen=True)
 class CombUCB1Config(BanditLearnerConfig):
-    """Hyperparameters of CombUCB1 (and of ISICombUCB1)."""
+    """Hyperparameters of CombUCB1 and ISICombUCB1."""
 
     block: int | None = None
-    """Rounds of a block (d); None takes the number of states above zero (ISICombUCB1: one more, as in the paper's
-    code)."""
+    """Rounds per block (d); None for the number of positive states (ISICombUCB1: one more, as in the paper's code)."""
     confidence: float = 1.5
     """Factor c of the bonus sqrt(c log t / n)."""
     beam: int = 64
-    """Width of the beam that searches for the best block; exact when it is at least arms^(d - 1)."""
+    """Beam width of the search for the best block; exact if at least arms^(d - 1)."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -38,15 +37,14 @@ class CombUCB1Config(BanditLearnerConfig):
 
 @njit(cache=True)
 def plan_block(index, satiation, columns, blind, beam, block):
-    """Write into `block` (d,) the arms whose pulls, one a round, have the largest sum of indices.
+    """Write to `block` (d,) the arms, one pull per round, with the largest sum of indices.
 
     Args:
         index: (K, S) float64.
         satiation: Number of negative states.
-        columns: (K,) int64 columns at the beginning.
-        blind: Whether the states at the beginning are not to matter: the first pull of an arm counts nothing, and the
-            arm is taken to be in state -1 after it.
-        beam: How many prefixes are kept.
+        columns: (K,) int64 initial columns.
+        blind: Whether to ignore the initial states: the first pull of an arm has value 0 and puts it in state -1.
+        beam: Number of prefixes kept.
         block: Result.
     """
     arms, states = index.shape
@@ -85,26 +83,26 @@ def plan_block(index, satiation, columns, blind, beam, block):
 
 @njit(cache=True)
 def next_pulls(counts, sums, rounds, confidence, satiation, blind, beam, columns, run_of, block, position, pulls):
-    """The next pull of every row; begins a block where the last one is over.
+    """Choose the next pull of every row, and plan a new block where the last one has ended.
 
     Args:
-        counts: (R, K, S) int64 statistics; `sums` likewise.
-        sums: Of the payoffs.
+        counts: (R, K, S) int64 counts.
+        sums: (R, K, S) sums of the payoffs.
         rounds: (R,) int64 rounds played.
         confidence: c of the bonus.
         satiation: Number of negative states.
         blind: See `plan_block`.
         beam: See `plan_block`.
         columns: (B, K) int64.
-        run_of: (B,) int64, whose statistics a row goes by.
+        run_of: (B,) int64, the run whose statistics a row uses.
         block: (B, d) int64.
-        position: (B,) int64, the next round of the block; d when it is over.
+        position: (B,) int64, the next round of the block; d when it has ended.
         pulls: (B, K) bool, written.
     """
     arms, states = counts.shape[1:]
     length = block.shape[1]
     index = np.empty((arms, states))
-    # What the code of the paper gives to states that were never pulled.
+    # Index of states without samples in the paper's code.
     unseen = length * math.sqrt(confidence * math.log(arms * length)) if arms * length > 1 else 1.0
     for row in range(columns.shape[0]):
         if position[row] >= length:
@@ -122,19 +120,26 @@ def next_pulls(counts, sums, rounds, confidence, satiation, blind, beam, columns
 
 
 class CombUCB1(BanditLearner):
-    """Combinatorial UCB: every block of d rounds is planned for the largest sum of upper confidence bounds.
+    """Combinatorial UCB: every block of d rounds maximises the sum of upper confidence bounds of its pulls.
 
-    The block starts from the states that the arms are in. Laforgue et al. plan a block by d K linear programs; here a
-    beam search does it, exact for small blocks. What happens after the block does not count, so arms are not left to
-    recover for later ones, and the learner converges to the best of such short-sighted plans.
+        max over blocks (i_1, ..., i_d) of  sum_h (mean_{i_h}(s_h) + sqrt(c log t / n_{i_h}(s_h)))
+
+    The block starts from the arms' present states. Laforgue et al. plan a block by d K linear programs; here a beam
+    search is used, which is exact for small blocks. Rounds after the block do not count, so arms are not rested for
+    later blocks, and the learner converges to the best of such short-sighted plans. Source: Laforgue et al., CombUCB1.
+
+    Metrics:
+        learner/expected_return: mean over runs of the sum of the mean payoffs of all pulls so far.
+        learner/average_reward: the same, per round.
+        learner/recent_reward: the same, per round of the last iteration.
     """
 
     Config = CombUCB1Config
     config: CombUCB1Config
-    blind = False  # whether the states at the beginning of a block do not matter
+    blind = False  # whether blocks ignore the states in which they start
 
     def plan(self, model: BanditModel) -> None:
-        """Refuse bandits with several pulls per round."""
+        """Check that the bandit has one pull per round."""
         if model.pulls_per_round > 1:
             raise UnsupportedSpaceError(
                 f"{self.spec.name} plans one pull per round, but the bandit has {model.pulls_per_round}; "
@@ -142,23 +147,23 @@ class CombUCB1(BanditLearner):
             )
 
     def block_length(self) -> int:
-        """d."""
+        """Return d."""
         return self.config.block or self.model.deprivation
 
     def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
-        """The block of every run and the position in it."""
+        """Return the block of every run and the position in it."""
         length = self.block_length()
         check_bytes(8 * sizes[0] * length, f"blocks of {length} rounds of {sizes[0]} learners")
         return {"block": np.zeros((sizes[0], length), np.int64), "position": np.full(sizes[0], length)}
 
     def act(self, pulls: np.ndarray) -> None:
-        """The next pull of the block; a new block after the end of one, and of an episode."""
+        """Choose the next pull of the block, and start a new block when it or an episode has ended."""
         p = self.policy
         p.position[self.runs.start] = p.block.shape[1]
         self._next(self.runs.columns, np.arange(self.num_runs), p.block, p.position, pulls)
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """As in learning, with the statistics as they are."""
+        """Choose pulls as in learning, with fixed statistics."""
         rows, length = len(columns), self.block_length()
         block = memory.setdefault("block", np.zeros((rows, length), np.int64))
         position = memory.setdefault("position", np.full(rows, length))

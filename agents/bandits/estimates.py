@@ -1,7 +1,7 @@
-"""Compiled parts of the learners of bandits: statistics, estimates that know of monotone payoffs, plans, exploration.
+"""Numba kernels of the bandit learners: statistics, estimates for monotone payoffs, plans, and exploration.
 
-R is the number of independent runs, K of arms, S of states; columns stand for states, see `envzoo.bandits.model`. All
-statistics have shape (R, K, S): `counts` int64 and `sums` float64 of the payoffs seen.
+R is the number of independent runs, K of arms, S of states; states are represented by columns, see
+`envzoo.bandits.model`. All statistics have shape (R, K, S): `counts` int64, and `sums` float64 of the observed payoffs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from envzoo.bandits.kernels import after_pull, after_rest
 
 @njit(cache=True)
 def record(counts, sums, columns, pulls, rewards, valid):
-    """Add a round: `columns` (R, K) before it, `pulls` (R, K) bool, `rewards` (R, K), `valid` (R,) bool."""
+    """Record one round: `columns` (R, K) before it, `pulls` (R, K) bool, `rewards` (R, K), `valid` (R,) bool."""
     for run in range(valid.size):
         if valid[run]:
             for arm in range(columns.shape[1]):
@@ -29,10 +29,10 @@ def record(counts, sums, columns, pulls, rewards, valid):
 
 @njit(cache=True)
 def isotonic_means(counts, sums, table):
-    """Write the non-decreasing table (K, S) closest to the means, squared distances weighted by the counts.
+    """Write the non-decreasing table (K, S) closest to the sample means in count-weighted squared distance.
 
-    Pool adjacent violators. States that were never seen take the estimate of the next seen one below them, and 0 where
-    there is none.
+    Uses the pool-adjacent-violators algorithm. States without samples take the estimate of the nearest lower state with
+    samples, and 0 if there is none.
     """
     states = counts.shape[1]
     total, weight, size = np.empty(states), np.empty(states), np.empty(states, np.int64)
@@ -60,10 +60,10 @@ def isotonic_means(counts, sums, table):
 
 @njit(cache=True)
 def upper_bound(mean, x, chernoff):
-    """The largest q that a mean of payoffs in [0, 1] allows at x = log(1 / delta) / n.
+    """Compute the upper confidence bound q of a mean of payoffs in [0, 1], with x = log(1 / delta) / n.
 
-    Hoeffding: q = mean + sqrt(x / 2). Chernoff: kl(mean, q) <= x, relaxed so that q has a closed form, by
-    kl(p, q) >= (q - p)^2 / (2 u (1 - u)) with u the number from [p, q] nearest to 1/2; never above Hoeffding's.
+    Hoeffding: q = mean + sqrt(x / 2). Chernoff: kl(mean, q) <= x, relaxed to a closed form by kl(p, q) >= (q - p)^2 /
+    (2 u (1 - u)) with u the number in [p, q] nearest to 1/2; never above Hoeffding's bound.
     """
     q = mean + math.sqrt(0.5 * x)
     if chernoff:
@@ -79,10 +79,10 @@ def upper_bound(mean, x, chernoff):
 
 @njit(cache=True)
 def monotone_upper_bounds(counts, sums, log_confidence, chernoff, pooled, table):
-    """Write upper bounds (K, S) on non-decreasing payoffs in [0, 1], themselves non-decreasing.
+    """Write non-decreasing upper bounds (K, S) on non-decreasing payoffs in [0, 1].
 
-    The payoff in a state is at most that in any state above it, and so at most the mean over any stretch of states that
-    begins at or above it. The bound is the least over all such stretches (`pooled`), or over single states.
+    The payoff of a state is at most that of any higher state, and so at most the mean over any range of states that
+    starts at or above it. The bound is the minimum over all such ranges (`pooled`), or over single states.
     """
     states = counts.shape[1]
     for arm in range(counts.shape[0]):
@@ -99,7 +99,10 @@ def monotone_upper_bounds(counts, sums, log_confidence, chernoff, pooled, table)
 
 @njit(cache=True)
 def plan_run(table, satiation, k, rests, pulls, frequencies, activation, stationary):
-    """Solve the relaxation of one table (K, S); writes activation and stationary law; `frequencies` is scratch."""
+    """Solve the relaxation of one table (K, S), and write activation and stationary distribution.
+
+    `frequencies` is scratch space.
+    """
     frequencies[:] = 0.0
     fill_frequencies(table, satiation, float(k), rests, pulls, frequencies)
     for arm in range(table.shape[0]):
@@ -128,22 +131,23 @@ def commit_runs(counts, sums, satiation, k, rests, pulls, where, table, activati
 
 @njit(cache=True)
 def explore_round(counts, sums, quota, satiation, k, columns, where, pulls, left):
-    """Choose pulls that bring every state of every arm to `quota` visits, all arms at the same time.
+    """Choose pulls that bring every state of every arm to `quota` visits, with all arms in parallel.
 
-    An arm in a state that still lacks visits asks for a pull; so does one that must be pulled to reach what it lacks:
-    in a row of pulls with deeper states ahead, or at rest with nothing lacking above. Of those that ask, the ones go
-    first that would lose most by waiting. Pulls that nobody asks for go to arms that lack nothing, the best first.
+    An arm requests a pull if its state lacks visits, or if a pull is needed to reach states that do: during a series of
+    pulls with deeper states missing, or at rest with nothing missing above. Among requesting arms, those that would
+    lose most by waiting have priority. Pulls that no arm requests go to arms without missing visits, by estimated
+    payoff.
 
     Args:
         counts: (R, K, S) int64.
         sums: (R, K, S) float64.
-        quota: Visits that every state should have.
+        quota: Required visits per state.
         satiation: Number of negative states.
         k: Pulls per round.
         columns: (R, K) int64 columns.
-        where: (R,) bool, the runs that explore.
+        where: (R,) bool, the exploring runs.
         pulls: (R, K) bool, written where `where` is set.
-        left: (R,) int64, visits that are lacking before the round, written where `where` is set.
+        left: (R,) int64, missing visits before the round, written where `where` is set.
     """
     arms, states = counts.shape[1:]
     urgency = np.empty(arms)
@@ -163,7 +167,7 @@ def explore_round(counts, sums, quota, satiation, k, columns, where, pulls, left
                     above += missing
             left[run] += lacking
             rested = at >= satiation
-            # What it takes to come back to this state; an arm that has rested as long as counts can wait for nothing.
+            # Rounds to return to this state; an arm at the maximum rest stays there without cost.
             back = (at - satiation + 2) if rested else (satiation - at + 1)
             if lacking == 0:
                 urgency[arm] = -1.0
@@ -176,7 +180,7 @@ def explore_round(counts, sums, quota, satiation, k, columns, where, pulls, left
             elif rested and above == 0:
                 urgency[arm] = lacking / (1.0 + lacking)
             else:
-                urgency[arm] = -2.0  # it waits for a state that it lacks
+                urgency[arm] = -2.0  # the arm is on its way to a state that lacks visits
             pulls[run, arm] = False
         for _ in range(k):
             best, most = -1, -1.5
@@ -190,7 +194,7 @@ def explore_round(counts, sums, quota, satiation, k, columns, where, pulls, left
 
 @njit(cache=True)
 def exploration_rounds(arms, states, satiation, k, quota):
-    """Rounds that `explore_round` takes from rested arms until every state has `quota` visits."""
+    """Compute the number of rounds that `explore_round` takes from rested arms until every state has `quota` visits."""
     counts, sums = np.zeros((1, arms, states), np.int64), np.zeros((1, arms, states))
     columns, left = np.full((1, arms), states - 1), np.ones(1, np.int64)
     where, pulls = np.ones(1, np.bool_), np.zeros((1, arms), np.bool_)

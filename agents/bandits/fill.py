@@ -1,4 +1,4 @@
-"""Free pulls of mirrored rounding: leave them, or give them to arms that rest? Each plan is tried out both ways."""
+"""Selection of the fill option of mirrored rounding: each plan is simulated with and without filling free pulls."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from numba import njit
 
 from envzoo.agents.bandits.lsd_rounding import draw_virtual, mirrored_round, settle
 
-PHASES, CYCLES = 8, 10  # of a trial: draws of the virtual states, and how often an arm can run through its states
+PHASES, CYCLES = 8, 10  # of a simulation: starts, and rounds per start as a multiple of the number of states
 
 
 @njit(cache=True)
 def simulated_value(table, activation, stationary, satiation, k, by_real, fill, stream):
-    """Mean payoff per round of one plan, by its own table, over PHASES starts from rested arms of CYCLES S rounds each.
+    """Simulate the mean payoff per round of one plan: PHASES starts of CYCLES S rounds from rested arms.
 
     Args:
         table: (1, arms, states) float64.
@@ -22,7 +22,7 @@ def simulated_value(table, activation, stationary, satiation, k, by_real, fill, 
         k: Pulls per round.
         by_real: Whether active arms are selected by their real payoffs.
         fill: (1,) bool.
-        stream: (1, 2) uint64, moved.
+        stream: (1, 2) uint64, advanced.
     """
     arms, states = table.shape[1:]
     real, virtual = np.empty((1, arms), np.int64), np.empty((1, arms), np.int64)
@@ -39,20 +39,20 @@ def simulated_value(table, activation, stationary, satiation, k, by_real, fill, 
 
 @njit(cache=True)
 def choose_fill(table, activation, stationary, satiation, k, by_real, where, streams, fill):
-    """Write whether free pulls are to be filled, for the plans of the runs in `where`: if that is worth more in trials.
+    """Decide by simulation whether free pulls are filled, for the plans of the runs in `where`.
 
-    With as many pulls as arms no plan is tried out. Every active arm is pulled then, so that a plan without fill earns
-    the value of the relaxation, and nothing earns more.
+    With as many pulls as arms nothing is simulated: every active arm is pulled, so a plan without fill already earns
+    the value of the relaxation, the maximum.
 
     Args:
-        table: (R, arms, states) float64, by which plans were made and are judged.
+        table: (R, arms, states) float64, payoffs by which plans were made and are evaluated.
         activation: (R, arms, states) float64.
         stationary: (R, arms, states) float64.
         satiation: Number of negative states.
         k: Pulls per round.
         by_real: Whether active arms are selected by their real payoffs.
         where: (R,) bool.
-        streams: (R, 2) uint64 streams of the trials; both ways of a plan are tried with the same numbers.
+        streams: (R, 2) uint64 streams of the simulations; both options use the same random numbers.
         fill: (R,) bool, written.
     """
     option = np.zeros(1, np.bool_)

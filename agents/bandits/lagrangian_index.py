@@ -1,4 +1,4 @@
-"""LagrangianIndex: pull the arms for which a pull is worth most at the price that the relaxation sets."""
+"""LagrangianIndex: an index policy from the Lagrange multiplier of the relaxation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class LagrangianIndexConfig:
     """Hyperparameters of LagrangianIndex."""
 
     prices: int = 13
-    """Prices of a pull that are simulated in the model, from 0 to 1.2 times the relaxation's; 1 takes that one."""
+    """Number of prices of a pull that are simulated in the model, from 0 to 1.2 times the relaxation's multiplier; 1
+    uses the multiplier itself."""
     planning_rounds: int = 2000
-    """Rounds of a simulation."""
+    """Rounds per simulation."""
 
     def __post_init__(self):
         require(self.prices >= 1, f"prices of LagrangianIndex is at least 1, got {self.prices}")
@@ -31,27 +32,37 @@ class LagrangianIndexConfig:
 
 
 class LagrangianIndex(BanditPlanner):
-    """An index policy from the relaxation's Lagrange multiplier, see `envzoo.agents.bandits.lsd_index`.
+    """Index policy from the Lagrange multiplier lambda of the relaxation's pull constraint.
 
-    Not of the paper. It has no guarantee of its own, but uses every round where mirrored rounding leaves some free;
-    `MirroredLP(best_of="index")` plays the better of the two and has one. Ties are broken at random.
+        A_i(s) = mu_i(s) - lambda + h_i(s after a pull) - h_i(s after a rest)
+
+    h_i are the relative values of arm i when each pull costs lambda. The k arms of largest index are pulled, none with
+    a negative index; ties are broken at random. The policy has no guarantee of its own, but uses every round where
+    mirrored rounding leaves some free; `MirroredLP(best_of="index")` plays the better of the two and keeps the
+    guarantee. Source: our own, after Whittle's index; not part of arXiv 2306.00338. See
+    `envzoo.agents.bandits.lsd_index`.
+
+    Metrics:
+        plan/value: optimum of the relaxation, an upper bound on the reward per round.
+        plan/price: Lagrange multiplier of the relaxation.
+        plan/simulated: reward per round of the index policy in simulation.
 
     Attributes:
         index: (arms, states) the index.
-        simulated: Reward per round of the index policy in the model.
+        simulated: Reward per round of the index policy in simulation.
     """
 
     Config = LagrangianIndexConfig
     config: LagrangianIndexConfig
 
     def plan(self, model: BanditModel) -> None:
-        """Solve the relaxation, and choose the price by simulation."""
+        """Solve the relaxation, and select the price by simulation."""
         self.lsd_plan = lsd_lp(model.payoffs, model.satiation, model.pulls_per_round, model.allow_nonmonotone)
         run, self.index = index_policy(self.lsd_plan, self.config.planning_rounds, prices=self.config.prices)
         self.simulated = float(run.rewards[0])
 
     def planned(self) -> dict[str, float]:
-        """What the relaxation says, and what was simulated."""
+        """Return the value and price of the relaxation, and the simulated reward."""
         return {
             "plan/value": self.lsd_plan.value,
             "plan/price": self.lsd_plan.price,
@@ -59,6 +70,6 @@ class LagrangianIndex(BanditPlanner):
         }
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """The k arms of the largest index, none for which a rest is better."""
+        """Choose the k arms of largest index, except those for which resting is better."""
         values = self.index[np.arange(columns.shape[1]), columns]
         return best_entries(values, LEAST_INDEX, self.model.pulls_per_round, memory["streams"])

@@ -1,4 +1,4 @@
-"""Planners for last-switch-dependent and recharging bandits: the public functions, gathered from their files."""
+"""Public functions for planning in last-switch-dependent and recharging bandits, re-exported from their modules."""
 
 from envzoo.agents.bandits.lsd_exact import ExactPlan, relative_value_iteration
 from envzoo.agents.bandits.lsd_index import index_policy, lagrangian_index

@@ -1,4 +1,4 @@
-"""Exact planning for small last-switch-dependent bandits: relative value iteration over the states of all arms."""
+"""Exact planning for small last-switch-dependent bandits by relative value iteration over joint states."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from envzoo.bandits.model import check_count, check_payoffs, check_pulls_per_rou
 from envzoo.errors import EnvzooError
 
 BYTES_PER_STATE = 16  # two float64
-DAMPING = 0.5  # share of a backup that is taken; without it values go round in circles as the best policy does
+DAMPING = 0.5  # step size of a backup; without damping the values oscillate with the period of the optimal cycle
 
 
 @dataclass(frozen=True, eq=False)
 class ExactPlan:
-    """An optimal policy of the average reward.
+    """An optimal policy for the average reward.
 
     Attributes:
-        value: Reward per round that the policy earns from rested arms, in its cycle; exact.
-        upper: No policy earns more than this; at most the tolerance above `value`.
-        relative_values: (states ** arms,) relative value of each product state; arm 0 is the most significant digit.
+        value: Exact reward per round of the policy's cycle, reached from rested arms.
+        upper: Upper bound on the value of any policy; at most the tolerance above `value`.
+        relative_values: (states ** arms,) relative value of each joint state; arm 0 is the most significant digit.
         cycle: (L, arms) bool, the pulls of the policy's cycle.
-        sweeps: Sweeps over the product states.
+        sweeps: Number of sweeps over the joint states.
         payoffs: (arms, states) the payoffs.
         satiation: Number of negative states.
         pulls_per_round: k.
@@ -41,7 +41,7 @@ class ExactPlan:
     pulls_per_round: int
 
     def pulls(self, columns: np.ndarray) -> np.ndarray:
-        """The optimal pulls (runs, arms) bool in states given as columns (runs, arms) int64."""
+        """Choose the optimal pulls (runs, arms) bool in states given as columns (runs, arms) int64."""
         tables = _tables(self.payoffs, self.satiation)
         subsets = _subsets(*self.payoffs.shape[:1], self.pulls_per_round)
         columns = np.ascontiguousarray(columns, np.int64)
@@ -59,22 +59,22 @@ def relative_value_iteration(
     max_sweeps: int = 100_000,
     memory_limit: float = 2e9,
 ) -> ExactPlan:
-    """The largest long-run reward per round of any policy, by relative value iteration over all states of all arms.
+    """Compute the largest long-run reward per round of any policy, by relative value iteration over all joint states.
 
-    Every sweep brackets the optimum between the least and the largest change of a value. Once they are closer than the
-    tolerance the greedy policy is followed to its cycle, whose mean reward is the value.
+    Every sweep bounds the optimum between the smallest and the largest change of a value. Once these differ by less
+    than the tolerance, the greedy policy is followed to its cycle, whose mean reward is the value.
 
     Args:
         payoffs: (arms, satiation + deprivation) mean payoffs, monotone or not.
         satiation: Number of negative states.
         pulls_per_round: k.
-        tolerance: Largest distance between `value` and the optimum.
-        max_sweeps: Sweeps after which to give up.
-        memory_limit: Bytes that the values may take.
+        tolerance: Maximum distance between `value` and the optimum.
+        max_sweeps: Maximum number of sweeps.
+        memory_limit: Maximum size of the values in bytes.
 
     Raises:
-        EnvzooError: A table that is not usable, more states than fit (the sentence names the memory they would need),
-            or no convergence within `max_sweeps`.
+        EnvzooError: An invalid table, more states than fit (the message names the memory they would need), or no
+            convergence within `max_sweeps`.
     """
     table = check_payoffs(payoffs, satiation, allow_nonmonotone=True).copy()
     arms, states = table.shape
@@ -97,7 +97,7 @@ def relative_value_iteration(
             f"than the tolerance {tolerance}; allow more sweeps or a larger tolerance"
         )
     value, cycle = _follow(table, satiation, tables, subsets, values)
-    high = max(high, value)  # rounding may leave the bound a unit in the last place below the exact mean of the cycle
+    high = max(high, value)  # rounding can put the bound one ulp below the exact mean of the cycle
     return ExactPlan(value, high, values, cycle, sweeps, table, int(satiation), int(pulls_per_round))
 
 
@@ -110,9 +110,9 @@ def _size(count: float) -> str:
 
 
 def _tables(table: np.ndarray, satiation: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Payoffs, and the change of the product state's number by a rest and by a pull instead of a rest, (arms, states).
+    """Return payoffs, and the change of the joint state's number by a rest and by pulling instead, (arms, states).
 
-    The number of a product state has a digit for each arm, its column, and arm 0 the most significant.
+    The number of a joint state has one digit per arm, its column, with arm 0 the most significant.
     """
     arms, states = table.shape
     rested, pulled = transitions(satiation, states - satiation)
@@ -121,14 +121,14 @@ def _tables(table: np.ndarray, satiation: int) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _subsets(arms: int, k: int) -> np.ndarray:
-    """All sets of at most k arms, (sets, k) int64 padded with -1; the empty set first."""
+    """Return all sets of at most k arms, (sets, k) int64 padded with -1; the empty set first."""
     chosen = [subset for size in range(k + 1) for subset in combinations(range(arms), size)]
     return np.array([(*subset, *[-1] * (k - len(subset))) for subset in chosen], np.int64)
 
 
 @njit(cache=True, inline="always")
 def _best(payoffs, pull, subsets, values, base, columns):
-    """Number of the best set of arms in a product state, and its reward plus relative value."""
+    """Find the best set of arms in a joint state: its number, and its reward plus relative value."""
     chosen, most = 0, values[base]
     for a in range(1, subsets.shape[0]):
         reward, after = 0.0, base
@@ -193,7 +193,7 @@ def _act(payoffs, rest, pull, subsets, values, columns, pulls):
 
 
 def _follow(table, satiation, tables, subsets, values) -> tuple[float, np.ndarray]:
-    """Mean reward and pulls of the cycle in which the greedy policy ends from rested arms."""
+    """Compute the mean reward and the pulls of the cycle that the greedy policy reaches from rested arms."""
     arms, states = table.shape
     moves = transitions(satiation, states - satiation)
     columns, number = np.full((1, arms), states - 1), np.arange(arms)

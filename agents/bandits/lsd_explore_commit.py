@@ -1,4 +1,4 @@
-"""LSDExploreCommit: learn a last-switch-dependent bandit by visiting all states, then play the plan for good."""
+"""LSDExploreCommit: an explore-then-commit learner for last-switch-dependent bandits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ class LSDExploreCommitConfig(RoundingLearnerConfig):
     """Hyperparameters of LSDExploreCommit."""
 
     horizon: int | None = None
-    """Rounds of every run for which the exploration is balanced; None takes the budget of the first `learn`."""
+    """Rounds of every run for which exploration is balanced; None for the budget of the first `learn`."""
     exploration: float = 0.3
-    """Factor c of the visits of each state, c (T / L)^(2/3) (log T)^(1/3), L the rounds it takes to visit all once."""
+    """Factor c of the visits per state, c (T / L)^(2/3) (log T)^(1/3), with L the rounds needed to visit every state
+    once."""
     visits: int | None = None
-    """Visits of each state, in place of that formula."""
+    """Visits per state, instead of the formula."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -32,25 +33,35 @@ class LSDExploreCommitConfig(RoundingLearnerConfig):
 
 
 class LSDExploreCommit(RoundingLearner):
-    """Explore then commit: visit every state of every arm equally often, estimate, plan once, and play the plan.
+    """Explore-then-commit: visit all states equally often, estimate the payoffs, plan once, and play the plan.
 
-    With w visits of each state the means are off by about w^(-1/2), and exploring costs w L rounds; the w that balances
-    both over T rounds makes the regret against the planner with the true payoffs of the order T^(2/3) (log T)^(1/3).
-    The states of all arms are explored at the same time, one arm resting while another is pulled, so that L is close to
-    the number of states rather than the sum of all rests. The estimates are projected on the non-decreasing tables
-    (isotonic regression), which never takes them further from the true one.
+        w = c (T / L)^(2/3) (log T)^(1/3) visits per state,    mu^ = isotonic regression of the sample means
 
-    What is guaranteed: a plan without fill keeps, in expectation, the share 1 - k^k e^-k / k! of its own value (all of
-    it with as many pulls as arms), where payoffs are those that it was made for; estimates miss them by
-    less the more visits there were. A plan with fill has no such guarantee; `fill="best"` takes it only where it earned
-    more in simulated rounds.
+    The plan is the solution of the linear relaxation for mu^ (see `envzoo.agents.bandits.lsd_lp`), played by mirrored
+    rounding. With w visits the means have errors of order w^(-1/2), and exploration costs w L rounds; the w above
+    balances both, so that the regret against the planner with the true payoffs is of order T^(2/3) (log T)^(1/3). All
+    arms are explored in parallel, one resting while another is pulled, which makes L close to the number of states
+    instead of the sum of all rests. Isotonic regression projects the estimates on the non-decreasing tables, which
+    never increases their distance to the true table.
+
+    Guarantee: a plan without fill earns in expectation at least the fraction 1 - k^k e^-k / k! of its own value (all of
+    it when k equals the number of arms) if the payoffs are those it was computed for; the error of the estimates
+    decreases with the visits. A plan with fill has no such guarantee; `fill="best"` uses it only where it earned more
+    in simulation. Source: the learning setting of arXiv 2306.00338; the details of the learner are our own.
+
+    Metrics:
+        learner/visits: visits per state.
+        learner/committed: fraction of the runs that have committed to a plan.
+        learner/expected_return: mean over runs of the sum of the mean payoffs of all pulls so far.
+        learner/average_reward: the same, per round.
+        learner/recent_reward: the same, per round of the last iteration.
     """
 
     Config = LSDExploreCommitConfig
     config: LSDExploreCommitConfig
 
     def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
-        """Visits asked for (0 until the horizon is known), what is lacking, and who has committed."""
+        """Return the visits per state (0 until the horizon is known), the missing visits, and the committed runs."""
         more = {"visits": np.zeros(1, np.int64), "left": np.ones(sizes[0], np.int64)}
         return super().arrays(sizes) | more | {"committed": np.zeros(sizes[0], bool)}
 
@@ -64,7 +75,7 @@ class LSDExploreCommit(RoundingLearner):
         return max(1, min(round(balanced), horizon // (2 * once)))
 
     def act(self, pulls: np.ndarray) -> None:
-        """Explore in the runs that lack visits; plan where they have just been made; play the plan elsewhere."""
+        """Explore in runs with missing visits, plan in runs that just completed them, and play the plans."""
         p, m = self.policy, self.model
         if p.visits[0] == 0:
             p.visits[0] = self._visits()
@@ -82,7 +93,7 @@ class LSDExploreCommit(RoundingLearner):
             self.play(p.committed, new, pulls)
 
     def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The plans committed to; where there is none yet, plans for what is known so far."""
+        """Return the committed plans, and plans for the present estimates in runs that are still exploring."""
         plans = tuple(array.copy() for array in super().plans())
         self._commit(~self.policy.committed, *plans, self.policy.trials.copy())
         return plans
@@ -95,7 +106,7 @@ class LSDExploreCommit(RoundingLearner):
         self.decide_fill(where, table, activation, stationary, fill, trials)
 
     def metrics(self) -> dict[str, float]:
-        """The visits asked for, and the share of the runs that have committed."""
+        """Return the visits per state, and the fraction of the runs that have committed."""
         return {
             "learner/visits": float(self.policy.visits[0]),
             "learner/committed": float(self.policy.committed.mean()),

@@ -1,12 +1,12 @@
-"""An index for last-switch-dependent bandits: what a pull is worth when pulls cost the relaxation's price.
+"""Index policy for last-switch-dependent bandits: the advantage of a pull at the price of the relaxation.
 
-At the price of a pull that the relaxation sets (its Lagrange multiplier), every arm is a problem of its own: pay the
-price, or rest. Let h be its relative values. The index of arm i in state s is the advantage of a pull,
+When each pull costs the relaxation's Lagrange multiplier, the arms decouple: each either pays the price or rests. Let h
+be the relative values of this problem. The index of arm i in state s is the advantage of a pull,
 
     A_i(s) = mu_i(s) - price + h_i(s after a pull) - h_i(s after a rest),
 
-and the policy pulls the k arms of the largest index, none below 0. It is the counterpart of Whittle's index at one
-common price. It has no guarantee of its own, but a model is known: the better of it and mirrored rounding has one.
+and the policy pulls the k arms of largest index, none below 0. It corresponds to Whittle's index at one common price.
+It has no guarantee of its own, but since the model is known, the better of this policy and mirrored rounding has one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from envzoo.agents.bandits.lsd_rounding import Rollout, play_table
 from envzoo.bandits.kernels import after_pull, after_rest
 from envzoo.bandits.model import check_count
 
-# Pulls that are neither better nor worse than a rest are made: at the price of the relaxation an arm that is played
-# now and then is indifferent, and rounding errors must not keep it from being played.
+# Arms whose index is 0 are pulled: at the price of the relaxation, an arm with a fractional pull rate is indifferent,
+# and rounding errors must not exclude it.
 LEAST_INDEX = -1e-9
 TIE = 1e-12  # gains closer than this are equal
 
@@ -33,8 +33,8 @@ def index_table(table, satiation, price, index):
     h = np.empty(states)
     for i in range(arms):
         mu = table[i]
-        # The best cycle at this price, and a state on it: 1 for all that rest and pull. Those come first, so that an
-        # arm that may as well rest for ever is looked at from a cycle in which it is pulled.
+        # The best cycle at this price, and a state on it: 1 for all cycles with rests and pulls. These come first, so
+        # that for an arm indifferent to resting always, the cycle with pulls is the reference.
         gain, anchor = -np.inf, satiation
         for n in range(1, deprivation + 1):
             total = mu[satiation + n - 1] - price
@@ -45,7 +45,7 @@ def index_table(table, satiation, price, index):
             gain, anchor = mu[0] - price, 0
         if gain + TIE < 0.0:
             gain, anchor = 0.0, states - 1
-        # Longest paths to that state, with the gain taken off every step: no cycle is positive.
+        # Longest paths to that state, with the gain subtracted from every step, so that no cycle is positive.
         h[:] = -np.inf
         h[anchor] = 0.0
         for _ in range(2 * states):
@@ -63,11 +63,11 @@ def index_table(table, satiation, price, index):
 
 
 def lagrangian_index(plan: LSDPlan, price: float | None = None) -> np.ndarray:
-    """The index of every arm in every state, (arms, states), to 12 decimals, so that equal arms have equal indices.
+    """Compute the index of every arm in every state, (arms, states), rounded to 12 decimals to keep ties.
 
     Args:
         plan: From `lsd_lp`.
-        price: What a pull costs; None takes the plan's.
+        price: Cost of a pull; None for the plan's price.
     """
     index = np.empty_like(plan.payoffs)
     index_table(plan.payoffs, plan.satiation, plan.price if price is None else float(price), index)
@@ -75,21 +75,22 @@ def lagrangian_index(plan: LSDPlan, price: float | None = None) -> np.ndarray:
 
 
 def index_policy(plan: LSDPlan, rounds: int, *, prices: int = 13) -> tuple[Rollout, np.ndarray]:
-    """Play the index policy in the model, from rested arms, at several prices; the best of them, with its index.
+    """Simulate the index policy in the model, from rested arms, at several prices; returns the best run and its index.
 
-    At the relaxation's own price the policy rests too often where arms collide much: the pulls that collisions leave
-    over are worth less. So prices from 0 to 1.2 times that one are tried. Nothing is random, so there is one run.
+    At the relaxation's own price the policy rests too often where arms collide frequently, because the pulls that
+    collisions leave over are worth less. Prices from 0 to 1.2 times that price are therefore tried. The simulation is
+    deterministic, so there is one run per price.
 
     Args:
         plan: From `lsd_lp`.
         rounds: Length of the run.
-        prices: How many; 1 takes the relaxation's only.
+        prices: Number of prices; 1 uses the relaxation's price only.
 
     Returns:
-        The run, and the index (arms, states) that gave it; `play_table` plays it with `LEAST_INDEX`.
+        The run, and the index (arms, states) used in it; `play_table` plays it with `LEAST_INDEX`.
 
     Raises:
-        EnvzooError: Not a positive number of rounds or prices.
+        EnvzooError: The number of rounds or prices is not positive.
     """
     check_count("prices", prices, 1)
     best = None

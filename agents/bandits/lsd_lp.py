@@ -1,17 +1,17 @@
-"""The linear relaxation of last-switch-dependent bandits: an upper bound, and the frequencies that rounding needs.
+"""Linear relaxation of last-switch-dependent bandits: an upper bound, and the frequencies used by rounding.
 
-An arm's state is n > 0 after n rounds of rest and -m < 0 after m pulls in a row. The relaxation lets every arm move on
-its own and asks only that k pulls are made per round on average:
+An arm's state is n > 0 after n rounds of rest and -m < 0 after m pulls in a row. The relaxation decouples the arms and
+requires only that at most k pulls are made per round on average:
 
     maximise    sum_i,s  mu_i(s) z[i, s, pull]
-    subject to  what leaves a state of an arm enters it, the frequencies of every arm sum to 1,
+    subject to  flow conservation at each state of each arm, the frequencies of every arm sum to 1,
                 sum_i,s z[i, s, pull] <= k,    z >= 0.
 
-It bounds the average reward of every policy (arXiv 2306.00338). The arms meet in one row only, and an arm alone can do
-no more than mix its simple cycles: rest n rounds and pull m times, rest for ever, or pull for ever. So the value an arm
-adds, as a function of its pull rate, is the upper hull of the points (pull rate, reward rate) of its cycles, and the
-optimum fills the one row with the steepest edges of all hulls first. That is exact and takes milliseconds where a
-general solver takes seconds; `method="highs"` gives the program to HiGHS instead.
+It bounds the average reward of every policy (arXiv 2306.00338). Only one constraint couples the arms, and an arm alone
+can only mix its simple cycles: rest n rounds and pull m times, always rest, or always pull. The value that an arm adds,
+as a function of its pull rate, is therefore the upper hull of the points (pull rate, reward rate) of its cycles, and
+the optimum fills the coupling constraint with the steepest edges of all hulls first. This is exact and takes
+milliseconds where a general solver takes seconds; `method="highs"` solves the program with HiGHS instead.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _EPS = 1e-13  # slopes closer than this count as equal: merging them costs no mo
 
 @dataclass(frozen=True)
 class LSDPlan:
-    """A solution of the relaxation. All arrays have the columns -satiation, ..., -1, 1, ..., deprivation as states.
+    """Solution of the relaxation. The states are the columns -satiation, ..., -1, 1, ..., deprivation of all arrays.
 
     Attributes:
-        value: Optimum of the relaxation, reward per round: no policy earns more in the long run.
-        frequencies: (arms, states, 2) share of the rounds that an arm spends in a state and rests [0] or pulls [1].
+        value: Optimum of the relaxation, reward per round: an upper bound on the long-run reward of every policy.
+        frequencies: (arms, states, 2) fraction of rounds that an arm spends in a state and rests [0] or is pulled [1].
         activation: (arms, states) probability of a pull in a state; 0 in states that are never visited.
-        stationary: (arms, states) share of the rounds in a state; a row sums to 1.
+        stationary: (arms, states) fraction of rounds in a state; each row sums to 1.
         pull_rates: (arms,) pulls per round.
-        price: Lagrange multiplier of the budget of pulls: what one more pull per round is worth.
-        guarantee: Share of `value` that mirrored rounding is sure to earn, 1 - k^k e^-k / k! for k pulls per round
-            (1 - 1/e for one); None for payoffs that are not monotone, for which nothing is sure.
-        payoffs: (arms, states) mean payoffs that were planned for.
+        price: Lagrange multiplier of the pull constraint: the value of one more pull per round.
+        guarantee: Fraction of `value` that mirrored rounding is guaranteed to earn, 1 - k^k e^-k / k! for k pulls per
+            round (1 - 1/e for one); None for payoffs that are not monotone, which have no guarantee.
+        payoffs: (arms, states) mean payoffs used for planning.
         satiation: Number of negative states.
         pulls_per_round: k.
     """
@@ -78,7 +78,7 @@ class LSDPlan:
 
 
 def rounding_guarantee(pulls_per_round: int) -> float:
-    """The share of the relaxation that independent rounding keeps with k pulls per round: 1 - k^k e^-k / k!."""
+    """Return the fraction of the relaxation that independent rounding keeps: 1 - k^k e^-k / k!."""
     k = pulls_per_round
     return 1.0 - math.exp(k * math.log(k) - k - math.lgamma(k + 1))
 
@@ -129,7 +129,7 @@ def _solve_cycles(table: np.ndarray, satiation: int, k: int) -> tuple[np.ndarray
 
 
 def cycle_order(deprivation: int, satiation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rests n and pulls m of all cycles by growing pull rate m / (n + m), two int64 (deprivation * satiation,)."""
+    """Return rests n and pulls m of all cycles by increasing pull rate m / (n + m), two int64 arrays."""
     n, m = (a.ravel() for a in np.meshgrid(np.arange(1, deprivation + 1), np.arange(1, satiation + 1), indexing="ij"))
     order = np.argsort(m / (n + m), kind="stable")
     return n[order].astype(np.int64), m[order].astype(np.int64)
@@ -137,10 +137,10 @@ def cycle_order(deprivation: int, satiation: int) -> tuple[np.ndarray, np.ndarra
 
 @njit(cache=True)
 def _hull(row, satiation, sums, rests, pulls, hull_n, hull_m, hull_c, hull_r):
-    """The upper hull of an arm's cycles from "rest for ever" (0, 0) up to its highest point; returns its size.
+    """Compute the upper hull of an arm's cycles from "always rest" (0, 0) up to its highest point; returns its size.
 
     `sums[m]` is the payoff of the pulls after the first in a cycle with m pulls. Vertices are written as rests and
-    pulls (0, 0: rest for ever; 0, 1: pull for ever), pull rates and reward rates.
+    pulls (0, 0: always rest; 0, 1: always pull), pull rates and reward rates.
     """
     hull_n[0], hull_m[0], hull_c[0], hull_r[0] = 0, 0, 0.0, 0.0
     size = 1
@@ -152,8 +152,8 @@ def _hull(row, satiation, sums, rests, pulls, hull_n, hull_m, hull_c, hull_r):
         else:
             n, m, c, r = 0, 1, 1.0, row[0]
         if r <= hull_r[size - 1]:
-            continue  # to the right of a point and not above it: beyond the peak, as far as is known yet
-        # A vertex goes when the new point lies above the line through it: its slope is not larger than the new one.
+            continue  # to the right of a point and not above it: beyond the peak found so far
+        # A vertex is removed if its slope does not exceed that of the new edge.
         while size > 1:
             gap = c - hull_c[size - 1]
             before = (hull_r[size - 1] - hull_r[size - 2]) / (hull_c[size - 1] - hull_c[size - 2])
@@ -167,7 +167,7 @@ def _hull(row, satiation, sums, rests, pulls, hull_n, hull_m, hull_c, hull_r):
 
 @njit(cache=True)
 def _add_cycle(frequencies, satiation, n, m, share):
-    """Let an arm spend `share` of the rounds in the cycle of n rests and m pulls; frequencies (states, 2)."""
+    """Add the cycle of n rests and m pulls with weight `share` to an arm's frequencies (states, 2)."""
     states = frequencies.shape[0]
     if n == 0:
         if m == 0:
@@ -186,10 +186,10 @@ def _add_cycle(frequencies, satiation, n, m, share):
 
 @njit(cache=True)
 def _mix(row, satiation, frequencies, n0, m0, n1, m1, rate):
-    """Mix the cycles at both ends of an edge to the pull rate `rate`, through cycles that join them where they can.
+    """Mix the cycles at both ends of an edge to the pull rate `rate`, through connecting cycles where possible.
 
-    Resting for ever only shares a state with cycles that rest as long as counts, pulling for ever only with those that
-    pull as long as counts. For monotone payoffs such cycles lie on the edge, too.
+    "Always rest" shares a state only with cycles of the maximum rest, "always pull" only with cycles of the maximum
+    number of pulls. For monotone payoffs such connecting cycles lie on the edge, too.
     """
     states = row.size
     deprivation = states - satiation
@@ -211,7 +211,7 @@ def _mix(row, satiation, frequencies, n0, m0, n1, m1, rate):
     left = 0
     for j in range(1, size):
         if j < size - 1 and (c[j] <= c[left] or c[j] >= c[size - 1] or r[j] < r[0] + slope * (c[j] - c[0]) - 1e-12):
-            continue  # the joining cycle is an end of the edge itself, or lies below it
+            continue  # the connecting cycle is an end of the edge itself, or lies below it
         if rate <= c[j]:
             share = (rate - c[left]) / (c[j] - c[left])
             _add_cycle(frequencies, satiation, chain_n[left], chain_m[left], 1.0 - share)
@@ -223,7 +223,7 @@ def _mix(row, satiation, frequencies, n0, m0, n1, m1, rate):
 
 @njit(cache=True)
 def _point(row, satiation, n, m):
-    """Pull rate and reward rate of a cycle."""
+    """Compute the pull rate and the reward rate of a cycle."""
     if n == 0:
         return float(m), m * row[0]
     total = row[satiation + n - 1]
@@ -234,14 +234,14 @@ def _point(row, satiation, n, m):
 
 @njit(cache=True)
 def fill_frequencies(table, satiation, k, rests, pulls, frequencies):
-    """Write optimal frequencies (arms, states, 2), which come in as zeros, and return the price of a pull.
+    """Write optimal frequencies (arms, states, 2), which must be zero on entry, and return the price of a pull.
 
     Args:
         table: (arms, states) float64 payoffs.
         satiation: Number of negative states.
         k: Pulls per round, float.
-        rests: Of the cycles, from `cycle_order`.
-        pulls: Likewise.
+        rests: Rests of the cycles, from `cycle_order`.
+        pulls: Pulls of the cycles, likewise.
         frequencies: Result.
     """
     arms = table.shape[0]
@@ -275,7 +275,7 @@ def fill_frequencies(table, satiation, k, rests, pulls, frequencies):
                 width[count], slope[count] = 0.0, 0.0
             count += 1
     first[arms] = count
-    at = first[:arms].copy()  # the vertex that an arm has reached
+    at = first[:arms].copy()  # present vertex of each arm
     left = k
     price, partial, rate = 0.0, -1, 0.0
     for e in np.argsort(-slope[:count], kind="mergesort"):
@@ -311,7 +311,7 @@ def _longer(array, more):
 
 
 def _solve_highs(table: np.ndarray, satiation: int, k: int) -> tuple[np.ndarray, float]:
-    """The program itself; variables z[i, s, a] in this order."""
+    """Solve the program itself; the variables z[i, s, a] are in this order."""
     arms, states = table.shape
     column = np.arange(arms * states * 2).reshape(arms, states, 2)
     row = np.arange(arms * states).reshape(arms, states)
@@ -337,6 +337,6 @@ def _solve_highs(table: np.ndarray, satiation: int, k: int) -> tuple[np.ndarray,
     )
     if solution.status != 0:
         raise EnvzooError(f"HiGHS did not solve the relaxation of {arms} arms with {states} states: {solution.message}")
-    frequencies = np.maximum(solution.x.reshape(arms, states, 2), 0.0)  # dust of -1e-17
+    frequencies = np.maximum(solution.x.reshape(arms, states, 2), 0.0)  # removes rounding errors of about -1e-17
     frequencies /= frequencies.sum(axis=(1, 2), keepdims=True)
     return frequencies, float(max(-solution.ineqlin.marginals[0], 0.0))

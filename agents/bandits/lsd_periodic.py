@@ -1,11 +1,11 @@
-"""Periodic policies for last-switch-dependent bandits: one arm's best cycle, round robin, and pure periods.
+"""Periodic policies for last-switch-dependent bandits: single-arm cycles, round robin, and purely periodic policies.
 
 A purely periodic policy pulls arm i every d_i rounds. Simchi-Levi, Zheng and Zhu ("Dynamic Planning and Learning under
 Recovering Rewards", arXiv 2106.13814) show that with k pulls per round such policies come within 1 - O(1/sqrt(k)) of
-the optimum. The construction here is in that spirit: periods are rounded up to a 2^j with a in {b, ..., 2b - 1}, which
-costs at most a share 1/b of an arm's rate; each of the k pulls serves one a, whose periods pack without gaps as
-residue classes, so that at most one pull for each a is wasted, a share of b/k. The best of all b and of several prices
-of a pull is kept.
+the optimum. The construction here follows the same idea: periods are rounded up to a 2^j with a in {b, ..., 2b - 1},
+which costs at most a fraction 1/b of an arm's rate; each of the k pulls is assigned to one a, whose periods pack
+without gaps as residue classes, so that at most one pull per a is wasted, a fraction b/k. The best result over all b
+and several prices of a pull is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from envzoo.errors import EnvzooError
 
 
 class Cycle(NamedTuple):
-    """Rest `rests` rounds, then pull `pulls` times; (0, 1) is to pull for ever, (0, 0) to rest for ever.
+    """Cycle of an arm: rest `rests` rounds, then pull `pulls` times; (0, 1) is always pull, (0, 0) always rest.
 
     `rate` is the reward per round.
     """
@@ -37,7 +37,7 @@ class PeriodicPlan:
     """A purely periodic policy: arm i is pulled in the rounds t with t = offsets[i] modulo periods[i].
 
     Attributes:
-        value: Reward per round; exact, as no two arms want the same pull.
+        value: Exact reward per round; no two arms share a pull.
         periods: (arms,) int64; 0 for arms that are never pulled.
         offsets: (arms,) int64.
     """
@@ -47,20 +47,20 @@ class PeriodicPlan:
     offsets: np.ndarray
 
     def pulls(self, rounds: np.ndarray) -> np.ndarray:
-        """The pulls (runs, arms) bool in the rounds (runs,) int64."""
+        """Return the pulls (runs, arms) bool in the rounds (runs,) int64."""
         periods = np.maximum(self.periods, 1)
         return (self.periods > 0) & (rounds[:, None] % periods == self.offsets)
 
 
 def best_cycles(payoffs: Any, satiation: int) -> list[Cycle]:
-    """For every arm the cycle that earns most per round if it were the only arm; of equal ones the fewest pulls.
+    """Find for every arm the cycle of largest reward per round if it were the only arm; ties go to the fewest pulls.
 
     Args:
         payoffs: (arms, satiation + deprivation), monotone or not.
         satiation: Number of negative states.
 
     Raises:
-        EnvzooError: A table that is not usable.
+        EnvzooError: An invalid table.
     """
     table = check_payoffs(payoffs, satiation, allow_nonmonotone=True)
     deprivation = table.shape[1] - satiation
@@ -82,7 +82,7 @@ def best_cycles(payoffs: Any, satiation: int) -> list[Cycle]:
 
 
 def schedule_value(payoffs: Any, satiation: int, schedule: Any) -> float:
-    """Reward per round of repeating a schedule for ever, exact.
+    """Compute the exact long-run reward per round of repeating a schedule.
 
     Args:
         payoffs: (arms, states), monotone or not.
@@ -90,7 +90,7 @@ def schedule_value(payoffs: Any, satiation: int, schedule: Any) -> float:
         schedule: (rounds, arms) bool, the pulls of one period.
 
     Raises:
-        EnvzooError: A table or schedule that is not usable.
+        EnvzooError: An invalid table or schedule.
     """
     table = check_payoffs(payoffs, satiation, allow_nonmonotone=True)
     pulls = np.asarray(schedule, bool)
@@ -98,7 +98,7 @@ def schedule_value(payoffs: Any, satiation: int, schedule: Any) -> float:
         raise EnvzooError(f"the schedule has the shape {pulls.shape}; expected (rounds, {len(table)})")
     moves, number = transitions(satiation, table.shape[1] - satiation), np.arange(len(table))
     columns, before = np.full(len(table), table.shape[1] - 1), None
-    # Arms forget their past at a switch or a cap, so the states at the start of a period settle soon.
+    # An arm's state does not depend on the past before a switch or a cap, so the initial states converge quickly.
     while before is None or (columns != before).any():
         before, total = columns, 0.0
         for row in pulls:
@@ -108,7 +108,7 @@ def schedule_value(payoffs: Any, satiation: int, schedule: Any) -> float:
 
 
 def round_robin(arms: int, pulls_per_round: int = 1) -> np.ndarray:
-    """The schedule (rounds, arms) bool that pulls all arms in turn, k in every round."""
+    """Create the schedule (rounds, arms) bool that pulls all arms in turn, k in every round."""
     check_pulls_per_round(pulls_per_round, arms)
     rounds = arms // gcd(arms, pulls_per_round)
     schedule = np.zeros((rounds, arms), bool)
@@ -118,20 +118,20 @@ def round_robin(arms: int, pulls_per_round: int = 1) -> np.ndarray:
 
 
 def purely_periodic(payoffs: Any, satiation: int, pulls_per_round: int = 1, *, prices: int = 13) -> PeriodicPlan:
-    """A purely periodic policy of large value, see the module.
+    """Compute a purely periodic policy of large value; see the module.
 
     Args:
         payoffs: (arms, satiation + deprivation), monotone or not.
         satiation: Number of negative states.
         pulls_per_round: k.
-        prices: Prices of a pull that are tried, between 0 and 1.2 times that of the relaxation.
+        prices: Number of prices of a pull that are tried, between 0 and 1.2 times the relaxation's price.
 
     Raises:
         EnvzooError: As `lsd_lp`.
     """
     plan = lsd_lp(payoffs, satiation, pulls_per_round, allow_nonmonotone=True)
     table = plan.payoffs
-    # By period d = 1, 2, ...: the payoff of each pull. Always pulled is state -satiation, every d rounds state d - 1.
+    # Payoff of each pull by period d = 1, 2, ...: period 1 is in state -satiation, period d > 1 in state d - 1.
     paid = np.concatenate([table[:, :1], table[:, satiation:]], axis=1)
     period = np.arange(1, paid.shape[1] + 1)
     best = PeriodicPlan(0.0, np.zeros(len(table), np.int64), np.zeros(len(table), np.int64))
@@ -151,13 +151,13 @@ def purely_periodic(payoffs: Any, satiation: int, pulls_per_round: int = 1, *, p
 
 
 def _pack(wanted: np.ndarray, order: np.ndarray, b: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give arms residue classes in the rounds of k pulls, in `order`: periods and offsets (arms,).
+    """Assign residue classes of the rounds of k pulls to arms, in `order`: periods and offsets (arms,).
 
-    An arm goes where its period grows least, to the largest class that serves; one that fits nowhere is left out
+    An arm is placed where its period grows least, in the largest suitable class; an arm that fits nowhere is left out
     (period 0).
     """
     periods, offsets = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
-    free: list[tuple[int, int, int]] = []  # classes that nobody has: the pull, its period and its offset
+    free: list[tuple[int, int, int]] = []  # unassigned classes: pull, period and offset
     opened = 0
     for arm in order:
         options = [(_double(period, int(wanted[arm])), -period, pull, offset) for pull, period, offset in free]

@@ -1,18 +1,19 @@
-"""Mirrored rounding: play a plan of the relaxation although only k arms can be pulled in a round (arXiv 2306.00338).
+"""Mirrored rounding: play a plan of the relaxation when only k arms can be pulled per round (arXiv 2306.00338).
 
-Every arm has a *virtual* state that moves as the plan says, independently of the other arms: in virtual state s it is
-active with the plan's probability q(s). Of the active arms the k best are pulled for real; the others rest for real but
-are pulled virtually. So real pulls are a subset of virtual ones, and a real state never falls below the virtual one:
+Every arm has a *virtual* state that moves according to the plan, independently of the other arms: in virtual state s it
+is active with the plan's probability q(s). The k best active arms are pulled; the other active arms rest, but their
+virtual states move as if they had been pulled. Real pulls are therefore a subset of virtual ones, and a real state is
+never below the virtual one:
 
 - a virtual state n > 0 means no virtual pull for n rounds, hence no real one, hence a real state of at least n;
 - with a virtual state -m and a real one -j the last j rounds had real, hence virtual pulls, so j <= m.
 
-Payoffs that are monotone are therefore at least those that the plan counts on, and independent arms collide so seldom
-that the share 1 - k^k e^-k / k! of the relaxation is kept (1 - 1/e for k = 1).
+Monotone payoffs are therefore at least those that the plan assumes, and collisions of independent arms are so rare that
+the fraction 1 - k^k e^-k / k! of the relaxation is kept (1 - 1/e for k = 1).
 
-The kernels step a batch of runs round by round, for agents; `mirrored_rounding` plays whole runs in the model. States
-are columns of the payoff table (see `envzoo.bandits.model`), tables have shape (P, arms, states) with one row for all
-runs (P = 1) or one for each.
+The kernels step a batch of runs by one round, for agents; `mirrored_rounding` simulates whole runs in the model. States
+are columns of the payoff table (see `envzoo.bandits.model`); tables have shape (P, arms, states) with one row for all
+runs (P = 1) or one per run.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ FILL = ("none", "resync")
 
 
 class Rollout(NamedTuple):
-    """What runs in the model came to.
+    """Result of simulated runs.
 
     Attributes:
         rewards: (runs,) mean payoff per round.
-        pulls: (runs, arms) pulls of each arm.
-        violations: (runs,) rounds and arms in which the real state was below the virtual one; 0 by the lemma. Players
-            without virtual states have zeros.
+        pulls: (runs, arms) number of pulls of each arm.
+        violations: (runs,) number of rounds and arms in which the real state was below the virtual one; 0 by the lemma.
+            Policies without virtual states have zeros.
     """
 
     rewards: np.ndarray
@@ -48,7 +49,7 @@ class Rollout(NamedTuple):
 
     @property
     def invariant(self) -> bool:
-        """Whether real states never fell below virtual ones, in any round of any run."""
+        """Whether no real state was ever below its virtual state, in any round of any run."""
         return not self.violations.any()
 
 
@@ -57,9 +58,9 @@ class Rollout(NamedTuple):
 
 @njit(cache=True)
 def draw_virtual(stationary, real, streams, where, virtual):
-    """Draw the virtual states of the runs marked in `where` from the plan's stationary law.
+    """Draw the virtual states of the runs marked in `where` from the plan's stationary distribution.
 
-    A virtual state above the real one is lowered to it, so that the lemma holds from runs that do not start fresh.
+    A virtual state above the real one is lowered to it, so that the lemma also holds for runs that do not start rested.
 
     Args:
         stationary: (P, arms, states) float64.
@@ -85,18 +86,18 @@ def draw_virtual(stationary, real, streams, where, virtual):
 
 @njit(cache=True)
 def mirrored_round(payoffs, activation, satiation, k, by_real, fill, real, virtual, streams, where, pulls):
-    """Choose the pulls of one round and move the virtual states; the real ones are left to the environment.
+    """Choose the pulls of one round and move the virtual states; the environment moves the real ones.
 
     Args:
-        payoffs: (P, arms, states) float64, by which arms are chosen.
+        payoffs: (P, arms, states) float64, priorities of the arms.
         activation: (P, arms, states) float64, q.
         satiation: Number of negative states.
-        k: Most pulls in a round.
-        by_real: Whether the best active arms are those of the largest real payoff, in place of the virtual one.
-        fill: (P,) bool, whether free pulls go to the inactive arms of the largest real payoff, whose virtual states
-            follow.
+        k: Maximum number of pulls per round.
+        by_real: Whether active arms are selected by their real payoff instead of the virtual one.
+        fill: (P,) bool, whether free pulls go to the inactive arms of largest real payoff, whose virtual states move
+            along.
         real: (runs, arms) int64 columns before the round.
-        virtual: (runs, arms) int64 columns, moved.
+        virtual: (runs, arms) int64 columns, updated.
         streams: (runs, 2) uint64.
         where: (runs,) bool, the runs to step.
         pulls: (runs, arms) bool, written.
@@ -141,12 +142,12 @@ def mirrored_round(payoffs, activation, satiation, k, by_real, fill, real, virtu
 
 @njit(cache=True)
 def table_round(table, least, k, real, where, pulls):
-    """Pull in every run the k arms whose entry at their real state is largest, of those above `least`.
+    """Pull in every run the k arms with the largest entries at their real states, among entries above `least`.
 
     Args:
         table: (P, arms, states) float64: the payoffs for oracle greedy, or an index.
-        least: Entries must be larger to be pulled.
-        k: Most pulls in a round.
+        least: Entries must exceed this to be pulled.
+        k: Maximum number of pulls per round.
         real: (runs, arms) int64 columns.
         where: (runs,) bool, the runs to step.
         pulls: (runs, arms) bool, written.
@@ -170,7 +171,7 @@ def table_round(table, least, k, real, where, pulls):
 
 @njit(cache=True)
 def settle(truth, satiation, real, pulls, earned, counts):
-    """Pay the pulls of a round and move the real states; `earned` (runs,) and `counts` (runs, arms) are added to."""
+    """Add payoffs of a round to `earned` (runs,) and pulls to `counts` (runs, arms), and move the real states."""
     arms, states = truth.shape
     for run in range(real.shape[0]):
         for arm in range(arms):
@@ -216,10 +217,10 @@ def _play_table(truth, table, least, satiation, k, rounds, real):
 
 
 def new_streams(seed: int, runs: int) -> np.ndarray:
-    """(runs, 2) uint64 random streams that descend from a seed.
+    """Create (runs, 2) uint64 random streams from a seed.
 
     Raises:
-        EnvzooError: Not a non-negative integer.
+        EnvzooError: The seed is not a non-negative integer.
     """
     check_count("seed", seed, 0)
     streams = np.zeros((runs, 2), np.uint64)
@@ -237,21 +238,21 @@ def mirrored_rounding(
     fill: Literal["none", "resync"] = "none",
     payoffs: Any = None,
 ) -> Rollout:
-    """Play a plan by mirrored rounding in the model, from rested arms and with virtual states of random phase.
+    """Simulate a plan with mirrored rounding in the model, from rested arms and with virtual states of random phase.
 
     Args:
         plan: From `lsd_lp`.
         rounds: Length of every run.
-        runs: Independent runs; each draws its phases once, so averages should go over runs, not rounds alone.
-        seed: Of the phases and of random activations.
-        select: The active arms to pull are those of the largest payoff in their virtual or in their real state. Both
-            keep the guarantee.
-        fill: What to do with pulls that no arm is active for. "none" leaves them; "resync" pulls the arm that pays most
-            now and lets its virtual state follow. The invariant holds with both, the guarantee is proved for "none".
+        runs: Number of independent runs; each draws its phases once, so average over runs, not only over rounds.
+        seed: Seed of the phases and of random activations.
+        select: Priority of active arms: by the payoff of their virtual or of their real state. Both keep the guarantee.
+        fill: Use of pulls for which no arm is active. "none" leaves them unused; "resync" pulls the inactive arm of
+            largest current payoff and moves its virtual state along. The invariant holds with both, the guarantee is
+            proved for "none".
         payoffs: (arms, states) true mean payoffs, if the plan was made for others.
 
     Raises:
-        EnvzooError: Not positive rounds or runs, an unknown option, or payoffs of another shape.
+        EnvzooError: The number of rounds or runs is not positive, an unknown option, or payoffs of another shape.
     """
     check_rollout(rounds, runs)
     if select not in SELECT:
@@ -273,7 +274,10 @@ def play_mirrored(
     fill: str = "none",
     payoffs: np.ndarray | None = None,
 ) -> tuple[Rollout, np.ndarray]:
-    """As `mirrored_rounding`, unchecked, with streams (runs, 2); also returns the first virtual states (runs, arms)."""
+    """Simulate as `mirrored_rounding` does, without checks, with streams (runs, 2).
+
+    Also returns the first virtual states (runs, arms).
+    """
     truth = plan.payoffs if payoffs is None else payoffs
     real = np.full((len(streams), len(truth)), truth.shape[1] - 1)
     virtual = np.empty_like(real)
@@ -296,9 +300,9 @@ def play_mirrored(
 
 
 def oracle_greedy(payoffs: Any, satiation: int, rounds: int, *, pulls_per_round: int = 1) -> Rollout:
-    """Play the arms that pay most now, knowing all payoffs, from rested arms; of equal arms the first.
+    """Simulate the myopic policy with known payoffs, from rested arms; ties go to the first arm.
 
-    There is nothing random, so there is one run.
+    The simulation is deterministic, so there is one run.
 
     Args:
         payoffs: (arms, states), monotone or not.
@@ -307,7 +311,7 @@ def oracle_greedy(payoffs: Any, satiation: int, rounds: int, *, pulls_per_round:
         pulls_per_round: k.
 
     Raises:
-        EnvzooError: A table or number that is not usable.
+        EnvzooError: An invalid table or number.
     """
     table = check_payoffs(payoffs, satiation, allow_nonmonotone=True)
     return play_table(table, table, 0.0, satiation, rounds, pulls_per_round)
@@ -316,7 +320,7 @@ def oracle_greedy(payoffs: Any, satiation: int, rounds: int, *, pulls_per_round:
 def play_table(
     payoffs: np.ndarray, table: np.ndarray, least: float, satiation: int, rounds: int, pulls_per_round: int = 1
 ) -> Rollout:
-    """Play the k arms whose entries in `table` (arms, states) are largest and above `least`, from rested arms."""
+    """Simulate, from rested arms, pulling the k arms with the largest entries of `table` above `least`."""
     check_rollout(rounds, 1)
     check_pulls_per_round(pulls_per_round, len(payoffs))
     real = np.full((1, len(payoffs)), payoffs.shape[1] - 1)
@@ -325,6 +329,6 @@ def play_table(
 
 
 def check_rollout(rounds: int, runs: int) -> None:
-    """Raise EnvzooError unless both are positive whole numbers."""
+    """Raise EnvzooError unless both are positive integers."""
     check_count("rounds", rounds, 1)
     check_count("runs", runs, 1)

@@ -1,4 +1,4 @@
-"""MirroredLP: play the linear relaxation of a last-switch-dependent bandit by mirrored rounding (paper 30)."""
+"""MirroredLP: linear relaxation of a last-switch-dependent bandit with mirrored rounding (arXiv 2306.00338)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from envzoo.agents.spec import require
 from envzoo.bandits.model import BanditModel
 
 RIVALS = ("none", "greedy", "index", "all")
-SIMULATED = 32  # runs whose mean stands for mirrored rounding with fresh phases
+SIMULATED = 32  # simulated runs for the mean of mirrored rounding with random phases
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,19 @@ class MirroredLPConfig:
     """Hyperparameters of MirroredLP; the defaults are the algorithm of the paper."""
 
     select: Literal["virtual", "real"] = "virtual"
-    """Which active arms are pulled: those of the largest payoff in their virtual or in their real state."""
+    """Priority of active arms: by the payoff of their virtual or of their real state."""
     fill: Literal["none", "resync"] = "none"
-    """Pulls for which no arm is active: "none" leaves them, "resync" gives them to the arm that pays most now and lets
-    its virtual state follow. The second is better in practice; its guarantee is not proved."""
+    """Use of pulls for which no arm is active: "none" leaves them unused; "resync" pulls the inactive arm of largest
+    current payoff and moves its virtual state along. "resync" is better in practice, but its guarantee is not
+    proved."""
     draws: int = 1
-    """Draws of the phases that are simulated in the model; the best starts every episode. 1 draws anew for each."""
+    """Number of random phases that are simulated in the model; the best one starts every episode. 1 draws a new phase
+    for each episode."""
     best_of: Literal["none", "greedy", "index", "all"] = "none"
-    """Players that are simulated in the model, too, and take over if they earn more: oracle "greedy", the Lagrangian
-    "index" policy, or "all". What mirrored rounding guarantees is kept."""
+    """Other policies that are simulated in the model and used if they earn more: "greedy" (oracle), "index"
+    (Lagrangian), or "all". The guarantee of mirrored rounding is kept."""
     planning_rounds: int = 2000
-    """Rounds of a simulation."""
+    """Rounds per simulation."""
 
     def __post_init__(self):
         require(self.select in SELECT, f"select of MirroredLP is 'virtual' or 'real', got {self.select!r}")
@@ -53,21 +55,32 @@ class MirroredLPConfig:
 
 
 class MirroredLP(BanditPlanner):
-    """Virtual arms that move as the relaxation says, and real pulls that mirror a subset of theirs.
+    """Linear relaxation of a last-switch-dependent bandit, with mirrored rounding.
 
-    For monotone payoffs it earns at least 1 - 1/e of the relaxation, the best that any policy could earn, in
-    expectation over the phases (1 - k^k e^-k / k! with k pulls per round). See `envzoo.agents.bandits.lsd`.
+        maximise  sum_i,s mu_i(s) z[i, s, pull]
+        subject to  flow conservation of each arm,  sum_s,a z[i, s, a] = 1,  sum_i,s z[i, s, pull] <= k,  z >= 0
+
+    Each arm has a virtual state that moves independently and is active with probability z[i, s, pull] / sum_a z[i, s,
+    a]; the k best active arms are pulled, so real pulls are a subset of virtual ones. For monotone payoffs the policy
+    earns at least the fraction 1 - k^k e^-k / k! of the relaxation's value (1 - 1/e for k = 1), in expectation over the
+    phases. See `envzoo.agents.bandits.lsd`. Source: arXiv 2306.00338.
+
+    Metrics:
+        plan/value: optimum of the relaxation, an upper bound on the reward per round.
+        plan/price: Lagrange multiplier of the pull constraint.
+        plan/guarantee: guaranteed fraction of `plan/value`; 0 for payoffs that are not monotone.
+        plan/simulated: reward per round of the selected policy in simulation, if any was run.
 
     Attributes:
         lsd_plan: The solution of the relaxation.
-        player: Who plays: "mirrored", "greedy" or "index".
+        player: Selected policy: "mirrored", "greedy" or "index".
     """
 
     Config = MirroredLPConfig
     config: MirroredLPConfig
 
     def plan(self, model: BanditModel) -> None:
-        """Solve the relaxation, and hold the contests that the config asks for."""
+        """Solve the relaxation, and run the simulations that the config asks for."""
         c = self.config
         plan = self.lsd_plan = lsd_lp(model.payoffs, model.satiation, model.pulls_per_round, model.allow_nonmonotone)
         self.player, self.table, self.least, self.phases = "mirrored", plan.payoffs, 0.0, None
@@ -96,13 +109,13 @@ class MirroredLP(BanditPlanner):
             self.player, self.simulated, self.table, self.least = player, reward, table, least
 
     def planned(self) -> dict[str, float]:
-        """What the relaxation says, and what was simulated."""
+        """Return the metrics of the relaxation and of the simulations."""
         plan = self.lsd_plan
         metrics = {"plan/value": plan.value, "plan/price": plan.price, "plan/guarantee": plan.guarantee or 0.0}
         return metrics if self.simulated is None else {**metrics, "plan/simulated": self.simulated}
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """One round of mirrored rounding, or of the player that has taken over."""
+        """Choose the pulls of one round by mirrored rounding, or by the policy selected instead."""
         plan = self.lsd_plan
         pulls, where = np.zeros(columns.shape, bool), np.ones(len(columns), bool)
         if self.player != "mirrored":

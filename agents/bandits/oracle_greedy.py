@@ -1,4 +1,4 @@
-"""OracleGreedy: pull the arms that pay most in this round, knowing all payoffs."""
+"""OracleGreedy: myopic policy with known payoffs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draw_noise(streams, noise):
 
 
 def best_entries(values: np.ndarray, least: float, k: int, streams: np.ndarray) -> np.ndarray:
-    """The k largest values of each row (B, arms) that are above `least`, as (B, arms) bool; equal ones at random."""
+    """Select the k largest values above `least` of each row (B, arms), as (B, arms) bool; ties are broken at random."""
     noise = np.empty_like(values)
     draw_noise(streams, noise)
     order = np.lexsort((noise, -values), axis=1)[:, :k]
@@ -30,18 +30,21 @@ def best_entries(values: np.ndarray, least: float, k: int, streams: np.ndarray) 
 
 
 class OracleGreedy(BanditPlanner):
-    """Knows what every arm pays in its present state, and takes the most it can have now; ties are broken at random.
+    """Myopic policy with known payoffs: pull the k arms of largest mu_i(s_i), ties broken at random.
 
-    It looks no round ahead. In bait instances it spoils arms that would pay far more a little later; among random
-    monotone instances it is close to the best.
+    It does not look ahead. In bait instances it wastes arms that would pay far more a few rounds later; on random
+    monotone instances it is close to optimal. Source: the oracle-greedy baseline of Laforgue et al.
+
+    Metrics:
+        There is neither a plan nor training.
     """
 
     Config = NoConfig
 
     def plan(self, model: BanditModel) -> None:
-        """Nothing to prepare."""
+        """Do nothing: there is no plan."""
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """The k arms of the largest payoff, none that pays nothing."""
+        """Choose the k arms of largest payoff, except those whose payoff is 0."""
         values = self.model.payoffs[np.arange(columns.shape[1]), columns]
         return best_entries(values, 0.0, self.model.pulls_per_round, memory["streams"])

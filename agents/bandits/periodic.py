@@ -1,4 +1,4 @@
-"""PeriodicPlanner: schedules that repeat, the simplest plans of bandits with a memory."""
+"""PeriodicPlanner: periodic schedules for bandits with state-dependent payoffs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class PeriodicPlannerConfig:
     """Hyperparameters of PeriodicPlanner."""
 
     kind: Literal["purely_periodic", "round_robin", "best_arm"] = "purely_periodic"
-    """Every chosen arm at a period of its own; all arms in turn; or the k best arms, each in the cycle that is best for
-    it alone."""
+    """Type of schedule: "purely_periodic" (each selected arm has its own period), "round_robin" (all arms in turn), or
+    "best_arm" (the k best arms, each in its individually best cycle)."""
 
     def __post_init__(self):
         require(self.kind in KINDS, f"kind of PeriodicPlanner is one of {', '.join(KINDS)}, got {self.kind!r}")
@@ -37,20 +37,27 @@ def _draw_rounds(streams, start, length, rounds):
 
 
 class PeriodicPlanner(BanditPlanner):
-    """Plays a schedule over and over; sees no state. Every episode starts at a random place of the schedule.
+    """Periodic schedules that ignore the state; every episode starts at a random phase of the schedule.
 
-    "purely_periodic" follows Simchi-Levi, Zheng and Zhu ("Dynamic Planning and Learning under Recovering Rewards");
-    see `envzoo.agents.bandits.lsd_periodic`.
+    "purely_periodic" maximises the reward per round over policies that pull arm i every d_i rounds,
+
+        max_{d, offsets}  sum_i p_i(d_i) / d_i   subject to at most k pulls in any round,
+
+    approximately; see `envzoo.agents.bandits.lsd_periodic`. Source: Simchi-Levi, Zheng and Zhu ("Dynamic Planning and
+    Learning under Recovering Rewards", arXiv 2106.13814). "round_robin" and "best_arm" are baselines.
+
+    Metrics:
+        plan/value: exact long-run reward per round of the schedule.
 
     Attributes:
-        value: Reward per round in the long run, exact.
+        value: Exact long-run reward per round of the schedule.
     """
 
     Config = PeriodicPlannerConfig
     config: PeriodicPlannerConfig
 
     def plan(self, model: BanditModel) -> None:
-        """Make the schedule as periods, offsets and lengths of the bursts of pulls of each arm."""
+        """Compute the schedule: period, offset and number of consecutive pulls of each arm."""
         table, k = model.payoffs, model.pulls_per_round
         self.schedule: np.ndarray | None = None
         if self.config.kind == "round_robin":
@@ -70,11 +77,11 @@ class PeriodicPlanner(BanditPlanner):
             self.value = float(sum(cycles[arm].rate for arm in best))
 
     def planned(self) -> dict[str, float]:
-        """What the schedule earns."""
+        """Return the value of the schedule."""
         return {"plan/value": self.value}
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """The pulls of the schedule."""
+        """Choose the pulls of the schedule."""
         rounds = memory.setdefault("rounds", np.zeros(len(columns), np.int64))
         length = len(self.schedule) if self.schedule is not None else 1_000_003
         _draw_rounds(memory["streams"], start, length, rounds)

@@ -1,4 +1,4 @@
-"""What the planners of bandits share: they read the instance from the environment, and turn arms into actions."""
+"""Base class of the bandit planners, which read the instance from the environment and convert pulls to actions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from envzoo.kernel.stream import keys
 from envzoo.sizes import check_bytes
 from envzoo.tabular import HasModel
 
-MOST_VARIABLES, MOST_SIMULATED = 20_000, 50_000_000  # of what a file may ask for while it is loaded: about a second
+MOST_VARIABLES, MOST_SIMULATED = 20_000, 50_000_000  # limits while a file is loaded, about one second of work
 
 
 def model_of(env: Any) -> BanditModel | None:
-    """The instance that an environment (single or vector, wrapped or not) plays, or None when it is no bandit.
+    """Return the bandit instance of an environment (single or vector, wrapped or not), or None if it is not a bandit.
 
     Raises:
-        EnvzooError: The copies of a vector environment play different instances.
+        EnvzooError: The copies of a vector environment have different instances.
     """
     base = env.unwrapped
     if isinstance(base, HasModel):
@@ -40,7 +40,7 @@ def model_of(env: Any) -> BanditModel | None:
 
 
 def same_model(one: BanditModel | None, other: BanditModel | None) -> bool:
-    """Whether two instances are the same problem."""
+    """Return whether two instances are the same problem."""
     if one is None or other is None:
         return one is other
     numbers = (one.satiation, one.pulls_per_round) == (other.satiation, other.pulls_per_round)
@@ -48,13 +48,16 @@ def same_model(one: BanditModel | None, other: BanditModel | None) -> bool:
 
 
 class BanditPlanner(Agent):
-    """Base of agents that know the instance: a subclass sets `plan` and `choose`.
+    """Base class of agents that know the bandit instance; subclasses implement `plan` and `choose`.
 
-    The plan is made for the source, and again whenever `set_env` brings another instance (evaluation does that). What
-    an episode needs to remember (virtual states, phases) travels in the `state` of `predict`.
+    The plan is computed for the source, and again whenever `set_env` is given another instance (evaluation calls it).
+    The state of an episode (virtual states, phases) is part of the `state` of `predict`.
+
+    Metrics:
+        Those of the plan, named `plan/...`; see the subclass.
 
     Attributes:
-        model: The instance planned for.
+        model: The instance of the present plan.
     """
 
     def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
@@ -69,14 +72,14 @@ class BanditPlanner(Agent):
         if not isinstance(source.observation_space, spaces.MultiDiscrete):
             raise UnsupportedSpaceError(
                 f"{self.spec.name} reads the states of the arms, but the observation space is "
-                f"{source.observation_space}; expected the bandit without wrappers that change what is seen"
+                f"{source.observation_space}; expected the bandit without wrappers that change observations"
             )
 
     def set_env(self, env: Any) -> None:
-        """Plan for the instance of this environment, unless the present plan is for it.
+        """Plan for the instance of this environment, unless the present plan is for the same instance.
 
         Raises:
-            UnsupportedSpaceError: It is no bandit with a model.
+            UnsupportedSpaceError: The environment is not a bandit with a model.
         """
         model = model_of(env)
         if model is None:
@@ -95,28 +98,28 @@ class BanditPlanner(Agent):
 
     @abstractmethod
     def plan(self, model: BanditModel) -> None:
-        """Make the plan for an instance."""
+        """Compute the plan for an instance."""
 
     @abstractmethod
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """The arms to pull.
+        """Choose the arms to pull.
 
         Args:
             columns: (B, arms) int64, the columns of the arms' states.
-            memory: Arrays (B, ...) to be changed in place; empty at first, except for "streams", random streams
-                (B, 2) uint64 of which each episode has its own, and which are the same in every deterministic play.
-            start: (B,) bool, which rows open an episode.
+            memory: Arrays (B, ...) to be changed in place; initially empty except for "streams", (B, 2) uint64 random
+                streams, one per episode, which are the same in every deterministic evaluation.
+            start: (B,) bool, rows at the start of an episode.
 
         Returns:
             (B, arms) bool.
         """
 
     def planned(self) -> dict[str, float]:
-        """Metrics of the plan."""
+        """Return the metrics of the plan."""
         return {}
 
     def iterate(self) -> dict[str, float]:
-        """The plan is made already; what it promises are the metrics."""
+        """Return the metrics of the plan, which already exists, and use up the timestep budget."""
         self.num_timesteps = self.target_timesteps
         return self.planned()
 
@@ -127,10 +130,13 @@ class BanditPlanner(Agent):
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
     ) -> tuple[Any, dict[str, np.ndarray]]:
-        """The planned actions; see `Agent.predict`. With `deterministic` all that is random descends from the seed.
+        """Choose the planned actions; see `Agent.predict`.
+
+        With `deterministic` all random numbers descend from the seed.
 
         Raises:
-            EnvzooError: Observations of another number of arms than the plan is for, or a state of another batch.
+            EnvzooError: The observations have another number of arms than the plan, or the state has another batch
+                size.
         """
         given = np.asarray(observation)
         if given.dtype.kind not in "iu" or not given.size:
@@ -142,14 +148,14 @@ class BanditPlanner(Agent):
         if given.ndim not in (1, 2) or columns.shape[1] != arms:
             raise EnvzooError(f"the observation has the shape {given.shape}; expected {arms} arms, or a batch of them")
         if columns.size and not (0 <= columns.min() <= columns.max() < self.model.num_states):
-            raise EnvzooError(f"observations are columns from 0 to {self.model.num_states - 1}, got others")
+            raise EnvzooError(f"observations must be columns from 0 to {self.model.num_states - 1}")
         if state is None:
             memory, start = {"streams": self._streams(count, deterministic)}, np.ones(count, bool)
         else:
             memory = {name: array.copy() for name, array in state.items()}
             start = np.zeros(count, bool) if episode_start is None else np.array(episode_start, bool).reshape(-1)
             if any(len(array) != count for array in (*memory.values(), start)):
-                raise EnvzooError(f"{count} observations came with the state of another number of episodes")
+                raise EnvzooError(f"{count} observations were given with the state of a different number of episodes")
         pulls = self.choose(columns, memory, start)
         action = self._to_actions(pulls)
         return (action if given.ndim == 2 else action[0]), memory

@@ -4,8 +4,8 @@ The relaxation has a variable z[i, d] for pulls of arm i at delay d:
 
     maximise  sum_i,d p_i(d) z[i, d]   subject to   sum_d d z[i, d] <= 1,   sum_i,d z[i, d] <= k,   z >= 0.
 
-Interleaved rounding draws for every arm a delay d with probability d z[i, d] and an offset below it, makes the arm a
-candidate once in d rounds, and pulls the best candidates; it keeps the share 1 - 1/e for one pull per round.
+Interleaved rounding draws a delay d for every arm with probability d z[i, d] and an offset below it, makes the arm a
+candidate once in d rounds, and pulls the best candidates; it keeps the fraction 1 - 1/e for one pull per round.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from envzoo.kernel.stream import uniform
 
 @dataclass(frozen=True, eq=False)
 class RechargingPlan:
-    """A solution of the relaxation.
+    """Solution of the relaxation.
 
     Attributes:
-        value: Optimum, reward per round: no policy earns more in the long run.
+        value: Optimum, reward per round: an upper bound on the long-run reward of every policy.
         frequencies: (arms, D) pulls per round at the delays 1, ..., D.
-        guarantee: Share of `value` that interleaved rounding is sure to earn; None for payoffs that are not monotone.
-        payoffs: (arms, D) mean payoffs that were planned for.
+        guarantee: Fraction of `value` that interleaved rounding is guaranteed to earn; None for payoffs that are not
+            monotone.
+        payoffs: (arms, D) mean payoffs used for planning.
         pulls_per_round: k.
     """
 
@@ -43,16 +44,16 @@ class RechargingPlan:
 def recharging_lp(payoffs: Any, pulls_per_round: int = 1, allow_nonmonotone: bool = False) -> RechargingPlan:
     """Solve the relaxation of a recharging bandit.
 
-    As a last-switch-dependent bandit with one negative state it has delay 1 in the state -1 and delay n + 1 in the
-    state n, and the same cycles; so its relaxation is that of `lsd_lp`.
+    It equals the relaxation `lsd_lp` of a last-switch-dependent bandit with one negative state, in which delay 1 is the
+    state -1 and delay n + 1 the state n: both have the same cycles.
 
     Args:
         payoffs: (arms, D) mean payoffs at the delays 1, ..., D, D at least 2; longer delays count as D.
         pulls_per_round: k.
-        allow_nonmonotone: Take payoffs that decrease with the delay; the plan then has no guarantee.
+        allow_nonmonotone: Accept payoffs that decrease with the delay; the plan then has no guarantee.
 
     Raises:
-        EnvzooError: As `lsd_lp`; the sentence speaks of the state n for the delay n + 1, and of -1 for the delay 1.
+        EnvzooError: As `lsd_lp`; the message uses the state n for the delay n + 1, and -1 for the delay 1.
     """
     plan = lsd_lp(payoffs, 1, pulls_per_round, allow_nonmonotone)
     return RechargingPlan(plan.value, plan.frequencies[:, :, 1], plan.guarantee, plan.payoffs, plan.pulls_per_round)
@@ -85,13 +86,13 @@ def draw_periods(frequencies, streams, where, periods, countdown):
 
 @njit(cache=True)
 def interleaved_round(payoffs, k, periods, countdown, where, pulls):
-    """Choose the pulls of one round: the k candidates of the largest payoff at their period.
+    """Choose the pulls of one round: the k candidates of largest payoff at their period.
 
     Args:
         payoffs: (arms, D) float64.
-        k: Most pulls in a round.
+        k: Maximum number of pulls per round.
         periods: (runs, arms) int64.
-        countdown: (runs, arms) int64, moved on.
+        countdown: (runs, arms) int64, advanced.
         where: (runs,) bool, the runs to step.
         pulls: (runs, arms) bool, written.
     """
@@ -131,16 +132,16 @@ def _play(payoffs, frequencies, k, rounds, real, streams):
 
 
 def interleaved_rounding(plan: RechargingPlan, rounds: int, *, runs: int = 1, seed: int = 0) -> Rollout:
-    """Play a plan by interleaved rounding in the model, from rested arms.
+    """Simulate a plan with interleaved rounding in the model, from rested arms.
 
     Args:
         plan: From `recharging_lp`.
         rounds: Length of every run.
-        runs: Independent runs; each draws its periods and offsets once.
-        seed: Of these.
+        runs: Number of independent runs; each draws its periods and offsets once.
+        seed: Seed of the periods and offsets.
 
     Raises:
-        EnvzooError: Not positive rounds or runs.
+        EnvzooError: The number of rounds or runs is not positive.
     """
     check_rollout(rounds, runs)
     real = np.full((runs, len(plan.payoffs)), plan.payoffs.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""RechargingLP: the relaxation of a recharging bandit, played by interleaved rounding."""
+"""RechargingLP: linear relaxation of a recharging bandit with interleaved rounding."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from envzoo.errors import UnsupportedSpaceError
 
 
 class RechargingLP(BanditPlanner):
-    """Gives every arm a period drawn from the relaxation and a random offset, and pulls the best candidate of a round.
+    """Linear relaxation of a recharging bandit, with interleaved rounding of random periods.
 
-    The planner of Papadigenopoulos et al. for payoffs that depend on the delay since the last pull alone; it keeps
-    1 - 1/e of the relaxation in expectation over the periods. The baseline that `MirroredLP` extends.
+        maximise  sum_i,d p_i(d) z[i, d]   subject to   sum_d d z[i, d] <= 1,   sum_i,d z[i, d] <= k,   z >= 0
+
+    Each arm draws a period d with probability d z[i, d] and a random offset, is a candidate once in d rounds, and the k
+    best candidates of a round are pulled. For monotone payoffs and k = 1 the policy earns at least 1 - 1/e of the
+    relaxation, in expectation over the periods. Payoffs must depend only on the delay since the last pull; `MirroredLP`
+    extends the method. Source: Papadigenopoulos et al. (2022, arXiv 2205.14790).
+
+    Metrics:
+        plan/value: optimum of the relaxation, an upper bound on the reward per round.
+        plan/guarantee: guaranteed fraction of `plan/value`; 0 for payoffs that are not monotone.
 
     Attributes:
         recharging_plan: The solution of the relaxation.
@@ -28,7 +36,7 @@ class RechargingLP(BanditPlanner):
         """Solve the relaxation.
 
         Raises:
-            UnsupportedSpaceError: Payoffs that tell apart how often in a row an arm was pulled.
+            UnsupportedSpaceError: The payoffs depend on the number of pulls in a row.
         """
         table = delays(model)
         if table is None:
@@ -39,12 +47,12 @@ class RechargingLP(BanditPlanner):
         self.recharging_plan = recharging_lp(table, model.pulls_per_round, model.allow_nonmonotone)
 
     def planned(self) -> dict[str, float]:
-        """What the relaxation says."""
+        """Return the value and the guarantee of the relaxation."""
         plan = self.recharging_plan
         return {"plan/value": plan.value, "plan/guarantee": plan.guarantee or 0.0}
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """The best candidates of the round."""
+        """Choose the best candidates of the round."""
         plan = self.recharging_plan
         periods = memory.setdefault("periods", np.zeros_like(columns))
         countdown = memory.setdefault("countdown", np.zeros_like(columns))

@@ -1,1 +1,1 @@
-"""Agents that every other one is compared with."""
+"""Baseline agents."""

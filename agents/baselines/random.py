@@ -16,7 +16,7 @@ from envzoo.kernel.spaces import LimitedMultiBinary
 
 
 def sample_uniform(space: spaces.Space, count: int, generator: np.random.Generator) -> np.ndarray:
-    """`count` uniform samples of an action space, stacked; unbounded Box dimensions are standard normal.
+    """Sample `count` uniform actions of a space, stacked; unbounded Box dimensions are standard normal.
 
     Raises:
         UnsupportedSpaceError: Not a Discrete, MultiDiscrete, MultiBinary or Box space.
@@ -41,7 +41,7 @@ def sample_uniform(space: spaces.Space, count: int, generator: np.random.Generat
 
 
 def legal(space: spaces.Space, action: np.ndarray, mask: Any, generator: np.random.Generator) -> np.ndarray:
-    """Replace actions (B,) of a Discrete space that a mask (B, A), or (A,) for one, does not allow by allowed ones."""
+    """Replace actions (B,) of a Discrete space that a mask (B, A), or (A,) for one, forbids by allowed ones."""
     if mask is None or not isinstance(space, spaces.Discrete):
         return action
     rows = check_mask(np.asarray(mask).reshape(len(action), -1), len(action), int(space.n))
@@ -49,16 +49,19 @@ def legal(space: spaces.Space, action: np.ndarray, mask: Any, generator: np.rand
 
 
 def first_leaf(observation: Any) -> Any:
-    """The first array of a batch of observations, whatever dicts and tuples it stands in."""
+    """Return the first array of a batch of observations, inside any dicts and tuples."""
     while isinstance(observation, dict | tuple):
         observation = next(iter(observation.values())) if isinstance(observation, dict) else observation[0]
     return observation
 
 
 class Random(Agent):
-    """Acts uniformly at random, whatever it sees, in environments and games; there is nothing to learn.
+    """Uniformly random policy for environments and games: pi(a|s) = 1 / |A|, over the allowed actions if masked.
 
-    It has no mode, so it samples also when `deterministic` is asked for.
+    Nothing is learned. The policy has no mode, so it also samples with `deterministic=True`.
+
+    Metrics:
+        There is no training.
     """
 
     Config = NoConfig
@@ -67,11 +70,11 @@ class Random(Agent):
         super().__init__(source, config, seed=seed, device=device)
         generator = np.random.default_rng(0)
         for space in self._spaces().values():
-            sample_uniform(space, 1, generator)  # an unsupported space is refused now, not in the first step
+            sample_uniform(space, 1, generator)  # raises for an unsupported space now, not in the first step
         if source.kind == "environment":
             try:
                 self.codec = ObservationCodec(source.observation_space)
-            except UnsupportedSpaceError:  # a text or a graph, say: only networks could not read it
+            except UnsupportedSpaceError:  # spaces such as Text or Graph, which only networks cannot read
                 self.codec = None
 
     def _spaces(self) -> dict[str, spaces.Space]:
@@ -85,7 +88,7 @@ class Random(Agent):
         deterministic: bool = True,
         action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
-        """Random actions: in a game a dict for the players observed, elsewhere batched as the observation is."""
+        """Sample random actions: in a game a dict for the observed players, otherwise batched like the observation."""
         generator = self.streams.numpy("predict")
         if self.source.kind == "game":
             spaces_of = self.source.action_space

@@ -1,4 +1,4 @@
-"""The table of agents that every other one is compared with."""
+"""Registry rows of the baseline agents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AGENTS = (
         "Random",
         "envzoo.agents.baselines.random:Random",
         "baselines",
-        "Uniformly random actions: the reference that every agent must beat.",
+        "Uniformly random actions, the baseline for all agents.",
         sources=("environment", "game"),
         actions=("any",),
         observations="any",

@@ -1,4 +1,4 @@
-"""Callbacks: what runs around the iterations of `learn`."""
+"""Callbacks, which run before, during and after the iterations of `learn`."""
 
 from envzoo.agents.callback import Callback, CallbackList
 from envzoo.agents.callbacks.checkpoints import Checkpoints

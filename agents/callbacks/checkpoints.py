@@ -1,4 +1,4 @@
-"""Checkpoints of a run, from which it goes on after a kill as if nothing had happened."""
+"""Checkpoints, from which an interrupted run resumes with identical results."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PATTERN = re.compile(r"checkpoint-(\d+)\.zip")
 
 
 def list_checkpoints(folder: str | os.PathLike) -> list[Path]:
-    """The checkpoints of a folder, oldest first.
+    """List the checkpoints of a folder, oldest first.
 
     Raises:
-        EnvzooError: The folder is there and cannot be read.
+        EnvzooError: The folder exists and cannot be read.
     """
     folder = Path(folder)
     try:
@@ -36,16 +36,16 @@ def list_checkpoints(folder: str | os.PathLike) -> list[Path]:
 
 
 class Checkpoints(Callback):
-    """Saves the agent, and the state of the other callbacks, every so often and when `learn` ends.
+    """Save the agent and the state of the other callbacks at intervals and at the end of training.
 
-    It stands last in the list of callbacks, so that what it saves includes their work on the iteration. What is saved
-    does not influence learning, so by default the time between checkpoints is measured in seconds.
+    It must be last in the list of callbacks, so that the saved state includes their work on the iteration. Saving does
+    not affect training, so by default the interval is measured in seconds.
 
     Args:
-        folder: Where the files go.
-        every: Timesteps between checkpoints; None goes by time.
-        seconds: Seconds between checkpoints when `every` is None.
-        keep: How many of the newest to keep.
+        folder: Folder of the checkpoints.
+        every: Timesteps between checkpoints; None to use `seconds`.
+        seconds: Seconds between checkpoints if `every` is None.
+        keep: Number of newest checkpoints to keep.
         others: Callbacks whose state is saved too.
     """
 
@@ -66,13 +66,13 @@ class Checkpoints(Callback):
         self._saved_at = -1
 
     def on_start(self, agent: Agent) -> None:
-        """Start the clock, and remove what a killed run left of a checkpoint that it was writing."""
+        """Start the clock, and remove unfinished files of an interrupted run."""
         remove_leftovers(self.folder, ["checkpoint-*.zip"])
         self._saved_at = agent.num_timesteps
         self._clock = time.monotonic()
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
-        """Save when it is time."""
+        """Save when due."""
         if self.every is None:
             due = time.monotonic() - self._clock >= self.seconds
         else:
@@ -81,12 +81,12 @@ class Checkpoints(Callback):
             self.save(agent)
 
     def on_end(self, agent: Agent) -> None:
-        """Save where learning ended early between iterations; a broken iteration is not saved."""
+        """Save if training ended early between iterations; an interrupted iteration is not saved."""
         if agent.num_timesteps != self._saved_at and not agent.mid_iteration:
             self.save(agent)
 
     def save(self, agent: Agent) -> Path:
-        """Write a checkpoint now and drop the oldest ones."""
+        """Write a checkpoint now and remove the oldest ones."""
         path = self.folder / f"checkpoint-{agent.num_timesteps}.zip"
         try:
             agent.save(path, extra={callback.name: callback.state_dict() for callback in self.others})
@@ -96,12 +96,12 @@ class Checkpoints(Callback):
             raise StorageError(f"{error}{kept}") from error
         self._saved_at, self._clock = agent.num_timesteps, time.monotonic()
         for old in list_checkpoints(self.folder)[: -self.keep]:
-            with suppress(OSError):  # a file too many does no harm
+            with suppress(OSError):  # a file that cannot be removed does no harm
                 old.unlink(missing_ok=True)
         return path
 
     def restore_others(self, extra: dict[str, Any]) -> None:
-        """Give the other callbacks the state saved beside the agent's."""
+        """Restore the other callbacks from the state saved with the agent's."""
         for callback in self.others:
             if callback.name in extra:
                 callback.load_state_dict(extra[callback.name])

@@ -1,4 +1,4 @@
-"""Stop learning once a metric is good enough."""
+"""Early stopping on a metric threshold."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class EarlyStop(Callback):
-    """Ends `learn` when a metric has reached a threshold several times in a row.
+    """Stop training when a metric has reached a threshold several times in a row.
 
     Args:
-        metric: Name of the metric, such as "eval/return_mean"; iterations without it do not count.
+        metric: Name of the metric, such as "eval/return_mean"; iterations without it are ignored.
         threshold: Value to reach.
-        patience: How many times in a row.
-        maximize: Whether larger is better.
+        patience: Number of consecutive times.
+        maximize: Whether larger values are better.
     """
 
     name = "early_stop"
@@ -30,7 +30,7 @@ class EarlyStop(Callback):
         self._streak = 0
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
-        """False once the streak is long enough."""
+        """Update the streak; return False when it is long enough."""
         if self.metric not in metrics:
             return None
         value = metrics[self.metric]
@@ -39,9 +39,9 @@ class EarlyStop(Callback):
         return self._streak < self.patience
 
     def state_dict(self) -> dict[str, Any]:
-        """The current streak."""
+        """Return the current streak."""
         return {"streak": self._streak}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a streak."""
+        """Restore the streak."""
         self._streak = state["streak"]

@@ -1,4 +1,4 @@
-"""Evaluate every so many timesteps while learning."""
+"""Periodic evaluation during training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class PeriodicEvaluation(Callback):
-    """Adds `eval/...` metrics after each `every` timesteps, and at the end of the budget.
+    """Evaluate the agent every `every` timesteps and at the end of training, and add `eval/...` metrics.
 
     Args:
         every: Timesteps between evaluations.
-        episodes: Episodes of each.
-        env: Vector environment or game to play in; None makes copies of the agent's source.
-        deterministic: Play the mode of the policy.
+        episodes: Number of episodes per evaluation.
+        env: Vector environment or game for the evaluation; None creates copies of the agent's source.
+        deterministic: Use the mode of the policy instead of samples.
     """
 
     name = "evaluation"
@@ -36,7 +36,7 @@ class PeriodicEvaluation(Callback):
         self._next = every
 
     def on_start(self, agent: Agent) -> None:
-        """Refuse at once what could not be evaluated later."""
+        """Raise an error immediately if the agent cannot be evaluated."""
         if not can_play(agent):
             raise EnvzooError(f"{agent.spec.name} chooses no actions, so it cannot be evaluated while it learns")
         if self.env is None and agent.num_timesteps < agent.target_timesteps:
@@ -44,7 +44,7 @@ class PeriodicEvaluation(Callback):
             (source.evaluation_game() if source.kind == "game" else source.evaluation_env(1)).close()
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
-        """Evaluate when it is time."""
+        """Evaluate when due."""
         last = agent.num_timesteps >= agent.target_timesteps
         if agent.num_timesteps < self._next and not last:
             return
@@ -56,9 +56,9 @@ class PeriodicEvaluation(Callback):
         metrics.update(result.metrics())
 
     def state_dict(self) -> dict[str, Any]:
-        """When the next evaluation is due."""
+        """Return the timestep of the next evaluation."""
         return {"next": self._next}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the schedule."""
+        """Restore the timestep of the next evaluation."""
         self._next = state["next"]

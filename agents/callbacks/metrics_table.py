@@ -1,4 +1,4 @@
-"""The metrics of a run as a table: one JSON object a line."""
+"""Metrics table of a run: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, float]]:
-    """The rows of a metrics table; a last line cut short by a kill, and what follows a damaged one, is left out."""
+    """Read the rows of a metrics table, without an incomplete last line and without rows after a damaged one."""
     path = Path(path)
     if not path.is_file():
         return []
@@ -36,26 +36,26 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, float]]:
 
 
 def missing_rows(path: str | os.PathLike, iteration: int) -> str | None:
-    """What a metrics table lacks of the iterations 1 to `iteration`, as one sentence; None when it has them all."""
+    """Describe in one sentence which of the iterations 1 to `iteration` a metrics table lacks; None if it has all."""
     path = Path(path)
-    if iteration == 0 or path.is_dir():  # what is no file is refused when it is written
+    if iteration == 0 or path.is_dir():  # a folder raises an error when it is written
         return None
     if not path.exists():
-        return f"{path} is missing, so the run goes on without the metrics of its first {iteration} iterations"
+        return f"{path} is missing, so the run continues without the metrics of its first {iteration} iterations"
     found = {row["iteration"] for row in read_metrics(path)}
     lacking = sum(number not in found for number in range(1, iteration + 1))
     if not lacking:
         return None
-    return f"{path} lacks the metrics of {lacking} of the {iteration} iterations before the checkpoint; the run goes on"
+    return f"{path} lacks the metrics of {lacking} of the {iteration} iterations before the checkpoint; the run resumes"
 
 
 class MetricsTable(Callback):
-    """Appends every iteration's metrics to a JSON-lines file (`pandas.read_json(path, lines=True)` reads it).
+    """Append every iteration's metrics to a JSON-lines file (`pandas.read_json(path, lines=True)` reads it).
 
-    When a run is resumed, rows later than its checkpoint are dropped before new ones are written.
+    When a run is resumed, rows later than its checkpoint are removed before new ones are written.
 
     Args:
-        path: The file.
+        path: Path of the file.
     """
 
     name = "metrics_table"

@@ -1,4 +1,4 @@
-"""A progress bar for people."""
+"""Progress bar in the terminal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SHOWN = ("eval/return_mean", "rollout/return_mean", "loss/policy", "loss/critic"
 
 
 class ProgressBar(Callback):
-    """Shows timesteps, time left and the latest return in the terminal.
+    """Show timesteps, remaining time and the latest return in the terminal.
 
     Args:
-        title: Words before the bar; None takes agent and source.
-        console: Where to draw; None takes standard error.
+        title: Text before the bar; None for agent and source.
+        console: Console to draw on; None for standard error.
     """
 
     name = "progress"
@@ -30,7 +30,7 @@ class ProgressBar(Callback):
         self._progress: Progress | None = None
 
     def on_start(self, agent: Agent) -> None:
-        """Draw the bar."""
+        """Show the bar."""
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=30),
@@ -45,12 +45,12 @@ class ProgressBar(Callback):
         self._progress.start()
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
-        """Move the bar."""
+        """Update the bar."""
         latest = next((f"{name} {metrics[name]:.4g}" for name in SHOWN if name in metrics), None)
         fields = {} if latest is None else {"latest": latest}
         done = min(agent.num_timesteps, agent.target_timesteps)
         self._progress.update(self._task, completed=done, **fields)
 
     def on_end(self, agent: Agent) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar, leaving it on the screen."""
         self._progress.stop()

@@ -1,4 +1,4 @@
-"""Metrics for TensorBoard."""
+"""TensorBoard logging."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class EventFile:
-    """An event file of TensorBoard, written at once and in whole records.
+    """TensorBoard event file, written synchronously and in whole records.
 
-    The writer of PyTorch hands its records to a thread, where a full disk ends in a traceback.
+    PyTorch's writer passes its records to a thread, in which a full disk causes an unhandled exception.
 
     Args:
-        folder: Where the file goes.
+        folder: Folder of the file.
         purge_step: Events of other files at or after this step are superseded; None supersedes nothing.
 
     Raises:
-        StorageError: The operating system refuses; also raised by `write`.
+        StorageError: The operating system reports an error; also raised by `write`.
     """
 
     _numbers = itertools.count()
@@ -51,19 +51,19 @@ class EventFile:
         RecordWriter(self._records).write(event.SerializeToString())
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
-        """Add a number to what `write` will write."""
+        """Add a number to the records that `write` writes."""
         from torch.utils.tensorboard.summary import scalar
 
         self._add(summary=scalar(name, value), step=step)
 
     def add_text(self, name: str, passage: str, step: int) -> None:
-        """Add a text to what `write` will write."""
+        """Add a text to the records that `write` writes."""
         from torch.utils.tensorboard.summary import text
 
         self._add(summary=text(name, passage), step=step)
 
     def write(self) -> None:
-        """Write what was added."""
+        """Write the added records."""
         records = self._records.getvalue()
         self._records = io.BytesIO()
         self._file.append(records)
@@ -74,13 +74,13 @@ class EventFile:
 
 
 class TensorBoard(Callback):
-    """Writes every metric as a TensorBoard scalar over timesteps, and the agent's texts every now and then.
+    """Write every metric as a TensorBoard scalar over timesteps, and the agent's texts at intervals.
 
     Args:
         folder: Folder of the event files.
-        min_seconds: Rows closer together than this many seconds are skipped, unless they hold an evaluation, so that
-            agents with thousands of short iterations are not slowed down; the metrics table has them all.
-        text_seconds: Least time between two sets of texts; the first and the last are always written.
+        min_seconds: Minimum time between rows, unless a row has an evaluation, so that agents with thousands of short
+            iterations are not slowed down; the metrics table has all rows.
+        text_seconds: Minimum time between two sets of texts; the first and the last are always written.
     """
 
     name = "tensorboard"
@@ -92,7 +92,7 @@ class TensorBoard(Callback):
 
     def on_start(self, agent: Agent) -> None:
         """Open the event file; events later than a resumed checkpoint are marked as superseded."""
-        # TensorBoard hides events at the purge step too, and those of the checkpoint's own iteration stay valid.
+        # TensorBoard also hides events at the purge step, but those of the checkpoint's own iteration are still valid.
         purge = agent.num_timesteps + 1 if agent.num_timesteps else None
         self._writer = EventFile(self.folder, purge)
 

@@ -1,1 +1,1 @@
-"""Agents for Markov coding games: couplings that hide messages in a policy, and learners that know nothing of them."""
+"""Agents for Markov coding games: minimum entropy coupling agents and learned baselines."""

@@ -1,8 +1,9 @@
-"""Carriers: whoever acts as if there were no message, and in whose actions the message is hidden.
+"""Carrier policies, which act independently of the message and whose actions encode it.
 
-Sender and receiver each ask their copy of the carrier, perhaps for different numbers of episodes at once, and must get
-the same numbers to the last bit, because couplings jump where masses tie. Tables give that. Networks are evaluated in
-double precision and their probabilities rounded to multiples of 2^-32, far above what the order of summation changes.
+Sender and receiver each evaluate their own copy of the carrier, possibly with different batch sizes, and need
+bit-identical results, because couplings are discontinuous where masses tie. Tables guarantee this. Networks are
+evaluated in double precision, and their probabilities are rounded to multiples of 2^-32, far above the effect of the
+summation order.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ GRAIN = 2.0**-32
 
 
 class TableCarrier:
-    """A policy of a finite decision process.
+    """Carrier of a finite decision process, given by a table.
 
     Args:
         policy: (S, A) probabilities.
 
     Raises:
-        EnvzooError: A row that is zero everywhere, or entries that are negative or not finite.
+        EnvzooError: A row is zero everywhere, or entries are negative or not finite.
     """
 
     def __init__(self, policy: np.ndarray):
@@ -45,27 +46,27 @@ class TableCarrier:
         self.policy = policy
 
     def probabilities(self, states: np.ndarray, memory: None, fresh: np.ndarray) -> tuple[np.ndarray, None]:
-        """Distributions over actions (B, A) in states (B,), and no memory."""
+        """Return the action distributions (B, A) in states (B,), and no memory."""
         return self.policy[np.asarray(states)], None
 
 
 class FormulaCarrier:
-    """The public carrier of a game whose states cannot be counted.
+    """Public carrier of a game whose states cannot be enumerated.
 
     Args:
-        formula: From states (B, ...) to distributions over actions (B, A), row by row.
+        formula: Function from states (B, ...) to action distributions (B, A), row by row.
     """
 
     def __init__(self, formula: Callable[[np.ndarray], np.ndarray]):
         self.formula = formula
 
     def probabilities(self, states: np.ndarray, memory: None, fresh: np.ndarray) -> tuple[np.ndarray, None]:
-        """Distributions over actions (B, A) in states (B, ...), and no memory."""
+        """Return the action distributions (B, A) in states (B, ...), and no memory."""
         return self.formula(np.asarray(states)), None
 
 
 class _DoubleCodec(ObservationCodec):
-    """Expands observations in double precision."""
+    """Observation codec that expands observations in double precision."""
 
     def vector(self, packed: Tensor) -> Tensor:
         return super().vector(packed).double()
@@ -75,16 +76,16 @@ class _DoubleCodec(ObservationCodec):
 
 
 class AgentCarrier:
-    """The stochastic discrete policy of a trained agent.
+    """Carrier given by the stochastic discrete policy of a trained agent.
 
     Args:
-        agent: An agent whose networks are a `Policy`, `TabularPolicy` or `CategoricalActor` (PPO, SubPO, BC,
-            SACDiscrete, ...); it sees the state of the game, not the message.
-        states: The space of states.
+        agent: Agent whose network is a `Policy`, `TabularPolicy` or `CategoricalActor` (PPO, SubPO, BC, SACDiscrete,
+            ...); it observes the state of the game, not the message.
+        states: State space.
         actions: Number of actions.
 
     Raises:
-        UnsupportedSpaceError: The agent has no such policy, or its spaces are others.
+        UnsupportedSpaceError: The agent has no such policy, or its spaces differ.
     """
 
     def __init__(self, agent: Agent, states: spaces.Space, actions: int):
@@ -95,17 +96,19 @@ class AgentCarrier:
         if not discrete or not isinstance(network, Policy | TabularPolicy | CategoricalActor):
             raise UnsupportedSpaceError(f"{name} on {source.name} has no stochastic policy over discrete actions")
         if getattr(agent, "follower", None) is not None and agent.follower.layers:
-            raise UnsupportedSpaceError(f"{name} learned behind wrappers that change what it sees, and cannot carry")
+            raise UnsupportedSpaceError(
+                f"{name} was trained behind wrappers that change observations, so it cannot be a carrier"
+            )
         if source.action_space.n != actions or not _same_space(source.observation_space, states):
             raise UnsupportedSpaceError(
-                f"{name} takes {source.observation_space} to {source.action_space}, but the carrier of this game takes "
+                f"{name} maps {source.observation_space} to {source.action_space}, but the carrier of this game maps "
                 f"{states} to Discrete({actions})"
             )
         self.agent, self.network = agent, network
         self._copied_at, self._copy = -1, None
 
     def _double(self) -> Any:
-        """The networks in double precision, as they are now."""
+        """Return a double-precision copy of the current networks."""
         if self._copied_at != self.agent.num_timesteps or self._copy is None:
             self._copy = copy.deepcopy(self.network).double().cpu()
             for module in self._copy.modules():
@@ -118,7 +121,7 @@ class AgentCarrier:
     def probabilities(
         self, states: np.ndarray, memory: np.ndarray | None, fresh: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Distributions over actions (B, A) in states (B, ...), and the memory of a recurrent policy (B, D)."""
+        """Return the action distributions (B, A) in states (B, ...), and the memory of a recurrent policy (B, D)."""
         network = self._double()
         x = torch.from_numpy(np.ascontiguousarray(self.agent.codec.pack(np.asarray(states))))
         if isinstance(network, TabularPolicy):
@@ -139,11 +142,11 @@ class AgentCarrier:
 
 
 class CarriedAgent:
-    """A trained agent as a part of the one that hides messages in its actions: header and state, saved as they are.
+    """Trained carrier agent as a part of a coupling agent: its header and state are saved unchanged.
 
     Args:
-        agent: It does not learn any more.
-        kept: Its header and state as the file of the other agent holds them; None takes the agent's.
+        agent: Trained agent; it is not trained further.
+        kept: Its header and state from the coupling agent's file; None to take them from the agent.
     """
 
     def __init__(self, agent: Agent, kept: dict[str, Any] | None = None):
@@ -151,15 +154,15 @@ class CarriedAgent:
         self.kept = {"header": agent.header(), "state": agent.state_dict()} if kept is None else kept
 
     def state_dict(self) -> dict[str, Any]:
-        """What its own file would hold."""
+        """Return the content of the agent's own file."""
         return self.kept
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing is left to do: the agent was made of the same state (see `CouplingAgent.rebuild`)."""
+        """Do nothing: the agent was already built from this state (see `CouplingAgent.rebuild`)."""
 
 
 def _same_space(one: spaces.Space, other: spaces.Space) -> bool:
-    """Whether observations of one space can be read as those of the other; bounds of Boxes do not matter."""
+    """Return whether observations of one space can be read as those of the other; Box bounds are ignored."""
     if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):
         return one.shape == other.shape
     return one == other

@@ -1,4 +1,4 @@
-"""What all coupling agents share: a carrier, beliefs, and the steps of sender and receiver."""
+"""Base class of the coupling agents: carrier policy, beliefs over messages, and the steps of sender and receiver."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ from envzoo.coding_games.messages import COUPLING
 from envzoo.coding_games.players import RECEIVER, SENDER
 from envzoo.errors import CheckpointError, EnvzooError, UnsupportedSpaceError
 
-# Arguments of games that make no difference to an agent without a message.
+# Keyword arguments of games that have no effect on an agent that ignores the message.
 ABOUT_MESSAGES = ("num_messages", "message_priority", "prior", "rate", "encoder", "receiver", "convention", "belief")
-CARRIER_ENVS = 8  # episodes side by side in which a carrier learns, unless its own hyperparameters say otherwise
+CARRIER_ENVS = 8  # num_envs of a carrier's training if its own hyperparameters have no such field
 
 
 @dataclass(frozen=True)
 class CouplingConfig:
-    """Hyperparameters of every coupling agent."""
+    """Hyperparameters common to the coupling agents."""
 
     temperature: float | None = None
-    """Temperature of the carrier, the maximum-entropy policy of a finite game; None takes the game's own carrier."""
+    """Temperature of the carrier, the maximum-entropy policy of a finite game; None for the game's own carrier."""
     official_carrier: bool = False
-    """Whether the carrier of that temperature is computed as the released code does: 100 backups and entropy earned at
-    the end, where otherwise they converge and none is. The game has the same keyword for its own carrier."""
+    """Compute the carrier of that temperature as the released code does: 100 backups, with entropy earned in terminal
+    states; otherwise backups run to convergence without that entropy. The game has the same keyword for its own
+    carrier."""
     carrier: Annotated[str, Holds("agent", words=("planner",), part="carrier_agent")] = "planner"
-    """Who acts as if there were no message: "planner" (the game's or the maximum-entropy policy), the name of an agent
-    that `learn` trains for it ("PPO"), or the file of a trained agent, which is copied into the file of this one. Its
-    policy must be stochastic and discrete."""
+    """Carrier policy, which ignores the message: "planner" (the game's carrier or the maximum-entropy policy), the name
+    of an agent that `learn` trains for it ("PPO"), or the file of a trained agent, which is copied into this agent's
+    file. Its policy must be stochastic and discrete."""
     carrier_env: Annotated[str | None, Holds("environment")] = None
-    """Environment in which a carrier named by its agent is trained; None takes the game, with the message left out."""
+    """Environment in which a carrier given by name is trained; None for the game without the message."""
 
     def __post_init__(self):
         require(
@@ -48,22 +49,22 @@ class CouplingConfig:
         )
         require(
             self.temperature is None or self.carrier == "planner",
-            f"temperature is for the carrier 'planner', and {self.carrier!r} has none",
+            f"temperature applies only to the carrier 'planner', not to {self.carrier!r}",
         )
         require(
             self.temperature is not None or not self.official_carrier,
-            "official_carrier is for a carrier of its own temperature, and temperature is None; give the game its own "
-            "official_carrier, or give a temperature",
+            "official_carrier applies only with a temperature, which is None; set official_carrier of the game, or "
+            "give a temperature",
         )
         require(self.carrier != "", "carrier is 'planner', the name of an agent, or a file, got ''")
 
 
 class CodingState(NamedTuple):
-    """What a player goes on from.
+    """State of a player between calls of `predict`.
 
     Attributes:
-        belief: (B, N) beliefs over the blocks of the message, one behind the other.
-        memory: What the carrier remembers, or None.
+        belief: (B, N) beliefs over the blocks of the message, concatenated.
+        memory: Memory of the carrier, or None.
     """
 
     belief: np.ndarray
@@ -71,23 +72,30 @@ class CodingState(NamedTuple):
 
 
 class CouplingAgent(Agent):
-    """Hides a message in the actions of a carrier by coupling them with the receiver's belief.
+    """Base class: encode a message in the actions of a carrier policy by coupling them with the receiver's belief.
 
-    It plays the lone sender of a coding game, both players of the vector face (`receiver="player"`), and both players
-    of a PettingZoo game, where `predict` takes and returns dicts by player and each player goes by what it sees alone.
-    The belief travels in the state that `predict` returns.
+    At each step the belief b over messages (or its code T) and the carrier's action distribution pi(.|s) are coupled
+    with small joint entropy, J(t, a) with marginals b and pi. The sender samples a ~ J(.|t) for its message; sender and
+    receiver then update the belief by Bayes' rule, b'(m) proportional to b(m) J(a|m).
 
-    The method is a random one: averaged over messages, the sampled actions are distributed exactly as the carrier's.
-    With `deterministic` the most likely action of the message is taken, which gives that up.
+    The agent plays the sender alone, both players of the vector environment (`receiver="player"`), or both players of a
+    PettingZoo game, where `predict` takes and returns dicts by player and each player uses only its own observations.
+    The belief is part of the state that `predict` returns.
+
+    Averaged over messages, sampled actions have exactly the carrier's distribution. With `deterministic` the most
+    likely action for the message is taken, and this property is lost.
+
+    Metrics:
+        Those of the agent that is trained as carrier, if any.
 
     Attributes:
-        largest_gap: Largest difference so far between the carrier's probability of an action and its average over
-            messages, over all steps and actions.
+        largest_gap: Largest absolute difference so far between the carrier's action probabilities and their average
+            over messages, over all steps and actions.
     """
 
     Config = CouplingConfig
     config: CouplingConfig
-    split_message: tuple[int, ...] = ()  # sizes of the blocks into which one message is split
+    split_message: tuple[int, ...] = ()  # sizes of the blocks into which a message is split
 
     def __init__(
         self,
@@ -109,7 +117,7 @@ class CouplingAgent(Agent):
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
         self.encoder, rate = self.code()
         parts = [self.prior[a:b] for a, b in zip(self.offsets, self.offsets[1:], strict=False)]
-        # A rate of 1 is the whole entropy of a block, which needs no code.
+        # A rate of 1 or more allows the whole entropy of a block, so no code is needed.
         self.encoder = couplings.NONE if rate >= 1 else self.encoder
         self.limits = np.array([rate * couplings.entropy(part) for part in parts])
         self.largest_gap = 0.0
@@ -123,7 +131,7 @@ class CouplingAgent(Agent):
 
     @classmethod
     def rebuild(cls, source: Source, config: CouplingConfig, state: Any, **keywords: Any) -> CouplingAgent:
-        """An agent for a saved state; a carrier that came from a file is made of the copy in it."""
+        """Build an agent for a saved state; a carrier that was given as a file is built from its copy in the state."""
         from envzoo.agents.loading import revive
         from envzoo.agents.registry import specs
 
@@ -132,33 +140,33 @@ class CouplingAgent(Agent):
                 carried = state["parts"]["carrier_agent"]
                 header, inner = carried["header"], carried["state"]
             except (LookupError, TypeError):
-                raise CheckpointError("the agent's file lacks the agent that carries its messages") from None
+                raise CheckpointError("the agent's file lacks its carrier agent") from None
             kept = {"header": header, "state": inner}
             keywords["carrier_agent"] = CarriedAgent(revive(header, inner, device="cpu"), kept)
         return cls(source, config, **keywords)
 
-    # ------------------------------------------------------------------ what subclasses decide
+    # ------------------------------------------------------------------ overridden by subclasses
 
     def code(self) -> tuple[int, float]:
-        """The encoder and the rate, a share of the prior's entropy."""
+        """Return the encoder, and the rate as a fraction of the prior's entropy."""
         return couplings.NONE, 1.0
 
     def blocks(self) -> tuple[tuple[int, ...], np.ndarray]:
-        """Sizes of the blocks of a message, and their priors one behind the other."""
+        """Return the sizes of the blocks of a message, and their concatenated priors."""
         sizes = self.definition.rules.sizes
         if len(sizes) > 1:
             raise UnsupportedSpaceError(
                 f"{self.spec.name} couples whole messages, but those of {self.source.name} have {len(sizes)} blocks; "
-                "FIMEC takes them"
+                "use FIMEC"
             )
         return sizes, self.messages.prior
 
     def digits(self, message: np.ndarray) -> np.ndarray:
-        """Messages as the game gives them (B,) or (B, blocks) -> values of the blocks (B, blocks)."""
+        """Convert the game's messages (B,) or (B, blocks) to values of the blocks (B, blocks)."""
         return message.reshape(len(message), -1)
 
     def number(self, digits: np.ndarray) -> np.ndarray:
-        """Values of the blocks (B, blocks) -> messages as the game takes them, (B, columns)."""
+        """Convert values of the blocks (B, blocks) to the game's messages, (B, columns)."""
         return digits
 
     # ------------------------------------------------------------------ the carrier
@@ -191,7 +199,7 @@ class CouplingAgent(Agent):
         return AgentCarrier(learner, self.states, self.num_actions)
 
     def _own_carrier(self) -> TableCarrier | FormulaCarrier:
-        """The public carrier of the game, or the maximum-entropy policy of another temperature."""
+        """Return the game's public carrier, or the maximum-entropy policy of the configured temperature."""
         mdp, temperature = getattr(self.definition, "mdp", None), self.config.temperature
         if mdp is not None:
             own = self.definition.parameters.policy
@@ -199,25 +207,23 @@ class CouplingAgent(Agent):
                 return TableCarrier(own)
             return TableCarrier(carrier_policy(mdp, temperature, self.config.official_carrier))
         if temperature is not None:
-            raise EnvzooError(
-                f"a temperature makes a carrier for finite games, and {self.source.name} has states without number"
-            )
+            raise EnvzooError(f"temperature requires a finite game, but {self.source.name} has infinitely many states")
         return FormulaCarrier(self.definition.carrier)
 
     def _blind_env(self, num_envs: int) -> MessageBlind:
         if self.source.kind != "environment":
             raise EnvzooError(
-                f"{self.config.carrier} cannot learn in a game of two players; give carrier_env or a file"
+                f"{self.config.carrier} cannot be trained in a two-player game; give carrier_env or a file"
             )
         env_id, given = self.source.environment()
         own = {name: value for name, value in given.items() if name not in ABOUT_MESSAGES}
         return MessageBlind(make_vector_env(env_id, num_envs, own | {"num_messages": 2, "message_priority": 0.0}))
 
     def hide_in(self, agent: Agent) -> CouplingAgent:
-        """Take a trained agent for the carrier from now on; it is not saved with this one. Returns this agent.
+        """Use a trained agent as the carrier from now on; it is not saved with this agent. Returns this agent.
 
         Raises:
-            UnsupportedSpaceError: It has no stochastic discrete policy, or does not act in this game's states.
+            UnsupportedSpaceError: The agent has no stochastic discrete policy, or its spaces differ from the game's.
         """
         self.carrier = AgentCarrier(agent, self.states, self.num_actions)
         if self.source.kind == "environment" and not self.player:
@@ -225,7 +231,7 @@ class CouplingAgent(Agent):
         return self
 
     def _check_convention(self) -> None:
-        """A listening receiver knows one convention, its own; a sender with another would speak to nobody."""
+        """Raise an error unless the game's receiver decodes with the encoder, rate and carrier of this agent."""
         game = self.messages
         same = (
             game.convention == COUPLING
@@ -236,13 +242,13 @@ class CouplingAgent(Agent):
         )
         if not same:
             raise EnvzooError(
-                f"the receiver of {self.source.name} listens by the game's own encoder, rate and carrier, which are "
-                f"not those of this {self.spec.name}; leave them to the game, or make it with "
+                f"the receiver of {self.source.name} decodes with the game's own encoder, rate and carrier, which "
+                f"differ from those of this {self.spec.name}; use the game's, or make the game with "
                 "receiver='player', so that the agent plays the receiver too"
             )
 
     def _carrier_is_own(self) -> bool:
-        """Whether the carrier is the game's own."""
+        """Return whether the carrier is the game's own."""
         if isinstance(self.carrier, TableCarrier):
             return np.array_equal(self.carrier.policy, self.definition.parameters.policy)
         return isinstance(self.carrier, FormulaCarrier)
@@ -250,7 +256,7 @@ class CouplingAgent(Agent):
     # ------------------------------------------------------------------ learning
 
     def iterate(self) -> dict[str, float]:
-        """One round of the carrier's learning, if it learns; planners and loaded carriers have nothing to learn."""
+        """Run one iteration of the carrier's training; planners and loaded carriers are not trained."""
         if self.learner is None:
             return super().iterate()
         learner = self.learner
@@ -261,7 +267,7 @@ class CouplingAgent(Agent):
         return metrics
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict` of an equal agent."""
+        """Restore a state that `state_dict` of an equal agent returned."""
         super().load_state_dict(state)
         if self.learner is not None:
             self.carrier = AgentCarrier(self.learner, self.states, self.num_actions)
@@ -271,7 +277,7 @@ class CouplingAgent(Agent):
     def predict(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
     ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`. In a game the state is a dict by player too."""
+        """Choose actions; see `Agent.predict`. In a PettingZoo game the state is a dict by player as well."""
         if self.source.kind == "game":
             return self._predict_game(observation, state or {}, episode_start, deterministic)
         batched = self.codec.is_batched(observation)
@@ -281,7 +287,7 @@ class CouplingAgent(Agent):
         due = batch["guessing"].astype(bool) if self.player else np.zeros(count, bool)
         move, state, belief = self._send(batch, state, fresh, ~due, deterministic)
         action = move
-        if self.player:  # the guess that counts is made when nothing is left to send
+        if self.player:  # only the guess of the last round, when nothing is left to send, is scored
             action = np.concatenate([move[:, None], self._guess(belief)], axis=1)
         return (action if batched else action[0]), state
 
@@ -298,7 +304,7 @@ class CouplingAgent(Agent):
     def _send(
         self, batch: dict[str, np.ndarray], state: CodingState | None, fresh: np.ndarray, acting: np.ndarray, mode: bool
     ) -> tuple[np.ndarray, CodingState, np.ndarray]:
-        """The sender's moves (B,), its state after them, and the beliefs before them (B, N)."""
+        """Compute the sender's moves (B,), its state after them, and the beliefs before them (B, N)."""
         belief = self._beliefs(state, fresh)
         message = np.ascontiguousarray(self._checked(self.digits(batch["message"])), np.int64)
         policy, memory = self.carrier.probabilities(batch["state"], state.memory if state else None, fresh)
@@ -329,7 +335,7 @@ class CouplingAgent(Agent):
             state = states.get(player)
             fresh = self._fresh(state, episode_start, 1)
             if player == SENDER:
-                # The move of the round in which the guess is due is ignored, and so need not be told apart.
+                # The game ignores the sender's move in the round of the guess, so that round needs no special case.
                 move, after[player], _ = self._send(batch, state, fresh, np.ones(1, bool), mode)
                 actions[player] = move[0]
             elif player == RECEIVER:
@@ -343,13 +349,13 @@ class CouplingAgent(Agent):
         return actions, after
 
     def _hear(self, batch: dict[str, np.ndarray], state: CodingState | None, fresh: np.ndarray) -> CodingState:
-        """The receiver's state after the latest move, of which it sees states and action alone."""
-        first = batch["action"] >= self.num_actions  # nobody has moved yet: a game begins
+        """Compute the receiver's state after the latest move, from the observed states and action alone."""
+        first = batch["action"] >= self.num_actions  # no move yet: the game has just started
         belief = self._beliefs(state, fresh | first)
         memory = None if state is None or (fresh | first).all() else state.memory
         if first.all():
             return CodingState(belief, None)
-        # A carrier with a memory begins with the state of the first move.
+        # The memory of a recurrent carrier starts at the state of the first move.
         opening = np.array([memory is None])
         policy, memory = self.carrier.probabilities(batch["previous"], memory, opening)
         actions = np.ascontiguousarray(batch["action"], np.int64)

@@ -1,4 +1,4 @@
-"""Speaker and listener that learn to talk from reward alone: a baseline that knows nothing of couplings."""
+"""IndependentPPO: sender and receiver trained independently from the reward, a baseline without couplings."""
 
 from __future__ import annotations
 
@@ -20,20 +20,28 @@ PLAYERS = (SENDER, RECEIVER)
 
 @dataclass(frozen=True)
 class IndependentPPOConfig(PPOConfig):
-    """Hyperparameters of IndependentPPO: those of PPO, which are the speaker's, and what is other in the listener."""
+    """Hyperparameters of IndependentPPO: those of PPO for the sender, and the listener's deviations from them."""
 
     listener_encoder: str = "gru"
-    """Encoder of the listener, which hears one move at a time and so needs a memory."""
+    """Encoder of the listener (receiver), which observes one move at a time and therefore needs a memory."""
     listener_hidden: tuple[int, ...] = (64,)
-    """Widths of the listener's hidden layers (the last one is the width of the GRU)."""
+    """Hidden layer sizes of the listener (the last one is the width of the GRU)."""
 
 
 class IndependentPPO(Agent):
-    """A PPO agent that speaks and one that listens, each of which takes the other for a part of the world.
+    """Two independent PPO agents, a sender and a receiver, each of which treats the other as part of the environment.
 
-    In each iteration the speaker learns from one rollout, with the listener's guesses as they are, and then the
-    listener from another one. Both rollouts count as timesteps. Source: a coding game with a single block of messages,
-    by its id or in PettingZoo's form.
+    Each iteration trains the sender on one rollout with the receiver fixed, and then the receiver on another rollout
+    with the sender fixed. Each player i minimises the PPO objective of its own policy on the shared reward,
+
+        L_i = -E[min(rho_i A_i, clip(rho_i, 1 - eps, 1 + eps) A_i)] + c1 L_value - c2 E[H(pi_i)],
+
+    see `PPO` (arXiv 1707.06347). Both rollouts count as timesteps. It learns in a coding game with a single block of
+    messages, by its id or as a PettingZoo game.
+
+    Metrics:
+        Those of `PPO` for each player, prefixed by `sender/` or `receiver/`. Unprefixed rollout
+            statistics are those of the receiver's rollout, the later of the two.
     """
 
     Config = IndependentPPOConfig
@@ -44,12 +52,12 @@ class IndependentPPO(Agent):
         definition = find_definition(source, self.spec.name)
         if len(definition.rules.sizes) > 1:
             raise UnsupportedSpaceError(
-                f"{self.spec.name} names whole messages, but those of {source.name} have {len(definition.rules.sizes)} "
-                "blocks; give one number of messages"
+                f"{self.spec.name} requires messages of one block, but those of {source.name} have "
+                f"{len(definition.rules.sizes)} blocks; give one number of messages"
             )
         if source.kind == "environment" and not isinstance(source.action_space, spaces.MultiDiscrete):
             raise EnvzooError(
-                f"{self.spec.name} plays both players, but the receiver of {source.name} is not to be played; give "
+                f"{self.spec.name} plays both players, but {source.name} has its own receiver; give "
                 "env_kwargs={'receiver': 'player'}"
             )
         from envzoo.agents.registry import agent_class
@@ -72,10 +80,12 @@ class IndependentPPO(Agent):
             self.register(player, learner)
 
     def _game(self, num_envs: int) -> Any:
-        """The game's vector face for two players, without a convention."""
+        """Create the game's vector environment for two players, without a convention."""
         if self.source.kind == "game":
             if self.source.id is None:
-                raise EnvzooError(f"{self.spec.name} learns in copies of the game, and {self.source.name} has no id")
+                raise EnvzooError(
+                    f"{self.spec.name} is trained in copies of the game, but {self.source.name} has no id for them"
+                )
             env_id, given = GYMNASIUM_IDS[self.source.id], self.source.env_kwargs
         else:
             env_id, given = self.source.environment()
@@ -83,7 +93,7 @@ class IndependentPPO(Agent):
         return make_vector_env(env_id, num_envs, given | {"receiver": "player", "convention": "none"})
 
     def iterate(self) -> dict[str, float]:
-        """A rollout and its updates for the speaker, then for the listener; metrics are named by player."""
+        """Train the sender and then the receiver on one rollout each; metrics are prefixed by the player."""
         metrics: dict[str, float] = {}
         for player, learner in self.players.items():
             learner.schedule_start, learner.target_timesteps = self.schedule_start // 2, self.target_timesteps // 2
@@ -91,7 +101,7 @@ class IndependentPPO(Agent):
             learner.iteration += 1
             metrics |= {f"{player}/{name}": value for name, value in found.items()}
         self.num_timesteps = sum(learner.num_timesteps for learner in self.players.values())
-        # The listener's rollout is the later one, and speaks for both.
+        # Unprefixed rollout metrics are those of the receiver's rollout, the later of the two.
         shared = {name.removeprefix(f"{RECEIVER}/"): value for name, value in metrics.items() if "/rollout/" in name}
         return metrics | {name: value for name, value in shared.items() if name.startswith("rollout/")}
 
@@ -103,7 +113,7 @@ class IndependentPPO(Agent):
         deterministic: bool = True,
         action_mask: Any = None,
     ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`. States are dicts by player; the mask is that of the speaker's moves."""
+        """Choose actions; see `Agent.predict`. States are dicts by player; the mask applies to the sender's moves."""
         states = dict(state or {})
         answers = {}
         game = self.source.kind == "game"
@@ -121,7 +131,7 @@ class IndependentPPO(Agent):
         return np.stack([answers[player] for player in PLAYERS], axis=-1), states
 
 
-# PettingZoo's names of the games -> those of their vector faces.
+# PettingZoo ids of the games -> ids of their vector environments.
 GYMNASIUM_IDS = {
     "envzoo/coding_grid_v0": "envzoo/CodingGrid-v0",
     "envzoo/coding_grid_small_v0": "envzoo/CodingGridSmall-v0",

@@ -1,4 +1,4 @@
-"""Messages hidden without a bottleneck: MEME (Sokota et al., ICML 2022, arXiv 2107.08295)."""
+"""MEME: minimum entropy coupling without a bottleneck (Sokota et al., ICML 2022, arXiv 2107.08295)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from envzoo.agents.coding_games.coupling_agent import CouplingAgent
 
 
 class MEME(CouplingAgent):
-    """Maximum-entropy policy and minimum entropy coupling: the whole belief is coupled with the carrier's actions.
+    """Maximum-entropy policy with minimum entropy coupling: the whole belief is coupled with the carrier's actions.
 
-    The carrier of a finite game has converged and earns no entropy after the end; that of the released code of arXiv
-    2410.21666 differs in both. The game's page gives numbers, and `official_carrier=True`, there or here, takes the
-    latter.
+    With the belief b over messages X and the carrier's action distribution pi(.|s) for Y, each step solves
+    approximately
+
+        min H(X, Y)  subject to  P_X = b,  P_Y = pi(.|s)
+
+    by the greedy coupling, which is equivalent to maximising I(X; Y).
+
+    The carrier of a finite game is the converged maximum-entropy policy without entropy in terminal states. The carrier
+    of the released code of arXiv 2410.21666 differs in both; `official_carrier=True`, here or in the game, selects it
+    (see the game's page for numbers). Source: Sokota et al. (ICML 2022, arXiv 2107.08295).
+
+    Metrics:
+        Those of the agent that is trained as carrier, if any; the coupling itself has no training.
     """

@@ -1,4 +1,4 @@
-"""Kernels of coupling agents: one step of many episodes at once, for the sender and for the receiver."""
+"""Numba kernels of the coupling agents: one step of a batch of episodes, for the sender and for the receiver."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def hide(
     acting: np.ndarray,
     actions: np.ndarray,
 ) -> float:
-    """The sender's step: couple, act, and update the belief as the receiver will.
+    """Take the sender's step: couple, act, and update the belief as the receiver will.
 
     Args:
-        belief: (B, N) beliefs over the blocks of a message, one behind the other; updated in place.
-        policy: (B, A) distributions of the carrier.
-        offsets: (blocks + 1,) where each block begins.
-        limits: (blocks,) bits that a step's code may carry of each block.
+        belief: (B, N) beliefs over the blocks of a message, concatenated; updated in place.
+        policy: (B, A) action distributions of the carrier.
+        offsets: (blocks + 1,) first index of each block.
+        limits: (blocks,) maximum entropy in bits of a step's code, for each block.
         encoder: One of `couplings.ENCODERS`.
-        message: (B, blocks) what to hide.
+        message: (B, blocks) values to encode.
         uniform: (B,) numbers in [0, 1).
-        deterministic: Take the most likely action of the message, of equally likely ones the first.
-        acting: (B,) bool, where there is a step to take; elsewhere the action is 0 and nothing changes.
+        deterministic: Take the most likely action for the message, the first one on ties.
+        acting: (B,) bool, episodes in which the sender moves; elsewhere the action is 0 and the belief is unchanged.
         actions: (B,) int64, overwritten.
 
     Returns:
-        The largest absolute difference, over episodes and actions, between the policy and the distribution of actions
+        The largest absolute difference, over episodes and actions, between the policy and the action distribution
         averaged over messages.
     """
     gap = 0.0
@@ -58,7 +58,7 @@ def hide(
 
 @njit(cache=True)
 def _gap(belief, labels, channel, policy, average):
-    """Largest difference between the policy and its average over messages, which is written into `average`."""
+    """Compute the largest difference between the policy and its average over messages, written to `average`."""
     average[:] = 0.0
     for x in range(len(belief)):
         if labels[x] >= 0:
@@ -80,7 +80,7 @@ def listen(
     actions: np.ndarray,
     acting: np.ndarray,
 ) -> None:
-    """The receiver's step: couple as the sender did, and condition the belief on the action; arguments as in `hide`."""
+    """Take the receiver's step: couple as the sender did, and condition the belief; arguments as in `hide`."""
     for i in range(len(belief)):
         if acting[i]:
             block = largest_entropy_block(belief[i], offsets)
@@ -91,7 +91,7 @@ def listen(
 
 @njit(cache=True)
 def guesses(belief: np.ndarray, offsets: np.ndarray, out: np.ndarray) -> None:
-    """Write the most likely value of each block into out (B, blocks)."""
+    """Write the most likely value of each block to `out` (B, blocks)."""
     for i in range(len(belief)):
         for block in range(len(offsets) - 1):
             out[i, block] = guess(belief[i, offsets[block] : offsets[block + 1]])

@@ -1,4 +1,4 @@
-"""The table of agents that hide messages in actions."""
+"""Registry rows of the agents for Markov coding games."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AGENTS = (
         "MECB",
         "envzoo.agents.coding_games.mecb:MECB",
         "coding_games",
-        "Hides a message in a policy's actions by minimum entropy coupling through a bottleneck.",
+        "Encodes messages in a policy's actions by minimum entropy coupling with a bottleneck.",
         sources=("environment", "game"),
         actions=("discrete",),
         observations="those of coding games",
@@ -20,7 +20,7 @@ AGENTS = (
         "MEME",
         "envzoo.agents.coding_games.meme:MEME",
         "coding_games",
-        "Hides a message in a policy's actions by minimum entropy coupling, without a bottleneck.",
+        "Encodes messages in a policy's actions by minimum entropy coupling without a bottleneck.",
         sources=("environment", "game"),
         actions=("discrete",),
         observations="those of coding games",
@@ -31,7 +31,7 @@ AGENTS = (
         "FIMEC",
         "envzoo.agents.coding_games.fimec:FIMEC",
         "coding_games",
-        "The same for long messages of independent blocks, one block in each step.",
+        "Encodes long messages of independent blocks by minimum entropy coupling of one block per step.",
         sources=("environment", "game"),
         actions=("discrete",),
         observations="those of coding games",
@@ -42,7 +42,7 @@ AGENTS = (
         "IndependentPPO",
         "envzoo.agents.coding_games.independent_ppo:IndependentPPO",
         "coding_games",
-        "Baseline of MECB: a speaker and a listener that learn from reward alone, each by PPO.",
+        "Baseline of MECB: independent PPO agents for sender and receiver, trained on the reward alone.",
         sources=("environment", "game"),
         actions=("discrete",),
         observations="those of coding games",

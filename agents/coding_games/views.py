@@ -1,4 +1,4 @@
-"""Coding games as single learners see them."""
+"""Single-agent views of coding games."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from envzoo.kernel import Definition
 
 
 def find_definition(source: Source, agent: str) -> Definition:
-    """The definition of a coding game, whatever form the source has.
+    """Return the definition of a coding game for any form of source.
 
     Raises:
-        UnsupportedSpaceError: The source is no coding game.
+        UnsupportedSpaceError: The source is not a coding game.
     """
     if source.given is not None:
         env, own = source.given, False
@@ -32,14 +32,13 @@ def find_definition(source: Source, agent: str) -> Definition:
         env.close()
     if definition is None or not hasattr(definition, "rules"):
         raise UnsupportedSpaceError(
-            f"{agent} plays coding games, in which a message is to be told, but {source.name} is none; "
-            "envzoo/CodingGrid-v0 is one"
+            f"{agent} requires a coding game such as envzoo/CodingGrid-v0, but {source.name} is not a coding game"
         )
     return definition
 
 
 def _inner(env: Any) -> Definition | None:
-    """The definition of a kernel environment, behind wrappers of Gymnasium and PettingZoo."""
+    """Return the definition of a kernel environment behind wrappers of Gymnasium and PettingZoo."""
     while env is not None:
         if isinstance(getattr(env, "definition", None), Definition):
             return env.definition
@@ -55,20 +54,20 @@ def _without_masks(infos: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-MOVE = 0  # column of the sender's moves in the actions of both players
+MOVE = 0  # column of the sender's move in joint actions
 
 
 class PlayerView(VectorEnv):
-    """The vector face of a game for two players as one of them sees it, the other being part of the world.
+    """Vector environment of a two-player game as seen by one player, with the other player as part of the environment.
 
     Args:
         env: A vector environment with Dict observations and MultiDiscrete actions.
-        keys: The observations that the player sees.
-        column: Which action is the player's.
-        others: Likewise what the other one sees.
+        keys: Observation keys that the player sees.
+        column: Column of the player's action.
+        others: Observation keys that the other player sees.
 
     Attributes:
-        partner: Who takes the other action; to be set before the first step. Its actions are samples.
+        partner: Agent that plays the other player, with sampled actions; must be set before the first step.
     """
 
     def __init__(self, env: VectorEnv, keys: tuple[str, ...], column: int, others: tuple[str, ...]):
@@ -84,13 +83,13 @@ class PlayerView(VectorEnv):
         self._start = np.ones(self.num_envs, bool)
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Start all episodes."""
+        """Reset all episodes."""
         observation, infos = self.env.reset(seed=seed, options=options)
         self._observation, self._memory, self._start = observation, None, np.ones(self.num_envs, bool)
         return self._see(observation), self._own(infos)
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One step of both players."""
+        """Step both players."""
         seen = {key: self._observation[key] for key in self.others}
         masked = self._mask is not None and takes_mask(self.partner.predict)
         keywords = {"action_mask": self._mask} if masked else {}
@@ -102,7 +101,7 @@ class PlayerView(VectorEnv):
         return self._see(observation), reward, terminated, truncated, self._own(infos)
 
     def _own(self, infos: dict[str, Any]) -> dict[str, Any]:
-        """Keep the mask of the sender's moves for the sender: from the receiver's infos it is taken out."""
+        """Keep the mask of the sender's moves for the sender, and remove it from the receiver's infos."""
         if self.column == MOVE:
             return infos
         self._mask = current_mask(infos)
@@ -113,11 +112,11 @@ class PlayerView(VectorEnv):
 
     @property
     def final_observation(self) -> dict[str, np.ndarray]:
-        """What the player saw last in episodes that the latest step ended, elsewhere the current observations."""
+        """Final observations of episodes that ended in the latest step, and current observations elsewhere."""
         return self._see(self.env.final_observation)
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Copies of all that decides how the episodes go on."""
+        """Return copies of everything that determines the rest of the episodes."""
         state = {f"env/{name}": array for name, array in self.env.get_state().items()}
         if self._memory is not None:
             state["memory"] = self._memory.cpu().numpy().copy()
@@ -126,12 +125,12 @@ class PlayerView(VectorEnv):
         return state | {"start": self._start.copy()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restore what `get_state` gave."""
+        """Restore a state that `get_state` returned."""
         inner = {name.removeprefix("env/"): array for name, array in state.items() if name.startswith("env/")}
         self.env.set_state(inner)
         self._observation = self.env.observation()
         self._memory = torch.from_numpy(np.array(state["memory"])) if "memory" in state else None
-        # A file of the first release holds no mask; the sender's first move is free then.
+        # Files of the first release hold no mask; the sender's first move is unrestricted then.
         self._mask = np.array(state["mask"], bool) if "mask" in state else None
         self._start = np.array(state["start"], bool)
 
@@ -141,13 +140,13 @@ class PlayerView(VectorEnv):
 
 
 class MessageBlind(VectorEnv):
-    """The vector face of a game as an agent sees it that neither knows the message nor has to tell it.
+    """Vector environment of a game for an agent that neither observes nor encodes the message.
 
-    It gives no masks: sender and receiver read the carrier's distribution from its network and the state alone, so the
-    network itself has to learn which moves are of no use.
+    It provides no action masks: sender and receiver compute the carrier's distribution from its network and the state
+    alone, so the network itself must learn which moves are useless.
 
     Args:
-        env: The face of a lone sender.
+        env: Vector environment of a single sender.
     """
 
     def __init__(self, env: VectorEnv):
@@ -158,26 +157,26 @@ class MessageBlind(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start all episodes."""
+        """Reset all episodes."""
         observation, infos = self.env.reset(seed=seed, options=options)
         return observation["state"], _without_masks(infos)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One step of every episode."""
+        """Step all episodes."""
         observation, *rest, infos = self.env.step(actions)
         return observation["state"], *rest, _without_masks(infos)
 
     @property
     def final_observation(self) -> np.ndarray:
-        """The last states of episodes that the latest step ended, elsewhere the current ones."""
+        """The final states of episodes that ended in the latest step, and current states elsewhere."""
         return self.env.final_observation["state"]
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """As the game's."""
+        """Return the state of the game."""
         return self.env.get_state()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """As the game's."""
+        """Restore a state of the game."""
         self.env.set_state(state)
 
     def close_extras(self, **kwargs: Any) -> None:

@@ -1,1 +1,1 @@
-"""Agents for submodular objectives: coverage, collection, information gain."""
+"""Agents for submodular objectives: SubPO and its baselines."""

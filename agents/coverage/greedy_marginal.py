@@ -1,4 +1,4 @@
-"""Greedy next-step planning on marginal gains."""
+"""Greedy one-step lookahead on marginal gains."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ class GreedyMarginalConfig:
     """Hyperparameters of GreedyMarginal."""
 
     ties: str = "random"
-    """Among actions of equal reward take a "random" one, or the "first"."""
+    """Selection among actions of equal reward: "random" or "first"."""
 
     def __post_init__(self):
         require(self.ties in ("random", "first"), f"ties of GreedyMarginal is 'random' or 'first', got {self.ties!r}")
 
 
 class GreedyMarginal(Agent):
-    """Takes the action whose next reward is the largest, found by trying every action and taking it back.
+    """Greedy one-step lookahead: a_t = argmax_a r(s_t, a), found by trying every action and restoring the state.
 
-    In a submodular environment the next reward is the marginal gain, so this is the greedy rule whose one-step choices
-    are near-optimal for set selection, but which a path can trap (the guarantee does not carry over to paths). There is
-    nothing to learn. The environment it acts in is the one given to `set_env` (evaluation does that), and must be able
-    to capture its state; between calls of `predict` it is as if it had not been touched.
+    In a submodular environment the next reward is the marginal gain F(s' | tau_{0:t}), so this is the greedy rule,
+    which is near-optimal for set selection; the guarantee does not extend to paths, where the rule can get trapped.
+    Nothing is learned. The agent looks ahead in the environment given to `set_env` (evaluation calls it), which must
+    support `get_state` and `set_state`; `predict` leaves its state unchanged. Source: the greedy baseline of Prajapat
+    et al. (2024, arXiv 2307.13372).
+
+    Metrics:
+        There is no training.
     """
 
     Config = GreedyMarginalConfig
@@ -50,16 +54,16 @@ class GreedyMarginal(Agent):
             self.set_env(source.given)
 
     def set_env(self, env: Any) -> None:
-        """Look ahead in this environment (single or vector, also behind the wrappers of envzoo) from now on.
+        """Set the environment for the lookahead: single or vector, also behind envzoo's wrappers.
 
         Raises:
-            UnsupportedSpaceError: It cannot capture its state.
+            UnsupportedSpaceError: The environment does not support capturing its state.
         """
         self._env = capturable(env)
         if self._env is None:
             raise UnsupportedSpaceError(
-                f"{self.spec.name} tries actions and takes them back, but {env.unwrapped} cannot capture its state; "
-                "it works on environments that have get_state and set_state, as all of envzoo's do"
+                f"{self.spec.name} restores states after trying actions, but {env.unwrapped} cannot capture its state; "
+                "expected an environment with get_state and set_state, as all of envzoo's have"
             )
 
     def predict(
@@ -72,20 +76,20 @@ class GreedyMarginal(Agent):
     ) -> tuple[Any, Any]:
         """Choose the greedy actions for the current state of the environment.
 
-        The observation tells the batch size, and which actions are allowed if it has an entry "action_mask".
+        The observation determines the batch size, and the allowed actions if it has an entry "action_mask".
 
         Raises:
-            EnvzooError: No environment was given, or it runs another number of episodes than there are observations.
+            EnvzooError: No environment was set, or its number of episodes differs from the number of observations.
         """
         if self._env is None:
-            raise EnvzooError(f"{self.spec.name} needs to see the environment it acts in; call set_env(env) first")
+            raise EnvzooError(f"{self.spec.name} has no environment to look ahead in; call set_env(env) first")
         batched = self.codec.is_batched(observation)
         count = len(self.codec.pack(observation)) if batched else 1
         running = getattr(self._env, "num_envs", 1)
         if running != count:
             raise EnvzooError(
                 f"{self.spec.name} was given {count} observations, but its environment runs {running} episodes; "
-                "call set_env with the environment acted in"
+                "call set_env with the environment in which the agent acts"
             )
         if action_mask is None and isinstance(observation, dict):
             action_mask = observation.get(NAME)
@@ -104,7 +108,7 @@ class GreedyMarginal(Agent):
         return (action if batched else action[0]), state
 
     def _look_ahead(self, count: int, allowed: np.ndarray) -> np.ndarray:
-        """Find the reward of each action in each episode, (A, count); -inf for actions that are not allowed."""
+        """Compute the reward of each action in each episode, (A, count); -inf for actions that are not allowed."""
         env, captured = self._env, self._env.get_state()
         single = isinstance(env, gym.Env)
         rewards = np.empty((self.actions.n, count))

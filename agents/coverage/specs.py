@@ -1,4 +1,4 @@
-"""The table of agents of submodular coverage."""
+"""Registry rows of the agents for submodular objectives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AGENTS = (
         "SubPO",
         "envzoo.agents.coverage.subpo:SubPO",
         "coverage",
-        "Policy gradient on marginal gains of a submodular objective.",
+        "Policy gradient (REINFORCE) on the marginal gains of a submodular objective.",
         actions=("discrete",),
         paper="09-submodular",
         example=_EXAMPLE_1,
@@ -28,7 +28,7 @@ AGENTS = (
         "ModPO",
         "envzoo.agents.coverage.modpo:ModPO",
         "coverage",
-        "Baseline of SubPO: the same gradient with additive rewards that count repeats.",
+        "Modular baseline of SubPO: the same gradient on additive rewards, which count repeated visits.",
         actions=("discrete",),
         paper="09-submodular",
         example=_EXAMPLE_1,
@@ -37,7 +37,7 @@ AGENTS = (
         "SubPOActorCritic",
         "envzoo.agents.coverage.subpo_actor_critic:SubPOActorCritic",
         "coverage",
-        "SubPO with a critic and generalised advantages, for continuous control.",
+        "SubPO with a critic and generalised advantage estimation, for continuous control.",
         paper="09-submodular",
         example=_EXAMPLE_2,
     ),
@@ -45,7 +45,7 @@ AGENTS = (
         "ModPOActorCritic",
         "envzoo.agents.coverage.subpo_actor_critic:ModPOActorCritic",
         "coverage",
-        "Baseline of SubPOActorCritic: the same agent with additive rewards that count repeats.",
+        "Modular baseline of SubPOActorCritic: the same update on additive rewards, which count repeated visits.",
         paper="09-submodular",
         example=_EXAMPLE_2,
     ),
@@ -53,7 +53,7 @@ AGENTS = (
         "GreedyMarginal",
         "envzoo.agents.coverage.greedy_marginal:GreedyMarginal",
         "coverage",
-        "Planner that tries every action, takes it back, and keeps the one with the largest reward.",
+        "Greedy one-step lookahead that takes the action of largest immediate reward.",
         actions=("discrete",),
         paper="09-submodular",
         example=Example(

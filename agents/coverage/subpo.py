@@ -19,26 +19,27 @@ from envzoo.agents.spec import require
 
 @dataclass(frozen=True)
 class SubPOConfig(IntrinsicConfig):
-    """Hyperparameters of SubPO (and of ModPO, which differs in the reward alone)."""
+    """Hyperparameters of SubPO and ModPO, which differ only in the reward."""
 
     policy: Literal["tabular", "mlp", "gru"] = "tabular"
-    """Markovian table of logits, Markovian network, or a recurrent network that remembers the trajectory."""
+    """tabular: Markovian table of logits; mlp: Markovian network; gru: recurrent, history-dependent network."""
     num_envs: int = 128
-    """Trajectories per update (B); the official code takes 500."""
+    """Trajectories per update (B); the official code uses 500."""
     learning_rate: float | None = None
-    """Adam's learning rate; None takes 0.1 for a table and 0.005 for a network."""
+    """Adam's learning rate; None for 0.1 with a table and 0.005 with a network."""
     credit: Literal["reward-to-go", "cumulative"] = "reward-to-go"
-    """Weight of log pi(a_h): the gains from h on (the paper), or all gains up to h (the released code, myopic)."""
+    """Weight of grad log pi(a_h): the gains from step h on (the paper), or the gains up to step h (the released code,
+    myopic)."""
     baseline: Literal["batch", "none"] = "batch"
-    """Subtract the mean over the batch at each step, or nothing."""
+    """Baseline of the return: the mean over the batch at each step, or none."""
     entropy_coefficient: float = 0.0
-    """Weight of the entropy bonus, divided by the number of the update as in the official code."""
+    """Coefficient of the entropy bonus, divided by the update number as in the official code."""
     gamma: float = 1.0
     """Discount factor; the paper uses none."""
     hidden: tuple[int, ...] = (64, 32)
-    """Widths of the hidden layers of a network (the last one is the width of the GRU)."""
+    """Hidden layer sizes of a network (the last one is the width of the GRU)."""
     activation: str = "tanh"
-    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     optimizer: str = "adam"
     """Optimizer: adam, adamw or sgd."""
 
@@ -53,17 +54,27 @@ class SubPOConfig(IntrinsicConfig):
 
 
 class SubPO(OnPolicyAgent):
-    """REINFORCE on marginal gains: every iteration plays whole episodes and takes one gradient step.
+    """Submodular policy optimisation: REINFORCE on marginal gains.
 
-    grad J = E[ sum_i grad log pi(a_i|.) (sum_{j >= i} F(s_{j+1} | tau_{0:j}) - b_i) ]  (the paper's theorem on the
-    gradient of SubRL). The environment's reward is the marginal gain F(s_{j+1} | tau_{0:j}).
+    For a monotone submodular F the objective is J(pi) = E_tau[F(tau)], with the gradient
+
+        grad J = E[sum_i grad log pi(a_i|.) (sum_{j >= i} F(s_{j+1} | tau_{0:j}) - b_i)]
+
+    (the paper's policy-gradient theorem for SubRL). The environment's reward must be the marginal gain F(s_{j+1} |
+    tau_{0:j}). Each iteration samples whole episodes and takes one gradient step. Source: Prajapat et al. (ICLR 2024,
+    arXiv 2307.13372).
+
+    Metrics:
+        loss/policy: -mean log pi(a_i|.) A_i, minus the weighted entropy bonus, with A_i on the scale of the official
+            code.
+        policy/entropy: mean entropy of the policy in nats.
     """
 
     Config = SubPOConfig
     config: SubPOConfig
 
     def build_policy(self) -> Policy | TabularPolicy:
-        """A table, or a network without a critic."""
+        """Create a table, or a network without a critic."""
         c = self.config
         if c.policy == "tabular":
             return TabularPolicy(self.codec, self.actions)
@@ -78,13 +89,13 @@ class SubPO(OnPolicyAgent):
         )
 
     def build(self) -> None:
-        """The optimizer."""
+        """Create the optimizer."""
         c = self.config
         rate = c.learning_rate if c.learning_rate is not None else (0.1 if c.policy == "tabular" else 0.005)
         self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, lr=rate))
 
     def advantages(self, rollout: Rollout) -> np.ndarray:
-        """Credit of each action minus the baseline, on the scale of the official code, (T, B) float32."""
+        """Compute the credit of each action minus the baseline, on the scale of the official code, (T, B) float32."""
         c = self.config
         steps = len(rollout.reward)
         reward = np.where(rollout.valid, rollout.reward, np.float32(0))
@@ -95,12 +106,12 @@ class SubPO(OnPolicyAgent):
         if c.baseline == "batch":
             count = np.maximum(rollout.valid.sum(axis=1, keepdims=True), 1)
             credit = credit - (credit * rollout.valid).sum(axis=1, keepdims=True) / count
-        # The official MAX_Ret = 2 (H + 1), H the number of states of a trajectory: it sets the size of the loss, which
-        # matters to the entropy bonus and to gradient descent without Adam.
+        # MAX_Ret = 2 (H + 1) of the official code, H the number of states of a trajectory. It scales the loss, which
+        # matters for the entropy bonus and for optimizers other than Adam.
         return (credit / np.float32(2 * (steps + 2))).astype(np.float32)
 
     def update(self, rollout: Rollout) -> dict[str, float]:
-        """One Adam step on -mean log pi(a_i|s_i) A_i - c H(pi) / update."""
+        """Take one Adam step on -mean log pi(a_i|s_i) A_i - c H(pi) / update."""
         c = self.config
         advantage = torch.from_numpy(self.advantages(rollout)).to(self.device)
         metrics: dict[str, float] = {}

@@ -13,30 +13,38 @@ class SubPOActorCriticConfig(PPOConfig):
     """Hyperparameters of SubPOActorCritic; defaults are those of the paper's continuous tasks."""
 
     num_envs: int = 15
-    """Environments stepped side by side."""
+    """Number of parallel environments."""
     num_steps: int = 400
     """Steps per environment and rollout."""
     num_epochs: int = 1
-    """Passes over a rollout; with one, and the whole rollout as its minibatch, nothing is clipped."""
+    """Number of epochs per rollout; with one epoch and the whole rollout as the minibatch, nothing is clipped."""
     minibatch_size: int = 1_000_000
-    """Transitions per gradient step, by default the whole rollout."""
+    """Transitions per gradient step; by default the whole rollout."""
     learning_rate: float = 1e-2
-    """Adam's learning rate, of actor and critic."""
+    """Adam's learning rate of actor and critic."""
     anneal: Literal["none", "learning_rate", "both"] = "none"
-    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
+    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
+    range."""
     entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus in nats."""
+    """Coefficient of the entropy bonus (nats)."""
     hidden: tuple[int, ...] = (128, 128)
-    """Widths of the hidden layers (the last one is the width of the GRU)."""
+    """Hidden layer sizes (the last one is the width of the GRU)."""
     initial_log_std: float = 0.1
-    """First log standard deviation of continuous actions."""
+    """Initial log standard deviation of continuous actions."""
 
 
 class SubPOActorCritic(PPO):
-    """Policy gradient on marginal gains with generalised advantages from a critic.
+    """SubPO with a critic: policy gradient on marginal gains with generalised advantage estimation.
 
-    One gradient step on a whole rollout is the plain policy gradient: there the probability ratio is 1, so the clipped
-    objective of PPO and log pi(a|s) A have the same derivative. The environment's reward is the marginal gain.
+        grad J = E[sum_i grad log pi(a_i|s_i) A_i],  A_i = GAE(gamma, lambda) of the marginal gains F(s_{i+1} |
+            tau_{0:i})
+
+    The environment's reward must be the marginal gain. One gradient step on a whole rollout is the plain policy
+    gradient: the probability ratio is 1 there, so PPO's clipped objective and log pi(a|s) A have the same derivative.
+    Source: Prajapat et al. (2024, arXiv 2307.13372, experiments on continuous control).
+
+    Metrics:
+        Those of `PPO`.
     """
 
     Config = SubPOActorCriticConfig
@@ -44,6 +52,14 @@ class SubPOActorCritic(PPO):
 
 
 class ModPOActorCritic(SubPOActorCritic):
-    """SubPOActorCritic on the additive reward `info["modular_reward"]`: its modular baseline."""
+    """Modular baseline of SubPOActorCritic: the same update on the additive reward `info["modular_reward"]`.
+
+        grad J = E[sum_i grad log pi(a_i|s_i) A_i],  A_i = GAE(gamma, lambda) of the modular rewards
+
+    Source: Prajapat et al. (2024, arXiv 2307.13372).
+
+    Metrics:
+        Those of `PPO`.
+    """
 
     reward_key = "modular_reward"

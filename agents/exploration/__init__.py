@@ -1,1 +1,1 @@
-"""Intrinsic rewards, and the agents that learn from them."""
+"""Intrinsic rewards, and agents that are trained with them."""

@@ -16,19 +16,24 @@ if TYPE_CHECKING:
 
 
 class AGACBonus(Learned):
-    """b = log pi(a|o) - log pi_adv(a|o): the actor is paid for what its adversary did not foresee.
+    """Reward actions that an adversary does not predict: b = log pi(a|o) - log pi_adv(a|o).
 
-    As in the paper, A' = A + c b, and the critic's target grows by c KL(pi || pi_adv), here by c b, whose mean over the
-    actor's actions is that divergence. (c is `intrinsic_coefficient`; the paper begins with 4e-4 beside a reward and
-    lets it fall.) Agents without such a critic are paid b as a reward like any other. The adversary learns to imitate
-    the actor: -E log pi_adv(a|o) over the actor's own actions has the gradient of KL(pi || pi_adv).
+    As in the paper, the advantage becomes A' = A + c b. The paper adds c KL(pi || pi_adv) to the critic's target; here
+    c b is added, whose mean over the actor's actions equals that divergence. The weight c is `intrinsic_coefficient`;
+    the paper starts at 4e-4 with an extrinsic reward and anneals it. For agents without such a critic, b is an ordinary
+    reward. The adversary minimises -E[log pi_adv(a|o)] over the actor's actions, which has the gradient of KL(pi ||
+    pi_adv).
+
+    Metrics:
+        intrinsic/reward: mean bonus b of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean cross-entropy of the adversary.
     """
 
     name = "agac"
     is_bonus = True
 
     def build(self) -> None:
-        """The adversary's policy."""
+        """Create the adversary's policy."""
         trunk = self.encoder(self.settings.intrinsic_hidden)
         parts = {"trunk": trunk, "head": linear(trunk.out_dim, self.action_dim, self.generator, gain=0.01)}
         self.network = nn.ModuleDict(parts)
@@ -36,21 +41,21 @@ class AGACBonus(Learned):
             self.network.register_parameter("log_std", nn.Parameter(torch.zeros(self.actions.dim)))
 
     def adversary(self, observation: Tensor, action: Tensor) -> Tensor:
-        """log pi_adv(a|o), (N,)."""
+        """Compute log pi_adv(a|o), (N,)."""
         parameters = self.network["head"](self.network["trunk"].features(observation))
         if self.actions.discrete:
             return dist.categorical_log_prob(parameters, action)
         return dist.gaussian_log_prob(parameters, self.network.log_std, action)
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """-log pi_adv(a|o): the part that does not need the actor; `reward` adds log pi(a|o)."""
+        """Compute -log pi_adv(a|o), the term that does not depend on the actor; `reward` adds log pi(a|o)."""
         return -self.adversary(observation, action)
 
     def reward(self, rollout: Rollout) -> Tensor:
-        """log pi - log pi_adv of every step."""
+        """Compute log pi - log pi_adv of every step of a rollout."""
         valid = torch.from_numpy(rollout.valid).to(self.device)
         return torch.where(valid, rollout.log_prob + super().reward(rollout), 0.0)
 
     def loss(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Cross-entropy of the adversary."""
+        """Compute the cross-entropy of the adversary."""
         return -self.adversary(observation, action).mean()

@@ -1,4 +1,4 @@
-"""Counts of observations, over a lifetime or an episode (after Tang et al., 2016, arXiv 1611.04717)."""
+"""Count-based intrinsic rewards over training or over an episode (after Tang et al., 2016, arXiv 1611.04717)."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ _MULTIPLIER, _S33 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(33)
 
 @dataclass(frozen=True)
 class CountSettings:
-    """Settings of the counts."""
+    """Settings of the count-based rewards."""
 
     count_coefficient: float = 1.0
-    """c in c / sqrt(N)."""
+    """Numerator c of the reward c / sqrt(N)."""
 
 
 def hash_rows(rows: np.ndarray, salt: np.ndarray | None = None) -> np.ndarray:
-    """64-bit hashes of the bytes of rows (N, P), uint64 (N,), never 0; `salt` uint64 (N,) sets rows apart."""
+    """Compute 64-bit hashes of the bytes of rows (N, P): uint64 (N,), never 0.
+
+    Rows with different `salt`, uint64 (N,), get different hashes.
+    """
     raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
     return _hash(raw, np.zeros(len(rows), np.uint64) if salt is None else salt)
 
 
 @njit(cache=True)
 def _hash(raw, salt):
-    """FNV-1a, finished with a multiply and shifts so that nearby rows spread over the table."""
+    """Compute FNV-1a hashes with a final multiply-xorshift, which spreads similar rows over the table."""
     out = np.empty(len(raw), np.uint64)
     for i in range(len(raw)):
         h = _OFFSET ^ (salt[i] * _MULTIPLIER)
@@ -51,7 +54,10 @@ def _hash(raw, salt):
 
 @njit(cache=True)
 def _count(keys, counts, hashes, out):
-    """Add 1 to each hash in turn and write what it stands at then; linear probing, key 0 is free. Returns new keys."""
+    """Increment the count of each hash in order and write the new counts to `out`.
+
+    The table uses linear probing, and key 0 marks a free slot. Returns the number of new keys.
+    """
     mask = np.uint64(keys.size - 1)
     fresh = 0
     for i in range(hashes.size):
@@ -78,17 +84,17 @@ def _move(keys, counts, new_keys, new_counts):
 
 
 class CountTable:
-    """How often each hash was counted."""
+    """Hash table of counts."""
 
     def __init__(self, capacity: int = 1024):
         self.clear(capacity)
 
     def clear(self, capacity: int = 1024) -> None:
-        """Forget everything; the capacity is a power of two."""
+        """Remove all entries; `capacity` must be a power of two."""
         self.keys, self.counts, self.used = np.zeros(capacity, np.uint64), np.zeros(capacity, np.int64), 0
 
     def count(self, hashes: np.ndarray) -> np.ndarray:
-        """Count hashes (N,) one after the other; what each stands at afterwards, int64 (N,)."""
+        """Increment the counts of hashes (N,) in order, and return the new counts, int64 (N,)."""
         while 2 * (self.used + len(hashes)) > len(self.keys):
             keys, counts = np.zeros(2 * len(self.keys), np.uint64), np.zeros(2 * len(self.keys), np.int64)
             _move(self.keys, self.counts, keys, counts)
@@ -98,52 +104,65 @@ class CountTable:
         return out
 
     def state_dict(self) -> dict[str, Any]:
-        """The table; its hashes as signed integers."""
+        """Return the table, its hashes as signed integers."""
         return {"keys": self.keys.view(np.int64), "counts": self.counts, "used": self.used}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a table."""
+        """Restore a table."""
         self.keys, self.counts = state["keys"].view(np.uint64).copy(), state["counts"].copy()
         self.used = state["used"]
 
 
 class LifetimeCount(Intrinsic):
-    """r = c / sqrt(N(o')), N how often o' was met in all of training, this time included. Nothing is rounded: every
-    different observation has a count of its own."""
+    """Reward rarely visited observations: r = c / sqrt(N(o')).
+
+    N(o') is the number of visits of o' during all of training, the current visit included. Observations are not
+    discretised: each distinct observation has its own count. Source: Tang et al. (2016, arXiv 1611.04717), with exact
+    counts instead of SimHash codes.
+
+    Metrics:
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+    """
 
     name = "count"
     Settings = CountSettings
 
     def build(self) -> None:
-        """An empty table."""
+        """Create an empty table."""
         self.table = CountTable()
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Counts the transitions in their order; see `Intrinsic.intrinsic`."""
+        """Count the transitions in order and return the rewards; see `Intrinsic.intrinsic`."""
         counts = self.table.count(hash_rows(next_observation.cpu().numpy()))
         return torch.from_numpy(self.settings.count_coefficient / np.sqrt(counts)).float().to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """The table."""
+        """Return the table."""
         return {"table": self.table.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a table."""
+        """Restore the table."""
         self.table.load_state_dict(state["table"])
 
 
 class EpisodicCount(Intrinsic):
-    """r = c / sqrt(N(o')), N how often o' was met in the running episode, this time included."""
+    """Reward observations rarely visited in the episode: r = c / sqrt(N(o')).
+
+    N(o') is the number of visits of o' since the start of the episode, the current visit included.
+
+    Metrics:
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+    """
 
     name = "episodic_count"
     Settings = CountSettings
 
     def build(self) -> None:
-        """Empty tables, one for each episode."""
+        """Create an empty list of tables; each environment gets its own table."""
         self.tables: list[CountTable] = []
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Transition i belongs to environment i; see `Intrinsic.intrinsic`."""
+        """Count one transition per environment and return the rewards; see `Intrinsic.intrinsic`."""
         self._grow(len(next_observation))
         hashes = hash_rows(next_observation.cpu().numpy())
         counts = [table.count(hashes[i : i + 1])[0] for i, table in enumerate(self.tables)]
@@ -153,7 +172,7 @@ class EpisodicCount(Intrinsic):
         self.tables += [CountTable(64) for _ in range(count - len(self.tables))]
 
     def reward(self, rollout: Rollout) -> Tensor:
-        """The counts of a rollout, anew from each start of an episode."""
+        """Compute the rewards of a rollout, with counts reset at each episode start."""
         steps, num_envs = rollout.reward.shape
         self._grow(num_envs)
         found = np.zeros((steps, num_envs), np.float32)
@@ -169,11 +188,11 @@ class EpisodicCount(Intrinsic):
         return torch.from_numpy(found).to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """The tables."""
+        """Return the tables."""
         return {"tables": [table.state_dict() for table in self.tables]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over tables."""
+        """Restore the tables."""
         self.tables = [CountTable(64) for _ in state["tables"]]
         for table, stored in zip(self.tables, state["tables"], strict=True):
             table.load_state_dict(stored)

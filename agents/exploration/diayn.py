@@ -19,13 +19,19 @@ class DIAYNSettings(LearnedSettings):
     """Settings of the skills."""
 
     skills: int = 16
-    """Number of skills; the paper takes 50."""
+    """Number of skills; the paper uses 50."""
 
 
 class DIAYNReward(Learned):
-    """r = log q(z|o') + log n, q learning which of n skills z was drawn for the episode from what it leads to.
+    """Reward observations from which the skill can be inferred: r = log q(z|o') + log n.
 
-    The skill stands in the observation of the policy; q does not see that part.
+    A skill z is drawn uniformly from n skills for each episode and appended to the policy's observation. The
+    discriminator q predicts it from the environment's observation alone. Source: Eysenbach et al. (2018, arXiv
+    1802.06070, equation 3).
+
+    Metrics:
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean cross-entropy of the discriminator.
     """
 
     name = "diayn"
@@ -33,7 +39,7 @@ class DIAYNReward(Learned):
 
     @classmethod
     def wrappers(cls, settings: Any, seed: int) -> list[tuple[type, dict[str, Any]]]:
-        """The skill in the observation."""
+        """Return the wrapper that appends the skill to the observation."""
         return [(VectorSkillObservation, {"skills": settings.skills, "seed": seed})]
 
     def __init__(self, agent: Any, settings: Any):
@@ -41,7 +47,7 @@ class DIAYNReward(Learned):
         super().__init__(agent, settings)
 
     def build(self) -> None:
-        """The discriminator, on the observations of the environment alone; the skill stands behind them in a row."""
+        """Create the discriminator, which reads the environment's observation without the skill columns."""
         skilled, self.codec = self.codec, self._bare
         if skilled.packed_dim != self._bare.packed_dim + self.settings.skills:
             raise AssertionError("the skill is the only thing added to observations")
@@ -57,10 +63,10 @@ class DIAYNReward(Learned):
         return observation[:, self._bare.packed_dim :].argmax(dim=-1)
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """See `Intrinsic.intrinsic`."""
+        """Compute the rewards of transitions; see `Intrinsic.intrinsic`."""
         log_q = self._log_q(next_observation).gather(-1, self._skill(observation)[:, None]).squeeze(-1)
         return log_q + math.log(self.settings.skills)
 
     def loss(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Cross-entropy of the discriminator."""
+        """Compute the cross-entropy of the discriminator."""
         return nn.functional.nll_loss(self._log_q(next_observation), self._skill(observation))

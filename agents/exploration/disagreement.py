@@ -1,4 +1,4 @@
-"""Disagreement of an ensemble of forward models (Pathak et al., 2019, arXiv 1906.04161)."""
+"""Exploration by the disagreement of an ensemble of forward models (Pathak et al., 2019, arXiv 1906.04161)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,26 @@ class DisagreementSettings(LearnedSettings):
     """Settings of the ensemble."""
 
     members: int = 5
-    """Number of forward models."""
+    """Number of forward models in the ensemble."""
 
 
 class DisagreementReward(Learned):
-    """r = variance over the models of their predictions of phi(o'), phi a frozen random network, averaged over it.
+    """Reward the disagreement of forward models: r = mean_j Var_m[g_m(phi(o), a)_j].
 
-    Models agree on the mean of what is merely noisy, so noise alone pays nothing once it was seen often enough.
+    The models g_m predict phi(o'), where phi is a frozen random network; the variance over the models m is averaged
+    over the feature dimensions j. All models converge to the same mean under observation noise, so noise alone yields
+    no reward once there is enough data. Source: Pathak et al. (2019, arXiv 1906.04161).
+
+    Metrics:
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean training loss, the models' mean squared errors summed over the ensemble.
     """
 
     name = "disagreement"
     Settings = DisagreementSettings
 
     def build(self) -> None:
-        """Frozen features, and the models."""
+        """Create the frozen feature network and the forward models."""
         hidden, width = self.settings.intrinsic_hidden, self.settings.feature_dim
         trunk = self.encoder(hidden)
         head = linear(trunk.out_dim, width, self.generator, gain=1.0)
@@ -40,20 +46,20 @@ class DisagreementReward(Learned):
         self.network = nn.ModuleDict({"trunk": trunk, "head": head, "models": models})
 
     def features(self, observation: Tensor) -> Tensor:
-        """phi, (N, P) -> (N, F)."""
+        """Compute the features phi: (N, P) -> (N, F)."""
         with torch.no_grad():
             return self.network["head"](self.network["trunk"].features(observation))
 
     def predictions(self, observation: Tensor, action: Tensor) -> Tensor:
-        """What each model expects, (members, N, F)."""
+        """Predict the next features with each model, (members, N, F)."""
         return self.network["models"](torch.cat([self.features(observation), self.one_hot(action)], dim=-1))
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """See `Intrinsic.intrinsic`."""
+        """Compute the rewards of transitions; see `Intrinsic.intrinsic`."""
         return self.predictions(observation, action).var(dim=0, unbiased=False).mean(dim=-1)
 
     def loss(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Summed mean squared errors of the models."""
+        """Compute the models' mean squared errors, summed over the ensemble."""
         errors = self.predictions(observation, action) - self.features(next_observation)
         return errors.square().mean(dim=(1, 2)).sum()
 

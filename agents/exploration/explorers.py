@@ -1,6 +1,6 @@
-"""The unsupervised explorers: PPO with an intrinsic reward, each under the name of its method.
+"""Unsupervised exploration agents: PPO with an intrinsic reward, named after the method.
 
-They are not paid by the environment unless `extrinsic_coefficient` says so.
+The environment's reward is ignored unless `extrinsic_coefficient` is positive.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from envzoo.agents.exploration.without_rewards import WithoutRewardsConfig
 
 @dataclass(frozen=True)
 class ExplorerConfig(WithoutRewardsConfig):
-    """What all explorers share."""
+    """Hyperparameters common to the exploration agents."""
 
     extrinsic_coefficient: float = 0.0
-    """Weight of the environment's reward beside the intrinsic one."""
+    """Weight of the environment's reward."""
 
 
 @dataclass(frozen=True)
@@ -83,42 +83,100 @@ class AGACConfig(LearnedSettings, ExplorerConfig):
 
 
 class CountBased(PPO):
-    """PPO paid 1 / sqrt(N) for an observation met N times."""
+    """PPO with a count-based reward, r = 1 / sqrt(N(o')).
+
+    N(o') counts the visits of the next observation, in training or in the episode. Source: Tang et al. (2016, arXiv
+    1611.04717); see `LifetimeCount` and `EpisodicCount`.
+
+    Metrics:
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+    """
 
     Config = CountBasedConfig
 
 
 class RND(PPO):
-    """PPO paid for what the student of a random network has not learned yet."""
+    """PPO with random network distillation, r = mean_j (f(o') - g(o'))_j^2 / sigma.
+
+    f is a frozen random network, g is trained to match it, and sigma is the running standard deviation of the errors.
+    Source: Burda et al. (2018, arXiv 1810.12894); see `RNDReward`.
+
+    Metrics:
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean squared error of the predictor.
+    """
 
     Config = RNDConfig
 
 
 class ICM(PPO):
-    """PPO paid for what a forward model of learned features did not foresee."""
+    """PPO with intrinsic curiosity, r = log(1 + eta ||g(phi(o), a) - phi(o')||).
+
+    g is a forward model and phi are features learned by an inverse model. Source: Pathak et al. (2017, arXiv
+    1705.05363); see `ICMReward`.
+
+    Metrics:
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean of the forward and inverse losses, summed.
+    """
 
     Config = ICMConfig
 
 
 class APT(PPO):
-    """PPO paid for being far from its neighbours in learned features."""
+    """PPO with the particle-based entropy reward, r = log(1 + mean distance of phi(o') to its k nearest neighbours).
+
+    Source: Liu and Abbeel (2021, arXiv 2103.04551); see `APTReward`.
+
+    Metrics:
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean training loss of the features.
+    """
 
     Config = APTConfig
 
 
 class DIAYN(PPO):
-    """PPO with a skill in its observation, paid for letting others recognise it."""
+    """PPO conditioned on a skill z, with the reward r = log q(z|o') + log n of a discriminator q of n skills.
+
+    Source: Eysenbach et al. (2018, arXiv 1802.06070); see `DIAYNReward`.
+
+    Metrics:
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean cross-entropy of the discriminator.
+    """
 
     Config = DIAYNConfig
 
 
 class Disagreement(PPO):
-    """PPO paid where forward models differ."""
+    """PPO with the disagreement of an ensemble of forward models as reward, r = mean_j Var_m[g_m(phi(o), a)_j].
+
+    Source: Pathak et al. (2019, arXiv 1906.04161); see `DisagreementReward`.
+
+    Metrics:
+        Those of `PPO`, and:
+        intrinsic/reward: mean intrinsic reward of the rollout, before weighting.
+        intrinsic/loss: mean squared errors of the models, summed over the ensemble.
+    """
 
     Config = DisagreementConfig
 
 
 class AGAC(PPO):
-    """PPO paid for what an imitator of its policy does not foresee."""
+    """PPO with the bonus b = log pi(a|o) - log pi_adv(a|o), where pi_adv is trained to imitate the policy.
+
+    Source: Flet-Berliac et al. (2021, arXiv 2102.04376); see `AGACBonus`.
+
+    Metrics:
+        Those of `PPO`, and:
+        intrinsic/reward: mean bonus of the rollout, before weighting.
+        intrinsic/loss: mean cross-entropy of the adversary.
+    """
 
     Config = AGACConfig

@@ -1,4 +1,4 @@
-"""Intrinsic curiosity (Pathak et al., 2017, arXiv 1705.05363)."""
+"""Intrinsic curiosity module (Pathak et al., 2017, arXiv 1705.05363)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ class ICMSettings(LearnedSettings):
     """Settings of the curiosity module."""
 
     eta: float = 1.0
-    """Scale of the prediction error before the logarithm."""
+    """Scale of the prediction error inside the logarithm."""
 
 
 class ICMReward(Learned):
-    """r = log(1 + eta ||g(phi(o), a) - phi(o')||), the features phi learned by predicting the action from o and o'.
+    """Reward the error of a forward model: r = log(1 + eta ||g(phi(o), a) - phi(o')||).
 
-    The logarithm is that of Laskin et al. (2021, arXiv 2110.15191); the paper pays half the squared error. Continuous
-    actions are predicted with a squared error, discrete ones with a cross-entropy.
+    The features phi are trained by an inverse model that predicts the action from o and o', with a squared error for
+    continuous and a cross-entropy for discrete actions. The logarithm follows Laskin et al. (2021, arXiv 2110.15191);
+    the original paper uses eta/2 times the squared error (Pathak et al., equation 6).
+
+    Metrics:
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean of the forward and inverse losses, summed.
     """
 
     name = "icm"
     Settings = ICMSettings
 
     def build(self) -> None:
-        """Features, forward model, inverse model."""
+        """Create the feature network, the forward model and the inverse model."""
         hidden, width = self.settings.intrinsic_hidden, self.settings.feature_dim
         trunk = self.encoder(hidden)
         middle = (*hidden, width)
@@ -46,7 +51,7 @@ class ICMReward(Learned):
         )
 
     def features(self, observation: Tensor) -> Tensor:
-        """phi, (N, P) -> (N, F)."""
+        """Compute the features phi: (N, P) -> (N, F)."""
         return self.network["features"](self.network["trunk"].features(observation))
 
     def _error(self, phi: Tensor, action: Tensor, next_phi: Tensor) -> Tensor:
@@ -54,17 +59,17 @@ class ICMReward(Learned):
         return (self.network["next"](self.network["model"](inputs)) - next_phi).norm(dim=-1)
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """See `Intrinsic.intrinsic`."""
+        """Compute the rewards of transitions; see `Intrinsic.intrinsic`."""
         error = self._error(self.features(observation), action, self.features(next_observation))
         return torch.log1p(self.settings.eta * error)
 
     def loss(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Forward and inverse loss, equally weighted."""
+        """Compute the forward and inverse losses, equally weighted."""
         phi, next_phi = self.features(observation), self.features(next_observation)
         guess = self.network["action"](self.network["inverse"](torch.cat([phi, next_phi], dim=-1)))
         if self.actions.discrete:
             inverse = nn.functional.cross_entropy(guess, action)
         else:
             inverse = (guess - action).norm(dim=-1).mean()
-        # The forward error must not pull the features together, where it would vanish.
+        # No gradient of the forward error reaches the features, which would collapse to a constant otherwise.
         return self._error(phi.detach(), action, next_phi.detach()).mean() + inverse

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 
 
 class RNDReward(Learned):
-    """r = mean_j (f(o') - g(o'))_j^2 over the running standard deviation of such errors, f random, g learning f.
+    """Reward the error of a predictor of random features: r = mean_j (f(o') - g(o'))_j^2 / sigma.
 
-    The paper divides by the deviation of discounted returns of the reward, which differs by a slowly changing factor.
+    f is a frozen random network, g is trained to match it, and sigma is the running standard deviation of the errors.
+    The paper divides by the standard deviation of the discounted returns of the reward instead, which differs by a
+    slowly changing factor.
+
+    Metrics:
+        intrinsic/reward: mean intrinsic reward of the rollout, before `intrinsic_coefficient` is applied.
+        intrinsic/loss: mean squared error of the predictor.
     """
 
     name = "rnd"
 
     def build(self) -> None:
-        """A frozen random network and its student."""
+        """Create the frozen random network and the predictor."""
         hidden, width = self.settings.intrinsic_hidden, self.settings.feature_dim
         target, student = self.encoder(hidden), self.encoder(hidden)
         self.target = nn.Sequential(target, linear(target.out_dim, width, self.generator))
@@ -34,31 +40,31 @@ class RNDReward(Learned):
         self.scale = RunningScale()
 
     def errors(self, observation: Tensor) -> Tensor:
-        """Squared errors of the student, (N, P) -> (N,)."""
+        """Compute the predictor's mean squared errors: (N, P) -> (N,)."""
         target = self.target[1](self.target[0].features(observation))
         student = self.student[1](self.student[0].features(observation))
         return (student - target.detach()).square().mean(dim=-1)
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """The errors, scaled; see `Intrinsic.intrinsic`."""
+        """Compute the scaled errors; see `Intrinsic.intrinsic`."""
         return self.errors(next_observation) / self.scale.std
 
     def reward(self, rollout: Rollout) -> Tensor:
-        """The errors on a rollout, which first enter the scale."""
+        """Compute the rewards of a rollout, after updating the running scale with its errors."""
         old = self.scale.std
         errors = super().reward(rollout) * old
         self.scale.update(errors[torch.from_numpy(rollout.valid).to(self.device)])
         return errors / self.scale.std
 
     def loss(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Mean error."""
+        """Compute the mean error."""
         return self.errors(next_observation).mean()
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, moments and scale."""
+        """Return the networks, the observation moments and the scale."""
         return {**super().state_dict(), "scale": self.scale.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over networks, moments and scale."""
+        """Restore the networks, the observation moments and the scale."""
         super().load_state_dict(state)
         self.scale.load_state_dict(state["scale"])

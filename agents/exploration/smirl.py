@@ -19,22 +19,27 @@ class SMiRLConfig(WithoutRewardsConfig):
     density: str = "auto"
     """Density model of observations: auto, categorical, bernoulli or gaussian."""
     clip_reward: float = 300.0
-    """Rewards are clipped to plus and minus this many nats, before they are normalised."""
+    """Bound on the absolute reward in nats, applied before normalisation."""
     horizon: int | None = None
-    """Steps of an episode, for the clock in the observation; None takes the environment's time limit."""
+    """Episode length by which the time feature of the observation is scaled; None uses the environment's time limit."""
 
 
 class SMiRL(PPO):
-    """PPO paid log p(o) for every observation, p fitted to the episode so far; the environment's reward is not used.
+    """PPO with the surprise-minimising reward r = log p_theta(o).
 
-    The policy sees the parameters of p and how many observations they rest on, the clock.
+    The density p_theta is fitted to the observations of the episode so far, and theta and the number of observations
+    are appended to the policy's observation. The environment's reward is not used. Source: Berseth et al. (2019, arXiv
+    1912.05510).
+
+    Metrics:
+        Those of `PPO`.
     """
 
     Config = SMiRLConfig
     config: SMiRLConfig
 
     def wrappers(self) -> list[tuple[type, dict[str, Any]]]:
-        """The surprise as reward, normalised, with clock and density in the observation."""
+        """Return the wrappers: surprise reward, time and density features of the observation, normalised rewards."""
         c = self.config
         clock = {} if c.horizon is None else {"horizon": c.horizon}
         return [

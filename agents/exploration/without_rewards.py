@@ -1,4 +1,4 @@
-"""Hyperparameters that PPO has where the environment's reward does not count."""
+"""Hyperparameter defaults of PPO agents that are trained without the environment's reward."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from envzoo.agents.actor_critic.ppo import PPOConfig
 
 @dataclass(frozen=True)
 class WithoutRewardsConfig(PPOConfig):
-    """Hyperparameters of PPO for learning from a reward of the agent's own."""
+    """Hyperparameters of PPO agents that are trained on an intrinsic reward only."""
 
     num_envs: int = 64
-    """Environments stepped side by side."""
+    """Number of parallel environments."""
     num_steps: int = 64
     """Steps per environment and rollout."""
     num_epochs: int = 4
-    """Passes over a rollout."""
+    """Number of epochs per rollout."""
     learning_rate: float = 3e-4
     """Adam's learning rate of actor and critic."""
     anneal: Literal["none", "learning_rate", "both"] = "none"
-    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
+    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
+    range."""
     entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus in nats."""
+    """Coefficient of the entropy bonus (nats)."""

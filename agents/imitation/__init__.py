@@ -1,1 +1,1 @@
-"""Agents that imitate demonstrations."""
+"""Imitation learning agents."""

@@ -1,4 +1,4 @@
-"""Behavioural cloning (Pomerleau, 1988), also on the best trajectories only (%BC, as in Chen et al., 2021)."""
+"""Behavioural cloning (Pomerleau, 1988), optionally on the best trajectories only (%BC of Chen et al., 2021)."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ class BCConfig:
     """Hyperparameters of behavioural cloning."""
 
     loss: Literal["auto", "mse", "log_prob"] = "auto"
-    """log_prob: minus the log-likelihood of the actions; mse: squared error of a deterministic policy on actions scaled
-    to [-1, 1], Box actions only; auto: log_prob for Discrete actions and mse for Box ones."""
+    """log_prob: negative log-likelihood of the actions; mse: squared error of a deterministic policy on actions scaled
+    to [-1, 1], Box actions only; auto: log_prob for Discrete actions and mse for Box actions."""
     top_fraction: float = 1.0
-    """Imitate only this share of the trajectories, those of the largest discounted return (at least one); 0.1 is
+    """Fraction of the trajectories to imitate, those with the largest discounted return (at least one); 0.1 is
     10%BC."""
     gamma: float = 0.99
-    """Discount factor of the return by which trajectories are chosen."""
+    """Discount factor of the return by which trajectories are selected."""
     batch_size: int = 256
     """Transitions per gradient step."""
     steps_per_iteration: int = 500
-    """Gradient steps between two rows of metrics."""
+    """Gradient steps per iteration (one row of metrics)."""
     learning_rate: float = 3e-4
     """Adam's learning rate."""
     normalize_observations: bool = True
-    """Give each column of Box observations mean 0 and standard deviation 1 over the dataset."""
+    """Normalise each column of Box observations to mean 0 and standard deviation 1 over the dataset."""
     encoder: str = "auto"
     """Encoder of the observation: auto, mlp or cnn."""
     hidden: tuple[int, ...] = (256, 256)
-    """Widths of the hidden layers."""
+    """Hidden layer sizes."""
     activation: str = "relu"
-    """Activation of the hidden layers: tanh, relu, gelu or silu."""
+    """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     optimizer: str = "adam"
     """Optimizer: adam, adamw or sgd."""
 
@@ -58,11 +58,11 @@ class BCConfig:
         require(0 < self.top_fraction <= 1, f"top_fraction of BC lies in (0, 1], got {self.top_fraction}")
         require(0 <= self.gamma <= 1, f"gamma of BC lies in [0, 1], got {self.gamma}")
         require(self.learning_rate > 0, f"learning_rate of BC is positive, got {self.learning_rate}")
-        require(self.encoder != "gru", "BC learns from single transitions, so its encoder has no memory; got 'gru'")
+        require(self.encoder != "gru", "BC is trained on single transitions: its encoder must be memoryless, got 'gru'")
 
 
 class DeterministicPolicy(nn.Module):
-    """Packed observations (..., P) -> actions (..., D), within [-1, 1] when squashed by tanh."""
+    """Deterministic policy: packed observations (..., P) -> actions (..., D), in [-1, 1] when squashed by tanh."""
 
     def __init__(
         self,
@@ -81,22 +81,32 @@ class DeterministicPolicy(nn.Module):
         self.squash = squash
 
     def forward(self, x: Tensor) -> Tensor:
-        """The actions."""
+        """Compute the actions."""
         output = self.head(self.encoder.features(x))
         return torch.tanh(output) if self.squash else output
 
 
 class BC(OfflineAgent):
-    """Behavioural cloning: supervised learning of the dataset's actions.
+    """Behavioural cloning: supervised learning of the actions of a dataset D.
 
-    Minimises the mean over the data of -log pi(a|s), or of |pi(s) - a|^2 / D for a deterministic policy.
+    Minimises
+
+        L = -E_{(s, a) ~ D}[log pi(a|s)]            (loss "log_prob")
+        L = E_{(s, a) ~ D}[|pi(s) - a|^2 / D_a]     (loss "mse", D_a action dimensions, actions scaled to [-1, 1])
+
+    With `top_fraction` below 1 the dataset is restricted to the trajectories of largest return. Sources: Pomerleau
+    (1988); %BC: Chen et al. (2021, arXiv 2106.01345).
+
+    Metrics:
+        loss/policy: L on the minibatch.
+        policy/entropy: mean entropy of the policy in nats (loss "log_prob" only).
     """
 
     Config = BCConfig
     config: BCConfig
 
     def build_actions(self) -> ActionCodec:
-        """Actions scaled to [-1, 1] for a squashed deterministic policy, else those of the space."""
+        """Create the action codec; actions are scaled to [-1, 1] for a squashed deterministic policy."""
         actions = super().build_actions()
         loss = self.config.loss
         if loss == "mse" and actions.discrete:
@@ -113,7 +123,7 @@ class BC(OfflineAgent):
         return table if self.config.top_fraction == 1 else table.top_episodes(self.config.top_fraction)
 
     def build(self) -> None:
-        """Policy and optimizer."""
+        """Create the policy and the optimizer."""
         c = self.config
         settings = {
             "encoder": c.encoder,
@@ -130,20 +140,20 @@ class BC(OfflineAgent):
         self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, lr=c.learning_rate))
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean loss of a batch, and metrics."""
+        """Compute the mean loss of a batch, and metrics."""
         if self.deterministic:
             return (self.policy(batch.observation) - batch.action).square().mean(), {}
         log_prob, entropy, _ = self.policy.evaluate(batch.observation, batch.action)
         return -log_prob.mean(), {"policy/entropy": entropy.mean().detach()}
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One Adam step on the loss."""
+        """Take one Adam step on the loss."""
         loss, metrics = self.loss(batch)
         self.optimizer.step(loss)
         return {"loss/policy": loss.detach()} | metrics
 
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
-        """The mode of the policy, or a sample."""
+        """Select actions: the mode of the policy, or samples."""
         if self.deterministic:
             return self.policy(x)
         return self.policy.act(x, self.policy.initial_state(len(x)), None, generator, deterministic).action

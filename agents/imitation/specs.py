@@ -1,4 +1,4 @@
-"""The table of agents that imitate."""
+"""Registry rows of the imitation agents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AGENTS = (
         "BC",
         "envzoo.agents.imitation.bc:BC",
         "imitation",
-        "Behavioural cloning: imitate the actions of a dataset.",
+        "Behavioural cloning: supervised learning of the actions of a dataset.",
         sources=("dataset",),
         paper="behavioural-cloning",
         example=Example(

@@ -1,1 +1,1 @@
-"""How experience flows: one loop class per kind of experience, each leaving `update` to the algorithm."""
+"""Training loops, one class per kind of data (on-policy, off-policy, offline); algorithms implement `update`."""

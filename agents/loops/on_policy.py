@@ -12,7 +12,7 @@ from torch import Tensor
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.experience import Experience
 from envzoo.agents.loops.intrinsic import Intrinsic, intrinsic_class, settings_of
-from envzoo.agents.loops.policy_with_wrappers import Follower, predict_with_policy
+from envzoo.agents.loops.policy_with_wrappers import PolicyWithWrappers, predict_with_policy
 from envzoo.agents.loops.rollout import Rollout
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
@@ -40,7 +40,7 @@ class OnPolicyAgent(Agent):
         super().__init__(source, config, seed=seed, device=device)
         self.codec = ObservationCodec(source.observation_space)
         self.actions = ActionCodec(source.action_space, self.spec.name, self.spec.actions)
-        self.follower = Follower(self.codec)
+        self.follower = PolicyWithWrappers(self.codec)
         self.intrinsic: Intrinsic | None = None
         kind = intrinsic_class(config.intrinsic) if getattr(config, "intrinsic", None) is not None else None
         settings = None if kind is None else settings_of(kind, config)

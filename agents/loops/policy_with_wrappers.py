@@ -13,6 +13,7 @@ from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.errors import EnvzooError
+from envzoo.moved import former_names
 from envzoo.wrappers.stateful import StatefulVectorWrapper, Tracker
 
 
@@ -23,7 +24,7 @@ class Followed(NamedTuple):
     trackers: list[dict[str, np.ndarray]]
 
 
-class Follower:
+class PolicyWithWrappers:
     """Wraps the environment learned in, and later adds the same to observations of the bare one.
 
     A policy that learned behind a wrapper needs what the wrapper added (clocks, densities, skills). The wrapper's
@@ -165,3 +166,6 @@ def predict_with_policy(
         return acting.action
 
     return choose_actions(agent, observation, act, action_mask), memory
+
+
+__getattr__ = former_names(__name__, {"Follower": f"{__name__}:PolicyWithWrappers"})

@@ -1,4 +1,4 @@
-"""A replay buffer: the last transitions, as ring arrays on the agent's device."""
+"""Replay buffer of transitions, stored as ring arrays on the agent's device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Batch(NamedTuple):
         observation: (N, P) packed.
         action: (N, D) float32, or (N,) int64 for discrete actions.
         reward: (N,) float32.
-        terminated: (N,) float32, 1 where the episode ended by itself: nothing is bootstrapped there.
+        terminated: (N,) float32, 1 where the episode terminated: no value is bootstrapped there.
         next_observation: (N, P) packed; the true next observation, also where the episode was truncated.
     """
 
@@ -33,18 +33,18 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """The last `capacity` transitions, sampled uniformly with replacement.
+    """Replay buffer of the last `capacity` transitions, sampled uniformly with replacement.
 
-    Truncation is not stored: a transition that a time limit cut off is like any other and bootstraps from its next
-    observation, while `terminated` ones do not. Memory grows with the content (by doubling), up to the capacity.
+    Truncation is not stored: a truncated transition bootstraps from its next observation like any other, while
+    `terminated` ones do not. Memory grows with the content (by doubling), up to the capacity.
 
     Args:
-        capacity: Most transitions kept; the oldest are overwritten.
+        capacity: Maximum number of transitions; the oldest are overwritten.
         columns: P, width of a packed observation.
         dtype: Data type of packed observations.
         action_dim: D, or None for discrete actions.
-        mask_dim: A, how many columns beyond P hold the mask of allowed actions.
-        device: Where the arrays live.
+        mask_dim: A, number of columns after the P that hold the action mask.
+        device: Device of the arrays.
 
     Raises:
         EnvzooError: A capacity below 1.
@@ -65,7 +65,7 @@ class ReplayBuffer:
             raise EnvzooError(f"a replay buffer holds at least 1 transition, got a capacity of {capacity}")
         self.capacity = int(capacity)
         self.device = torch.device(device)
-        self.position = 0  # row that the next transition goes to
+        self.position = 0  # row of the next transition
         self.size = 0
         self.unmasked_dim = columns
         observation = ((columns + mask_dim,), torch.from_numpy(np.empty(0, dtype)).dtype)
@@ -89,7 +89,7 @@ class ReplayBuffer:
         )
 
     def _grow(self, rows: int) -> None:
-        """Make room for `rows` rows; only ever called before the ring is full, so row order is age."""
+        """Make room for `rows` rows; called only before the ring is full, while row order is age."""
         allocated = len(self._arrays.reward)
         grown = self._allocate(min(self.capacity, max(rows, 2 * allocated)))
         for old, new in zip(self._arrays, grown, strict=True):
@@ -129,7 +129,7 @@ class ReplayBuffer:
         end = self.position + count
         if len(self._arrays.reward) < min(end, self.capacity):
             self._grow(end)
-        first = min(count, self.capacity - self.position)  # rows before the ring closes
+        first = min(count, self.capacity - self.position)  # rows before the end of the ring
         for array, row in zip(self._arrays, rows, strict=True):
             tensor = torch.from_numpy(row)
             array[self.position : self.position + first] = tensor[:first]
@@ -140,11 +140,11 @@ class ReplayBuffer:
         return count
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Batch:
-        """`count` transitions, uniform with replacement.
+        """Sample `count` transitions uniformly with replacement.
 
         Args:
             count: N.
-            generator: Source of the choice, on the buffer's device.
+            generator: Generator on the buffer's device.
 
         Raises:
             EnvzooError: The buffer is empty.
@@ -155,31 +155,31 @@ class ReplayBuffer:
         return self.rows(index)
 
     def rows(self, index: Tensor) -> Batch:
-        """The transitions at rows `index` (N,) int64; row 0 is the oldest until the ring is full."""
+        """Return the transitions at rows `index` (N,) int64; row 0 is the oldest until the ring is full."""
         return Batch(*(array.index_select(0, index) for array in self._arrays))
 
     def state_dict(self) -> dict[str, Any]:
-        """The filled rows only, and where the ring stands."""
+        """Return the filled rows, and the position in the ring."""
         filled = {name: array[: self.size] for name, array in zip(Batch._fields, self._arrays, strict=True)}
         return {"position": self.position, "size": self.size, "rows": filled}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict` of a buffer of the same capacity.
+        """Restore a state that `state_dict` of a buffer of the same capacity returned.
 
         Raises:
-            EnvzooError: It holds more than this buffer can.
+            EnvzooError: It holds more transitions than this buffer can.
         """
         size, position = operator.index(state["size"]), operator.index(state["position"])
         lengths = {len(column) for column in state["rows"].values()}
         if lengths != {size} or not 0 <= position <= size:
             raise ValueError(f"a replay buffer of {size} transitions holds {sorted(lengths)}")
         if size > self.capacity:
-            raise EnvzooError(f"a replay buffer for {self.capacity} transitions cannot take over {size}")
+            raise EnvzooError(f"a replay buffer for {self.capacity} transitions cannot hold {size}")
         self._arrays = self._allocate(min(self.capacity, max(size, self.INITIAL_ROWS)))
         for name, array in zip(Batch._fields, self._arrays, strict=True):
             rows = state["rows"][name]
             if "observation" in name and rows.shape[1] == self.unmasked_dim < array.shape[1]:
-                # A file of the first release holds no masks: everything was allowed.
+                # Files of the first release hold no masks: all actions were allowed.
                 array[:size, : self.unmasked_dim], array[:size, self.unmasked_dim :] = rows, 1
             else:
                 array[:size] = rows

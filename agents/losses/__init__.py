@@ -1,1 +1,1 @@
-"""Pure functions of tensors and arrays: distributions, advantages, losses. They know nothing of loops or networks."""
+"""Losses, advantages and distributions as pure functions of tensors and arrays, independent of loops and networks."""

@@ -1,4 +1,4 @@
-"""Returns and advantages over time-major arrays (T, B), compiled; no step crosses the end of an episode."""
+"""Returns and advantages of time-major arrays (T, B), compiled with Numba; they do not cross episode boundaries."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def generalized_advantages(
     gamma: float,
     gae_lambda: float,
 ) -> np.ndarray:
-    """Generalised advantage estimates (Schulman et al. 2016, equations 11 to 16 of arXiv 1506.02438).
+    """Compute generalised advantage estimates (Schulman et al. 2016, equations 11 to 16 of arXiv 1506.02438).
 
     delta_t = r_t + gamma (1 - terminated_t) V(s_{t+1}) - V(s_t);  A_t = delta_t + gamma lambda (1 - done_t) A_{t+1}.
 
     Args:
         rewards: (T, B).
-        values: (T, B), V of the observation acted on.
+        values: (T, B), V of the observation in which the action was taken.
         next_values: (T, B), V of the true next observation (the final one where an episode ends).
         terminated: (T, B) bool: no value is bootstrapped there.
-        done: (T, B) bool, terminated or truncated: no later step is credited, but a truncation does bootstrap.
-        gamma: Discount.
-        gae_lambda: Mixing weight; 1 gives Monte-Carlo, 0 one-step differences.
+        done: (T, B) bool, terminated or truncated: later rewards are not credited, but a truncation bootstraps.
+        gamma: Discount factor.
+        gae_lambda: Lambda; 1 gives Monte-Carlo, 0 one-step estimates.
 
     Returns:
         Advantages (T, B), float32; add `values` for the critic's targets.
@@ -46,7 +46,7 @@ def generalized_advantages(
 
 @numba.njit(cache=True)
 def reward_to_go(rewards: np.ndarray, done: np.ndarray, gamma: float) -> np.ndarray:
-    """Discounted sum of the rewards from each step to the end of its episode, (T, B) -> (T, B) float32."""
+    """Compute the discounted sum of rewards from each step to the end of its episode, (T, B) -> (T, B) float32."""
     steps, num_envs = rewards.shape
     out = np.empty((steps, num_envs), np.float32)
     for b in range(num_envs):
@@ -59,7 +59,7 @@ def reward_to_go(rewards: np.ndarray, done: np.ndarray, gamma: float) -> np.ndar
 
 @numba.njit(cache=True)
 def cumulative_rewards(rewards: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Undiscounted sum of the rewards from the start of the episode up to and including each step, (T, B) float32.
+    """Compute the undiscounted sum of rewards from the start of the episode through each step, (T, B) float32.
 
     `start` (T, B) bool marks the first step of an episode.
     """

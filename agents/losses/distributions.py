@@ -1,6 +1,6 @@
-"""Log-probabilities, entropies and samples of the policies' distributions, as pure functions of tensors.
+"""Log-probabilities, entropies and samples of policy distributions, as pure functions of tensors.
 
-Much lighter than `torch.distributions` (no validation, no objects), which matters when a network is small.
+They avoid the overhead of `torch.distributions` (validation, objects), which matters for small networks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LOG_2 = math.log(2.0)
 
 
 def sample_categorical(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw one index per row by the exponential race: logits (..., A), any constant offset -> (...) int64."""
+    """Sample one index per row with exponential noise: logits (..., A), up to an additive constant -> (...) int64."""
     noise = torch.empty_like(logits).exponential_(generator=generator)
     return (logits - noise.log()).argmax(dim=-1)
 
@@ -26,43 +26,43 @@ LEAST_LOG_PROB = -1e9  # its exponential is 0, and its product with 0 is 0 rathe
 
 
 def finite(log_probs: Tensor) -> Tensor:
-    """Replace log-probabilities of -inf (of masked actions) by a large negative number; all others stay as they are."""
+    """Replace log-probabilities of -inf (masked actions) by a large negative number; other values are unchanged."""
     return log_probs.clamp_min(LEAST_LOG_PROB)
 
 
 def categorical_log_prob(logits: Tensor, action: Tensor) -> Tensor:
-    """log pi(a) of softmax(logits): (..., A), (...) int64 -> (...)."""
+    """Compute log pi(a) of softmax(logits): (..., A), (...) int64 -> (...)."""
     return logits.log_softmax(dim=-1).gather(-1, action[..., None]).squeeze(-1)
 
 
 def categorical_entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of softmax(logits): (..., A) -> (...); logits of -inf count as probability 0."""
+    """Compute the entropy in nats of softmax(logits): (..., A) -> (...); logits of -inf have probability 0."""
     log_probs = logits.log_softmax(dim=-1)
-    # Replaced before the product: 0 * -inf is NaN, in the value and in the gradient.
+    # Replace -inf before the product: 0 * -inf is NaN, in the value and in the gradient.
     return -(log_probs.exp() * log_probs.masked_fill(log_probs == -torch.inf, 0.0)).sum(dim=-1)
 
 
 def gaussian_log_prob(mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:
-    """Log density of independent normals, summed over the last dimension: (..., D) -> (...)."""
+    """Compute the log density of independent normals, summed over the last dimension: (..., D) -> (...)."""
     z = (action - mean) * torch.exp(-log_std)
     return (-0.5 * z * z - log_std - LOG_SQRT_2PI).sum(dim=-1)
 
 
 def gaussian_entropy(log_std: Tensor) -> Tensor:
-    """Differential entropy in nats of independent normals: (..., D) -> (...)."""
+    """Compute the differential entropy in nats of independent normals: (..., D) -> (...)."""
     return (log_std + 0.5 + LOG_SQRT_2PI).sum(dim=-1)
 
 
 def log_tanh_derivative(u: Tensor) -> Tensor:
-    """log(1 - tanh(u)^2), element by element, as 2 (ln 2 - u - softplus(-2u)), which stays exact for large |u|."""
+    """Compute log(1 - tanh(u)^2) elementwise as 2 (ln 2 - u - softplus(-2u)), which is accurate for large |u|."""
     return 2.0 * (LOG_2 - u - torch.nn.functional.softplus(-2.0 * u))
 
 
 class _SquashedGaussian(torch.autograd.Function):
-    """a = tanh(mean + std * noise) and log pi(a), with the few products of its gradient written out.
+    """Sample a = tanh(mean + std * noise) with log pi(a), and a hand-written backward pass.
 
-    With u before squashing: da/du = 1 - a^2, d log pi/du = 2 a, and d log pi/d log_std has a further -1. Autograd
-    would go through some thirty tiny operations for the same numbers.
+    With u before squashing: da/du = 1 - a^2, d log pi/du = 2 a, and d log pi/d log_std has a further -1. Autograd would
+    use about thirty small operations for the same result.
     """
 
     @staticmethod
@@ -86,12 +86,12 @@ class _SquashedGaussian(torch.autograd.Function):
 def sample_squashed_gaussian(
     mean: Tensor, log_std: Tensor, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Reparameterised a = tanh(u), u ~ N(mean, exp(log_std)^2), and its log density in (-1, 1)^D.
+    """Sample a reparameterised a = tanh(u), u ~ N(mean, exp(log_std)^2), with its log density in (-1, 1)^D.
 
     Args:
         mean: (..., D).
         log_std: (..., D).
-        generator: Source of the noise.
+        generator: Generator of the noise.
 
     Returns:
         Action (..., D) and log pi(a) (...) (Haarnoja et al. 2018, appendix C, equation 21 of arXiv 1812.05905); both
@@ -102,5 +102,5 @@ def sample_squashed_gaussian(
 
 
 def squashed_gaussian_log_prob(mean: Tensor, log_std: Tensor, u: Tensor) -> Tensor:
-    """log pi(tanh(u)) where u is the action before squashing: (..., D) -> (...)."""
+    """Compute log pi(tanh(u)), where u is the action before squashing: (..., D) -> (...)."""
     return gaussian_log_prob(mean, log_std, u) - log_tanh_derivative(u).sum(dim=-1)

@@ -9,13 +9,13 @@ from torch import Tensor
 def clipped_surrogate(
     log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_range: float
 ) -> tuple[Tensor, Tensor]:
-    """The clipped objective of PPO as a loss (Schulman et al. 2017, equation 7), and the probability ratios.
+    """Compute PPO's clipped objective as a loss (Schulman et al. 2017, equation 7), and the probability ratios.
 
     L = -mean min(rho A, clip(rho, 1 - eps, 1 + eps) A) with rho = pi(a|s) / pi_old(a|s).
 
     Args:
-        log_prob: (N,) under the policy that learns.
-        old_log_prob: (N,) under the policy that acted.
+        log_prob: (N,) under the present policy.
+        old_log_prob: (N,) under the policy that collected the data.
         advantage: (N,).
         clip_range: eps.
 
@@ -30,11 +30,11 @@ def clipped_surrogate(
 def clipped_surrogate_gradient(
     log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_range: float
 ) -> tuple[Tensor, Tensor]:
-    """Derivative of `clipped_surrogate` with respect to `log_prob`, in closed form: (N,), and the ratios (N,).
+    """Compute the derivative of `clipped_surrogate` by `log_prob` in closed form, (N,), and the ratios (N,).
 
-    d rho / d log pi = rho, and the minimum of equation 7 follows rho only while clipping would not make it smaller.
-    There the derivative is -rho A / N, elsewhere 0. It spares a small network the graph of the loss, which costs as
-    much as its own layers.
+    d rho / d log pi = rho, and the minimum of equation 7 equals rho A where clipping would not make it smaller. There
+    the derivative is -rho A / N, elsewhere 0. This avoids the autograd graph of the loss, which costs a small network
+    as much as its own layers.
     """
     ratio = torch.exp(log_prob - old_log_prob)
     slope = ratio * advantage
@@ -43,13 +43,13 @@ def clipped_surrogate_gradient(
 
 
 def score_function_loss(log_prob: Tensor, advantage: Tensor, weight: Tensor | None = None) -> Tensor:
-    """REINFORCE: -mean log pi(a|s) A, or the mean weighted by `weight`; all (...) of one shape."""
+    """Compute the REINFORCE loss -mean log pi(a|s) A, or the mean weighted by `weight`; all (...) of one shape."""
     if weight is None:
         return -(log_prob * advantage).mean()
     return -(log_prob * advantage * weight).sum() / weight.sum()
 
 
 def approximate_kl(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:
-    """Estimate of KL(old || new) that is never negative: mean of (rho - 1) - log rho (Schulman, 2020)."""
+    """Estimate KL(old || new) by the non-negative mean of (rho - 1) - log rho (Schulman, 2020)."""
     log_ratio = log_prob - old_log_prob
     return (torch.expm1(log_ratio) - log_ratio).mean()

@@ -1,7 +1,7 @@
-"""Losses of Soft Actor-Critic as pure functions: continuous (arXiv 1812.05905) and discrete (arXiv 1910.07207) actions.
+"""Losses of Soft Actor-Critic, for continuous (arXiv 1812.05905) and discrete (arXiv 1910.07207) actions.
 
-Every function that makes a critic's target or a weight for another network detaches nothing by itself: callers compute
-targets under `torch.no_grad()` and differentiate each loss with respect to one network's parameters only. The one
+Functions that compute a critic's target or a weight for another network do not detach their inputs: callers compute
+targets under `torch.no_grad()`, and differentiate each loss with respect to the parameters of one network only. The
 exception is `temperature_loss`, whose entropy is a measurement and is always detached.
 """
 
@@ -22,14 +22,14 @@ REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def reduce_critics(q: Tensor, how: str) -> Tensor:
-    """One value from those of M critics: (M, ...) -> (...).
+    """Reduce the values of M critics to one: (M, ...) -> (...).
 
     Args:
         q: Values of the critics.
-        how: "min" (the pessimistic choice of the paper) or "mean" (what its published code takes in the actor's loss).
+        how: "min" (the pessimistic estimate of the paper) or "mean" (used in the actor's loss of the published code).
 
     Raises:
-        UnknownNameError: Another word.
+        UnknownNameError: An unknown reduction.
     """
     if how not in REDUCTIONS:
         raise unknown("reduction of critics", how, REDUCTIONS)
@@ -37,13 +37,13 @@ def reduce_critics(q: Tensor, how: str) -> Tensor:
 
 
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float) -> Tensor:
-    """y = r + gamma (1 - terminated) V(s') (equation 2 of 1812.05905); an episode cut by a time limit does bootstrap.
+    """Compute y = r + gamma (1 - terminated) V(s') (equation 2 of 1812.05905); truncated episodes bootstrap.
 
     Args:
         reward: (N,).
-        terminated: (N,) float, 1 where the episode ended by itself; 0 where it went on or was truncated.
+        terminated: (N,) float, 1 where the episode terminated; 0 where it continued or was truncated.
         next_value: (N,) soft value of the true next observation.
-        gamma: Discount.
+        gamma: Discount factor.
 
     Returns:
         Targets (N,).
@@ -52,11 +52,11 @@ def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: flo
 
 
 def soft_value(q: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor:
-    """One-sample soft value V = min_i Q_i(s, a) - alpha log pi(a|s), a ~ pi (equation 3 of 1812.05905).
+    """Compute the one-sample soft value V = min_i Q_i(s, a) - alpha log pi(a|s), a ~ pi (equation 3 of 1812.05905).
 
     Args:
-        q: (M, N) critics' values of an action drawn from the policy.
-        log_prob: (N,) its log-probability.
+        q: (M, N) critics' values of an action sampled from the policy.
+        log_prob: (N,) log-probability of that action.
         alpha: Temperature, a number or a 0-d tensor.
 
     Returns:
@@ -66,9 +66,9 @@ def soft_value(q: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor:
 
 
 def critic_loss(q: Tensor, target: Tensor) -> Tensor:
-    """Sum over critics of the mean of 1/2 (Q_i - y)^2 (equation 5 of 1812.05905).
+    """Compute the sum over critics of the mean of 1/2 (Q_i - y)^2 (equation 5 of 1812.05905).
 
-    Summed, so that each critic gets the gradient it would get alone.
+    The sum gives each critic the gradient of its own loss.
 
     Args:
         q: (M, N).
@@ -81,7 +81,7 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
 
 
 def actor_loss(q: Tensor, log_prob: Tensor, alpha: Tensor | float, how: str = "min") -> Tensor:
-    """Mean of alpha log pi(a|s) - Q(s, a), with a reparameterised (equation 9 of 1812.05905).
+    """Compute the mean of alpha log pi(a|s) - Q(s, a), with a reparameterised (equation 9 of 1812.05905).
 
     Args:
         q: (M, N) critics' values of the actions, differentiable in the actions.
@@ -96,15 +96,15 @@ def actor_loss(q: Tensor, log_prob: Tensor, alpha: Tensor | float, how: str = "m
 
 
 def temperature_loss(log_alpha: Tensor, entropy: Tensor, target_entropy: float) -> Tensor:
-    """J(alpha) = E[-alpha (log pi + target)] = alpha (H - target) (equation 18 of 1812.05905, 11 of 1910.07207).
+    """Compute J(alpha) = alpha (H - target) (equation 18 of 1812.05905, equation 11 of 1910.07207).
 
-    Its gradient in log alpha is alpha (H - target): the temperature falls while the policy has more entropy than asked
-    for, and rises while it has less.
+    Its gradient with respect to log alpha is alpha (H - target): the temperature decreases while the policy's entropy
+    is above the target, and increases while it is below.
 
     Args:
         log_alpha: 0-d parameter.
-        entropy: 0-d, entropy of the policy in nats, the mean over the batch (a sum would scale the learning rate).
-        target_entropy: Entropy asked for, in nats.
+        entropy: 0-d, entropy of the policy in nats, averaged over the batch (a sum would scale the learning rate).
+        target_entropy: Target entropy in nats.
 
     Returns:
         Scalar.
@@ -113,7 +113,7 @@ def temperature_loss(log_alpha: Tensor, entropy: Tensor, target_entropy: float) 
 
 
 def discrete_soft_value(q: Tensor, log_probs: Tensor, alpha: Tensor | float) -> Tensor:
-    """Exact soft value V = sum_a pi(a|s) (min_i Q_i(s, a) - alpha log pi(a|s)) (equation 10 of 1910.07207).
+    """Compute the exact soft value V = sum_a pi(a|s) (min_i Q_i(s, a) - alpha log pi(a|s)) (equation 10 of 1910.07207).
 
     Args:
         q: (M, N, A).
@@ -127,7 +127,7 @@ def discrete_soft_value(q: Tensor, log_probs: Tensor, alpha: Tensor | float) -> 
 
 
 def discrete_actor_loss(q: Tensor, log_probs: Tensor, alpha: Tensor | float, how: str = "min") -> Tensor:
-    """Mean over states of sum_a pi(a|s) (alpha log pi(a|s) - Q(s, a)) (equation 12 of 1910.07207).
+    """Compute the mean over states of sum_a pi(a|s) (alpha log pi(a|s) - Q(s, a)) (equation 12 of 1910.07207).
 
     Args:
         q: (M, N, A) without gradient.

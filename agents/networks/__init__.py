@@ -1,1 +1,1 @@
-"""Network parts: observation and action codecs, encoders, heads. They know nothing of loops or environments."""
+"""Network parts: observation and action codecs, encoders, heads; independent of loops and environments."""

@@ -1,8 +1,8 @@
 """Encoders by name: packed observations -> features, with or without memory.
 
-Every encoder has the same three methods. `initial_state(num_envs)` gives the memory of fresh episodes; `step` advances
-one time step while acting; `forward` runs a whole chunk (T, B, ...) while training. `start` marks observations that
-open an episode: the memory is cleared before they are read. Step by step and chunked agree to rounding.
+Every encoder has the same three methods. `initial_state(num_envs)` returns the memory at the start of episodes; `step`
+advances one time step during acting; `forward` processes a sequence (T, B, ...) during training. `start` marks
+observations at the start of an episode: the memory is reset before they are read. Both methods agree up to rounding.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ ONE_HOT_LIMIT = 64  # above this many one-hot columns a row lookup is faster tha
 
 
 class Encoder(nn.Module):
-    """Base of all encoders; a memoryless one only implements `features`."""
+    """Base class of the encoders; memoryless encoders implement only `features`."""
 
     recurrent = False
     out_dim: int
     state_dim = 0
 
     def initial_state(self, num_envs: int) -> Tensor:
-        """Memory of `num_envs` fresh episodes, (num_envs, state_dim)."""
+        """Return the memory of `num_envs` new episodes, (num_envs, state_dim)."""
         parameter = next(self.parameters(), None)
         return torch.zeros(num_envs, self.state_dim, device=None if parameter is None else parameter.device)
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of packed observations, (..., packed_dim) -> (..., out_dim)."""
+        """Compute the features of packed observations, (..., packed_dim) -> (..., out_dim)."""
         raise NotImplementedError
 
     def step(self, x: Tensor, state: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One step: x (B, packed_dim), state (B, state_dim), start (B,) bool -> features (B, out_dim), new state."""
+        """Advance one step: x (B, packed_dim), state (B, state_dim), start (B,) bool -> features and new state."""
         return self.features(x), state
 
     def forward(
         self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """A chunk: x (T, B, packed_dim), state before it, start (T, B) bool -> features (T, B, out_dim), state after.
+        """Process a sequence: x (T, B, packed_dim), state, start (T, B) bool -> features (T, B, out_dim), new state.
 
-        A memoryless encoder takes any leading dimensions.
+        Memoryless encoders accept any leading dimensions.
         """
         return self.features(x), state
 
 
 class MLPEncoder(Encoder):
-    """Multi-layer perceptron on the expanded observation; wide one-hot inputs become row lookups of the first layer."""
+    """Multi-layer perceptron on the expanded observation; wide one-hot inputs become row lookups in the first layer."""
 
     def __init__(self, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator):
         super().__init__()
@@ -65,7 +65,7 @@ class MLPEncoder(Encoder):
         self.lookup = codec.num_states is not None and codec.vector_dim > ONE_HOT_LIMIT and len(hidden) > 0
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of packed observations, (..., packed_dim) -> (..., out_dim)."""
+        """Compute the features of packed observations, (..., packed_dim) -> (..., out_dim)."""
         if not self.lookup:
             return self.net(self.codec.vector(x))
         first, *rest = self.net.layers
@@ -79,9 +79,9 @@ class MLPEncoder(Encoder):
 
 
 class CNNEncoder(Encoder):
-    """Convolutions on each image part, then one linear layer together with the vector parts.
+    """Convolutions on each image part, followed by one linear layer together with the vector parts.
 
-    Sides of at least 36 pixels get the three layers of Mnih et al. (2015); smaller images three 3x3 layers.
+    Images of at least 36 pixels per side use the three layers of Mnih et al. (2015), smaller images three 3x3 layers.
     """
 
     def __init__(self, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator):
@@ -117,7 +117,7 @@ class CNNEncoder(Encoder):
         return nn.Sequential(*layers, nn.Flatten())
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of packed observations, (..., packed_dim) -> (..., out_dim)."""
+        """Compute the features of packed observations, (..., packed_dim) -> (..., out_dim)."""
         flat = x.reshape(-1, x.shape[-1])
         pieces = [
             stack(self.codec.image(flat, part)) for stack, part in zip(self.stacks, self.codec.images, strict=True)
@@ -128,7 +128,7 @@ class CNNEncoder(Encoder):
 
 
 class GRUEncoder(Encoder):
-    """One input layer and a gated recurrent unit (Cho et al., 2014) that remembers the episode so far."""
+    """One input layer and a gated recurrent unit (Cho et al., 2014), with memory of the episode."""
 
     recurrent = True
 
@@ -141,18 +141,18 @@ class GRUEncoder(Encoder):
         self.out_dim = self.state_dim = width
 
     def step(self, x: Tensor, state: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One step: x (B, packed_dim), state (B, state_dim), start (B,) bool -> features (B, out_dim), new state."""
+        """Advance one step: x (B, packed_dim), state (B, state_dim), start (B,) bool -> features and new state."""
         if start is not None:
             state = state * ~start[:, None]
         _, state = self.cell(self.before.features(x)[None], state[None])
         return state[0], state[0]
 
     def forward(self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """A chunk: x (T, B, packed_dim), state before, start (T, B) bool -> features (T, B, out_dim), state after."""
+        """Process a sequence: x (T, B, packed_dim), state, start (T, B) bool -> features (T, B, out_dim), new state."""
         inputs = self.before.features(x)
         steps = len(x)
         state = self.initial_state(x.shape[1]) if state is None else state
-        # The fused GRU runs between the times at which any episode starts; usually there are few of those.
+        # The fused GRU processes the segments between episode starts, of which there are usually few.
         cuts = [0] if start is None else sorted({0, *torch.nonzero(start.any(dim=1)).flatten().tolist()})
         outputs = []
         for begin, end in zip(cuts, [*cuts[1:], steps], strict=True):
@@ -165,12 +165,12 @@ class GRUEncoder(Encoder):
 
 
 class SymbolInput(NamedTuple):
-    """What the first layer of a `SymbolEncoder` reads.
+    """Input of the first layer of a `SymbolEncoder`.
 
     Attributes:
-        rows: int64 (N, symbols), the row of the table of weights that each symbol names.
-        numbers: For each stretch of plain numbers its first column among all of them, the numbers (N, columns), and
-            None; or only the distinct rows (U, columns), and which of them each observation has, int64 (N,).
+        rows: int64 (N, symbols), the row of the weight table for each symbol.
+        numbers: For each range of plain numbers its first column among all of them, the numbers (N, columns), and None;
+            or only the distinct rows (U, columns), and the index among them of each observation, int64 (N,).
     """
 
     rows: Tensor
@@ -178,11 +178,10 @@ class SymbolInput(NamedTuple):
 
 
 class SymbolEncoder(Encoder):
-    """Multi-layer perceptron that reads Boxes of few integers as symbols, one-hot, and all else like `mlp`.
+    """Multi-layer perceptron that reads Boxes of few integers as one-hot symbols, and everything else as `mlp` does.
 
-    The first layer adds up one row of weights for each symbol, which spares it the product with mostly zeros. Of plain
-    numbers that many observations share, as steps of one episode share a slowly learned density, it takes the product
-    once.
+    The first layer adds up one row of weights per symbol instead of multiplying mostly zeros. Plain numbers shared by
+    many observations, such as the density parameters of one episode, are multiplied once.
     """
 
     def __init__(self, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator):
@@ -196,7 +195,7 @@ class SymbolEncoder(Encoder):
             )
         self.codec = codec
         shifts, columns, total, numbers = [], [], 0, 0
-        # (column of packed rows, column among all plain numbers, how many) of each part that is not symbols.
+        # (column of packed rows, column among all plain numbers, width) of each part without symbols.
         self.stretches: list[tuple[int, int, int]] = []
         for part, symbols, (_, space) in zip(codec.parts, codec.symbols, leaves(codec.space), strict=True):
             if symbols is not None:
@@ -225,7 +224,10 @@ class SymbolEncoder(Encoder):
         self.out_dim = self.net.out_dim
 
     def read(self, x: Tensor) -> SymbolInput:
-        """What the first layer takes from packed observations (N, packed_dim); encoders of one codec may share it."""
+        """Prepare the first layer's input from packed observations (N, packed_dim).
+
+        Encoders of one codec may share the result.
+        """
         rows = x[:, self.columns].long() + self.shift
         numbers = []
         for column, position, width in self.stretches:
@@ -235,7 +237,7 @@ class SymbolEncoder(Encoder):
         return SymbolInput(rows, numbers)
 
     def first(self, read: SymbolInput) -> Tensor:
-        """The first layer before its activation, (N, width)."""
+        """Compute the first layer before its activation, (N, width)."""
         y = self.symbols(read.rows) + self.bias
         if self.numbers is None:
             return y
@@ -246,7 +248,7 @@ class SymbolEncoder(Encoder):
         return y
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of packed observations, (..., packed_dim) -> (..., out_dim)."""
+        """Compute the features of packed observations, (..., packed_dim) -> (..., out_dim)."""
         y = self.first(self.read(x.reshape(-1, x.shape[-1])))
         return self.net(self.activation(y)).reshape(*x.shape[:-1], -1)
 
@@ -262,7 +264,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
 def make_encoder(
     name: str, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator
 ) -> Encoder:
-    """Build the encoder called `name`; "auto" is "cnn" where the observation has images and "mlp" elsewhere.
+    """Create the encoder called `name`; "auto" is "cnn" for observations with images and "mlp" otherwise.
 
     Raises:
         UnknownNameError: No such encoder.

@@ -1,4 +1,4 @@
-"""Layers whose initial weights come from an explicit generator (torch's constructors draw from the global one)."""
+"""Layers whose initial weights are drawn from an explicit generator instead of torch's global one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envzoo.errors import unknown
 
 
 def tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent; without a gradient on the CPU it is NumPy's, which takes a quarter of the time."""
+    """Compute the hyperbolic tangent, on the CPU without gradients by NumPy, which takes a quarter of the time."""
     if x.requires_grad or x.device.type != "cpu":
         return torch.tanh(x)
     return torch.from_numpy(np.tanh(x.numpy()))
@@ -25,14 +25,14 @@ GAINS = {"tanh": 5 / 3, "relu": math.sqrt(2), "gelu": math.sqrt(2), "silu": math
 
 
 def activation(name: str):
-    """The activation function called `name`; raises UnknownNameError."""
+    """Return the activation function called `name`; raises UnknownNameError."""
     if name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator, gain: float | None = math.sqrt(2)) -> nn.Linear:
-    """A linear layer: orthogonal weights of the given gain and zero bias; with gain None torch's uniform default."""
+    """Create a linear layer: orthogonal weights of the given gain and zero bias, or torch's uniform default."""
     layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
     with torch.no_grad():
         if gain is None:
@@ -48,7 +48,7 @@ def linear(inputs: int, outputs: int, generator: torch.Generator, gain: float | 
 def convolution(
     inputs: int, outputs: int, kernel: int, stride: int, padding: int, generator: torch.Generator
 ) -> nn.Conv2d:
-    """A 2-D convolution with orthogonal weights (gain sqrt 2) and zero bias."""
+    """Create a 2-D convolution with orthogonal weights (gain sqrt 2) and zero bias."""
     layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, kernel, stride, padding)
     with torch.no_grad():
         nn.init.orthogonal_(layer.weight, math.sqrt(2), generator=generator)
@@ -57,8 +57,8 @@ def convolution(
 
 
 def gru(inputs: int, hidden: int, generator: torch.Generator) -> nn.GRU:
-    """A one-layer GRU over (T, B, inputs), weights uniform in +-1/sqrt(hidden) as in torch."""
-    # skip_init does not know GRU; made on the meta device its constructor draws nothing from the global generator.
+    """Create a one-layer GRU over (T, B, inputs), with weights uniform in +-1/sqrt(hidden) as in torch."""
+    # skip_init does not support GRU; on the meta device the constructor draws nothing from the global generator.
     layer = nn.GRU(inputs, hidden, device="meta").to_empty(device="cpu")
     bound = 1 / math.sqrt(hidden)
     with torch.no_grad():
@@ -68,13 +68,13 @@ def gru(inputs: int, hidden: int, generator: torch.Generator) -> nn.GRU:
 
 
 class MLP(nn.Module):
-    """Linear layers with an activation after each: (..., inputs) -> (..., hidden[-1]).
+    """Multi-layer perceptron with an activation after each linear layer: (..., inputs) -> (..., hidden[-1]).
 
     Args:
         inputs: Width of the input.
-        hidden: Width of each layer; may be empty (identity).
+        hidden: Hidden layer sizes; may be empty (identity).
         activation_name: Key of `ACTIVATIONS`.
-        generator: Source of the initial weights.
+        generator: Generator of the initial weights.
         gain: Gain of the orthogonal initialisation; None for torch's uniform default.
     """
 
@@ -100,9 +100,9 @@ class MLP(nn.Module):
 
 
 class EnsembleMLP(nn.Module):
-    """`members` independent MLPs with linear outputs, as batched matrix products: (B, inputs) -> (members, B, outputs).
+    """Ensemble of `members` MLPs with linear outputs, as batched matrix products: (B, inputs) -> (members, B, outputs).
 
-    Initial weights are torch's uniform default, drawn member by member.
+    Initial weights follow torch's uniform default, drawn member by member.
     """
 
     def __init__(

@@ -1,16 +1,16 @@
-"""A plain actor-critic with its gradient written out, because autograd's graph costs more than its small layers.
+"""Closed-form gradients of a plain actor-critic, since autograd's graph costs more than its small layers.
 
 For a linear layer y = x W^T + b and the derivative D = dL/dy of a loss, D of shape (N, outputs),
 
     dL/dW = D^T x,    dL/db = sum of the rows of D,    dL/dx = D W,
 
-and through an activation x = f(u) the last of them is multiplied by f'(u), which is 1 - x^2 for tanh and [x > 0] for
-the rectifier. At the other end, with p = softmax(logits) and H its entropy,
+and for an activation x = f(u) the last is multiplied by f'(u), which is 1 - x^2 for tanh and [x > 0] for ReLU. At the
+output, with p = softmax(logits) and H its entropy,
 
-    d log p_a / d logits = onehot(a) - p,    dH / d logits = -p (log p + H),
+    d log p_a / d logits = onehot(a) - p,    dH / d logits = -p (log p + H).
 
-A first layer that looks symbols up adds up a row of a table for each, and each of these rows gets D. Finally, for a
-normal of mean m and standard deviation s, with z = (a - m) / s,
+A first layer that reads symbols adds one row of a table per symbol, and each of these rows receives D. Finally, for a
+normal distribution with mean m and standard deviation s, with z = (a - m) / s,
 
     d log pi / d m = z / s,    d log pi / d log s = z^2 - 1,    dH / d log s = 1.
 """
@@ -38,7 +38,7 @@ NARROW = 16  # up to this many columns, matrix libraries are several times slowe
 
 @njit(cache=True)
 def _add_rows(table, rows, gradient):
-    """table[rows[n, k]] += gradient[n] for all n and k; `rows` int64 (N, K), `gradient` (N, W), `table` (R, W)."""
+    """Add gradient[n] to table[rows[n, k]] for all n and k; `rows` int64 (N, K), `gradient` (N, W), `table` (R, W)."""
     for n in range(rows.shape[0]):
         for k in range(rows.shape[1]):
             row = rows[n, k]
@@ -47,7 +47,7 @@ def _add_rows(table, rows, gradient):
 
 
 class _Tower:
-    """Linear layers with an activation between them."""
+    """Linear layers with activations between them."""
 
     def __init__(self, layers: Sequence[nn.Linear], activation: str):
         self.weights = [layer.weight for layer in layers]
@@ -56,7 +56,7 @@ class _Tower:
         self.inputs: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs) -> (N, outputs); remembers the input of every layer for `backward`."""
+        """Compute (N, inputs) -> (N, outputs), and store the input of every layer for `backward`."""
         self.inputs = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
             self.inputs.append(self.activation(x) if self.inputs else x)
@@ -64,7 +64,7 @@ class _Tower:
         return x
 
     def backward(self, gradient: Tensor, to_input: bool = False) -> Tensor | None:
-        """Write the derivative by each parameter into its `grad`, given that by the output, (N, outputs).
+        """Write the derivative by each parameter to its `grad`, given the derivative by the output, (N, outputs).
 
         With `to_input` the derivative by the input, (N, inputs), is returned.
         """
@@ -81,7 +81,7 @@ class _Tower:
 
 
 class _SymbolTower:
-    """A `SymbolEncoder` and a head: a first layer that adds up rows of a table, then a `_Tower`."""
+    """A `SymbolEncoder` and a head: a first layer that adds up table rows, then a `_Tower`."""
 
     def __init__(self, encoder: SymbolEncoder, head: nn.Linear):
         self.encoder, name = encoder, encoder.net.activation_name
@@ -89,13 +89,13 @@ class _SymbolTower:
         self.activation, self.slope = ACTIVATIONS[name], SLOPES[name]
 
     def forward(self, read: SymbolInput) -> Tensor:
-        """What `SymbolEncoder.read` gave of N observations -> (N, outputs); remembers what `backward` needs."""
+        """Compute (N, outputs) from the result of `SymbolEncoder.read`, and store what `backward` needs."""
         self.read = read
         self.features = self.activation(self.encoder.first(read))
         return self.rest.forward(self.features)
 
     def backward(self, gradient: Tensor) -> None:
-        """As that of `_Tower`."""
+        """Write the derivatives as `_Tower.backward` does."""
         encoder = self.encoder
         gradient = self.slope(self.rest.backward(gradient, to_input=True), self.features)
         table = encoder.symbols.weight.grad.zero_()
@@ -113,10 +113,10 @@ class _SymbolTower:
 
 
 class ClosedFormPolicy:
-    """Evaluates a `Policy` without a graph, and differentiates what it gave.
+    """Evaluation of a `Policy` without autograd, with closed-form gradients.
 
     Args:
-        policy: One that `fits`; its parameters have a `grad` to write into, as those of a `FlatOptimizer` do.
+        policy: A policy for which `fits` is true; its parameters must have a `grad`, as those of a `FlatOptimizer` do.
     """
 
     def __init__(self, policy: Policy):
@@ -132,9 +132,9 @@ class ClosedFormPolicy:
 
     @staticmethod
     def fits(policy: nn.Module) -> bool:
-        """Whether it is an actor and a critic apart, each a multi-layer perceptron with an activation of `SLOPES`.
+        """Return whether actor and critic are separate multi-layer perceptrons with an activation of `SLOPES`.
 
-        The perceptron may read symbols, on the CPU.
+        The perceptrons may read symbols, on the CPU.
         """
         if not isinstance(policy, Policy) or not policy.has_critic or policy.shared:
             return False
@@ -143,7 +143,7 @@ class ClosedFormPolicy:
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, action: Tensor) -> Evaluation:
-        """Like `Policy.evaluate`, of packed observations x (N, P) and actions (N,) or (N, D), without a graph."""
+        """Evaluate observations x (N, P) and actions (N,) or (N, D) as `Policy.evaluate` does, without autograd."""
         encoder, mask = self.policy.actor_encoder, self.policy.masks(x) if self.policy.discrete else None
         x = encoder.read(x) if isinstance(encoder, SymbolEncoder) else encoder.codec.vector(x)
         self.action, self.parameters = action, self.actor.forward(x)
@@ -164,7 +164,7 @@ class ClosedFormPolicy:
 
     @torch.no_grad()
     def backward(self, log_prob: Tensor, value: Tensor, entropy: Tensor | None = None) -> None:
-        """Write dL/d(parameter) into the `grad` of every parameter.
+        """Write dL/d(parameter) to the `grad` of every parameter.
 
         Args:
             log_prob: (N,), dL/d(log_prob) of the last `evaluate`.
@@ -192,7 +192,7 @@ class ClosedFormPolicy:
 
 
 def _differentiable(encoder: Encoder) -> bool:
-    """Whether the first layer of an encoder is one that a tower here knows."""
+    """Return whether the first layer of an encoder is supported by one of the towers."""
     if isinstance(encoder, SymbolEncoder):
         return encoder.bias.device.type == "cpu"
     return type(encoder) is MLPEncoder and not encoder.lookup

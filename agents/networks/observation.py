@@ -1,8 +1,8 @@
-"""One array for every observation: how an observation space is packed for storage and expanded for a network.
+"""Packing of observations for storage, and their expansion for networks.
 
 A *packed* observation is one row of `packed_dim` numbers, in the most compact exact dtype (uint8, int32 or float32), so
-that rollouts, replay buffers and datasets hold one array whatever the space. Networks *expand* rows: discrete parts
-become one-hot vectors, images become channel-first planes scaled to [0, 1].
+that rollouts, replay buffers and datasets hold one array for any space. Networks *expand* rows: discrete parts become
+one-hot vectors, images become channel-first planes scaled to [0, 1].
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SUPPORTED = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these"
 
 @dataclass(frozen=True)
 class Part:
-    """One leaf of the space: columns `start:stop` of a packed row."""
+    """One leaf of the observation space: columns `start:stop` of a packed row."""
 
     kind: str  # "vector", "binary", "discrete", "image"
     start: int
@@ -36,14 +36,17 @@ class Part:
 
 
 def leaves(space: spaces.Space, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], spaces.Space]]:
-    """The parts of a space that hold no further parts, each with the keys that lead there."""
+    """Return the leaf spaces of a space, each with its path of keys."""
     if isinstance(space, spaces.Dict):
         return [leaf for key, child in space.spaces.items() for leaf in leaves(child, (*path, key))]
     return [(path, space)]
 
 
 def is_image(space: spaces.Space) -> bool:
-    """Whether a space holds images: a 3-dimensional uint8 Box with range 0..255 and sides of at least 8 pixels."""
+    """Return whether a space is an image.
+
+    Images are 3-dimensional uint8 Boxes with range 0..255 and sides of at least 8 pixels.
+    """
     if not isinstance(space, spaces.Box) or len(space.shape) != 3 or space.dtype != np.uint8:
         return False
     return bool((space.low == 0).all() and (space.high == 255).all() and sorted(space.shape)[1] >= 8)
@@ -53,7 +56,7 @@ MOST_SYMBOLS = 32
 
 
 def _is_symbolic(space: spaces.Space) -> bool:
-    """Whether a space is a Box of integers with few values each."""
+    """Return whether a space is a Box of integers with few values each."""
     if not isinstance(space, spaces.Box) or space.dtype.kind not in "iu" or is_image(space):
         return False
     return bool((space.high.astype(np.float64) - space.low < MOST_SYMBOLS).all())
@@ -82,13 +85,13 @@ def _part(space: spaces.Space, start: int, path: tuple[str, ...]) -> tuple[Part,
 
 
 class ObservationCodec:
-    """Packs observations of one (single-environment) space into rows and expands rows into network inputs.
+    """Codec that packs observations of one (single-environment) space into rows and expands rows for networks.
 
     Args:
         space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
 
     Raises:
-        UnsupportedSpaceError: The space has another kind of leaf (its name and kind are given).
+        UnsupportedSpaceError: The space has another kind of leaf (the message gives its name and kind).
     """
 
     def __init__(self, space: spaces.Space):
@@ -116,7 +119,7 @@ class ObservationCodec:
             for part in self.parts
             if part.kind != "image"
         )
-        # Few integers in a Box (Minigrid's planes of codes) are symbols; only the encoder "symbols" reads them so.
+        # Boxes of few integers (such as Minigrid's grids) are symbols; only the encoder "symbols" uses this.
         self.symbols = [
             part if _is_symbolic(leaf) else None for part, (_, leaf) in zip(self.parts, leaves(space), strict=True)
         ]
@@ -131,12 +134,12 @@ class ObservationCodec:
         return math.prod(size for part in self.parts for size in part.sizes)
 
     def is_batched(self, observation: Any) -> bool:
-        """Whether an observation has a leading batch dimension; looks at all of it, as it comes from a caller.
+        """Return whether an observation has a leading batch dimension, after checking all of its values.
 
         Raises:
-            UnsupportedSpaceError: Its shape fits neither one observation of the space nor a batch of them.
-            EnvzooError: A batch of none, or of parts of different lengths; values that are not finite numbers, or that
-                a discrete space does not have.
+            UnsupportedSpaceError: Its shape matches neither one observation of the space nor a batch.
+            EnvzooError: An empty batch, parts of different lengths, values that are not finite, or values outside a
+                discrete space.
         """
         counts = set()
         for path, part, (_, leaf) in zip(self.paths, self.parts, leaves(self.space), strict=True):
@@ -207,8 +210,8 @@ class ObservationCodec:
         return np.concatenate(columns).astype(self.dtype, copy=False)
 
     def vector(self, packed: Tensor) -> Tensor:
-        """Expand all parts but images: (..., packed_dim) -> (..., vector_dim) float32, discrete columns one-hot."""
-        if packed.shape[-1] != self.packed_dim:  # masks of allowed actions behind the observation
+        """Expand all parts except images: (..., packed_dim) -> (..., vector_dim) float32, discrete columns one-hot."""
+        if packed.shape[-1] != self.packed_dim:  # action masks are appended to the observation
             packed = packed[..., : self.packed_dim]
         if self._plain:
             return packed.float()
@@ -224,7 +227,10 @@ class ObservationCodec:
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
 
     def one_hot_index(self, packed: Tensor) -> Tensor:
-        """Positions of the ones of `vector` when every part is discrete: (..., packed_dim) -> the same shape, int64."""
+        """Compute the positions of the ones of `vector`, for fully discrete observations.
+
+        (..., packed_dim) -> (..., packed_dim) int64.
+        """
         shifts, position = [], 0
         for part in self.parts:
             for size, offset in zip(part.sizes, part.offsets, strict=True):
@@ -239,7 +245,7 @@ class ObservationCodec:
         return image.movedim(-1, -3) if part.channels_last else image
 
     def index(self, packed: Tensor) -> Tensor:
-        """Row-major index of a fully discrete observation: (..., packed_dim) -> (...) int64 below `num_states`."""
+        """Compute the row-major index of a fully discrete observation: (..., packed_dim) -> (...) int64."""
         result = torch.zeros(packed.shape[:-1], dtype=torch.int64, device=packed.device)
         for part in self.parts:
             for i, (size, offset) in enumerate(zip(part.sizes, part.offsets, strict=True)):

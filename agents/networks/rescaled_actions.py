@@ -1,4 +1,4 @@
-"""Bounded Box actions as vectors in [-1, 1]^D, the form in which squashed policies speak."""
+"""Action codec of bounded Box actions as vectors in [-1, 1]^D, for squashed policies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from envzoo.errors import UnsupportedSpaceError
 
 
 class UnitActionCodec(ActionCodec):
-    """Like `ActionCodec` for a bounded Box, but the agent's form of an action lies in [-1, 1]^D.
+    """Action codec for a bounded Box whose actions are represented as vectors in [-1, 1]^D.
 
     Args:
         space: Box with finite bounds.
-        agent: Name used in the error.
+        agent: Name used in error messages.
 
     Raises:
         UnsupportedSpaceError: Another space, or a Box with an infinite bound.
@@ -31,10 +31,10 @@ class UnitActionCodec(ActionCodec):
         self.half = (self.high - self.low) / 2
 
     def to_environment(self, action: np.ndarray) -> np.ndarray:
-        """(B, D) in [-1, 1] -> what `env.step` takes, within the bounds."""
+        """Convert (B, D) in [-1, 1] to actions for `env.step`, within the bounds."""
         return super().to_environment(self.centre + self.half * action)
 
     def from_environment(self, action: np.ndarray) -> np.ndarray:
-        """Actions of the space -> (B, D) float32 in [-1, 1]; a dimension without width becomes 0."""
+        """Convert actions of the space to (B, D) float32 in [-1, 1]; dimensions of zero width become 0."""
         offset = super().from_environment(action) - self.centre
         return np.divide(offset, self.half, out=np.zeros_like(offset), where=self.half > 0)

@@ -1,4 +1,4 @@
-"""An ensemble of MLPs with one output each (critics), laid out for speed on the CPU."""
+"""Ensemble of MLPs with one output each (critics), optimised for the CPU."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from envzoo.agents.networks.layers import EnsembleMLP
 
 
 class ScalarEnsemble(EnsembleMLP):
-    """`members` independent MLPs with one linear output each: (N, inputs) -> (members, N).
+    """Ensemble of `members` MLPs with one linear output each: (N, inputs) -> (members, N).
 
-    On the CPU wide members run one after the other, because its cache holds the activations of one but not of all;
-    elsewhere one batched product is faster than several. The narrow last layer is never a batched matrix product,
-    which with a single column costs the CPU about as much as a whole hidden layer.
+    On the CPU wide members are evaluated one after the other, because the cache holds the activations of one but not of
+    all; elsewhere one batched product is faster. The last layer has one column and is never computed as a batched
+    matrix product, which costs the CPU about as much as a whole hidden layer.
 
     Args:
-        members: Their number.
+        members: Number of members.
         inputs: Width of the input.
-        hidden: Widths of the hidden layers.
-        activation_name: Activation of the hidden layers.
-        generator: Source of the initial weights.
+        hidden: Hidden layer sizes.
+        activation_name: Activation function of the hidden layers.
+        generator: Generator of the initial weights.
     """
 
     WIDE = 128
@@ -32,7 +32,7 @@ class ScalarEnsemble(EnsembleMLP):
     ):
         super().__init__(members, inputs, hidden, 1, activation_name, generator)
         if self.activation is torch.relu:
-            self.activation = torch.relu_  # its input is a fresh product, which no gradient needs
+            self.activation = torch.relu_  # in place: the input is a new product that no gradient needs
 
     def forward(self, x: Tensor) -> Tensor:
         """Evaluate every member on x (N, inputs): (members, N)."""

@@ -1,4 +1,4 @@
-"""Equal rows of a batch, found without sorting."""
+"""Detection of equal rows in a batch, without sorting."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import torch
 from numba import njit
 from torch import Tensor
 
-FEWEST_ROWS, FEWEST_COLUMNS = 256, 64  # below either, a product is cheaper than the search
-MOST_DISTINCT = 0.75  # share of the rows above which a product with all of them is as cheap
+FEWEST_ROWS, FEWEST_COLUMNS = 256, 64  # below either, the product is cheaper than the search
+MOST_DISTINCT = 0.75  # fraction of distinct rows above which the full product is as cheap
 _PRIME, _MIX, _32 = np.uint64(0x100000001B3), np.uint64(0xFF51AFD7ED558CCD), np.uint64(32)
 
 
 @njit(cache=True)
 def _hash(words):
-    """Four interleaved FNV-1a hashes, joined at the end: one would wait for each of its multiplications."""
+    """Compute four interleaved FNV-1a hashes and combine them.
+
+    A single hash would be limited by the latency of the multiplication.
+    """
     a, b, c, d = _MIX, _PRIME, _MIX ^ _PRIME, _MIX + _PRIME
     whole = words.size - words.size % 4
     for k in range(0, whole, 4):
@@ -39,7 +42,7 @@ def _same(first, second):
 
 @njit(cache=True)
 def _number(words, limit, chosen, numbering):
-    """Number the distinct rows in the order of their first appearance; how many there are, or -1 for over `limit`."""
+    """Assign numbers to the distinct rows in order of first appearance; returns their count, or -1 above `limit`."""
     size = 1
     while size < 2 * limit + 2:
         size *= 2
@@ -59,15 +62,15 @@ def _number(words, limit, chosen, numbering):
 
 
 def few_distinct(x: Tensor) -> tuple[Tensor, Tensor] | tuple[None, None]:
-    """Rows that stand for all rows of x, if there are few of them.
+    """Find the distinct rows of x, if there are few.
 
     Args:
         x: (N, columns) float32, compared bit by bit.
 
     Returns:
-        Indices of the distinct rows, int64 (U,), and which of these each row equals, int64 (N,), so that
-        x[chosen][numbering] is x. Nothing (twice) where the search or the result would not be worth it, and for
-        tensors that are not on the CPU.
+        Indices of the distinct rows, int64 (U,), and the index among them of each row, int64 (N,), so that
+        x[chosen][numbering] is x. (None, None) where the search or the result would not save time, and for tensors
+        that are not on the CPU.
     """
     if x.device.type != "cpu" or x.dtype != torch.float32 or len(x) < FEWEST_ROWS or x.shape[1] < FEWEST_COLUMNS:
         return None, None

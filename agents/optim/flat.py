@@ -1,7 +1,7 @@
-"""Optimizers by name, stepping one flat vector that all parameters of a network are views of.
+"""Optimizers by name, which step one flat vector of which all parameters of a network are views.
 
-Small networks spend most of an update in per-tensor overhead. Laying all parameters, and all gradients, side by side
-in memory turns clipping and the fused Adam step into a handful of operations, with the same mathematics.
+Small networks spend most of an update on per-tensor overhead. Storing all parameters, and all gradients, contiguously
+in memory reduces clipping and the fused Adam step to a few operations, with the same results.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def _sgd(parameter: nn.Parameter, lr: float, eps: float, weight_decay: float) ->
 
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
-# What the fused optimizers call in the end; going through `Optimizer.step` takes several times as long as the step.
+# The kernels of the fused optimizers; calling `Optimizer.step` takes several times as long as the step itself.
 FUSED = {"adam": torch._fused_adam_, "adamw": torch._fused_adamw_}
 
 
 class FlatOptimizer:
-    """Steps all given parameters at once.
+    """Optimizer that steps all given parameters at once.
 
     The parameters become views of `self.flat`, and their gradients views of `self.flat.grad`, so move a network to its
-    device before making its optimizer.
+    device before creating its optimizer.
 
     Args:
         parameters: Parameters of one device and dtype.
@@ -45,7 +45,7 @@ class FlatOptimizer:
         lr: Learning rate.
         eps: Adam's denominator constant.
         weight_decay: Weight decay.
-        max_grad_norm: Clip the gradient's Euclidean norm to this before each step; None for no clipping.
+        max_grad_norm: Maximum Euclidean norm of the gradient; None for no clipping.
 
     Raises:
         UnknownNameError: No such optimizer.
@@ -92,24 +92,24 @@ class FlatOptimizer:
             group["lr"] = value
 
     def step(self, *outputs: Tensor, gradients: Sequence[Tensor] | None = None) -> None:
-        """Differentiate, clip, and step. Other parameters in the graph are left as they are.
+        """Compute the gradient, clip it, and take one step. Other parameters in the graph are not changed.
 
         Args:
-            *outputs: The loss, a scalar; or several tensors that it is computed from, with
-            gradients: the derivative of the loss with respect to each of them, of their shapes.
+            *outputs: The loss, a scalar; or several tensors from which the loss is computed.
+            gradients: Derivatives of the loss with respect to each of several outputs, of their shapes.
         """
         self.flat.grad.zero_()
         torch.autograd.backward(outputs, gradients, inputs=self.parameters)
         self.apply()
 
     def apply(self) -> None:
-        """Clip and step with the gradient that already lies in `flat.grad`."""
+        """Clip and take one step with the gradient already stored in `flat.grad`."""
         grad = self.flat.grad
         if self.max_grad_norm is not None:
             norm = torch.linalg.vector_norm(grad)
             grad.mul_((self.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         state = self.optimizer.state[self.flat]
-        if self._fused is None or not state:  # the first step makes the moments
+        if self._fused is None or not state:  # the first step creates the moments
             self.optimizer.step()
             return
         group = self.optimizer.param_groups[0]
@@ -136,15 +136,15 @@ class FlatOptimizer:
         return float(torch.linalg.vector_norm(self.flat.grad))
 
     def state_dict(self) -> dict[str, Any]:
-        """Moments and step counts; the parameters themselves belong to the network."""
+        """Return moments and step counts; the parameters belong to the network."""
         return {"state": self.optimizer.state_dict()["state"], "lr": self.lr}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`.
+        """Restore a state that `state_dict` returned.
 
         Raises:
-            ValueError: Moments of another shape or dtype (the fused step would not notice), or a learning rate that is
-                no finite number of at least 0.
+            ValueError: Moments of another shape or dtype (which the fused step would not detect), or a learning rate
+                that is negative or not finite.
         """
         for moments in state["state"].values():
             for name, tensor in moments.items():
@@ -161,7 +161,7 @@ class FlatOptimizer:
 
 
 def make_optimizer(network: nn.Module | Iterable[nn.Parameter], name: str = "adam", **settings: Any) -> FlatOptimizer:
-    """An optimizer for a network; a network may choose its parameters with a method `trainable_parameters`."""
+    """Create an optimizer for a network, or for its method `trainable_parameters` if it has one."""
     if isinstance(network, nn.Module):
         choose = getattr(network, "trainable_parameters", network.parameters)
         return FlatOptimizer(choose(), name, **settings)

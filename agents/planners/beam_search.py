@@ -18,8 +18,8 @@ class Plan(NamedTuple):
     """A sequence of actions from one state.
 
     Attributes:
-        actions: (T,) int64, T at most the horizon asked for.
-        value: Sum of the rewards along it.
+        actions: (T,) int64, T at most the requested horizon.
+        value: Sum of the rewards of the plan.
     """
 
     actions: np.ndarray
@@ -34,22 +34,22 @@ def beam_search(
     horizon: int,
     signature: Sequence[str] = (),
 ) -> Plan:
-    """Keep the `width` plans of largest return so far, and lengthen each by every action, until all have ended.
+    """Search for a plan of large return, keeping the `width` best partial plans at each step.
 
-    It is exact when the beam never has to drop a plan. In an environment with random transitions the copies share
-    their random stream, so the plan knows what will be drawn, and its value is too good.
+    The search is exact if the beam never drops a plan. In an environment with random transitions the copies share their
+    random stream, so the plan exploits knowledge of future random numbers, and its value is too high.
 
     Args:
-        env: Environment with Discrete actions, `get_state` and `set_state`, that was reset once: a vector one, whose
-            number of episodes bounds the plans lengthened at once, or a single one. Its episodes are overwritten.
-        state: State of one episode, as `get_state([i])` gives it (`get_state()` of a single environment).
-        width: Plans kept after each step.
-        horizon: Largest number of steps.
-        signature: Names of the state fields that decide how an episode goes on. Of plans that agree in them only the
+        env: Environment with Discrete actions, `get_state` and `set_state`, that has been reset: a vector environment,
+            whose number of episodes limits the plans extended at a time, or a single one. Its episodes are overwritten.
+        state: State of one episode, as returned by `get_state([i])` (`get_state()` of a single environment).
+        width: Number of plans kept after each step.
+        horizon: Maximum number of steps.
+        signature: Names of the state fields that determine the rest of an episode. Of plans that agree in them only the
             best is kept, so that the beam does not fill with reorderings of one plan; () keeps all.
 
     Returns:
-        The best plan found; of equal ones the first in the order of the actions.
+        The best plan found; ties go to the first in the order of the actions.
 
     Raises:
         EnvzooError: A width or horizon below 1, a state of several episodes, an unknown signature field, or an
@@ -68,7 +68,7 @@ def beam_search(
         rewards, done, after = advance(env, frontier, parent, actions)
         values = values[parent] + rewards
         plans = np.concatenate([plans[parent], actions[:, None]], axis=1)
-        # The last step ends every plan.
+        # Every plan ends at the last step.
         ended = np.flatnonzero(done) if step < horizon - 1 else np.arange(len(values))
         if len(ended):
             winner = ended[np.argmax(values[ended])]
@@ -85,17 +85,17 @@ def beam_search(
 def check_start(
     planner: str, env: VectorEnv | gym.Env, state: Mapping[str, np.ndarray], signature: Sequence[str]
 ) -> np.ndarray:
-    """The actions that a planner called `planner` can choose from in `env`, int64 (A,).
+    """Check the arguments of the planner called `planner`, and return the actions of `env`, int64 (A,).
 
     Raises:
-        EnvzooError: `env` cannot be copied, `state` is not that of one episode or lacks a field of `signature`.
+        EnvzooError: `env` cannot be copied, or `state` is not that of one episode or lacks a field of `signature`.
         UnsupportedSpaceError: Actions are not Discrete.
     """
     space = env.action_space if isinstance(env, gym.Env) else env.single_action_space
     if not isinstance(space, spaces.Discrete):
         raise UnsupportedSpaceError(f"{planner} takes Discrete actions, but the action space is {space}")
     if capturable(env) is None:
-        raise EnvzooError(f"{planner} needs an environment with get_state and set_state, which {env.unwrapped} has not")
+        raise EnvzooError(f"{planner} needs get_state and set_state, which {env.unwrapped} does not have")
     sizes = {len(array) for array in state.values()}
     if sizes != {1}:
         raise EnvzooError(f"{planner} starts from the state of one episode, got {' and '.join(map(str, sizes))}")
@@ -108,12 +108,12 @@ def check_start(
 def advance(
     env: VectorEnv | gym.Env, frontier: Mapping[str, np.ndarray], parent: np.ndarray, actions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Step copy `parent[i]` of the frontier with `actions[i]`: rewards (C,), done (C,) and the states after."""
+    """Step copy `parent[i]` of the frontier with `actions[i]`; returns rewards (C,), done (C,) and the next states."""
     single, base = isinstance(env, gym.Env), capturable(env)
     count, slots = len(parent), 1 if single else env.num_envs
     rewards, done, pieces = np.empty(count), np.empty(count, bool), []
     for first in range(0, count, slots):
-        # Slots that are left over in the last round repeat its first plan.
+        # Unused slots of the last round repeat its first plan.
         index = first + np.arange(slots)
         index = np.where(index < count, index, first)
         base.set_state({name: array[parent[index]] for name, array in frontier.items()})
@@ -126,7 +126,7 @@ def advance(
 
 
 def _choose(values: np.ndarray, signature: dict[str, np.ndarray], width: int) -> np.ndarray:
-    """Positions of the best `width` plans whose signatures differ, best first."""
+    """Select the best `width` plans with distinct signatures, best first; returns their positions."""
     order = np.argsort(-values, kind="stable")
     if signature and len(order):
         columns = [np.ascontiguousarray(a).reshape(len(a), -1).view(np.uint8) for a in signature.values()]
@@ -146,7 +146,7 @@ def planned_returns(
     horizon: int,
     signature: Sequence[str] = (),
 ) -> np.ndarray:
-    """Returns of the planned episodes that start as episodes with the seeds `seed`, `seed + 1`, ... do, (episodes,).
+    """Compute the returns (episodes,) of planned episodes that start with the seeds `seed`, `seed + 1`, ...
 
     Episodes with the same start (by `signature`) share one plan. The other arguments are those of `beam_search`.
 
@@ -157,7 +157,7 @@ def planned_returns(
     starts = gym.make_vec(env_id, num_envs=episodes, **kwargs)
     starts.reset(seed=seed)
     if not hasattr(starts.unwrapped, "get_state"):
-        raise EnvzooError(f"{env_id} cannot be planned in: it has no get_state")
+        raise EnvzooError(f"cannot plan in {env_id}: it has no get_state")
     state = starts.unwrapped.get_state()
     starts.close()
     slots = width * int(starts.single_action_space.n) if isinstance(starts.single_action_space, spaces.Discrete) else 1

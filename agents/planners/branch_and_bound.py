@@ -1,4 +1,4 @@
-"""Branch and bound in copies of an environment: provably best plans of tiny instances, the truth for tests."""
+"""Branch and bound in copies of an environment: provably optimal plans of tiny instances, as references for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from envzoo.agents.planners.beam_search import advance, check_start
 from envzoo.coverage.set_functions import SetFunction
 from envzoo.errors import EnvzooError
 
-# Upper bounds (N,) on what N states, a dict of arrays (N, ...), can still earn within a number of steps.
+# Function of N states, a dict of arrays (N, ...), and a number of steps: upper bounds (N,) on the remaining rewards.
 Bound = Callable[[Mapping[str, np.ndarray], int], np.ndarray]
 
 
@@ -21,9 +21,9 @@ class BestPlan(NamedTuple):
     """A plan of the largest return from one state.
 
     Attributes:
-        actions: (T,) int64, T at most the horizon asked for.
-        value: Sum of the rewards along it.
-        nodes: Plans that were lengthened, a measure of the work.
+        actions: (T,) int64, T at most the requested horizon.
+        value: Sum of the rewards of the plan.
+        nodes: Number of plans that were extended.
     """
 
     actions: np.ndarray
@@ -40,27 +40,26 @@ def branch_and_bound(
     signature: Sequence[str] = (),
     max_nodes: int = 1_000_000,
 ) -> BestPlan:
-    """Find a plan of the largest return, depth first, leaving out plans that provably cannot be better.
+    """Find a plan of the largest return by depth-first search, pruning plans that provably cannot be better.
 
-    A plan is dropped when its return plus the bound on what is still to come is no more than the best return found.
-    The environment must be deterministic: with random transitions the copies share their random stream, so that the
-    plan knows what will be drawn.
+    A plan is pruned if its return plus the bound on its remaining rewards is at most the best return found. The
+    environment must be deterministic: with random transitions the copies share their random stream, so that the plan
+    exploits knowledge of future random numbers.
 
     Args:
-        env: Environment with Discrete actions, `get_state` and `set_state`, that was reset once: a single one, or a
-            vector one, best with one episode for each action. Its episodes are overwritten. A time limit must be part
-            of its state, as `max_episode_steps` of envzoo's environments is and Gymnasium's TimeLimit is not.
-        state: State of one episode, as `get_state([i])` gives it (`get_state()` of a single environment).
-        horizon: Largest number of steps.
-        bound: Never too small a bound on what is still to come. A number: the most that one step can ever earn. A
-            function: see `submodular_bound` for the one to use with marginal gains. None: no bound, and every plan is
-            tried.
-        signature: Names of the state fields that decide how an episode goes on. Of plans of one length that agree in
-            them, one that earns no more than an earlier one is dropped; () compares none.
-        max_nodes: Plans to lengthen before giving up.
+        env: Environment with Discrete actions, `get_state` and `set_state`, that has been reset: a single one, or a
+            vector one, best with one episode per action. Its episodes are overwritten. A time limit must be part of its
+            state, as `max_episode_steps` of envzoo's environments is and Gymnasium's TimeLimit is not.
+        state: State of one episode, as returned by `get_state([i])` (`get_state()` of a single environment).
+        horizon: Maximum number of steps.
+        bound: Upper bound on the remaining rewards. A number: the maximum reward of one step. A function: see
+            `submodular_bound` for marginal gains. None: no bound, and every plan is tried.
+        signature: Names of the state fields that determine the rest of an episode. Of plans of the same length that
+            agree in them, one that earns no more than an earlier one is pruned; () compares none.
+        max_nodes: Maximum number of plans to extend.
 
     Returns:
-        A best plan; of equal ones the first that was found.
+        A best plan; ties go to the first one found.
 
     Raises:
         EnvzooError: A horizon below 1, a state of several episodes, an unknown signature field, an environment that
@@ -74,7 +73,7 @@ def branch_and_bound(
     best = BestPlan(np.zeros(0, np.int64), -np.inf, 0)
     reached: dict[bytes, float] = {}
     nodes = 0
-    # Plans still to be lengthened, the most promising on top: state, return, upper bound, actions.
+    # Stack of plans to extend, the most promising on top: state, return, upper bound, actions.
     stack = [({name: np.asarray(array) for name, array in state.items()}, 0.0, np.inf, ())]
     while stack:
         node, value, most, plan = stack.pop()
@@ -82,7 +81,7 @@ def branch_and_bound(
             continue
         if nodes == max_nodes:
             raise EnvzooError(
-                f"branch and bound has lengthened {nodes} plans without an end; give a tighter bound, a signature, or "
+                f"branch and bound did not finish within {nodes} extended plans; give a tighter bound, a signature, or "
                 "a shorter horizon"
             )
         nodes += 1
@@ -99,7 +98,7 @@ def branch_and_bound(
             continue
         mosts = values.copy()
         mosts[going] += to_come({name: array[going] for name, array in after.items()}, remaining)
-        # Pushed in ascending order, of equal ones the last action first, so that the best and first is popped next.
+        # Pushed in ascending order, ties by descending action, so that the best plan of lowest action is popped first.
         for i in going[np.lexsort((-going, mosts[going]))]:
             child = {name: array[i : i + 1] for name, array in after.items()}
             if mosts[i] > best.value and not (signature and _known(reached, remaining, child, signature, values[i])):
@@ -108,7 +107,7 @@ def branch_and_bound(
 
 
 def submodular_bound(set_function: SetFunction, field: str | None = None) -> Bound:
-    """The bound for rewards that are the marginal gains of a submodular set function.
+    """Create the bound for rewards that are the marginal gains of a submodular set function.
 
     New elements T add at most the sum of their single gains, F(S + T) - F(S) <= sum over e in T of F(S + e) - F(S), and
     r steps visit at most r new elements: the sum of the r largest gains over all elements is an upper bound.
@@ -119,7 +118,7 @@ def submodular_bound(set_function: SetFunction, field: str | None = None) -> Bou
             `envzoo/GridCoverage-v0` does; None for the sets that the wrapper `SubmodularReward` keeps in the state.
 
     Returns:
-        The bound, for `branch_and_bound`. It raises EnvzooError when the state lacks the field.
+        The bound, for `branch_and_bound`. It raises EnvzooError if the state lacks the field.
     """
 
     def bound(states: Mapping[str, np.ndarray], remaining: int) -> np.ndarray:
@@ -161,7 +160,7 @@ def _as_function(bound: float | Bound | None) -> Bound:
 def _known(
     reached: dict[bytes, float], remaining: int, state: dict[str, np.ndarray], signature: Sequence[str], value: float
 ) -> bool:
-    """Whether an earlier plan of this length led to the same and earned as much; if not, note this one."""
+    """Return whether an earlier plan of this length led to the same state with no smaller return; else store it."""
     key = b"".join(
         [bytes(str(remaining), "ascii"), *(np.ascontiguousarray(state[name]).tobytes() for name in signature)]
     )

@@ -1,9 +1,10 @@
 """Minimum entropy couplings, with and without a bottleneck (arXiv 2410.21666), batched and with checked input.
 
-A source X on n symbols goes through a code T of bounded entropy into an output Y on k symbols whose distribution is
-prescribed; what is asked is much mutual information between X and Y. The problem falls into an encoder (`ebim`, or the
-baseline `uniform_quantizer`) and a coupling of code and output (`greedy_mec`); `mec_bottleneck` joins them. Entropies,
-informations and rates are in bits. Leading dimensions are batches, and broadcast against each other.
+A source X on n symbols is encoded as T with bounded entropy, and T is coupled with an output Y on k symbols with a
+given distribution, so that the mutual information of X and Y is large. The problem separates into an encoder (`ebim`,
+or the baseline `uniform_quantizer`) and a coupling of code and output (`greedy_mec`); `mec_bottleneck` combines them.
+Entropies, mutual information and rates are in bits. Leading dimensions are batch dimensions and broadcast against each
+other.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = [
 
 
 class Cells(NamedTuple):
-    """The cells of a sparse joint distribution that have mass.
+    """Non-zero cells of a sparse joint distribution.
 
     Attributes:
         rows: (c,) int64.
@@ -52,22 +53,22 @@ class Cells(NamedTuple):
 
 
 def greedy_mec(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Greedy minimum entropy coupling (Kocaoglu et al., arXiv 1611.04035): a joint distribution of little entropy.
+    """Compute the greedy minimum entropy coupling (Kocaoglu et al., arXiv 1611.04035), a joint of low entropy.
 
-    The largest remaining masses of both marginals are paired until none is left. The entropy exceeds the least possible
-    by at most log2(e) / e, about 0.53 bit (Compton et al., 2023). Of equal masses the one with the lower index comes
-    first, so that two parties with the same marginals get the same coupling.
+    The largest remaining masses of both marginals are paired until none is left. The entropy exceeds the minimum by at
+    most log2(e) / e, about 0.53 bit (Compton et al., 2023). Ties go to the lower index, so that two parties with the
+    same marginals get the same coupling.
 
     Args:
         p: (..., n) distributions of the rows.
         q: (..., k) distributions of the columns.
 
     Returns:
-        (..., n, k), at most n + k - 1 cells of each with mass. For large marginals, whose dense joint is mostly the
-        writing of zeros, see `greedy_mec_cells`.
+        (..., n, k), with at most n + k - 1 non-zero cells each. For large marginals, where the dense joint is mostly
+        zeros, use `greedy_mec_cells`.
 
     Raises:
-        EnvzooError: A marginal that is empty, holds negative or not finite numbers, or does not sum to one.
+        EnvzooError: A marginal is empty, has negative or non-finite entries, or does not sum to one.
     """
     p, q = _pair("p", p, "q", q)
     joint = np.zeros((*p.shape, q.shape[-1]))
@@ -76,7 +77,9 @@ def greedy_mec(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def greedy_mec_cells(p: np.ndarray, q: np.ndarray) -> Cells:
-    """The coupling of `greedy_mec` for one pair of marginals p (n,) and q (k,) as cells, in O((n + k) log(n + k)).
+    """Compute the coupling of `greedy_mec` for one pair of marginals p (n,) and q (k,) as cells.
+
+    It takes O((n + k) log(n + k)) time.
 
     Raises:
         EnvzooError: As `greedy_mec`, or batches of marginals.
@@ -88,10 +91,10 @@ def greedy_mec_cells(p: np.ndarray, q: np.ndarray) -> Cells:
 
 
 def majorization_lower_bound(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """A lower bound in bits on the entropy of every coupling of p (..., n) and q (..., k), (...).
+    """Compute a lower bound in bits on the entropy of every coupling of p (..., n) and q (..., k), (...).
 
-    It is the entropy of the greatest distribution that both majorise: with both sorted descendingly, its cumulative
-    sums are the smaller of the two.
+    It is the entropy of the greatest distribution that both majorise: with both sorted in descending order, its
+    cumulative sums are the smaller of the two.
 
     Raises:
         EnvzooError: As `greedy_mec`.
@@ -112,38 +115,41 @@ def majorization_lower_bound(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def ebim(p: np.ndarray, rate: float | np.ndarray) -> np.ndarray:
-    """Greedy deterministic entropy-bounded information maximisation (Algorithm 1), O(n log n).
+    """Compute a code by greedy deterministic entropy-bounded information maximisation (Algorithm 1), in O(n log n).
 
-    Looks for the deterministic code of largest entropy, which is its information about the source, under the rate. What
-    it leaves unused of the rate is at most the binary entropy of the second largest mass.
+    Searches for the deterministic code of largest entropy, which equals its mutual information with the source, subject
+    to the rate. The unused part of the rate is at most the binary entropy of the second largest mass.
 
     Args:
         p: (..., n) distributions of the source.
-        rate: (...) largest entropy of the code.
+        rate: (...) maximum entropy of the code.
 
     Returns:
-        (..., n) int64, the code of each symbol, counted from 0 in the order of their first symbols; -1 for symbols
-        without mass. Use `joint_with_code` for the joint distribution.
+        (..., n) int64, the code of each symbol, numbered from 0 in the order of their first symbols; -1 for symbols of
+        probability 0. Use `joint_with_code` for the joint distribution.
 
     Raises:
-        EnvzooError: A source that is no distribution, or a rate that is negative or not a number.
+        EnvzooError: The source is not a distribution, or a rate is negative or NaN.
     """
     return _encode(p, rate, EBIM)
 
 
 def uniform_quantizer(p: np.ndarray, rate: float | np.ndarray) -> np.ndarray:
-    """The baseline encoder (Algorithm 5): at most floor(2^rate) blocks of neighbouring symbols, whatever their masses.
+    """Compute the code of the baseline encoder (Algorithm 5): at most floor(2^rate) blocks of neighbouring symbols.
 
-    Arguments, result and errors are those of `ebim`.
+    The blocks do not depend on the probabilities. Arguments, result and errors are those of `ebim`.
     """
     return _encode(p, rate, QUANTIZER)
 
 
 def joint_with_code(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Joint distribution (..., n, t) of sources p (..., n) and their codes, labels (..., n) below t or -1.
+    """Compute the joint distribution (..., n, t) of sources p (..., n) and their codes.
+
+    `labels` (..., n) are below t, or -1 for no code.
 
     Raises:
-        EnvzooError: A source that is no distribution, labels of another shape, or a symbol with mass without code.
+        EnvzooError: The source is not a distribution, labels have another shape, or a symbol of positive probability
+            has no code.
     """
     p, labels = check_distribution("p", p), np.asarray(labels)
     if labels.shape != p.shape or labels.dtype.kind not in "iu":
@@ -154,19 +160,19 @@ def joint_with_code(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def mec_bottleneck(p_x: np.ndarray, p_y: np.ndarray, rate: float | np.ndarray, encoder: str = "ebim") -> np.ndarray:
-    """Minimum entropy coupling with bottleneck: a joint of prescribed marginals through a code of bounded entropy.
+    """Compute a minimum entropy coupling with a bottleneck: a joint of given marginals through a code.
 
     Args:
         p_x: (..., n) distributions of the source.
-        p_y: (..., k) prescribed distributions of the output.
-        rate: (...) largest entropy of the code.
-        encoder: "ebim", "quantizer", or "none", which codes every symbol by itself whatever the rate.
+        p_y: (..., k) given distributions of the output.
+        rate: (...) maximum entropy of the code.
+        encoder: "ebim", "quantizer", or "none", which gives each symbol its own code whatever the rate.
 
     Returns:
         (..., n, k), p(x, y) = sum_t p(x, t) J(t, y) / p(t) with J the greedy coupling of code and output.
 
     Raises:
-        EnvzooError: Marginals that are no distributions, a rate that is negative or not a number, another encoder.
+        EnvzooError: Marginals are not distributions, a rate is negative or NaN, or the encoder is unknown.
     """
     if encoder not in ENCODERS:
         raise unknown("encoder", encoder, ENCODERS)
@@ -219,7 +225,7 @@ def _encode_batch(p: np.ndarray, rate: np.ndarray, encoder: int, labels: np.ndar
 
 @njit(cache=True)
 def _bottleneck_batch(p: np.ndarray, q: np.ndarray, rate: np.ndarray, encoder: int, joint: np.ndarray) -> None:
-    """The rows of a code share its cells in proportion to their masses."""
+    """Compute the couplings of a batch; rows of one code share its cells in proportion to their masses."""
     labels = np.empty(p.shape[1], np.int64)
     for i in range(len(p)):
         count = kernels.encode(p[i], rate[i], encoder, labels)

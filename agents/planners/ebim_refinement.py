@@ -1,4 +1,4 @@
-"""Random codes of bounded entropy around deterministic ones (arXiv 2410.21666, Theorem 3)."""
+"""Stochastic codes of bounded entropy near deterministic ones (arXiv 2410.21666, Theorem 3)."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from envzoo.errors import EnvzooError
 
 
 def ebim_gap_fill(p: np.ndarray, rate: float, maps: np.ndarray | None = None) -> np.ndarray:
-    """A random code that uses the whole rate: the neighbourhood of deterministic codes (Theorem 3).
+    """Find a stochastic code that uses the whole rate, in the neighbourhood of deterministic codes (Theorem 3).
 
-    From a code of less entropy than the rate, some mass of the symbol that is the smallest part of its code moves to a
-    new code. From one of more entropy, some mass of the smallest symbol of the rarest code moves to the most frequent
-    one. How much is found by bisection. A whole symbol moved makes another deterministic code, from which the next
-    symbol moves. Of all codes found, the one with the largest information about the source is returned.
+    If a code's entropy is below the rate, probability mass of the symbol that is the smallest fraction of its code
+    moves to a new code. If it is above, mass of the smallest symbol of the rarest code moves to the most frequent code.
+    The amount is found by bisection. Moving a whole symbol gives another deterministic code, from which the next symbol
+    moves. Of all codes found, the one with the largest mutual information with the source is returned.
 
     Args:
         p: (..., n) distributions of the source.
-        rate: (...) largest entropy of the code.
-        maps: (m, n) deterministic codes to start from; None takes those that `ebim` looks at just below and above the
+        rate: (...) maximum entropy of the code.
+        maps: (m, n) deterministic codes to start from; None for those that `ebim` considers just below and above the
             rate.
 
     Returns:
         (..., n, t) joint distribution of source and code, with as many columns as the largest code of the batch needs.
 
     Raises:
-        EnvzooError: As `ebim`, or maps that are no labels of the symbols.
+        EnvzooError: As `ebim`, or maps that do not label the symbols.
     """
     p, rate = check_distribution("p", p), check_rate(rate)
     try:
@@ -48,7 +48,7 @@ def ebim_gap_fill(p: np.ndarray, rate: float, maps: np.ndarray | None = None) ->
         own[np.arange(n), labels] = source
         own[moved, labels[moved]] -= mass
         own[moved, target] += mass
-        # Codes in use first, in their order.
+        # Codes in use come first, in their order.
         own[:] = own[:, np.argsort(own.sum(axis=0) == 0, kind="stable")]
     return joint[..., joint.reshape(-1, n + 1).sum(axis=0) > 0]
 
@@ -66,14 +66,14 @@ def _check_maps(p: np.ndarray, maps: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _neighbours(p: np.ndarray, rate: float) -> np.ndarray:
-    """The code that EBIM takes, and those next to the rate on its path: (m, n) labels."""
+    """Return the code that EBIM selects, and the codes next to the rate on its path: (m, n) labels."""
     order, kept, _ = kernels.ebim_path(p)
     maps = np.empty((4, len(p)), np.int64)
     kernels.ebim_labels(p, rate, maps[0])
     m = 0
     while m < len(order) - 1 and kept[m] > rate + RATE_TOLERANCE:
         m += 1
-    # Of those above the rate the last, with only the largest merged; and around it, with the two smallest merged too.
+    # The last code above the rate, with only the largest merged, and its neighbours with the two smallest merged too.
     count = 1
     for before in range(max(m - 2, 0), m):
         kernels.path_labels(order, before, True, maps[count])
@@ -84,7 +84,7 @@ def _neighbours(p: np.ndarray, rate: float) -> np.ndarray:
 
 @njit(cache=True)
 def _fill(p: np.ndarray, rate: float, maps: np.ndarray):
-    """The best code around any of the maps: labels, the symbol that is split, its second code and mass there."""
+    """Find the best code near any of the maps: labels, the symbol that is split, its second code and the mass there."""
     best = -1.0
     best_labels, best_moved, best_target, best_mass = maps[0].copy(), 0, 0, 0.0
     for i in range(len(maps)):
@@ -97,9 +97,9 @@ def _fill(p: np.ndarray, rate: float, maps: np.ndarray):
 
 @njit(cache=True)
 def _fill_one(p: np.ndarray, rate: float, labels: np.ndarray):
-    """Move mass, whole symbols in place, until the entropy is the rate: symbol, second code, mass there, information.
+    """Move mass, whole symbols in place, until the entropy is the rate: symbol, second code, mass, information.
 
-    Where the code without the half-moved symbol has more information, nothing is moved.
+    If the code without the partly moved symbol has more information, nothing is moved.
     """
     n = len(p)
     column = np.zeros(n + 1)
@@ -110,7 +110,7 @@ def _fill_one(p: np.ndarray, rate: float, labels: np.ndarray):
     upwards = h <= rate + RATE_TOLERANCE
     while True:
         if upwards:
-            # The symbol that is the smallest part of its code, and a code not in use.
+            # The symbol that is the smallest fraction of its code, and an unused code.
             x, least = -1, 1.0 - 1e-12
             for y in range(n):
                 if labels[y] >= 0 and p[y] / column[labels[y]] < least:

@@ -1,4 +1,4 @@
-"""Entropies and mutual information in bits, and the checks that make sure they are taken of distributions."""
+"""Entropies and mutual information in bits, with checks that their inputs are distributions."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import numpy as np
 
 from envzoo.errors import EnvzooError
 
-SUM_TOLERANCE = 1e-6  # what a sum of probabilities may be off; single-precision softmaxes need it
+SUM_TOLERANCE = 1e-6  # tolerance of sums of probabilities, as single-precision softmaxes require
 
 
 def entropy(p: np.ndarray) -> np.ndarray:
-    """Entropy in bits of distributions p (..., n), (...).
+    """Compute the entropy in bits of distributions p (..., n), (...).
 
     Raises:
-        EnvzooError: p is empty, holds negative or not finite numbers, or does not sum to one.
+        EnvzooError: p is empty, has negative or non-finite entries, or does not sum to one.
     """
     p = check_distribution("p", p)
     return -np.sum(p * np.log2(np.where(p > 0, p, 1.0)), axis=-1)
 
 
 def mutual_information(joint: np.ndarray) -> np.ndarray:
-    """I(X;Y) in bits of joint distributions (..., n, k), (...); raises EnvzooError as `entropy` does."""
+    """Compute I(X;Y) in bits of joint distributions (..., n, k), (...); raises EnvzooError as `entropy` does."""
     joint = np.asarray(joint)
     if joint.ndim < 2:
         raise EnvzooError(f"a joint distribution has the shape (..., n, k), got {joint.shape}")
@@ -31,7 +31,7 @@ def mutual_information(joint: np.ndarray) -> np.ndarray:
 
 
 def check_distribution(name: str, p: np.ndarray) -> np.ndarray:
-    """p as float64 (..., n) that sums to one exactly (to rounding); raises EnvzooError if it is no distribution."""
+    """Return p as float64 (..., n), normalised up to rounding; raises EnvzooError if it is not a distribution."""
     try:
         p = np.asarray(p, np.float64)
     except (TypeError, ValueError):
@@ -53,7 +53,7 @@ def check_distribution(name: str, p: np.ndarray) -> np.ndarray:
 
 
 def check_rate(rate: float | np.ndarray) -> np.ndarray:
-    """Rates in bits as float64 (...), infinity allowed; raises EnvzooError if one is negative or not a number."""
+    """Return rates in bits as float64 (...), infinity allowed; raises EnvzooError if one is negative or NaN."""
     try:
         rate = np.asarray(rate, np.float64)
     except (TypeError, ValueError):

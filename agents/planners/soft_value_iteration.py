@@ -14,13 +14,13 @@ __all__ = ["SoftSolution", "soft_backup", "soft_policy", "soft_value_iteration",
 
 @dataclass(frozen=True)
 class SoftSolution:
-    """What soft value iteration found.
+    """Result of soft value iteration.
 
     Attributes:
         q: (S, A) soft action values.
-        v: (S,) soft values, alpha logsumexp(q / alpha), or the largest q when alpha is 0.
-        policy: (S, A) the optimal policy, softmax(q / alpha); with alpha 0 even among the best actions.
-        iterations: Backups made.
+        v: (S,) soft values, alpha logsumexp(q / alpha), or the largest q if alpha is 0.
+        policy: (S, A) the optimal policy, softmax(q / alpha); uniform over the best actions if alpha is 0.
+        iterations: Number of backups.
     """
 
     q: np.ndarray
@@ -32,20 +32,20 @@ class SoftSolution:
 def soft_backup(p: np.ndarray, r: np.ndarray, v: np.ndarray, gamma: float, alpha: float) -> np.ndarray:
     """Apply the soft optimality backup once: (T v)(s) = alpha log sum_a exp((r + gamma P v)(s, a) / alpha).
 
-    It is a gamma-contraction in the largest absolute difference.
+    It is a gamma-contraction in the maximum norm.
 
     Args:
         p: (S, A, S) transition probabilities.
         r: (S, A) expected rewards.
         v: (S,) values.
-        gamma: Discount.
+        gamma: Discount factor.
         alpha: Temperature, 0 for the hard maximum.
 
     Returns:
         (S,).
 
     Raises:
-        EnvzooError: Arrays that do not fit together, or numbers out of range.
+        EnvzooError: Arrays of inconsistent shapes, or numbers out of range.
     """
     model = _check(p, r, gamma, alpha)
     v = np.ascontiguousarray(v, np.float64)
@@ -63,30 +63,30 @@ def soft_value_iteration(
     tolerance: float = 1e-10,
     max_iterations: int = 1_000_000,
 ) -> SoftSolution:
-    """Solve max_pi E sum_t gamma^t (r + alpha H(pi(.|s_t))) for a finite decision process.
+    """Solve max_pi E[sum_t gamma^t (r_t + alpha H(pi(.|s_t)))] for a finite decision process.
 
     Args:
-        p: (S, A, S) transition probabilities; what a row lacks to 1 is the probability that the episode terminates.
+        p: (S, A, S) transition probabilities; if a row sums to less than 1, the rest is the probability of termination.
         r: (S, A) expected rewards.
-        gamma: Discount in [0, 1).
+        gamma: Discount factor in [0, 1).
         alpha: Temperature; 0 is ordinary value iteration.
-        tolerance: Largest error of any value, as far as double precision allows.
-        max_iterations: Backups after which to give up.
+        tolerance: Maximum error of any value, as far as double precision allows.
+        max_iterations: Maximum number of backups.
 
     Returns:
         Values and policy.
 
     Raises:
-        EnvzooError: Arrays that do not fit together, numbers out of range, or no convergence within `max_iterations`.
+        EnvzooError: Arrays of inconsistent shapes, numbers out of range, or no convergence within `max_iterations`.
     """
     model = _check(p, r, gamma, alpha)
     return solve(model, alpha, tolerance=tolerance, max_iterations=max_iterations)
 
 
 def solve(model: FiniteMDP, alpha: float, *, tolerance: float = 1e-10, max_iterations: int = 1_000_000) -> SoftSolution:
-    """Solve a finite decision process, such as `envzoo.tabular.find_model(env)` gives, by soft value iteration.
+    """Solve a finite decision process, such as `envzoo.tabular.find_model(env)`, by soft value iteration.
 
-    Arguments, result and errors are those of `soft_value_iteration`; actions that are not available get probability 0.
+    Arguments, result and errors are those of `soft_value_iteration`; unavailable actions get probability 0.
     """
     if not model.gamma < 1:
         raise EnvzooError(f"gamma lies in [0, 1), got {model.gamma}")

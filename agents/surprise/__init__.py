@@ -1,1 +1,1 @@
-"""Agents that explore without reward, and those they are compared with."""
+"""Agents for surprise-based exploration games."""

@@ -16,7 +16,7 @@ from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
-from envzoo.agents.surprise.two_player_policy import TwoMinds
+from envzoo.agents.surprise.two_player_policy import TwoPlayerPolicy
 from envzoo.errors import unknown
 from envzoo.wrappers.adversarial_rounds import VectorAdversarialRounds
 from envzoo.wrappers.return_normalizer import VectorReturnNormalizer
@@ -28,49 +28,59 @@ class AdversarialSurpriseConfig(PPOConfig):
     """Hyperparameters of AdversarialSurprise; defaults are those of the paper's MiniGrid experiments."""
 
     rounds: int = 4
-    """Rounds of an episode (R), taken in turns."""
+    """Number of rounds per episode (R); the players alternate."""
     round_length: int | None = None
-    """Steps of a round (L); None divides the environment's time limit evenly. The paper takes 32."""
+    """Steps per round (L); None divides the environment's time limit evenly. The paper uses 32."""
     explore_first: bool = True
-    """Whether Explore has the first round; the number of rounds must be even then."""
+    """Whether Explore plays the first round; the number of rounds must then be even."""
     warm_up: float = 0.5
-    """Share of each of Control's rounds in which nothing is scored (w), in [0, 1), rounded up to whole steps."""
+    """Fraction w of each of Control's rounds in which steps are not scored, in [0, 1), rounded up to whole steps."""
     density: str = "auto"
     """Density model of observations: auto, categorical, bernoulli or gaussian."""
     memory: Literal["episode", "round", "lifetime"] = "episode"
-    """When the density model forgets: with each episode, with each round of Control, or never."""
+    """When the density model is reset: each episode, each round of Control, or never (lifetime)."""
     num_envs: int = 64
-    """Episodes of a rollout, played side by side; the paper's code plays 4 in each of 16 environments."""
+    """Number of parallel environments, each of which plays one episode per rollout; the paper's code plays 4 in each of
+    16."""
     num_epochs: int = 4
-    """Passes over a rollout, for each player."""
+    """Number of epochs per rollout, for each player."""
     learning_rate: float = 3e-4
-    """Adam's learning rate, of both players."""
+    """Adam's learning rate of both players."""
     anneal: Literal["none", "learning_rate", "both"] = "none"
-    """What falls linearly to zero over the budget: nothing, the learning rate, or it and the clip range."""
+    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
+    range."""
     entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus in nats, of both players."""
+    """Coefficient of the entropy bonus (nats) of both players."""
     normalize_advantage: bool = False
-    """Give the advantages of each minibatch mean 0 and standard deviation 1."""
+    """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
 
     def __post_init__(self):
         super().__post_init__()
         check_rounds(self.rounds, self.explore_first, self.warm_up)
         require(
             self.encoder != "gru",
-            "encoder of AdversarialSurprise is one without memory (auto, mlp, cnn or symbols), got 'gru'",
+            "encoder of AdversarialSurprise must be memoryless (auto, mlp, cnn or symbols), got 'gru'",
         )
 
 
 class AdversarialSurprise(PPO):
-    """Two actor-critics in one body: Control is paid for being unsurprised, Explore for Control's surprise.
+    """Adversarial Surprise: Explore maximises and Control minimises the surprise of Control's observations.
 
-    Every iteration plays one whole episode in each environment. Control's reward is log p(o) in its scored steps
-    (see `AdversarialRounds`), divided by the standard deviation of discounted returns over all steps. Explore gets,
-    with its last step of a round, minus the sum of Control's rewards in the round that follows. With Explore first
-    every round of Control follows one of Explore, so that the rewards of both players add up to 0 in every episode, but
-    for rounding. With Control first they do not: its first round is paid by nobody, and an Explore round that ends an
-    episode pays nothing. Each player learns by PPO from its own steps, put end to end. The environment's reward is not
-    used.
+        max_{pi_E} min_{pi_C} E[-sum_{t scored} log p_theta(o_t)]
+
+    The players alternate in rounds of one episode. Control's reward is log p_theta(o_t) in its scored steps (see
+    `AdversarialRounds`), divided by the standard deviation of the discounted returns over all steps. In the last step
+    of its round, Explore receives minus the sum of Control's rewards in the following round. If Explore plays first,
+    every round of Control follows one of Explore, and the rewards of both players sum to 0 in every episode, up to
+    rounding. If Control plays first, they do not: its first round has no counterpart, and an Explore round at the end
+    of an episode has no reward.
+
+    Each iteration plays one whole episode per environment, and each player is then trained by PPO on its own steps,
+    concatenated. The environment's reward is not used. Source: Fickinger et al. (2021, arXiv 2107.07394).
+
+    Metrics:
+        Those of `PPO` for each player, prefixed by `explore/` or `control/`, and:
+        game/explore_reward, game/control_reward: mean sum of the player's normalised rewards per episode.
     """
 
     Config = AdversarialSurpriseConfig
@@ -78,31 +88,31 @@ class AdversarialSurprise(PPO):
 
     @property
     def num_steps(self) -> None:
-        """Whole episodes: Explore's reward is known only once Control has played."""
+        """None, for whole episodes: Explore's reward is known only after Control's round."""
         return None
 
     def wrappers(self) -> list[tuple[type, dict[str, Any]]]:
-        """The game, and its normalised rewards."""
+        """Return the wrappers: the game, and the normalisation of its rewards."""
         c = self.config
         game = {name: getattr(c, name) for name in ("rounds", "explore_first", "warm_up", "density", "memory")}
         if c.round_length is not None:
             game["round_length"] = c.round_length
         return [(VectorAdversarialRounds, game), (VectorReturnNormalizer, {"gamma": c.gamma})]
 
-    def build_policy(self) -> TwoMinds:
-        """An actor-critic for each player."""
+    def build_policy(self) -> TwoPlayerPolicy:
+        """Create one actor-critic per player."""
         explore, control = super().build_policy(), super().build_policy()
-        return TwoMinds(explore, control, self._player_column())
+        return TwoPlayerPolicy(explore, control, self._player_column())
 
     def _player_column(self) -> int:
-        """Where the player stands in packed observations."""
+        """Return the column of the player in packed observations."""
         for path, part in zip(self.codec.paths, self.codec.parts, strict=True):
             if path == ("turn",):
                 return part.stop - 1
-        return self.follower.codec.packed_dim + 1  # a vector of floats, longer by the clock and the player
+        return self.follower.codec.packed_dim + 1  # a vector of floats, followed by the time and the player
 
     def build(self) -> None:
-        """An optimizer for each player."""
+        """Create one optimizer per player."""
         c = self.config
         self.closed_forms = [
             ClosedFormPolicy(mind) if ClosedFormPolicy.fits(mind) else None for mind in self.policy.minds
@@ -116,7 +126,7 @@ class AdversarialSurprise(PPO):
         ]
 
     def as_player(self, player: str) -> OnePlayer:
-        """What acts when one player, "explore" or "control", has the body to itself; shares the agent's networks.
+        """Return an agent that plays "explore" or "control" in all rounds, with this agent's networks.
 
         Raises:
             UnknownNameError: No such player.
@@ -126,7 +136,7 @@ class AdversarialSurprise(PPO):
         return OnePlayer(self, PLAYERS.index(player))
 
     def update(self, rollout: Rollout) -> dict[str, float]:
-        """PPO for Explore, then for Control, each on its own steps."""
+        """Update Explore, then Control, by PPO, each on its own steps."""
         metrics: dict[str, float] = {}
         for number, part in enumerate(self.split(rollout)):
             if not part.valid.any():  # the episodes ended before this player's turn
@@ -141,7 +151,7 @@ class AdversarialSurprise(PPO):
     @contextmanager
     def _as_player(self, number: int) -> Iterator[None]:
         both = self.policy
-        self.policy: Policy | TwoMinds = both.minds[number]
+        self.policy: Policy | TwoPlayerPolicy = both.minds[number]
         self.optimizer, self.closed_form = self.optimizers[number], self.closed_forms[number]
         try:
             yield
@@ -149,9 +159,9 @@ class AdversarialSurprise(PPO):
             self.policy = both
 
     def split(self, rollout: Rollout) -> tuple[Rollout, Rollout]:
-        """The steps of Explore and those of Control, with their rewards, as rollouts of their own."""
+        """Split a rollout into the steps of Explore and those of Control, each with the player's rewards."""
         turns = self.follower.trackers(1)[0].turns
-        steps = np.arange(len(rollout.reward))  # all episodes began with the rollout
+        steps = np.arange(len(rollout.reward))  # all episodes start with the rollout
         rounds = steps // turns.round_length
         player = (rounds + turns.first) % 2
         reward = np.where(rollout.valid, rollout.reward, np.float32(0))
@@ -160,13 +170,13 @@ class AdversarialSurprise(PPO):
 
 
 class OnePlayer:
-    """One player of the game alone, with what `envzoo.agents.evaluation.evaluate` asks of an agent."""
+    """One player of the game alone, with the interface that `envzoo.agents.evaluation.evaluate` requires."""
 
     def __init__(self, agent: AdversarialSurprise, number: int):
         self.agent, self.number, self.source, self.spec = agent, number, agent.source, agent.spec
 
     def set_env(self, env: Any) -> None:
-        """Nothing to look at."""
+        """Do nothing: the player does not look ahead."""
 
     def predict(
         self,
@@ -176,7 +186,7 @@ class OnePlayer:
         deterministic: bool = True,
         action_mask: np.ndarray | None = None,
     ) -> tuple[Any, Any]:
-        """As `Agent.predict`; turns and densities go on as in the game."""
+        """Choose actions as `Agent.predict` does; rounds and densities continue as in the game."""
         self.agent.policy.only = self.number
         try:
             return self.agent.predict(observation, state, episode_start, deterministic, action_mask)
@@ -185,16 +195,16 @@ class OnePlayer:
 
 
 def explore_rewards(reward: np.ndarray, valid: np.ndarray, rounds: np.ndarray, player: np.ndarray) -> np.ndarray:
-    """Explore's rewards: in its last step of a round, minus the sum of Control's in the round that follows.
+    """Compute Explore's rewards: in the last step of a round, minus Control's sum in the following round.
 
     Args:
-        reward: (T, B) of Control.
-        valid: (T, B) bool, the step counts.
-        rounds: (T,) number of the round.
-        player: (T,) 0 Explore, 1 Control.
+        reward: (T, B) Control's rewards.
+        valid: (T, B) bool, valid steps.
+        rounds: (T,) round numbers.
+        player: (T,) 0 for Explore, 1 for Control.
 
     Returns:
-        (T, B) float32. Where an episode ended before Control's round, nothing.
+        (T, B) float32; 0 where the episode ended before Control's round.
     """
     result = np.zeros_like(reward)
     for number in np.unique(rounds[player == EXPLORE]):
@@ -206,17 +216,17 @@ def explore_rewards(reward: np.ndarray, valid: np.ndarray, rounds: np.ndarray, p
 
 
 def own_steps(rollout: Rollout, reward: np.ndarray, mine: np.ndarray) -> Rollout:
-    """The steps of one player end to end; the value of a step's successor is that of the player's next own step.
+    """Concatenate the steps of one player; the next value of a step is the value of the player's next own step.
 
     Args:
         rollout: Whole episodes.
-        reward: (T, B).
-        mine: (T,) bool, the steps of the player.
+        reward: (T, B) the player's rewards.
+        mine: (T,) bool, the player's steps.
     """
     rows = np.flatnonzero(mine)
     index = torch.from_numpy(rows).to(rollout.action.device)
     valid, value = rollout.valid[rows], rollout.value[rows]
-    # The player's last step of an episode: no later one counts. The game is over there, so nothing is bootstrapped.
+    # The player's last valid step of an episode is terminal: the game ends there, so no value is bootstrapped.
     last = valid & ~(np.cumsum(valid[::-1], axis=0)[::-1] > valid)
     next_value = np.zeros_like(value)
     next_value[:-1] = value[1:]

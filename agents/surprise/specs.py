@@ -1,4 +1,4 @@
-"""The table of agents of surprise in games of two players."""
+"""Registry rows of the agents for surprise-based exploration games."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AGENTS = (
         "AdversarialSurprise",
         "envzoo.agents.surprise.adversarial_surprise:AdversarialSurprise",
         "surprise",
-        "Explore and Control take turns in one body: one seeks what surprises the other, who avoids it.",
+        "Two-player exploration: Explore maximises and Control minimises the surprise of Control's observations.",
         paper="15-adversarial-surprise",
         example=Example(
             "envzoo/BlockChain-v0",

@@ -1,4 +1,4 @@
-"""Two policies in one: who acts stands in the observation."""
+"""A policy for two players who take turns in one environment."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.networks.policy import Acting, Evaluation, Policy
+from envzoo.moved import former_names
 
 
-class TwoMinds(nn.Module):
-    """Two memoryless actor-critics of one shape; each packed observation names the one that acts in one column.
+class TwoPlayerPolicy(nn.Module):
+    """Two memoryless actor-critic policies; a column of the packed observation gives the player to act.
 
     Args:
-        explore: The policy of player 0.
-        control: The policy of player 1.
-        column: Column of packed observations that holds the player.
+        explore: Policy of player 0.
+        control: Policy of player 1.
+        column: Column of the packed observation that contains the player.
 
     Attributes:
-        only: Number of the player who acts whatever the observation says, or None.
+        only: Player who acts regardless of the observation, or None.
     """
 
     recurrent = False
@@ -31,11 +32,11 @@ class TwoMinds(nn.Module):
         self.only: int | None = None
 
     def initial_state(self, num_envs: int) -> Tensor:
-        """No memory: (num_envs, 0)."""
+        """Return the empty memory, (num_envs, 0)."""
         return self.minds[0].initial_state(num_envs)
 
     def player(self, x: Tensor) -> Tensor:
-        """Who acts on packed observations (..., P), bool (...): True for player 1."""
+        """Return the player to act for packed observations (..., P), bool (...): True for player 1."""
         if self.only is not None:
             return torch.full(x.shape[:-1], bool(self.only), device=x.device)
         return x[..., self.column] > 0.5
@@ -62,7 +63,7 @@ class TwoMinds(nn.Module):
         )
 
     def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Sampled actions alone."""
+        """Sample actions only, without log_prob and value."""
         player = self.player(x)
         if player.all() or not player.any():
             return self.minds[int(player[0])].choose(x, generator)
@@ -70,7 +71,7 @@ class TwoMinds(nn.Module):
         return torch.where(player if first.dim() == 1 else player[:, None], second, first)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:
-        """Each player's own value of packed observations x (..., P), (...)."""
+        """Compute the value of packed observations x (..., P) by the critic of the player to act, (...)."""
         player = self.player(x)
         result = torch.empty(player.shape, device=x.device)
         for number, mind in enumerate(self.minds):
@@ -82,7 +83,7 @@ class TwoMinds(nn.Module):
     def evaluate(
         self, x: Tensor, action: Tensor, state: Tensor | None = None, start: Tensor | None = None
     ) -> Evaluation:
-        """Log-probabilities, entropies and values under the player who acted; leading dimensions are free."""
+        """Compute log_prob, entropy and value under the policy of the player who acted; leading dimensions are free."""
         player = self.player(x)
         result = Evaluation(*(torch.empty(player.shape, device=x.device) for _ in range(3)))
         for number, mind in enumerate(self.minds):
@@ -91,3 +92,6 @@ class TwoMinds(nn.Module):
                 for whole, part in zip(result, mind.evaluate(x[where], action[where]), strict=True):
                     whole[where] = part
         return result
+
+
+__getattr__ = former_names(__name__, {"TwoMinds": f"{__name__}:TwoPlayerPolicy"})

@@ -260,7 +260,9 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(run_dir, finished, size,
 def test_missing_metrics_are_noticed(killed, capsys):
     (killed / "metrics.jsonl").unlink()
     assert main(resume(killed)) == 0
-    assert "metrics.jsonl is missing, so the run goes on without the metrics of its first 2" in capsys.readouterr().err
+    assert (
+        "metrics.jsonl is missing, so the run continues without the metrics of its first 2" in capsys.readouterr().err
+    )
     assert [row["iteration"] for row in read_metrics(killed / "metrics.jsonl")] == [3]
 
 

@@ -319,20 +319,26 @@ def test_a_learned_carrier_is_saved_with_its_agent(tmp_path):
 # ---------------------------------------------------------------------------- bad input
 
 WRONG = {
-    "no game": (lambda: make(source="CartPole-v1"), "MECB plays coding games, .* CartPole-v1 is none"),
+    "no game": (
+        lambda: make(source="CartPole-v1"),
+        "MECB requires a coding game .* but CartPole-v1 is not a coding game",
+    ),
     "rate": (lambda: make(rate=-0.1), "rate of MECB is not negative, got -0.1"),
     "encoder": (lambda: make(encoder="ebin"), "encoder of MECB expects .*'ebim', 'quantizer', 'none'.* got 'ebin'"),
     "temperature": (lambda: make(temperature=-1.0), "temperature is not negative, got -1"),
-    "temperature of PPO": (lambda: make(temperature=1.0, carrier="PPO"), "temperature is for the carrier 'planner'"),
+    "temperature of PPO": (
+        lambda: make(temperature=1.0, carrier="PPO"),
+        "temperature applies only to the carrier 'planner'",
+    ),
     "carrier": (lambda: make(env_kwargs=BOTH, carrier="PPOO"), "carrier is 'planner', the name of an agent, or a"),
-    "convention": (lambda: make(rate=0.5), "the receiver of .* listens by the game's own encoder, rate and carrier"),
-    "other policy": (lambda: make(temperature=0.5), "the receiver of .* listens by the game's own"),
-    "blocks": (lambda: make(env_kwargs={"num_messages": [4, 4]}), "have 2 blocks; FIMEC takes them"),
+    "convention": (lambda: make(rate=0.5), "the receiver of .* decodes with the game's own encoder, rate and carrier"),
+    "other policy": (lambda: make(temperature=0.5), "the receiver of .* decodes with the game's own"),
+    "blocks": (lambda: make(env_kwargs={"num_messages": [4, 4]}), "have 2 blocks; use FIMEC"),
     "product": (lambda: make("FIMEC", env_kwargs=BOTH, blocks=(4, 4)), "make 16 messages, but .* has 64"),
     "size": (lambda: make("FIMEC", env_kwargs=BOTH, blocks=(64, 1)), "blocks of FIMEC have sizes of at least 2"),
     "prior": (
         lambda: make("FIMEC", env_kwargs={**BOTH, "num_messages": 4, "prior": [0.4, 0.3, 0.2, 0.1]}, blocks=(2, 2)),
-        "a prior that is not uniform does not split",
+        "blocks of FIMEC require a uniform prior",
     ),
     "one player": (lambda: make("IndependentPPO"), "plays both players, .* give env_kwargs={'receiver': 'player'}"),
     "continuous carrier": (
@@ -341,7 +347,7 @@ WRONG = {
     ),
     "other states": (
         lambda: make("MEME", env_kwargs=BOTH).hide_in(agents.make("PPO", "FrozenLake-v1", device="cpu")),
-        r"PPO takes Discrete\(16\) to Discrete\(4\), but the carrier of this game takes Discrete\(64\)",
+        r"PPO maps Discrete\(16\) to Discrete\(4\), but the carrier of this game maps Discrete\(64\)",
     ),
 }
 
@@ -398,5 +404,5 @@ def test_an_agent_takes_the_official_carrier_of_a_temperature():
     assert np.array_equal(agent.carrier.policy, CodingGrid(temperature=WARM, official_carrier=True).parameters.policy)
     own = make(env_kwargs={**game, "temperature": WARM, "official_carrier": True})
     assert np.array_equal(agent.carrier.policy, own.carrier.policy)
-    with pytest.raises(EnvzooError, match="official_carrier is for a carrier of its own temperature"):
+    with pytest.raises(EnvzooError, match="official_carrier applies only with a temperature"):
         make(official_carrier=True)

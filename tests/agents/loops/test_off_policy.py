@@ -86,7 +86,7 @@ def test_saved_state_is_the_filled_part_and_goes_on_alike(filled):
         each.add(*numbered(100, 3))
     for a, b in zip(buffer.rows(torch.arange(len(buffer))), other.rows(torch.arange(len(other))), strict=True):
         torch.testing.assert_close(a, b)
-    with pytest.raises(EnvzooError, match="cannot take over"):
+    with pytest.raises(EnvzooError, match="cannot hold"):
         ReplayBuffer(2, 1, np.float32, 1).load_state_dict(buffer.state_dict())
 
 

@@ -9,7 +9,8 @@ import torch
 
 from envzoo.agents.losses import soft
 from envzoo.agents.losses.distributions import sample_squashed_gaussian
-from envzoo.agents.networks.dual import DualVariable, PolyakTarget
+from envzoo.agents.networks.lagrange import DualVariable
+from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
 from envzoo.errors import EnvzooError, UnknownNameError
 
@@ -109,7 +110,7 @@ def test_dual_variable_keeps_its_bounds_and_can_be_fixed():
     assert capped.value.item() == pytest.approx(10.0)
     assert fixed.value.item() == pytest.approx(0.2)
     for initial in (0.0, -1.0, math.inf, 11.0):
-        with pytest.raises(EnvzooError, match="a dual variable starts at a positive value"):
+        with pytest.raises(EnvzooError, match="the initial value of a dual variable must be positive"):
             DualVariable(initial, 0.0, lr=None, high=10.0)
 
 

@@ -139,7 +139,7 @@ def test_refusals():
         branch_and_bound(env, state, horizon=3, signature=("place",))
     with pytest.raises(EnvzooError, match="no field 'SubmodularReward/covered' for the bound"):
         branch_and_bound(env, state, horizon=3, bound=submodular_bound(Coverage.on_grid(10, 10)))
-    with pytest.raises(EnvzooError, match="lengthened 20 plans without an end"):
+    with pytest.raises(EnvzooError, match="did not finish within 20 extended plans"):
         branch_and_bound(env, state, horizon=20, max_nodes=20)
     with pytest.raises(UnsupportedSpaceError, match="branch and bound takes Discrete actions"):
         branch_and_bound(gym.make("Pendulum-v1"), {}, horizon=1)

@@ -400,7 +400,7 @@ def test_files_of_strangers_are_not_trusted(folders, tmp_path):
             agents.load(tmp_path / "bad.zip", device="cpu")
     parts = {key: value for key, value in state["parts"].items() if key != "model_files"}
     checkpoint.save(tmp_path / "bad.zip", header, {**state, "parts": parts})
-    with pytest.raises(CheckpointError, match="a file may not have a model fetched"):
+    with pytest.raises(CheckpointError, match="a file may not cause a model download"):
         agents.load(tmp_path / "bad.zip", device="cpu")
     files = {**state["parts"]["model_files"], "config.json": np.frombuffer(b"{}", np.uint8)}
     checkpoint.save(tmp_path / "bad.zip", header, {**state, "parts": {**state["parts"], "model_files": files}})
