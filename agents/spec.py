@@ -1,4 +1,4 @@
-"""What the registry knows of an agent without importing it, and how hyperparameters are checked."""
+"""Hyperparameters: their types, ranges and declarations, and how a config is built from them."""
 
 from __future__ import annotations
 

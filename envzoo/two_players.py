@@ -1,4 +1,4 @@
-"""What a world for two players says about itself: who acts when, what each player sees, who wins what.
+"""Form of a world for two players: who acts when, what each player observes, and who wins what.
 
 A game or a wrapper with exactly two players has an attribute `two_player` that holds its `TwoPlayerForm`. Learners and
 planners for two players read it in place of tests for one family. Coding games (sender and receiver act at once and

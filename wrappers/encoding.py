@@ -1,4 +1,4 @@
-"""What environments give, as bytes that can be compared, and as little of it as a checkpoint needs."""
+"""Encode observations as bytes that can be compared, and reset options and actions compactly for checkpoints."""
 
 from __future__ import annotations
 

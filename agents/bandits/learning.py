@@ -1,4 +1,4 @@
-"""What the learners of bandits share: many independent runs side by side, each with statistics of its own."""
+"""Base of the bandit learners: many independent runs side by side, each with its own statistics."""
 
 from __future__ import annotations
 
@@ -182,21 +182,21 @@ class BanditLearner(BanditPlanner):
 
     @abstractmethod
     def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
-        """The arrays that the algorithm keeps besides `counts` and `sums`; sizes are R, K and S."""
+        """Return the arrays that the algorithm keeps besides `counts` and `sums`; sizes are R, K and S."""
 
     @abstractmethod
     def act(self, pulls: np.ndarray) -> None:
         """Write the pulls (R, K) bool of the next round."""
 
     def teaches(self, pulls: np.ndarray) -> np.ndarray:
-        """The pulls (R, K) of a round whose payoffs enter the statistics."""
+        """Return the pulls (R, K) of a round whose payoffs enter the statistics."""
         return pulls
 
     def learned(self) -> None:
-        """Called after a round whose payoffs have been added to the statistics."""
+        """Update the algorithm after a round whose payoffs have been added to the statistics."""
 
     def iterate(self) -> dict[str, float]:
-        """Some rounds of every run."""
+        """Play some rounds in every run."""
         left = -(-(self.target_timesteps - self.num_timesteps) // self.num_runs)
         rounds = min(self.config.rounds_per_iteration, max(left, 1))
         before, p = self.runs.expected.mean(), self.policy

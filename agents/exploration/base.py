@@ -1,4 +1,4 @@
-"""What several intrinsic rewards share."""
+"""Bases of the learned intrinsic rewards."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Learned(Intrinsic):
         )
 
     def encoder(self, hidden: tuple[int, ...]) -> Encoder:
-        """An encoder of packed observations."""
+        """Make an encoder of packed observations."""
         name = "symbols" if self.codec.has_symbols else "auto"
         return make_encoder(name, self.codec, hidden, "relu", self.generator)
 

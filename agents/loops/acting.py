@@ -1,4 +1,4 @@
-"""What every `predict` does around the choice of actions itself."""
+"""Batching, packing and masking around the choice of actions in `predict`."""
 
 from __future__ import annotations
 

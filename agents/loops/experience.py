@@ -20,7 +20,7 @@ from envzoo.wrappers.replay import ReplayError
 
 @dataclass
 class Step:
-    """What one step of all environments gave; B environments, P packed columns.
+    """Result of one step of all environments; B environments, P packed columns.
 
     Attributes:
         reward: (B,) float32.

@@ -56,7 +56,7 @@ class NoSettings:
 
 
 class Served(Protocol):
-    """What an intrinsic reward uses of the agent that it pays."""
+    """The parts of an agent that its intrinsic reward uses."""
 
     codec: ObservationCodec
     actions: ActionCodec
@@ -95,7 +95,7 @@ class Intrinsic:
         """Make networks and memory."""
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """The reward of each of N transitions.
+        """Compute the reward of each of N transitions.
 
         Args:
             observation: (N, P) packed.
@@ -108,7 +108,7 @@ class Intrinsic:
         raise NotImplementedError
 
     def reward(self, rollout: Rollout) -> Tensor:
-        """The reward of every step of a rollout, (T, B); 0 where a step does not count."""
+        """Compute the reward of every step of a rollout, (T, B); 0 where a step does not count."""
         valid = torch.from_numpy(rollout.valid).to(self.device)
         found = torch.zeros(valid.shape, device=self.device)
         with torch.no_grad():
@@ -124,7 +124,7 @@ class Intrinsic:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What must survive a restart."""
+        """Return the state that a resumed run needs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -132,13 +132,13 @@ class Intrinsic:
 
 
 def intrinsic_class(name: str) -> type[Intrinsic]:
-    """The class of an intrinsic reward."""
+    """Return the class of an intrinsic reward."""
     module, _, attribute = INTRINSICS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
 def settings_of(cls: type[Intrinsic], config: Any) -> Any:
-    """The settings of an intrinsic reward: the config's fields of the same names, defaults for the others.
+    """Return the settings of an intrinsic reward: the config's fields of the same names, defaults for the others.
 
     Raises:
         EnvzooError: A setting that the reward cannot use.

@@ -49,7 +49,7 @@ class OfflineAgent(Agent):
         self.build()
 
     def build_actions(self) -> ActionCodec:
-        """The form in which the agent sees actions."""
+        """Make the action codec."""
         return ActionCodec(self.source.action_space, self.spec.name, self.spec.actions)
 
     def prepare(self, table: TransitionTable) -> TransitionTable:
@@ -180,7 +180,7 @@ class _Stamp:
         self.notices = notices
 
     def state_dict(self) -> dict[str, Any]:
-        """Number of transitions and a checksum."""
+        """Return the number of transitions and a checksum."""
         return self.stamp
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

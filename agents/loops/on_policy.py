@@ -216,7 +216,7 @@ class Memory:
         self.tensor = tensor
 
     def state_dict(self) -> dict[str, Any]:
-        """The memory."""
+        """Return the memory."""
         return {"tensor": self.tensor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from envzoo.wrappers.stateful import StatefulVectorWrapper, Tracker
 
 
 class Followed(NamedTuple):
-    """What acting goes on from: the policy's memory, and the arrays of every tracker."""
+    """State between two calls of `predict`: the memory of the policy, and the arrays of every tracker."""
 
     policy: Tensor
     trackers: list[dict[str, np.ndarray]]
@@ -61,7 +61,7 @@ class PolicyWithWrappers:
     def extend(
         self, observation: Any, fresh: np.ndarray, memory: list[dict[str, np.ndarray]] | None
     ) -> tuple[Any, list[dict[str, np.ndarray]]]:
-        """A batch of bare observations with what the trackers add.
+        """Add the trackers' entries to a batch of bare observations.
 
         Args:
             observation: A batch.

@@ -1,4 +1,4 @@
-"""What the on-policy loop collects."""
+"""The experience that the on-policy loop collects."""
 
 from __future__ import annotations
 

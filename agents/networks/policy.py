@@ -17,7 +17,7 @@ from envzoo.errors import UnsupportedSpaceError
 
 
 class Acting(NamedTuple):
-    """What a policy gives while acting: action (B,) or (B, D), log_prob (B,), value (B,) or None, next memory."""
+    """Output of a policy while acting: action (B,) or (B, D), log_prob (B,), value (B,) or None, next memory."""
 
     action: Tensor
     log_prob: Tensor
@@ -26,7 +26,7 @@ class Acting(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a policy gives while training, with the leading dimensions of the input: (...)."""
+    """Output of a policy while training, with the leading dimensions of the input: (...)."""
 
     log_prob: Tensor
     entropy: Tensor

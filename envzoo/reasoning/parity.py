@@ -18,7 +18,7 @@ MOST_BITS = 40
 
 
 class Parameters(NamedTuple):
-    """What all problems share."""
+    """Parameters that all problems share."""
 
     scratchpad: bool
 

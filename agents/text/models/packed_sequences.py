@@ -22,7 +22,7 @@ TABLES = 2  # tokens and positions, before them; the last normalisation and the 
 
 
 class Transformer(Protocol):
-    """What is used of a `CharacterTransformer`."""
+    """The parts of a `CharacterTransformer` that are used."""
 
     tokens: nn.Embedding
     positions: nn.Embedding
@@ -123,7 +123,7 @@ def weights(model: Transformer) -> list[Tensor]:
 
 
 class _Layer(NamedTuple):
-    """What a block keeps for its derivative, all in a room."""
+    """Intermediate results of a block that its derivative needs, in one buffer."""
 
     hat: Tensor
     scale: Tensor
@@ -173,7 +173,7 @@ def _block(
 
 
 class _Passed(NamedTuple):
-    """What the whole model keeps for its derivative."""
+    """Intermediate results of the model that its derivative needs."""
 
     layers: list[_Layer]
     hat: Tensor
