@@ -95,7 +95,7 @@ lint: .venv/.installed-ruff
 	$(BIN)/ruff format --check .
 
 stress: .venv/.installed-core
-	OMP_NUM_THREADS=1 $(BIN)/python -P -m envzoo.scripts.stress $(STRESS_ARGS)
+	OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.tcache_count=0 $(BIN)/python -P -m envzoo.scripts.stress $(STRESS_ARGS)
 
 # For less: make hostile-answers ANSWERS_ARGS="--entries 0 --datasets countdown".
 ANSWERS_ARGS ?=
