@@ -467,13 +467,13 @@ def test_evaluate_in_another_environment_of_the_same_spaces(run_dir, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--episodes", "0"], ["--episodes is at least 1, got 0"]),
-        (["--seed", "-3"], ["--seed is a non-negative integer, got -3"]),
-        (["--fps", "0"], ["--fps lies in (0, 100], got 0"]),
+        (["--episodes", "0"], ["--episodes must be at least 1, got 0"]),
+        (["--seed", "-3"], ["--seed must be a non-negative integer, got -3"]),
+        (["--fps", "0"], ["--fps must be in (0, 100], got 0"]),
         (["--video", "film.mp4"], ["written as .gif files, got film.mp4"]),
         (["--env", "CartPole-v1"], ["was trained with the observation space", "CartPole-v1 has Box"]),
         (["--env", "CartPol-v1"], ["unknown source 'CartPol-v1'"]),
-        (["--env-kwargs", "rows=3"], ["--env-kwargs belong to the environment named with --env"]),
+        (["--env-kwargs", "rows=3"], ["--env-kwargs requires an environment, given with --env"]),
         (["--env", GRID[0], "--env-kwargs", "rows"], ["KEY=VALUE, got 'rows'"]),
         (["--device", "gpu"], ["device 'gpu' is not available"]),
         (["--episode", "3"], ["unknown option 'episode'", "did you mean 'episodes'?"]),
