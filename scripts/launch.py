@@ -65,7 +65,7 @@ def run_jobs(
         names: Names of the jobs in messages; None uses `job_name`.
         on_done: Called in this process as `on_done(index, result)` when a job ends, in order of completion.
         again: With Ray, maps a job whose worker was killed to the job that is run instead; the default repeats the job.
-        shared_folder: A folder that the jobs write to. With Ray it is created, and every node must be able to access it.
+        shared_folder: A folder that the jobs write to. With Ray it is created, and every node must have access to it.
 
     Raises:
         UnknownNameError: The launcher is unknown.
