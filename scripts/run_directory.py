@@ -120,7 +120,9 @@ class RunDirectory:
             RunDirectoryError: The folder already holds a run, or other files.
         """
         if self.exists:
-            raise RunDirectoryError(f"{self.path} already holds a run; use --resume to continue it, or another --run-dir")
+            raise RunDirectoryError(
+                f"{self.path} already holds a run; use --resume to continue it or another --run-dir"
+            )
         try:
             occupied = self.path.exists() and (not self.path.is_dir() or any(map(_matters, self.path.iterdir())))
         except OSError as error:
