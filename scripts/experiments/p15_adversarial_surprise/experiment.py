@@ -1,4 +1,4 @@
-"""Paper 15: two players in one body explore where seeking or fleeing surprise alone fails."""
+"""Paper 15: two players that share a body explore where maximising or minimising surprise alone fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CURVES = (ROOMS_CURVE, SHARE_CURVE, NOISE_CURVE)
 
 CHAINS = {"alternating": "envzoo/BlockChain-v0", "tv": "envzoo/BlockChain-TV-v0"}
 WORLD = "rooms"
-# In the rooms those that a check compares learn equally long, and longer than all others.
+# In SurpriseRooms, arms that a check compares have equal budgets, larger than those of the others.
 CHAIN_STEPS, COMPARED_STEPS, OTHER_STEPS = 393_216, 262_144, 65_536
 QUICK_CHAIN, QUICK_WORLD = 98_304, 8_192
 COMPARED = ("AS", "SMiRL", "RND")
@@ -46,17 +46,17 @@ GOALS = {"alternating": "envzoo/BlockChain-Goal-v0", WORLD: "envzoo/SurpriseRoom
 
 
 def explore(agent: Any) -> Any:
-    """Explore alone."""
+    """Return the player Explore alone."""
     return agent.as_player("explore")
 
 
 def control(agent: Any) -> Any:
-    """Control alone."""
+    """Return the player Control alone."""
     return agent.as_player("control")
 
 
 def arm_name(method: str, group: str) -> str:
-    """Name of the arm of a method in a world."""
+    """Return the name of the arm of a method in an environment."""
     return f"{method} ({group})"
 
 
@@ -120,7 +120,7 @@ def _goal_check(group: str, player: str) -> Check:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves of all explorers, and an episode."""
+    """Draw training curves of all agents, and an episode."""
     from envzoo.scripts.experiments.p15_adversarial_surprise.figure import draw as draw_all
 
     draw_all(results, figure)

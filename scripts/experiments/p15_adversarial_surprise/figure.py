@@ -1,4 +1,4 @@
-"""The figure of paper 15's experiment: coverage and noise over training, and an episode of AS."""
+"""The figure of paper 15: coverage and noise over training, and an episode of AS."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 def _curves(axes: Axes, results: Results, group: str, metric: str) -> None:
-    """Thin lines for those that no check compares in SurpriseRooms, and bands for all others."""
+    """Plot thin lines for arms that no check compares in SurpriseRooms, and bands for all others."""
     labels = {experiment.arm_name(label, group): label for label in COLOURS}
     labels = {arm: label for arm, label in labels.items() if arm in results.arms}
     aside = [arm for arm, label in labels.items() if group == "rooms" and label not in experiment.COMPARED]
@@ -87,7 +87,7 @@ def _curves(axes: Axes, results: Results, group: str, metric: str) -> None:
 
 
 def _goals(figure: SubFigure, results: Results) -> None:
-    """Returns where a goal was put that nobody was trained for, one bar for each player and learner."""
+    """Draw returns for a goal that was absent in training, one bar for each player and agent."""
     players = {"goal/return": "", "goal explore/return": ", Explore alone", "goal control/return": ", Control alone"}
     axes = figure.subplots(1, 2)
     for ax, group in zip(axes, experiment.GOALS, strict=True):
@@ -111,7 +111,7 @@ def _goals(figure: SubFigure, results: Results) -> None:
 
 
 def _film(figure: SubFigure) -> None:
-    """One episode of AS on the line: frames at even steps, the player named above each."""
+    """Draw one episode of AS on the line: frames at even intervals, with the name of the player."""
     import gymnasium as gym
     import numpy as np
     import torch
