@@ -90,7 +90,7 @@ def _modpo_over_random(results: Results) -> float:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Draw all parts of the claim; see `submodular_figure`."""
+    """Draw all parts of the claim; see the module `figure`."""
     from envzoo.scripts.experiments.p09_submodular.figure import draw as draw_all
 
     draw_all(results, figure, {start: upper_bound(start) for start in STARTS})

@@ -138,7 +138,7 @@ def _planners_differ(results: Results) -> float:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Draw the figure; see `lsd_figure`."""
+    """Draw the figure; see the module `figure`."""
     from envzoo.scripts.experiments.p30_lsd_bandits.figure import draw as draw_all
 
     draw_all(results, figure)
