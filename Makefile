@@ -1,16 +1,16 @@
-# The commands of this repository. Each makes what it needs: a virtual environment in .venv with envzoo installed in it.
+# Commands of this repository. Each first installs what it needs into a virtual environment in .venv.
 #
-#   make demo             learn a policy in about a minute and look at it
+#   make demo             train an agent in about a minute and show the results
 #   make test             run the tests
 #   make test-emulated    run them in a random order and with the arithmetic of an older processor
-#   make fuzz             play at random in every environment and game, 2 million steps, each of them checked
-#   make hostile          load hostile agent files, HOSTILE=1200 of them, and see that they do nothing
-#   make hostile-answers  give hostile answers to every dataset of reasoning-gym, and see that they do nothing
-#   make stress           repeat tiny runs among random allocations, and compare their bits
-#   make kills            kill runs at random moments, resume them, and compare them with uninterrupted ones
-#   make lint             ruff: rules and format
-#   make docs             write the generated documentation (docs/ and the tables of the README)
-#   make clean            remove .venv, caches and build outputs; runs/ is kept
+#   make fuzz             take 2 million random, checked steps in the environments and games
+#   make hostile          load HOSTILE=1200 hostile agent files and verify that they have no effect
+#   make hostile-answers  score hostile answers to every reasoning-gym dataset and verify that they have no effect
+#   make stress           repeat tiny runs between random memory allocations and compare the results bit by bit
+#   make kills            kill runs at random times, resume them, and compare them with uninterrupted runs
+#   make lint             check rules and formatting with ruff
+#   make docs             generate the documentation (docs/ and the tables of the README)
+#   make clean            remove .venv, caches and build outputs, but not runs/
 
 .PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs clean
 .DEFAULT_GOAL := help
@@ -21,25 +21,25 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-# Extras that `make test` installs, and how many processes run the tests.
+# Extras that `make test` installs, and the number of test processes.
 EXTRAS ?= test
 WORKERS ?= 2
 HOSTILE ?= 1200
 PYTEST_ARGS ?=
 FUZZ_STEPS ?= 2000000
 
-# Keeps torch (and its oneDNN and MKL), Numba and NumPy (and its OpenBLAS) from instructions newer than SSE, which changes
-# the rounding of many results.
+# Restricts torch (with oneDNN and MKL), Numba and NumPy (with OpenBLAS) to instructions no newer than SSE, which
+# changes the rounding of many results.
 EMULATED := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE NUMBA_CPU_NAME=generic \
 	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4 AVX512_ICL AVX512_SPR" OPENBLAS_CORETYPE=Nehalem
 
-# Seed of the random order; the commit, so that the order varies and a failure can be repeated.
+# Seed of the random test order. It is the commit, so that the order varies but failures can be reproduced.
 SHUFFLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo 0)
 STRESS_ARGS ?=
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# Each worker takes neighbouring tests, which share fixtures and compiled code, until it helps the other.
+# Each worker first runs adjacent tests, which share fixtures and compiled code, and then takes over tests of others.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
 NEEDS := pyproject.toml setup.py | $(BIN)/python
 
@@ -50,7 +50,7 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "envzoo needs Python 3.11 or newer with the venv module; name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# A stamp for each set of extras; the core one is renewed by every other.
+# A stamp file for each set of extras; installing any set also updates the core stamp.
 .venv/.installed-core: $(NEEDS)
 	@echo "Installing envzoo and what it needs into .venv (a few minutes the first time)"
 	$(INSTALL) -e .
@@ -77,7 +77,7 @@ demo: .venv/.installed-core
 test: .venv/.installed-$(EXTRAS)
 	$(PYTEST) $(PYTEST_ARGS)
 
-# With caches of its own: what was compiled for or learned on this processor would be taken from the usual ones.
+# Uses separate caches, because the usual ones contain code compiled for, and results obtained on, this processor.
 test-emulated: .venv/.installed-$(EXTRAS)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	env $(EMULATED) NUMBA_CACHE_DIR="$$folder/numba" ENVZOO_CACHE="$$folder/envzoo" \
@@ -86,7 +86,7 @@ test-emulated: .venv/.installed-$(EXTRAS)
 hostile: .venv/.installed-$(EXTRAS)
 	ENVZOO_HOSTILE=$(HOSTILE) $(BIN)/pytest -n 0 -s tests/agents/test_hostile.py $(PYTEST_ARGS)
 
-# Without -P: the folder of the script, and not the root, is where Python looks first.
+# Without -P, because the folder of the script, not the repository root, is first on Python's path.
 fuzz: .venv/.installed-$(EXTRAS)
 	$(BIN)/python tests/fuzz/fuzz.py --steps $(FUZZ_STEPS)
 
@@ -97,7 +97,7 @@ lint: .venv/.installed-ruff
 stress: .venv/.installed-core
 	OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.tcache_count=0 $(BIN)/python -P -m envzoo.scripts.stress $(STRESS_ARGS)
 
-# For less: make hostile-answers ANSWERS_ARGS="--entries 0 --datasets countdown".
+# For a shorter run: make hostile-answers ANSWERS_ARGS="--entries 0 --datasets countdown".
 ANSWERS_ARGS ?=
 hostile-answers: .venv/.installed-text
 	$(BIN)/python -P -m envzoo.scripts.hostile_answers $(ANSWERS_ARGS)

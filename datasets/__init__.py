@@ -1,6 +1,6 @@
-"""Offline datasets in Minari format: recipes that make them, and one in-memory table that every agent reads.
+"""Offline datasets in Minari format: recipes that build them, and the transition table that offline agents train on.
 
-Importing it imports neither Minari nor PyTorch.
+Importing this package imports neither Minari nor PyTorch.
 """
 
 if __name__ != "envzoo.datasets":

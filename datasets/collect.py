@@ -1,4 +1,4 @@
-"""Playing episodes side by side, and writing them as a Minari dataset that appears whole or not at all."""
+"""Collect episodes in parallel environments, and write them atomically as a Minari dataset."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 MAX_PARALLEL = 1000
 MAX_EPISODES = 10**8  # more would not fit on a disk
 MAX_EPISODE_STEPS = 100_000  # a guard for environments that never end
-BUILDING = ".envzoo-building-"  # Minari overlooks hidden folders
+BUILDING = ".envzoo-building-"  # Minari ignores hidden folders
 
 
 class Predict(Protocol):
-    """How a policy is asked for actions: the signature of Stable-Baselines3."""
+    """Signature of `predict`, as in Stable-Baselines3."""
 
     def __call__(
         self, observation: Any, state: Any, episode_start: np.ndarray, deterministic: bool
     ) -> tuple[np.ndarray, Any]:
-        """Batched actions for batched observations, and the memory for the next call."""
+        """Return batched actions for batched observations, and the recurrent state for the next call."""
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
-    """Apply a function to the arrays of an observation: one array, or dicts of arrays."""
+    """Apply a function to every array of an observation, which is an array or a dict of arrays."""
     if isinstance(tree, dict):
         return {key: tree_map(function, value, *(other[key] for other in rest)) for key, value in tree.items()}
     return function(tree, *rest)
@@ -58,24 +58,24 @@ def collect(
     deterministic: bool = False,
     prepare: Callable[[VectorEnv], None] | None = None,
 ) -> list[EpisodeBuffer]:
-    """Play whole episodes side by side.
+    """Collect complete episodes from parallel environments.
 
     Args:
-        env_id: Gymnasium id.
+        env_id: Gymnasium id of the environment.
         predict: The policy.
-        episodes: How many; up to 1000 run at once.
+        episodes: Number of episodes; up to 1000 run in parallel.
         seed: Episode i is reset with `seed + i`.
-        env_kwargs: Keywords of the environment.
+        env_kwargs: Keyword arguments of the environment.
         deterministic: Passed to `predict`.
-        prepare: Called with every vector environment before it is played in (an agent's `set_env`).
+        prepare: Called with every vector environment before its first episode (an agent's `set_env`).
 
     Returns:
-        Minari buffers of T steps each: observations and infos (T + 1, ...), the rest (T, ...). Infos are the numeric
-        ones that every reset and step gives; where there are none, `step` counts from 0 to T.
+        Minari buffers of T steps each: observations and infos (T + 1, ...), all other arrays (T, ...). Only numeric
+        infos that every reset and step returns are kept; if there are none, the info `step` counts from 0 to T.
 
     Raises:
-        EnvzooError: No episodes asked for, an environment that does not reset in the step after the end, or an
-            episode that does not end.
+        EnvzooError: The number of episodes is not positive, the environment does not reset in the step after the end
+            of an episode, or an episode does not end.
     """
     if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or not 1 <= episodes <= MAX_EPISODES:
         raise EnvzooError(f"a dataset needs at least 1 episode, and at most {MAX_EPISODES}, got {episodes!r}")
@@ -102,13 +102,13 @@ def collect(
 
 
 def _vector_env(env_id: str, num_envs: int, env_kwargs: Mapping[str, Any]) -> VectorEnv:
-    """A vector environment in which episode i has the seed `seed + i`, as ours and Gymnasium's SyncVectorEnv do it."""
+    """Make a vector environment that seeds environment i with `seed + i`, as Gymnasium's SyncVectorEnv does."""
     mode = "vector_entry_point" if has_kernel(gym.spec(env_id)) else "sync"
     return gym.make_vec(env_id, num_envs=num_envs, vectorization_mode=mode, **env_kwargs)
 
 
 def _play(env: VectorEnv, predict: Predict, seed: int, deterministic: bool, name: str) -> list[EpisodeBuffer]:
-    """One episode in every slot; what a slot does after its episode's end is thrown away."""
+    """Play one episode in every environment; steps after the end of the episode are discarded."""
     from minari.data_collector import EpisodeBuffer
 
     count = env.num_envs
@@ -133,7 +133,7 @@ def _play(env: VectorEnv, predict: Predict, seed: int, deterministic: bool, name
         truncations.append(np.array(truncated))
         start = np.zeros(count, bool)
         lengths[(terminated | truncated) & (lengths == 0)] = len(rewards)
-    # Episode first, so that each episode is one slice.
+    # The episode is the first axis, so that each episode is one slice.
     observations = tree_map(lambda *steps: np.stack(steps, axis=1), *observations)
     stacked = [np.stack(rows, axis=1) for rows in (actions, rewards, terminations, truncations)]
     keys = [key for key in all_infos[0] if all(key in step for step in all_infos)]
@@ -158,7 +158,7 @@ def _play(env: VectorEnv, predict: Predict, seed: int, deterministic: bool, name
 
 
 def _numeric(infos: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Copies of the numeric infos, without their masks."""
+    """Copy the numeric infos, without their masks."""
     return {
         key: np.array(value)
         for key, value in infos.items()
@@ -167,7 +167,7 @@ def _numeric(infos: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def returns(buffers: list[EpisodeBuffer]) -> np.ndarray:
-    """Undiscounted returns of the episodes, (E,) float64."""
+    """Compute the undiscounted return of each episode, (E,) float64."""
     return np.array([float(np.sum(buffer.rewards)) for buffer in buffers])
 
 
@@ -184,25 +184,25 @@ def write(
     facts: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write episodes as a dataset of the Minari root, atomically: a build that is killed leaves no dataset behind.
+    """Write episodes as a dataset in the Minari root, atomically: a killed build leaves no dataset behind.
 
     Args:
         dataset_id: `(namespace/)*name-vN`.
         buffers: The episodes.
-        env_id: Environment they were played in; stored so that it can be recovered.
-        env_kwargs: Its keywords.
-        description: For people.
+        env_id: Environment of the episodes; stored so that it can be recovered.
+        env_kwargs: Its keyword arguments.
+        description: Description of the dataset, for readers.
         algorithm: Name of the policy.
         ref_min_score: Mean return of the uniformly random policy.
-        ref_max_score: Return of a near-optimal one.
-        facts: More metadata, JSON-serialisable.
-        overwrite: Replace a dataset of the same id.
+        ref_max_score: Mean return of a near-optimal policy.
+        facts: Further metadata, JSON-serialisable.
+        overwrite: Replace an existing dataset of the same id.
 
     Returns:
         The dataset's folder.
 
     Raises:
-        DatasetError: The id has the wrong form, or the dataset exists and is not to be overwritten.
+        DatasetError: The id is malformed, or the dataset exists and `overwrite` is False.
     """
     check_free(dataset_id, overwrite)
     target = store.root() / dataset_id
@@ -226,7 +226,7 @@ def write(
 
 
 def check_free(dataset_id: str, overwrite: bool) -> None:
-    """Raise DatasetError for an id of the wrong form, or one that exists unless `overwrite` is set."""
+    """Raise DatasetError if the id is malformed, or if the dataset exists and `overwrite` is False."""
     if not store.is_valid_id(dataset_id):
         raise DatasetError(f"{dataset_id!r} cannot be the id of a dataset, expected (namespace/)name-vN")
     if not overwrite and (store.root() / dataset_id).exists():
@@ -243,7 +243,7 @@ def _create(
     scores: dict[str, float],
     facts: Mapping[str, Any] | None,
 ) -> None:
-    """Write a dataset into the present Minari root."""
+    """Write a dataset into the current Minari root."""
     import minari
 
     env = gym.make(env_id, **(env_kwargs or {}))
@@ -258,19 +258,19 @@ def _create(
                 algorithm_name=algorithm,
                 author="The envzoo developers",
                 description=description,
-                **scores,  # both, or Minari plays episodes of its own to find the missing one
-                data_format="hdf5",  # tens of times faster to write than its alternatives
+                **scores,  # both, because Minari would otherwise play episodes to compute the missing one
+                data_format="hdf5",  # tens of times faster to write than the alternatives
                 jpeg_encoding=False,  # the default is lossy
             )
     finally:
         env.close()
-    # The scores are stated again because Minari drops them without a word where it has no environment to go with them.
+    # The scores are set again because Minari silently drops them when the dataset has no environment.
     dataset.storage.update_metadata({**scores, **(facts or {})})
 
 
 @contextmanager
 def _minari_root(folder: str) -> Iterator[None]:
-    """Let Minari work in another root; it reads the variable at every call."""
+    """Redirect Minari to another root for the duration of the block; it reads the variable at every call."""
     before = os.environ.get("MINARI_DATASETS_PATH")
     os.environ["MINARI_DATASETS_PATH"] = folder
     try:
@@ -283,7 +283,7 @@ def _minari_root(folder: str) -> Iterator[None]:
 
 
 def _describe_namespaces(dataset_id: str) -> None:
-    """Make the namespaces of an id, with our descriptions where we have any."""
+    """Create the namespaces of an id, with our descriptions where there are any."""
     from minari import namespace
 
     parts = dataset_id.split("/")[:-1]
@@ -292,11 +292,11 @@ def _describe_namespaces(dataset_id: str) -> None:
         if name not in local:
             namespace.create_namespace(name, descriptions.get(name))
         elif name in descriptions and not namespace.get_namespace_metadata(name):
-            namespace.update_namespace_metadata(name, descriptions[name])  # Minari made it, empty, on its own
+            namespace.update_namespace_metadata(name, descriptions[name])  # Minari created it without a description
 
 
 def _sweep(root: Path) -> None:
-    """Remove what killed builds left, once it is a day old (a younger one may still be running)."""
+    """Remove the remains of killed builds that are more than a day old (a younger build may still be running)."""
     for folder in root.glob(f"{BUILDING}*"):
         if time.time() - folder.stat().st_mtime > 86_400:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The player of demonstrations: it writes, token by token, what a text puzzle's own generator would answer."""
+"""A policy that writes, token by token, the demonstrations that a text puzzle generates."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from envzoo.reasoning.task import Task
 
 
 class Demonstrator:
-    """A policy for the token face of a text puzzle, with `predict` as `envzoo.datasets.collect` asks for it.
+    """A policy for the token-level environment of a text puzzle, to be used with `envzoo.datasets.collect`.
 
     Args:
         task: The puzzles.
-        noise: Share of flawed demonstrations; see the task's manual.
-        seed: Seed of the demonstrations; episode i of all that are played has the i-th of them.
+        noise: Fraction of flawed demonstrations; see the documentation of the task.
+        seed: Seed of the demonstrations; episode i shows demonstration i.
     """
 
     def __init__(self, task: Task, noise: float, seed: int) -> None:
@@ -25,12 +25,12 @@ class Demonstrator:
     def predict(
         self, observation: np.ndarray, state: Any, episode_start: np.ndarray, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """The next tokens (n,) of n episodes that began together, and the memory: all tokens, and how many are out."""
+        """Return the next tokens (n,) of n episodes that began together, and the state (all tokens, number written)."""
         if state is None:
             prompts = np.asarray(observation)[:, : self.task.prompt_length]
             answers = self.task.demo(prompts, self.noise, self.seed, start=self._played)
             self._played += len(prompts)
-            # The replies of a tool come from the environment, so the player's own tokens move up.
+            # The environment writes the replies of a tool, so only the policy's own tokens are kept.
             own = np.argsort(~self.task.model_mask(prompts, answers), axis=1, kind="stable")
             state = (np.take_along_axis(answers, own, axis=1), 0)
         tokens, written = state

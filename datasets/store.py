@@ -1,4 +1,4 @@
-"""Datasets on this machine: which ids there are, and loading one with a clear sentence when that fails."""
+"""Datasets on this machine: list their ids, and load them with clear error messages."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from envzoo.errors import DatasetError, nearest
 if TYPE_CHECKING:
     from minari import MinariDataset
 
-# Minari itself takes an id without a version and then fails on int(None).
+# Minari itself accepts an id without a version and then fails on int(None).
 _ID = re.compile(r"(?P<namespace>(?:[\w-]+/)*)(?P<name>[\w-]+)-v\d+")
 OURS = "envzoo/"
 
 
 def root() -> Path:
-    """The folder of Minari datasets: MINARI_DATASETS_PATH, or ~/.minari/datasets. It need not exist."""
+    """Return the folder of Minari datasets: MINARI_DATASETS_PATH, or ~/.minari/datasets. It may not exist."""
     given = os.environ.get("MINARI_DATASETS_PATH")
     return Path(given) if given is not None else Path.home() / ".minari" / "datasets"
 
 
 def is_valid_id(name: str) -> bool:
-    """Whether a name has the form of a Minari id, `(namespace/)*name-vN`."""
+    """Check whether a name has the form of a Minari id, `(namespace/)*name-vN`."""
     return isinstance(name, str) and _ID.fullmatch(name) is not None
 
 
 def is_local(dataset_id: str) -> bool:
-    """Whether a folder of this id stands in the Minari root."""
+    """Check whether the Minari root has a folder of this id."""
     return is_valid_id(dataset_id) and (root() / dataset_id / "data").is_dir()
 
 
 def known_dataset_ids() -> list[str]:
-    """The ids that envzoo has recipes for."""
+    """List the ids of the datasets for which envzoo has recipes."""
     return list(recipes())
 
 
 def is_dataset_id(name: str) -> bool:
-    """Whether a name that is no Gymnasium id means a dataset.
+    """Check whether a name that is not a registered Gymnasium id refers to a dataset.
 
-    True for our recipes, for what stands in the Minari root, and for names that only Minari would give: Gymnasium ids
-    have one namespace at most, so `D4RL/door/human-v2` can be nothing else, while `CartPole-v9` is a mistyped
-    environment. In our own namespace only what exists is an id, so that a mistyped one is answered with the nearest.
+    True for envzoo's recipes, for datasets in the Minari root, and for names that only Minari allows: Gymnasium ids
+    have at most one namespace, so `D4RL/door/human-v2` must be a dataset, while `CartPole-v9` is a mistyped
+    environment. In envzoo's namespace only existing names are ids, so that the error for a mistyped one names the
+    nearest.
     """
     if not is_valid_id(name):
         return False
@@ -54,7 +55,7 @@ def is_dataset_id(name: str) -> bool:
 
 
 def load_minari(dataset_id: str) -> MinariDataset:
-    """Open a dataset of the Minari root.
+    """Open a dataset from the Minari root.
 
     Args:
         dataset_id: `(namespace/)*name-vN`.
@@ -63,8 +64,8 @@ def load_minari(dataset_id: str) -> MinariDataset:
         A `minari.MinariDataset`.
 
     Raises:
-        DatasetError: The id has another form, the dataset is missing (the sentence names the command that makes it),
-            or its files are damaged.
+        DatasetError: The id is malformed, the dataset is missing (the message names the command that builds it), or
+            its files are damaged.
     """
     if not is_valid_id(dataset_id):
         guess = nearest(str(dataset_id), known_dataset_ids())
@@ -92,7 +93,7 @@ def load_minari(dataset_id: str) -> MinariDataset:
 
 
 def damaged(dataset_id: str, error: Exception) -> DatasetError:
-    """The error for a dataset whose files cannot be read."""
+    """Build the error for a dataset whose files cannot be read."""
     reason = " ".join(str(error).split()) or type(error).__name__
     if dataset_id in recipes():
         cure = f"make it again with `envzoo make-dataset {dataset_id} --overwrite`"

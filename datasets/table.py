@@ -1,4 +1,4 @@
-"""The in-memory transition table that every offline agent reads."""
+"""The in-memory transition table that offline agents train on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minari import MinariDataset
 
 Arrays = np.ndarray | dict[str, Any]
-LONGEST = 2**31 - 1  # of windows and batches
+LONGEST = 2**31 - 1  # longest window and largest batch
 FIELDS = ("actions", "rewards", "terminals", "timeouts", "episode_id", "step", "mc_return")
 
 
@@ -26,7 +26,7 @@ def _map(function: Callable[..., Any], tree: Arrays, *rest: Any) -> Any:
 
 
 def _compact(array: Any) -> np.ndarray:
-    """The array with floats in single precision, which is what agents compute in."""
+    """Convert floats to single precision, the precision of the agents."""
     array = np.asarray(array)
     if array.dtype.kind not in "fiub":
         raise UnsupportedSpaceError(
@@ -47,7 +47,7 @@ def _finite(name: str, value: Any) -> float:
 
 
 def discounted_returns(rewards: np.ndarray, gamma: float) -> np.ndarray:
-    """Discounted sum of the rewards from each step to the end of the episode, (T,) -> (T,) float64."""
+    """Compute the discounted return from each step to the end of the episode, (T,) -> (T,) float64."""
     result = np.array(rewards, np.float64)
     for t in range(len(result) - 2, -1, -1):
         result[t] += gamma * result[t + 1]
@@ -56,20 +56,20 @@ def discounted_returns(rewards: np.ndarray, gamma: float) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class TransitionTable:
-    """All transitions of a dataset, N rows, episode after episode. Floats are single precision.
+    """All N transitions of a dataset, ordered by episode. Floats are single precision.
 
     Attributes:
         observations: (N, ...) or a dict of such arrays.
         actions: (N, ...), int64 (N,) for a Discrete space.
         rewards: (N,) float32.
-        next_observations: Like observations: where the step led to, also in the last row of an episode (never the
-            next episode's first observation).
-        terminals: (N,) bool, true terminations only: never bootstrap past one.
-        timeouts: (N,) bool, the last row of an episode that was cut off rather than terminated: bootstrap there.
-        episode_id: (N,) int64, 0, 1, ... in the dataset's order; rows of an episode are contiguous.
-        step: (N,) int64, counted from 0 in each episode.
-        mc_return: (N,) float32, discounted sum of the rewards from this row to the end of its episode (nothing is
-            added for what lies beyond a timeout).
+        next_observations: Same form as observations. The last row of an episode holds its true final observation, never
+            the first observation of the next episode.
+        terminals: (N,) bool, True at terminations only; do not bootstrap there.
+        timeouts: (N,) bool, True in the last row of a truncated episode; bootstrap there.
+        episode_id: (N,) int64, numbered from 0 in the dataset's order; the rows of an episode are contiguous.
+        step: (N,) int64, time step within the episode, from 0.
+        mc_return: (N,) float32, discounted return from this row to the end of its episode, without bootstrapping at
+            timeouts.
         gamma: Discount factor of `mc_return`.
     """
 
@@ -84,19 +84,19 @@ class TransitionTable:
     mc_return: np.ndarray
     gamma: float
 
-    # ------------------------------------------------------------------ making
+    # ------------------------------------------------------------------ construction
 
     @classmethod
     def from_minari(cls, dataset: MinariDataset, gamma: float = 0.99) -> TransitionTable:
-        """Read a dataset once; takes about two milliseconds per episode, so keep the table.
+        """Read all episodes of a dataset; this takes about two milliseconds per episode, so reuse the table.
 
         Args:
-            dataset: Any Minari dataset, or a part of one.
+            dataset: A Minari dataset, or a subset of one.
             gamma: Discount factor of `mc_return`, in [0, 1].
 
         Raises:
             DatasetError: The dataset is empty or its files are damaged.
-            UnsupportedSpaceError: Observations or actions are not numbers (Text, Tuple), or actions are a Dict.
+            UnsupportedSpaceError: Observations or actions are not numeric (Text, Tuple), or actions are a Dict.
         """
         if not callable(getattr(dataset, "iterate_episodes", None)):
             raise DatasetError(f"a transition table is made from a Minari dataset, got a {type(dataset).__name__}")
@@ -116,12 +116,12 @@ class TransitionTable:
 
     @classmethod
     def from_episodes(cls, episodes: list[tuple], gamma: float = 0.99) -> TransitionTable:
-        """Make a table from episodes (observations (T + 1, ...), actions, rewards, terminations, truncations (T, ...)).
+        """Build a table from episodes: observations (T + 1, ...), actions, rewards, terminations, truncations (T, ...).
 
         Raises:
-            DatasetError: No episodes, or arrays of one episode whose lengths do not fit together.
-            UnsupportedSpaceError: As in `from_minari`.
-            EnvzooError: gamma outside [0, 1].
+            DatasetError: There are no episodes, or the arrays of an episode have inconsistent lengths.
+            UnsupportedSpaceError: See `from_minari`.
+            EnvzooError: gamma is outside [0, 1].
         """
         if not _is_number(gamma) or not 0 <= gamma <= 1:
             raise EnvzooError(f"gamma of a transition table lies in [0, 1], got {gamma!r}")
@@ -132,14 +132,14 @@ class TransitionTable:
         for number, episode in enumerate(episodes):
             if not isinstance(episode, list | tuple) or len(episode) != 5:
                 raise DatasetError(
-                    f"episode {number} is no tuple of observations, actions, rewards, terminations and truncations"
+                    f"episode {number} is not a tuple of observations, actions, rewards, terminations and truncations"
                 )
             _check_episode(number, *episode)
         observations, actions, rewards, terminations, _ = zip(*episodes, strict=True)
         lengths = np.array([len(r) for r in rewards], np.int64)
         last = np.cumsum(lengths) - 1
         terminals = np.concatenate(terminations).astype(bool)
-        # An episode whose recording just stops was cut off as well, whether or not its last row says so.
+        # An episode whose recording ends without termination or truncation counts as truncated.
         timeouts = np.zeros(len(terminals), bool)
         timeouts[last] = ~terminals[last]
         return cls(
@@ -172,21 +172,21 @@ class TransitionTable:
         """Undiscounted return of each episode, (E,) float64."""
         return np.add.reduceat(self.rewards.astype(np.float64), self.episode_starts)
 
-    # ------------------------------------------------------------------ changing
+    # ------------------------------------------------------------------ transformation
 
     def select_episodes(self, chosen: np.ndarray) -> TransitionTable:
-        """The table of some episodes, in their old order and numbered anew.
+        """Return a table of selected episodes, in their original order and renumbered from 0.
 
         Args:
-            chosen: Episode numbers, or bool (E,).
+            chosen: Episode numbers, or a boolean mask (E,).
 
         Raises:
-            EnvzooError: Nothing is chosen.
+            EnvzooError: No episode is selected.
         """
         keep = np.zeros(self.num_episodes, bool)
         keep[self._index("episode numbers", chosen, self.num_episodes)] = True
         if not keep.any():
-            raise EnvzooError("no episode of the transition table is chosen")
+            raise EnvzooError("no episode of the transition table is selected")
         rows = np.flatnonzero(keep[self.episode_id])
         fields = {name: getattr(self, name)[rows] for name in FIELDS}
         fields["episode_id"] = (np.cumsum(keep) - 1)[fields["episode_id"]]
@@ -194,10 +194,12 @@ class TransitionTable:
         return replace(self, observations=observations, next_observations=after, **fields)
 
     def top_episodes(self, fraction: float) -> TransitionTable:
-        """The table of the best share of episodes by discounted return from the start, at least one; ties to the first.
+        """Return a table of the given fraction of episodes with the highest discounted return.
+
+        At least one episode is kept; ties are resolved in favour of earlier episodes.
 
         Raises:
-            EnvzooError: A fraction outside (0, 1].
+            EnvzooError: The fraction is outside (0, 1].
         """
         if not _is_number(fraction) or not 0 < fraction <= 1:
             raise EnvzooError(f"the share of episodes to keep lies in (0, 1], got {fraction!r}")
@@ -206,7 +208,7 @@ class TransitionTable:
         return self.select_episodes(best[:count])
 
     def map_rewards(self, function: Callable[[np.ndarray], np.ndarray]) -> TransitionTable:
-        """The table with rewards `function(rewards)`, (N,) -> (N,); `mc_return` follows."""
+        """Return a table with rewards `function(rewards)`, (N,) -> (N,), and recomputed `mc_return`."""
         if not callable(function):
             raise EnvzooError(f"a reward transform is a function of rewards, got a {type(function).__name__}")
         rewards = np.asarray(function(self.rewards), np.float32)
@@ -217,11 +219,11 @@ class TransitionTable:
         return replace(self, rewards=rewards, mc_return=mc_return)
 
     def shift_rewards(self, constant: float) -> TransitionTable:
-        """The table with a constant added to every reward (-1 for goals that pay 1: every step then costs)."""
+        """Return a table with a constant added to every reward (-1 turns a goal reward of 1 into a cost per step)."""
         return self.map_rewards(lambda rewards: rewards + np.float32(_finite("constant", constant)))
 
     def scale_rewards(self, span: float = 1000.0) -> TransitionTable:
-        """The table with rewards scaled so that the best and the worst episode's return differ by `span`.
+        """Return a table with rewards scaled so that the best and the worst episode return differ by `span`.
 
         Raises:
             EnvzooError: All episodes have the same return.
@@ -234,10 +236,11 @@ class TransitionTable:
         return self.map_rewards(lambda rewards: rewards * np.float32(span / spread))
 
     def normalise_states(self, eps: float = 1e-3) -> tuple[TransitionTable, np.ndarray, np.ndarray]:
-        """Give every observation column mean 0 and standard deviation about 1: (s - mean) / (std + eps).
+        """Normalise every observation column to mean 0 and standard deviation about 1: (s - mean) / (std + eps).
 
         Returns:
-            The new table, and mean and std + eps, each in the shape of one observation, for use while acting.
+            The new table, the mean, and std + eps, both with the shape of one observation, to normalise observations at
+            test time.
 
         Raises:
             UnsupportedSpaceError: Observations are a dict or not floats.
@@ -253,7 +256,7 @@ class TransitionTable:
     # ------------------------------------------------------------------ sampling
 
     def rows(self, index: np.ndarray) -> dict[str, Any]:
-        """The rows at `index` (any shape) of every field, as a dict."""
+        """Return the rows at `index` (any shape) of every field, as a dict."""
         index = self._index("rows", index, len(self))
         batch = {name: getattr(self, name)[index] for name in FIELDS}
         for name in ("observations", "next_observations"):
@@ -263,34 +266,34 @@ class TransitionTable:
     def sample(
         self, batch_size: int, generator: np.random.Generator, weights: np.ndarray | None = None
     ) -> dict[str, Any]:
-        """A batch of transitions, drawn with replacement.
+        """Sample a batch of transitions with replacement.
 
         Args:
             batch_size: Number of transitions.
-            generator: Source of the draw.
-            weights: (N,) non-negative, proportional to the probability of each row; None for equal ones.
+            generator: Random generator.
+            weights: (N,) non-negative, proportional to the probability of each row; None for uniform sampling.
 
         Returns:
-            Every field, leading dimension `batch_size`.
+            Every field, with leading dimension `batch_size`.
 
         Raises:
-            EnvzooError: Weights of another shape, negative, not finite, or all zero.
+            EnvzooError: The weights have the wrong shape, are negative, not finite, or all zero.
         """
         return self.rows(self._draw(batch_size, generator, weights))
 
     def sample_windows(
         self, batch_size: int, length: int, generator: np.random.Generator, weights: np.ndarray | None = None
     ) -> dict[str, Any]:
-        """Pieces of trajectories that end at a drawn transition, padded with zeros on the left.
+        """Sample windows of trajectories that end at a random transition, padded with zeros on the left.
 
         Args:
             batch_size: Number of windows.
             length: Steps per window.
-            generator: Source of the draw.
-            weights: As in `sample`, for the last row of the window.
+            generator: Random generator.
+            weights: See `sample`; they apply to the last row of the window.
 
         Returns:
-            Every field as (batch_size, length, ...), and `mask` bool (batch_size, length), True on true rows.
+            Every field as (batch_size, length, ...), and `mask` bool (batch_size, length), False on padding.
         """
         if not isinstance(length, int | np.integer) or isinstance(length, bool) or not 1 <= length <= LONGEST:
             raise EnvzooError(f"a window has at least 1 step, and at most {LONGEST}, got {length!r}")
@@ -305,10 +308,10 @@ class TransitionTable:
         return {name: _map(blank, rows) for name, rows in batch.items()} | {"mask": mask}
 
     def _index(self, what: str, index: Any, length: int) -> np.ndarray:
-        """Numbers below `length` (or a mask of that length) as an array that indexes."""
+        """Convert integers below `length`, or a mask of that length, to an index array."""
         try:
             array = np.asarray(index)
-        except ValueError:  # rows of different lengths
+        except ValueError:  # ragged rows
             array = np.array(None)
         if array.size == 0:
             array = array.astype(np.int64)
@@ -333,25 +336,25 @@ class TransitionTable:
             raise EnvzooError(f"sampling weights are {len(self)} finite numbers of at least 0, not all of them 0")
         cumulative = np.cumsum(weights)
         drawn = np.searchsorted(cumulative, generator.random(count) * cumulative[-1], side="right")
-        return np.minimum(drawn, np.flatnonzero(weights)[-1])  # rounding must not reach past the last positive weight
+        return np.minimum(drawn, np.flatnonzero(weights)[-1])  # rounding must not exceed the last positive weight
 
-    # ------------------------------------------------------------------ exporting
+    # ------------------------------------------------------------------ export
 
     def to_d4rl(self) -> dict[str, Any]:
-        """The keys of D4RL's `qlearning_dataset`, and `timeouts`; next observations are true at every boundary."""
+        """Export the keys of D4RL's `qlearning_dataset`, and `timeouts`; next observations are true at episode ends."""
         names = ("observations", "actions", "next_observations", "rewards", "terminals", "timeouts")
         return {name: getattr(self, name) for name in names}
 
     def to_ogbench(self, compact: bool = False) -> dict[str, Any]:
-        """The keys of OGBench, whose `terminals` mark the ends of trajectories, as float32.
+        """Export the keys of OGBench, whose `terminals` mark the ends of trajectories, as float32.
 
         Args:
-            compact: Rather than `next_observations`, keep each trajectory's last observation as a row of its own with
-                a zero action and reward, `valids` 0, and `terminals` 1 on it and on the row before it.
+            compact: Instead of `next_observations`, store each trajectory's last observation as a separate row with a
+                zero action and reward, `valids` 0, and `terminals` 1 on it and on the row before it.
 
         Returns:
-            observations, actions, terminals, next_observations or valids; and as in its single-task data rewards, and
-            masks (0 at true terminations, where nothing is to be bootstrapped).
+            observations, actions, terminals, and next_observations or valids; also rewards and masks (0 at
+            terminations, where there is no bootstrapping), as in its single-task data.
         """
         last = np.append(self.episode_starts[1:], len(self)) - 1
         ends = np.zeros(len(self), np.float32)
@@ -380,7 +383,7 @@ class TransitionTable:
         }
 
     def to_d3rlpy(self) -> dict[str, Any]:
-        """Keyword arguments of `d3rlpy.dataset.MDPDataset`, which drops the last observation of each episode.
+        """Export keyword arguments for `d3rlpy.dataset.MDPDataset`, which drops the last observation of each episode.
 
         Rewards and Discrete actions are (N, 1); terminals and timeouts are float32 and never both 1 in a row.
 

@@ -1,11 +1,11 @@
-"""Write the documentation that is made from the code: pages of environments, agents, papers and functions, and tables.
+"""Generate the documentation from the code: pages of environments, agents, papers and functions, and tables.
 
     python -P -m envzoo.scripts.build_docs            # in the root of the repository
-    python -P -m envzoo.scripts.build_docs --check    # exits 1 when a page is not what the code says
+    python -P -m envzoo.scripts.build_docs --check    # exits with 1 when a page is out of date
 
-Everything comes from docstrings, the tables of environments, agents and papers, the config dataclasses and the
-experiments, so that a page cannot say anything else than the code. What a person adds to a paper's page below the
-`NOTES` marker is kept.
+Pages are built from docstrings, the registries of environments, agents and papers, the config dataclasses and the
+experiments, so that they cannot disagree with the code. Handwritten text below the `NOTES` marker of a paper's page is
+kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`make demo`: a minute that shows what envzoo is for.
+"""Run `make demo`: a one-minute demonstration of envzoo.
 
-Trains SubPO on `envzoo/GridCoverage-v0` beside its modular baseline, compares both with greedy planning and random
-play, and leaves a learning curve, a film of the learned policy and TensorBoard events.
+Trains SubPO on `envzoo/GridCoverage-v0` and its modular baseline, compares both with greedy planning and a random
+policy, and writes a learning curve, a GIF of the learned policy and TensorBoard events.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HYPERPARAMETERS = {"policy": "mlp", "num_envs": 256, "learning_rate": 0.003, "en
 
 
 def main(root: str = "runs") -> int:
-    """Run the demo below `root`; returns the exit code."""
+    """Run the demo below `root`; return the exit code."""
     from rich.console import Console
     from rich.table import Table
 
@@ -29,9 +29,9 @@ def main(root: str = "runs") -> int:
     console = Console()
     folder = free_directory(root, "demo")
     console.print(
-        "\n[bold]envzoo[/bold]: an agent walks 20 moves over a 10x10 grid and is paid for every cell it sees "
-        "for the [bold]first[/bold] time.\nSubPO learns from these diminishing returns; ModPO is paid again "
-        "for cells it has seen.\n"
+        "\n[bold]envzoo[/bold]: an agent makes 20 moves on a 10x10 grid and is rewarded for every cell it sees "
+        "for the [bold]first[/bold] time.\nSubPO learns from these diminishing returns; ModPO is rewarded again "
+        "for cells it has already seen.\n"
     )
     trained, runs = {}, []
     for name in ("SubPO", "ModPO"):
@@ -45,14 +45,14 @@ def main(root: str = "runs") -> int:
             run_dir=str(folder / name),
         )
         if not result["finished"]:
-            console.print(f"stopped; go on with: {result['resume']}", soft_wrap=True)
+            console.print(f"stopped; resume with: {result['resume']}", soft_wrap=True)
             return 130
         runs.append(result["run_dir"])
         trained[name] = load(Path(result["run_dir"]) / "agent.zip", device="cpu")
     players = {"Random": make("Random", ENVIRONMENT), "GreedyMarginal": make("GreedyMarginal", ENVIRONMENT), **trained}
 
     console.print(
-        f"\nCells seen of 100 in 20 moves on {ENVIRONMENT}: 1000 episodes; no path can see more than 64.",
+        f"\nCells seen of 100 in 20 moves on {ENVIRONMENT}: 1000 episodes; at most 64 cells are possible.",
         soft_wrap=True,
     )
     table = Table(header_style="dim")
@@ -64,7 +64,7 @@ def main(root: str = "runs") -> int:
         style = "bold green" if name == "SubPO" else None
         table.add_row(name, f"{seen.mean():.1f}", f"{seen.std():.1f}", f"{seen.max():.0f}", style=style)
     console.print(table)
-    curve = plot(runs, str(folder / "learning_curve.png"), title="Paid once, or paid again: return per episode")
+    curve = plot(runs, str(folder / "learning_curve.png"), title="Rewards for new cells, or all: return per episode")
     gif = folder / "subpo.gif"
     film(trained["SubPO"], ENVIRONMENT, gif)
     console.print(f"\nlearning curve  {curve}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`envzoo evaluate RUN_DIR`: play episodes with a trained agent, and film one."""
+"""Implement `envzoo evaluate RUN_DIR`: evaluate a trained agent, and record an episode as a GIF."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """Play episodes with a trained agent and print what came out."""
+    """Evaluate a trained agent and print its returns."""
 
     env: str | None = None
-    """Environment to play in; None takes the one it was trained on."""
+    """Environment to evaluate in; None uses the one the agent was trained on."""
     env_kwargs: tuple[str, ...] = ()
-    """Keywords of the environment, as KEY=VALUE with JSON values."""
+    """Keyword arguments of the environment, as KEY=VALUE with JSON values."""
     episodes: int = 100
     """Number of episodes."""
     seed: int | None = None
-    """Seed of the first reset; None takes the fixed evaluation seed."""
+    """Seed of the first reset; None uses the fixed evaluation seed."""
     stochastic: bool = False
-    """Sample actions in place of the policy's mode."""
+    """Sample actions instead of taking the policy's mode."""
     video: str | None = None
-    """Write a GIF of one episode to this file."""
+    """Record one episode as a GIF in this file."""
     fps: float = 4.0
     """Frames per second of the GIF."""
     device: str = "cpu"
-    """auto, cpu, cuda, ..."""
+    """Torch device: auto, cpu, cuda, ..."""
 
 
 def check_gif(path: str | Path) -> None:
@@ -57,13 +57,13 @@ def film(
     deterministic: bool = True,
     max_frames: int = 1000,
 ) -> int:
-    """Play one episode and write it as an animated GIF, atomically.
+    """Record one episode as an animated GIF, written atomically.
 
     Returns:
         The number of frames.
 
     Raises:
-        EnvzooError: The environment cannot be drawn as an image, or the file is no .gif.
+        EnvzooError: The environment cannot be rendered as an image, or the file name does not end in .gif.
     """
     import gymnasium as gym
     from PIL import Image
@@ -74,9 +74,9 @@ def film(
         env.reset(seed=seed)
         first = env.render()
     except (TypeError, ImportError, gym.error.Error) as error:
-        raise EnvzooError(f"{env_id} cannot be drawn as an image ({error})") from error
+        raise EnvzooError(f"{env_id} cannot be rendered as an image ({error})") from error
     if not isinstance(first, np.ndarray):
-        raise EnvzooError(f"{env_id} cannot be drawn as an image")
+        raise EnvzooError(f"{env_id} cannot be rendered as an image")
     agent.set_env(env)
     ask = with_masks(agent.predict)
     observation, infos = env.reset(seed=seed)
@@ -90,7 +90,7 @@ def film(
     env.close()
     images = [Image.fromarray(frame) for frame in frames]
     durations = [round(1000 / fps)] * len(images)
-    durations[-1] = max(durations[-1], 1500)  # rest on the last picture before the loop starts again
+    durations[-1] = max(durations[-1], 1500)  # hold the last frame before the GIF repeats
     buffer = io.BytesIO()
     images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     write_bytes(path, buffer.getvalue())
@@ -98,7 +98,7 @@ def film(
 
 
 def command(argv: list[str]) -> int:
-    """Run `envzoo evaluate` with the given arguments; returns the exit code."""
+    """Run `envzoo evaluate` with the given arguments; return the exit code."""
     from rich.console import Console
     from rich.table import Table
 
@@ -115,13 +115,13 @@ def command(argv: list[str]) -> int:
     if len(positional) != 1:
         raise EnvzooError("envzoo evaluate takes one run directory (or agent file)")
     if options.episodes < 1:
-        raise EnvzooError(f"--episodes is at least 1, got {options.episodes}")
+        raise EnvzooError(f"--episodes must be at least 1, got {options.episodes}")
     if options.seed is not None and options.seed < 0:
-        raise EnvzooError(f"--seed is a non-negative integer, got {options.seed}")
+        raise EnvzooError(f"--seed must be a non-negative integer, got {options.seed}")
     if not 0 < options.fps <= 100:
-        raise EnvzooError(f"--fps lies in (0, 100], got {options.fps}")
+        raise EnvzooError(f"--fps must be in (0, 100], got {options.fps}")
     if options.env_kwargs and options.env is None:
-        raise EnvzooError("--env-kwargs belong to the environment named with --env; name one")
+        raise EnvzooError("--env-kwargs requires an environment, given with --env")
     if options.video is not None:
         check_gif(options.video)
     path = Path(positional[0])
@@ -130,7 +130,7 @@ def command(argv: list[str]) -> int:
         raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
     kwargs = parse_keywords(options.env_kwargs)
     if options.video is not None and (options.env or agent.source.id) in games():
-        raise EnvzooError(f"films are made of environments, and {options.env or agent.source.id} is a game")
+        raise EnvzooError(f"--video records environments, but {options.env or agent.source.id} is a game")
     env = None
     if options.env is not None:
         other = resolve(options.env, agent.spec, kwargs)

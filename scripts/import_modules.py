@@ -1,4 +1,4 @@
-"""Modules that a command line names with `--import`, which register a person's own agents, environments and so on."""
+"""Import the modules given with `--import`, which register a user's own agents, environments and so on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from envzoo.errors import EnvzooError
 
 FLAG = "--import"
 HELP = (
-    "--import MODULE imports a module before anything is looked up: it registers agents, environments, datasets or "
-    "experiments of your own. It may be given several times, and is found on Python's path or in the current folder."
+    "--import MODULE imports a module before the command runs, so that it can register your own agents, environments, "
+    "datasets or experiments. It may be repeated. The module must be on Python's path or in the current folder."
 )
 
 _imported: list[str] = []
@@ -27,15 +27,15 @@ def imported() -> tuple[str, ...]:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import the modules that a person named.
+    """Import modules by name.
 
     Raises:
-        EnvzooError: A name that is none, or a module that cannot be imported.
+        EnvzooError: A name is not a valid module name, or a module cannot be imported.
     """
     for name in names:
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) or name.endswith(".py"):
             raise EnvzooError(f"{FLAG} takes the name of a module, such as my_agents (without .py), got {name!r}")
-        # The script `envzoo` does not search the current folder. At the end of the path it hides no installed package.
+        # The script `envzoo` does not search the current folder. Appended to the path, it hides no installed package.
         if os.getcwd() not in sys.path and "" not in sys.path:
             sys.path.append(os.getcwd())
         try:
@@ -51,10 +51,10 @@ def import_modules(names: Iterable[str]) -> None:
 
 
 def take_imports(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Split a command line into the modules of `--import`, and the rest.
+    """Split a command line into the modules given with `--import` and the remaining arguments.
 
     Raises:
-        EnvzooError: The flag without a module.
+        EnvzooError: The flag has no module.
     """
     names, rest = [], []
     remaining = iter(arguments)
@@ -71,22 +71,22 @@ def take_imports(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def command_line(*words: str) -> str:
-    """Write a command of envzoo for a person to copy, with `--import` as this process was given it."""
+    """Format an envzoo command for users to copy, with the `--import` flags of this process."""
     flags = [part for name in imported() for part in (FLAG, name)]
     return shlex.join(["envzoo", *words, *flags])
 
 
 class WithImports:
-    """A function of a module that first imports, in another process too, what this process has imported.
+    """A picklable wrapper of a function that first imports the modules given with `--import`, also in other processes.
 
     Args:
-        function: The function, of a module that can be imported.
+        function: A module-level function.
     """
 
     def __init__(self, function: Callable[[dict[str, Any]], Any]):
         self.function, self.modules = function, imported()
 
     def __call__(self, job: dict[str, Any]) -> Any:
-        """Call the function; the modules are imported before the job's own parts are looked up."""
+        """Import the modules, and call the function."""
         import_modules(self.modules)
         return self.function(job)

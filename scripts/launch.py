@@ -1,4 +1,4 @@
-"""Run many independent jobs: one after the other, in local processes, or on a Ray cluster. The results are the same."""
+"""Run independent jobs sequentially, in local processes, or on a Ray cluster, with the same results."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LAUNCHERS = ("processes", "ray", "inline")
 
 
 def available_cores() -> int:
-    """The number of CPU cores this process may use."""
+    """Return the number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def job_name(job: Mapping[str, Any], index: int) -> str:
-    """A short name for people: the job's entry "name", else its seed, else its plain values."""
+    """Return a short readable name: the job's entry "name", or else its seed, or else its plain values."""
     if isinstance(job.get("name"), str):
         return job["name"]
     if "seed" in job:
@@ -49,29 +49,29 @@ def run_jobs(
     again: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     shared_folder: str | os.PathLike | None = None,
 ) -> list[Any]:
-    """Call `function(job)` for every job and return what came out, in the order of the jobs.
+    """Call `function(job)` for every job and return the results in the order of the jobs.
 
-    The first failure cancels the other jobs and is raised again with the name of its job. Ctrl-C asks running jobs to
-    stop: the handler that a job has set for SIGINT is called, else KeyboardInterrupt is raised in it. Jobs that end
-    within a few seconds are reported to `on_done` as usual, the others are killed (at once after a second Ctrl-C), and
-    KeyboardInterrupt is raised here.
+    The first failure cancels all other jobs and is raised again with the name of its job. Ctrl-C asks running jobs to
+    stop, by calling the SIGINT handler that a job has set, or else by raising KeyboardInterrupt in it. Jobs that end
+    within a few seconds are reported to `on_done` as usual, the others are killed (immediately after a second Ctrl-C),
+    and KeyboardInterrupt is raised in the caller.
 
     Args:
-        function: A function of a module (not a lambda or an inner function), so that other processes can import it.
-        jobs: Argument of each call.
-        launcher: "processes" (a pool on this machine), "ray" (the cluster at RAY_ADDRESS, or Ray on this machine), or
-            "inline" (one after the other in this process, for debugging).
-        processes: How many jobs run at a time; None: one for each core, with Ray as many as the cluster has room for.
-        names: Names of the jobs for messages; None takes `job_name`.
-        on_done: Called in this process as `on_done(index, result)` whenever a job has ended, in order of completion.
-        again: Makes the job that is run in place of one whose worker was killed, with Ray; as it stands, it runs whole.
-        shared_folder: A folder that the jobs write in. With Ray it is made, and every node has to see it.
+        function: A module-level function (not a lambda or nested function), so that other processes can import it.
+        jobs: The argument of each call.
+        launcher: "processes" (a local pool), "ray" (the cluster at RAY_ADDRESS, or a local Ray), or "inline"
+            (sequentially in this process, for debugging).
+        processes: Number of concurrent jobs; None uses one per core, or with Ray as many as fit.
+        names: Names of the jobs in messages; None uses `job_name`.
+        on_done: Called in this process as `on_done(index, result)` when a job ends, in order of completion.
+        again: With Ray, maps a job whose worker was killed to the job that is run instead; the default repeats the job.
+        shared_folder: A folder that the jobs write to. With Ray it is created, and every node must have access to it.
 
     Raises:
-        UnknownNameError: Unknown launcher.
-        MissingExtraError: Ray is asked for and not installed.
-        EnvzooError: A bad number of processes, a process that died (with Ray, several times), or a node of the cluster
-            that does not see the shared folder.
+        UnknownNameError: The launcher is unknown.
+        MissingExtraError: The launcher is "ray", but Ray is not installed.
+        EnvzooError: The number of processes is invalid, a process died (with Ray, repeatedly), or a node of the cluster
+            cannot access the shared folder.
     """
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
@@ -106,12 +106,12 @@ def _run_inline(function, jobs, names, processes, on_done) -> list[Any]:
 
 # ---------------------------------------------------------------------------- processes
 
-_running = False  # in a worker: whether a job is under way
+_running = False  # in a worker: whether a job is running
 _stopping = False  # in a worker: whether it has been told to stop
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:
-    """Interrupt the job once; an idle worker ends by itself when the pool is shut down, or at the second signal."""
+    """Interrupt the running job once; an idle worker ends when the pool is shut down or at the second signal."""
     global _stopping
     again, _stopping = _stopping, True
     if not _running:
@@ -125,7 +125,7 @@ def _on_terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _follow_parent() -> None:
-    """End this worker when the process that started it is gone, killed perhaps, and nobody waits for results."""
+    """End this worker when its parent process has ended, for example because it was killed."""
     parent_process().join()
     os.kill(os.getpid(), signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
@@ -136,8 +136,8 @@ def _follow_parent() -> None:
 
 
 def _start_worker(threads: int) -> None:
-    # The parent alone tells the jobs to stop, once: a Ctrl-C of the terminal goes to its whole process group, which
-    # workers therefore leave.
+    # Only the parent tells jobs to stop, once. Ctrl-C signals the whole process group of the terminal, so workers
+    # leave that group.
     if hasattr(os, "setpgrp"):
         os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -150,7 +150,7 @@ def _start_worker(threads: int) -> None:
 
 def _work(function: Callable[..., Any], job: Mapping[str, Any]) -> Any:
     global _running
-    if _stopping:  # a job that was handed over before the stop and not begun
+    if _stopping:  # the job was submitted before the stop but had not started
         raise KeyboardInterrupt
     _running = True
     try:
@@ -198,7 +198,7 @@ def _run_processes(function, jobs, names, processes, on_done) -> list[Any]:
 def _outcome(future: Future, name: str, futures: Mapping[Future, int], names: Sequence[str]) -> Any:
     error = future.exception()
     if isinstance(error, BrokenProcessPool):
-        # Every job of a broken pool gets this error; the pool does not tell which process it was that died.
+        # Every job of a broken pool raises this error; the pool does not report which process died.
         open_jobs = [names[i] for f, i in futures.items() if f.done() and isinstance(f.exception(), BrokenProcessPool)]
         raise EnvzooError(
             f"a process died while running {', '.join(open_jobs[:4])}{', ...' if len(open_jobs) > 4 else ''}; it was "
@@ -210,7 +210,7 @@ def _outcome(future: Future, name: str, futures: Mapping[Future, int], names: Se
 
 
 def _stop(pool: ProcessPoolExecutor, futures: Mapping[Future, int]) -> list[Future]:
-    """End a pool: ask its jobs to stop, then kill what is left. Returns the futures of jobs that gave a result."""
+    """Ask the jobs of a pool to stop, then kill the remaining ones. Return the futures of jobs that have a result."""
     workers = list((pool._processes or {}).values())  # public (`terminate_workers`) only from Python 3.14 on
     for future in futures:
         future.cancel()
@@ -218,7 +218,7 @@ def _stop(pool: ProcessPoolExecutor, futures: Mapping[Future, int]) -> list[Futu
         worker.terminate()
     try:
         wait([future for future in futures if not future.cancelled()], timeout=GRACE_SECONDS)
-    finally:  # also when Ctrl-C comes a second time
+    finally:  # also at a second Ctrl-C
         pool.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + 1.0
         while any(worker.is_alive() for worker in workers) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Run jobs on a Ray cluster, and run those again whose worker was killed."""
+"""Run jobs on a Ray cluster, and repeat those whose worker was killed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any, NoReturn
 from envzoo.errors import EnvzooError, MissingExtraError, StorageError
 from envzoo.files import reason, storage_error, write_text
 
-RETRIES = 3  # how often a job is run again after its worker was killed
-GRACE_SECONDS = 30.0  # what a job gets to end by itself after Ctrl-C before it is killed
+RETRIES = 3  # repetitions of a job whose worker was killed
+GRACE_SECONDS = 30.0  # time that a job has to end after Ctrl-C before it is killed
 PROBE_SECONDS = 120.0  # a node may have to start a worker first
 
 
 def fail(error: BaseException, name: str) -> NoReturn:
-    """Raise the error of a job again, with the job named."""
+    """Raise the error of a job again, with the name of the job."""
     if isinstance(error, EnvzooError):
         raise type(error)(f"{name}: {error}") from error
-    # A mistake in the program keeps its class and traceback; the note is printed below them.
+    # An unexpected error keeps its class and traceback; the note is printed below them.
     error.add_note(f"while running the job {name}")
     raise error
 
@@ -38,16 +38,16 @@ def run_ray(
     shared_folder: str | os.PathLike | None,
     cores: int,
 ) -> list[Any]:
-    """The part of `run_jobs` that uses Ray; see there. `cores` are those of this machine."""
+    """Implement `run_jobs` with Ray; see there for the arguments. `cores` is the number of local cores."""
     try:
         import ray
-        from ray import init  # noqa: F401  (any folder called ray, such as Ray's own in /tmp, imports as a package)
+        from ray import init  # noqa: F401  (any folder called ray, such as Ray's own in /tmp, can be imported as a package)
     except ImportError as error:
         raise MissingExtraError("the launcher 'ray' needs Ray; install it with `pip install 'envzoo[ray]'`") from error
     started = not ray.is_initialized()
     if started:
         address = os.environ.get("RAY_ADDRESS")
-        # A local Ray gets as many CPUs as processes are wanted; the size of a cluster is not ours to choose.
+        # A local Ray gets as many CPUs as there are processes; the size of a cluster is fixed.
         local = {} if address else {"num_cpus": processes or cores, "include_dashboard": False}
         ray.init(address=address or "local", log_to_driver=False, logging_level="warning", **local)
     try:
@@ -61,7 +61,7 @@ def run_ray(
 
 
 def _run(ray, function, jobs, names, processes, on_done, again, probe) -> list[Any]:
-    # Ray's own retries would run the same job again; ours can resume.
+    # Ray's own retries would repeat the same job; ours can resume it.
     remote = ray.remote(num_cpus=1, max_retries=0)(_work)
     limit = processes or len(jobs)
     results: list[Any] = [None] * len(jobs)
@@ -94,7 +94,7 @@ def _run(ray, function, jobs, names, processes, on_done, again, probe) -> list[A
 
 
 def _killed(ray: Any) -> tuple[type[BaseException], ...]:
-    """What Ray raises for a task whose worker or node is gone."""
+    """Return the exceptions that Ray raises when the worker or node of a task has died."""
     names = ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "LocalRayletDiedError", "ObjectLostError")
     return tuple(getattr(ray.exceptions, name) for name in names if hasattr(ray.exceptions, name))
 
@@ -104,18 +104,18 @@ def _report_kill(error: BaseException, name: str, kills: int) -> None:
     if kills > RETRIES:
         times = f", {kills} times" if kills > 1 else ""
         raise EnvzooError(f"a process died while running {name}{times} ({first})") from error
-    print(f"note: the worker of {name} was killed; it is run again ({kills} of {RETRIES})", file=sys.stderr)
+    print(f"note: the worker of {name} was killed; restarting it ({kills} of {RETRIES})", file=sys.stderr)
 
 
 def _work(function: Callable[..., Any], job: dict[str, Any], probe: tuple[str, str] | None) -> Any:
-    # A node that joined after the check has to see the folder as well.
+    # A node that joined after the check must be able to access the folder as well.
     if probe is not None and not _sees(probe):
         raise EnvzooError(_blind(probe[0], socket.gethostname()))
     return function(job)
 
 
 def _cancel(ray: Any, references: list[Any]) -> None:
-    """Interrupt running tasks, and kill those that do not end."""
+    """Interrupt running tasks, and kill those that do not stop."""
     if not references:
         return
     for reference in references:
@@ -133,7 +133,7 @@ def _cancel(ray: Any, references: list[Any]) -> None:
 
 @contextmanager
 def _probe(folder: str | os.PathLike | None):
-    """A file in the shared folder, there while jobs run, as (path, content); None without such a folder."""
+    """Keep a probe file in the shared folder while jobs run; yield (path, content), or None without a folder."""
     if folder is None:
         yield None
         return
@@ -150,7 +150,7 @@ def _probe(folder: str | os.PathLike | None):
         with suppress(OSError):
             path.unlink()
         if is_new:
-            with suppress(OSError):  # nothing came to be in it
+            with suppress(OSError):  # the folder is removed only if it is empty
                 folder.rmdir()
 
 
@@ -163,7 +163,7 @@ def _sees(probe: tuple[str, str]) -> bool:
 
 
 def _answer(probe: tuple[str, str]) -> str | None:
-    """Asked on a node: None when it reads the file and can write beside it, else what is the matter."""
+    """Check on a node that it can read the probe file and write beside it; return the problem, or None."""
     if not _sees(probe):
         return "does not see"
     mine = Path(f"{probe[0]}-{secrets.token_hex(8)}")
@@ -183,7 +183,7 @@ def _blind(path: str, node: str, what: str = "does not see") -> str:
 
 
 def _check_nodes(ray: Any, probe: tuple[str, str]) -> None:
-    """Refuse a folder that a node cannot read and write, before any work is started."""
+    """Raise EnvzooError before any work starts if a node cannot read and write the folder."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ask = ray.remote(num_cpus=0, max_retries=0)(_answer)
@@ -200,6 +200,6 @@ def _check_nodes(ray: Any, probe: tuple[str, str]) -> None:
             what = ray.get(reference)
         except ray.exceptions.RayError as error:
             first = str(error).strip().splitlines()[0]
-            raise EnvzooError(f"the node {asked[reference]} of the Ray cluster runs no tasks ({first})") from error
+            raise EnvzooError(f"the node {asked[reference]} of the Ray cluster cannot run tasks ({first})") from error
         if what is not None:
             raise EnvzooError(_blind(probe[0], asked[reference], what))

@@ -1,4 +1,4 @@
-"""`envzoo list`: what there is."""
+"""Implement `envzoo list`: show environments, agents, datasets and papers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KINDS = {
     "envs": "Registered environments and games.",
     "agents": "Agents of the zoo.",
     "datasets": "Offline datasets that can be built.",
-    "papers": "Papers whose claims can be rerun.",
+    "papers": "Papers whose claims can be reproduced.",
 }
 
 
@@ -61,7 +61,7 @@ def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
     for name in plugin_names():
         try:
             paper = find_experiment(name).paper
-        except Exception as error:  # the code of a plug-in, which must not keep the others from being listed
+        except Exception as error:  # a broken plug-in must not prevent the others from being listed
             warn_skipped(f"the experiment {name!r} of a plug-in", error)
             continue
         own = ", ".join(s.name for s in agent_specs().values() if s.paper == paper)
@@ -70,7 +70,7 @@ def _rows(kind: str) -> tuple[list[str], list[list[str]]]:
 
 
 def command(argv: list[str]) -> int:
-    """Run `envzoo list [KIND]`; returns the exit code."""
+    """Run `envzoo list [KIND]`; return the exit code."""
     from rich.console import Console
     from rich.table import Table
 
@@ -80,7 +80,7 @@ def command(argv: list[str]) -> int:
     if any(flag in argv for flag in ("-h", "--help")):
         return parse_help(
             "envzoo list [envs|agents|datasets|papers]",
-            f"Show what there is; without a word, all.\n\n{IMPORT_HELP}\n",
+            f"Show what is available; without KIND, show everything.\n\n{IMPORT_HELP}\n",
             KINDS,
             argv,
         )

@@ -1,4 +1,4 @@
-"""`envzoo make-dataset ID`: carry out a recipe and leave a Minari dataset on this machine."""
+"""Implement `envzoo make-dataset ID`: build a Minari dataset from its recipe."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ REFERENCE_EPISODES = 1000
 
 
 def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, episodes: int | None = None) -> Path:
-    """Make a dataset from its recipe; afterwards `minari.load_dataset(dataset_id)` finds it.
+    """Build a dataset from its recipe, so that `minari.load_dataset(dataset_id)` can load it.
 
-    The same recipe gives the same arrays at every run on one machine.
+    On one machine, a recipe gives the same arrays in every run.
 
     Args:
         dataset_id: Id of a recipe, such as envzoo/grid-coverage/expert-v0.
         overwrite: Replace the dataset if it exists.
-        quiet: Say nothing.
-        episodes: Number of episodes in place of the recipe's, for trying out.
+        quiet: Print nothing.
+        episodes: Number of episodes instead of the recipe's, for a quick trial.
 
     Returns:
         The dataset's folder, below MINARI_DATASETS_PATH or ~/.minari/datasets.
 
     Raises:
-        UnknownNameError: There is no such recipe; the sentence names the nearest.
-        DatasetError: The dataset exists and is not to be overwritten.
+        UnknownNameError: There is no such recipe; the message names the nearest.
+        DatasetError: The dataset exists and `overwrite` is False.
     """
     recipe = find_recipe(dataset_id)
     check_free(dataset_id, overwrite)
     count = recipe.episodes if episodes is None else episodes
-    # Plain lines: a path must survive copying, so it is neither wrapped nor read as markup.
+    # Plain lines, so that a path can be copied: it is neither wrapped nor read as markup.
     say = partial(Console(stderr=True, quiet=quiet).print, soft_wrap=True, highlight=False, markup=False)
-    # A sum's rounding depends on the number of threads that share it, which differs between machines.
+    # Rounding of sums depends on the number of threads, which differs between machines.
     with _one_thread():
         timesteps = getattr(recipe.policy, "timesteps", 0)
         learning = f" after {timesteps} steps of learning" if timesteps else ""
@@ -92,13 +92,13 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
 
 
 def _facts(policy: BehaviourPolicy | Demonstrations) -> dict[str, Any]:
-    """The fields of a policy as JSON holds them."""
+    """Return the fields of a policy as plain JSON values."""
     values = {field.name: getattr(policy, field.name) for field in fields(policy)}
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
 def train(recipe: Recipe) -> Agent | Demonstrator:
-    """The behaviour policy of a recipe, after its learning."""
+    """Train the behaviour policy of a recipe."""
     policy = recipe.policy
     if isinstance(policy, Demonstrations):
         task = gym.make(recipe.env_id, **recipe.env_kwargs).unwrapped.definition.task
@@ -116,7 +116,7 @@ def train(recipe: Recipe) -> Agent | Demonstrator:
 
 
 def reference_scores(recipe: Recipe) -> tuple[float, float]:
-    """Mean returns of the uniformly random policy and of planning, over 1000 episodes from one fixed seed."""
+    """Compute the mean returns of the random policy and of the planner, over 1000 episodes with a fixed seed."""
     random = agents.make("Random", recipe.env_id, seed=0, device="cpu", env_kwargs=recipe.env_kwargs)
     low = evaluate(random, episodes=REFERENCE_EPISODES).returns.mean()
     if not isinstance(recipe.reference, BeamReference):
@@ -139,16 +139,16 @@ def _one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class MakeDatasetOptions:
-    """Build an offline dataset in Minari format from its recipe; afterwards `minari.load_dataset` finds it."""
+    """Build an offline dataset in Minari format from its recipe, so that `minari.load_dataset` can load it."""
 
     overwrite: bool = False
     """Replace the dataset if it exists."""
     quiet: bool = False
-    """Say nothing."""
+    """Print nothing."""
 
 
 def command(argv: list[str]) -> int:
-    """Run `envzoo make-dataset` with the given arguments; returns the exit code."""
+    """Run `envzoo make-dataset` with the given arguments; return the exit code."""
     from envzoo.scripts.cli import parse, split_positional
 
     positional, flags = split_positional(argv)

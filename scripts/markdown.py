@@ -1,4 +1,4 @@
-"""Small pieces of Markdown, and docstrings turned into it; `envzoo.scripts.build_docs` makes its pages from them."""
+"""Format Markdown, and convert docstrings to Markdown, for `envzoo.scripts.build_docs`."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from collections.abc import Iterable, Sequence
 
 
 def cell(text: object) -> str:
-    """Text fit for a cell of a Markdown table: one line, no bare bars outside code."""
+    """Format text for a cell of a Markdown table: on one line, with bars escaped outside code."""
     return re.sub(r"(?<!\\)\|", r"\\|", " ".join(str(text).split()))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [list(header), ["---"] * len(header), *([cell(entry) for entry in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def blocks(*parts: str | None) -> str:
-    """Blocks of Markdown with one empty line between them and a newline at the end; empty blocks are left out."""
+    """Join blocks of Markdown with one empty line between them and a final newline; empty blocks are left out."""
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def code(language: str, text: str) -> str:
-    """A fenced block."""
+    """Format a fenced code block."""
     return f"```{language}\n{textwrap.dedent(text).strip()}\n```"
 
 
 def slug(text: str) -> str:
-    """Lower-case words joined by hyphens."""
+    """Convert text to lower-case words joined by hyphens."""
     return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
 
 
@@ -58,7 +58,7 @@ def manual(docstring: str) -> str:
 
 
 def field_docstrings(cls: type) -> dict[str, str]:
-    """The string literal under each field of a dataclass, own and inherited, as one line."""
+    """Return the string literal under each field of a dataclass, own or inherited, as one line."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
         body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body

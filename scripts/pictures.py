@@ -1,4 +1,4 @@
-"""The films of the README, made again: `python -P -m envzoo.scripts.pictures docs/images`."""
+"""Create the GIFs of the README: `python -P -m envzoo.scripts.pictures docs/images`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 CODING_GRID = {"temperature": math.exp(-5)}
-SLOW = 13  # a seed whose walk tells its message slowly enough to watch; others take three moves
+SLOW = 13  # a seed with which the message is revealed slowly enough to watch; others take three moves
 
 
 def coding_grid(folder: str | Path, seed: int = SLOW) -> Path:
-    """`coding_grid.gif` in a folder: MECB hides a message in a walk, and the receiver's belief sharpens."""
+    """Write `coding_grid.gif` into a folder: MECB hides a message in a walk, and the receiver's belief sharpens."""
     from envzoo.agents import make
     from envzoo.scripts.evaluate import film
 

@@ -1,4 +1,4 @@
-"""`envzoo plot RUN_DIR...`: learning curves of runs, one line per agent and source, seeds summarised."""
+"""Implement `envzoo plot RUN_DIR...`: learning curves of runs, one line per agent and source over all seeds."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ PREFERRED = ("eval/return_mean", "rollout/return_mean")
 
 @dataclass(frozen=True)
 class PlotOptions:
-    """Draw the learning curves of runs: the interquartile mean over seeds, and the range of all seeds as a band."""
+    """Plot the learning curves of runs: the interquartile mean over seeds, and the range of all seeds as a band."""
 
     out: str = "learning_curves.png"
-    """File to write; its ending chooses the format (.png, .pdf, .svg)."""
+    """File to write; its extension determines the format (.png, .pdf, .svg)."""
     metric: str | None = None
-    """What to draw; None takes the return of the evaluations, or of the rollouts."""
+    """Metric to plot; None uses the return of the evaluations, or else of the rollouts."""
     title: str | None = None
-    """Words above the figure."""
+    """Title of the figure."""
 
 
 def find_runs(paths: list[str]) -> list[Path]:
-    """Run directories among the paths and directly below them, in order.
+    """Find the run directories among the paths and directly below them, in order.
 
     Raises:
-        RunDirectoryError: A path without a run.
+        RunDirectoryError: A path contains no run.
     """
     found = []
     for path in map(Path, paths):
@@ -51,11 +51,11 @@ def _curve(rows: list[dict[str, float]], metric: str) -> np.ndarray:
 def plot(
     paths: list[str], out: str = "learning_curves.png", metric: str | None = None, title: str | None = None
 ) -> Path:
-    """Draw the runs below `paths` into one figure; see `PlotOptions`.
+    """Plot the runs below `paths` in one figure; see `PlotOptions`.
 
     Raises:
         RunDirectoryError: A path without a run.
-        UnknownNameError: No run has such a metric.
+        UnknownNameError: No run has this metric.
     """
     from envzoo.agents.callbacks.metrics_table import read_metrics
     from envzoo.scripts.run_directory import RunDirectory
@@ -64,7 +64,7 @@ def plot(
     for path in find_runs(paths):
         run = RunDirectory(path)
         facts = run.facts()
-        # Matplotlib takes what stands between dollar signs for a formula, and a file can hold any text.
+        # Matplotlib reads text between dollar signs as a formula, and a file can contain any text.
         label = shorten(f"{facts['agent']} on {facts['source']}").replace("$", r"\$")
         groups[label].append(read_metrics(run.metrics))
     names = {name for runs in groups.values() for rows in runs for row in rows for name in row}
@@ -109,7 +109,7 @@ def _draw(groups: dict[str, list[list[dict[str, float]]]], metric: str, title: s
 
 
 def command(argv: list[str]) -> int:
-    """Run `envzoo plot` with the given arguments; returns the exit code."""
+    """Run `envzoo plot` with the given arguments; return the exit code."""
     from envzoo.scripts.cli import parse, split_positional
 
     positional, flags = split_positional(argv)

@@ -1,4 +1,4 @@
-"""Pages of the parts that are used without an agent: wrappers, planners, losses, set functions.
+"""Build the reference pages of the parts that can be used without an agent: wrappers, planners, losses, set functions.
 
 `envzoo.scripts.build_docs` writes them, one page per package, from the docstrings of the public names.
 """
@@ -18,11 +18,11 @@ from envzoo.scripts.markdown import blocks, code, manual, slug, table
 
 @dataclass(frozen=True)
 class Reference:
-    """One page.
+    """A reference page.
 
     Attributes:
-        title: Heading.
-        package: Package whose modules are shown.
+        title: Heading of the page.
+        package: Package whose modules it documents.
     """
 
     title: str
@@ -30,7 +30,7 @@ class Reference:
 
     @property
     def page(self) -> str:
-        """Path of its page below docs/."""
+        """Path of the page below docs/."""
         return f"reference/{slug(self.title)}.md"
 
 
@@ -44,27 +44,27 @@ REFERENCES = (
 
 
 def modules(package: str) -> list[ModuleType]:
-    """The package itself and the modules in it, in the order of their names."""
+    """Import the package and its modules, in the order of their names."""
     found = importlib.import_module(package)
     inside = sorted(module.name for module in pkgutil.iter_modules(found.__path__) if not module.name.startswith("_"))
     return [found, *(importlib.import_module(f"{package}.{name}") for name in inside)]
 
 
 def public(reference: Reference, module: ModuleType) -> dict[str, Any]:
-    """Functions and classes that a module defines, or offers from outside the package, for others.
+    """Collect the public functions and classes that a module defines, or re-exports from outside the package.
 
-    A package that lists its names in `__all__` shows those; in one that lists none, every name without an underscore
-    that has a docstring is public.
+    If the package defines `__all__`, those names are public. Otherwise every name without a leading underscore that
+    has a docstring is public.
     """
     package = importlib.import_module(reference.package)
     listed = getattr(package, "__all__", None)
     found = {}
     for name, value in vars(module).items():
-        value = getattr(value, "py_func", value)  # what Numba compiled
+        value = getattr(value, "py_func", value)  # the Python function of a compiled one
         if not (inspect.isfunction(value) or inspect.isclass(value)) or not value.__doc__:
             continue
         shown = name in listed if listed is not None else not name.startswith("_")
-        # What comes from elsewhere in the package has its place there.
+        # Names from elsewhere in the package are documented there.
         own = value.__module__ == module.__name__
         offered = name in getattr(module, "__all__", ()) and not value.__module__.startswith(reference.package)
         if shown and (own or offered):
@@ -73,7 +73,7 @@ def public(reference: Reference, module: ModuleType) -> dict[str, Any]:
 
 
 def first_sentence(value: Any) -> str:
-    """The first paragraph of a docstring, on one line."""
+    """Return the first paragraph of a docstring, on one line."""
     return " ".join((inspect.getdoc(value) or "").split("\n\n")[0].split())
 
 
@@ -94,7 +94,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 
 def signature(name: str, value: Any) -> str:
-    """A call as one writes it, with annotations and defaults."""
+    """Format the signature of a call, with annotations and defaults."""
     try:
         found = inspect.signature(value)
     except (TypeError, ValueError):  # a class without an `__init__` of its own
@@ -112,7 +112,7 @@ def signature(name: str, value: Any) -> str:
 
 
 def entry(name: str, value: Any) -> str:
-    """Signature and docstring of one function or class, and of the methods of a class."""
+    """Document a function, or a class with its methods: signatures and docstrings."""
     text = re.sub(r"^## ", "#### ", manual(vars(value).get("__doc__") or inspect.getdoc(value) or ""), flags=re.M)
     parts = [f"### {name}", code("python", signature(name, value)), text]
     if inspect.isclass(value):
@@ -126,7 +126,7 @@ def entry(name: str, value: Any) -> str:
 
 
 def reference_page(reference: Reference, generated: str) -> str:
-    """The page of a package."""
+    """Build the page of a package."""
     parts = [f"# {reference.title}", generated, manual(importlib.import_module(reference.package).__doc__ or "")]
     for module in modules(reference.package):
         names = public(reference, module)
@@ -140,7 +140,7 @@ def reference_page(reference: Reference, generated: str) -> str:
 
 
 def reference_table(prefix: str) -> str:
-    """One row per page."""
+    """Build a table with one row per page."""
     rows = []
     for reference in REFERENCES:
         names = [name for module in modules(reference.package) for name in public(reference, module)]

@@ -1,4 +1,4 @@
-"""`envzoo reproduce`: run a paper's experiment, write its results, and say whether the claim holds."""
+"""Implement `envzoo reproduce`: run a paper's experiment, write the results, and report whether the claim holds."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class ReproduceOptions:
-    """Rerun the central claim of a paper: exit code 0 when it holds, 1 when it fails, 3 when it stays undecided.
+    """Reproduce the central claim of a paper: exit code 0 if it holds, 1 if it fails, 3 if it remains undecided.
 
-    Results are stored run by run, so that an interrupted experiment continues where it stopped, and a finished one
+    Every run is stored when it ends, so an interrupted experiment continues where it stopped, and a finished one
     reruns only the arms whose settings or code have changed. PAPER is a number, the name of a comparison, or `all`.
     """
 
     quick: bool = False
-    """Fewer seeds and shorter budgets, under a minute; prints values without a verdict and exits with 0."""
+    """Use fewer seeds and smaller budgets, for under a minute; print values without a verdict and exit with 0."""
     out: str | None = None
-    """Folder for results.json, table.md and figure.png (of `all`: folder of those folders); None: runs/reproduce."""
+    """Folder for results.json, table.md and figure.png (with `all`, their parent); None uses runs/reproduce."""
     seeds: int | None = None
-    """Number of seeds; None takes the experiment's."""
+    """Number of seeds; None uses the number of the experiment."""
     until_decided: bool = False
-    """While a primary check is inconclusive, go on with 2, 4 and 8 times the seeds, judged by 98.75% intervals."""
+    """While a primary check is inconclusive, increase the seeds 2, 4 and 8 times, and judge by 98.75% intervals."""
     fresh: bool = False
-    """Run everything anew, whatever results are stored."""
+    """Ignore stored results and run everything."""
     renew: bool = False
-    """Rerun one seed of each stale arm; where every number is the same, keep the stored runs as current."""
+    """Rerun one seed of each stale arm; if all numbers are identical, mark the stored runs as current."""
     launcher: Launcher = "processes"
-    """Where the runs happen: processes (on this machine), ray (a cluster, extra `ray`) or inline."""
+    """How jobs are run: processes (on this machine), ray (on a cluster, extra `ray`) or inline (sequentially)."""
     processes: int | None = None
-    """How many runs at a time; None takes one per core."""
+    """Number of concurrent runs; None uses one per core."""
 
 
 def reproduce(paper: str, options: ReproduceOptions | None = None, console: Console | None = None) -> int:
@@ -65,14 +65,14 @@ def reproduce(paper: str, options: ReproduceOptions | None = None, console: Cons
     Args:
         paper: Number of the paper ("09" or "9"), name of a comparison, or "all".
         options: See `ReproduceOptions`.
-        console: Where to print; None takes the standard output.
+        console: Console to print to; None uses standard output.
 
     Returns:
-        Exit code: 0 when the claim holds (or the run is quick), 1 when it fails, 3 when it is undecided.
+        Exit code: 0 if the claim holds (or the run is quick), 1 if it fails, 3 if it is undecided.
 
     Raises:
-        UnknownNameError: No experiment for this paper.
-        EnvzooError: A folder that cannot be written, or bad numbers.
+        UnknownNameError: There is no experiment for this paper.
+        EnvzooError: The folder cannot be written, or an option is out of range.
     """
     options = options or ReproduceOptions()
     console = console or Console()
@@ -94,13 +94,13 @@ def _reproduce_all(options: ReproduceOptions, console: Console) -> int:
 def reproduce_experiment(
     experiment: Experiment, options: ReproduceOptions | None = None, *, console: Console | None = None
 ) -> int:
-    """`reproduce` for an experiment object, registered or not."""
+    """Run `reproduce` for an experiment object, registered or not."""
     options = options or ReproduceOptions()
     console = console or Console()
     label = experiment.paper.label or "paper"
     name = f"{label}-quick" if options.quick else label
     folder = Path(options.out) if options.out is not None else Path("runs", "reproduce", name)
-    _check_writable(folder)  # before minutes of work, not after
+    _check_writable(folder)  # checked before minutes of work
     console.print(f"[bold]{experiment.paper.title}[/] ({experiment.paper.authors}, {experiment.paper.year})")
     console.print(f"{experiment.question} [italic]{experiment.claim}[/]")
     columns = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
@@ -109,7 +109,7 @@ def reproduce_experiment(
 
         def on_done(finished: int, total: int, name: str) -> None:
             progress.update(task, completed=finished, total=total, description=f"finished {name}")
-            if not console.is_terminal:  # a log file shows no bar
+            if not console.is_terminal:  # a progress bar does not work in a log file
                 console.print(f"finished {finished} of {total}: {name}", soft_wrap=True, highlight=False)
 
         where = {"launcher": options.launcher, "processes": options.processes, "on_done": on_done}
@@ -165,7 +165,7 @@ def _report(console: Console, results: Results, paths: dict[str, Path]) -> None:
 
 
 def command(argv: list[str]) -> int:
-    """Run `envzoo reproduce` with the given arguments; returns the exit code."""
+    """Run `envzoo reproduce` with the given arguments; return the exit code."""
     from envzoo.scripts.cli import parse, split_positional
 
     positional, flags = split_positional(argv)

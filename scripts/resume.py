@@ -1,4 +1,4 @@
-"""What a resumed run takes over, what it may change, and what it has to say."""
+"""Check which options a resumed run may change, and report what affects exact resume."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 
 from envzoo.errors import RunDirectoryError, unknown
 
-# Options that can be given anew: they decide how far, where and how safely a run goes, not what it computes.
+# Options that a resumed run may change: they set its budget, device and checkpoints, not what it computes.
 CHANGEABLE = ("timesteps", "device", "checkpoint_every")
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON gives it back."""
+    """Return a value as it would be read back from JSON."""
     return json.loads(json.dumps(value, default=str))
 
 
 def differences(
     facts: Mapping[str, Any], options: Mapping[str, Any], hyperparameters: Mapping[str, Any], config: type
 ) -> list[str]:
-    """What was given that the run has otherwise and cannot change, in words.
+    """Describe the given options that differ from the run and cannot be changed.
 
     Args:
-        facts: Of the run.
+        facts: Facts of the run.
         options: Options of `train` that were given, by name.
-        hyperparameters: Those that were given.
-        config: Config class of the agent.
+        hyperparameters: Hyperparameters that were given.
+        config: Config dataclass of the agent.
 
     Raises:
-        UnknownNameError: A hyperparameter that the agent does not have.
+        UnknownNameError: The agent has no such hyperparameter.
     """
     names = [field.name for field in dataclasses.fields(config)]
     found: dict[str, tuple[Any, Any]] = {}
     for name, value in options.items():
-        # "auto" threads and None evaluations left the choice to envzoo, and the run has made it.
+        # With threads="auto" and eval_every=None envzoo chose the values, which are stored with the run.
         if name in (*CHANGEABLE, "env_kwargs") or (name, value) in (("threads", "auto"), ("eval_every", None)):
             continue
         found[name] = (facts[name], _plain(value))
@@ -55,10 +55,10 @@ def differences(
 def check(
     path: Any, facts: Mapping[str, Any], options: Mapping[str, Any], given: Mapping[str, Any], config: type
 ) -> None:
-    """Refuse a resume that asks for something else than the run; see `differences`.
+    """Raise RunDirectoryError if the given options differ from those of the run; see `differences`.
 
     Raises:
-        RunDirectoryError: The sentence lists all differences.
+        RunDirectoryError: There are differences; the message lists all of them.
     """
     words = differences(facts, options, given, config)
     if words:
@@ -68,15 +68,15 @@ def check(
 
 
 def notices(facts: Mapping[str, Any], versions: Mapping[str, str], device: str) -> list[str]:
-    """Sentences on what may keep a resumed run from ending in the numbers of one that was never stopped."""
+    """List the reasons why a resumed run may differ from one that was never interrupted."""
     found = []
     before = facts.get("versions")
     before = before if isinstance(before, Mapping) else {}
     changed = [f"{name} {before[name]} is now {now}" for name, now in versions.items() if before.get(name, now) != now]
     if changed:
-        found.append(f"versions have changed since the run began ({', '.join(changed)}), and its numbers may with them")
+        found.append(f"versions have changed since the run began ({', '.join(changed)}), so the results may change")
     if device != facts["device"]:
         found.append(
-            f"the run began on the device {facts['device']} and goes on on {device}, which rounds in its own way"
+            f"the run began on the device {facts['device']} and continues on {device}, which rounds differently"
         )
     return found

@@ -1,13 +1,13 @@
-"""The folder of one training run: what was asked for, with which versions, and everything that came out.
+"""The folder of one training run: its settings, versions and results.
 
 ```
 run.json          agent, source, hyperparameters, seed, budget, evaluation, threads, versions
-metrics.jsonl     a row of metrics per iteration
-tensorboard/      the same for TensorBoard
-checkpoints/      the newest checkpoints, from which the run can go on
+metrics.jsonl     metrics, one row per iteration
+tensorboard/      the same metrics for TensorBoard
+checkpoints/      the latest checkpoints, from which the run can be resumed
 agent.zip         the trained agent
-results.json      the final evaluation, written last: with it the run is finished
-.lock             while a process writes the run
+results.json      the final evaluation, written last; it marks the run as finished
+.lock             exists while a process writes to the run
 ```
 """
 
@@ -46,7 +46,7 @@ def _positive(value: Any) -> bool:
     return _is_int(value, 1)
 
 
-# What each entry of run.json has to be, in words and as a test.
+# Requirements on each entry of run.json, as text and as a predicate.
 FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "agent": ("a string", lambda value: isinstance(value, str)),
     "source": ("a string", lambda value: isinstance(value, str)),
@@ -66,16 +66,16 @@ FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def check_facts(facts: dict[str, Any]) -> None:
-    """Raise EnvzooError for facts of a wrong type, and for those that JSON cannot hold."""
+    """Raise EnvzooError for facts of the wrong type, and for facts that JSON cannot represent."""
     for name, (expected, is_valid) in FACTS.items():
         if not is_valid(facts[name]):
             raise EnvzooError(f"{name} is {expected.replace('null', 'None')}, got {facts[name]!r}")
         if not is_json(facts[name]):
-            raise EnvzooError(f"{name} of a run in a folder consists of numbers, strings, lists and dicts alone")
+            raise EnvzooError(f"{name} of a run in a folder may only contain numbers, strings, lists and dicts")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide the numbers of a run."""
+    """Return the versions of Python and of the packages that affect the results of a run."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -86,15 +86,15 @@ def versions() -> dict[str, str]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for runs, with those above it; raises StorageError."""
+    """Create a folder for runs and its parents; raise StorageError on failure."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise StorageError(f"the run directory {path} cannot be made ({reason(error)})") from error
+        raise StorageError(f"the run directory {path} cannot be created ({reason(error)})") from error
 
 
 class RunDirectory:
-    """Paths and facts of a run folder; makes nothing until `writing`."""
+    """Paths and facts of a run folder; nothing is created before `writing`."""
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
@@ -107,37 +107,39 @@ class RunDirectory:
 
     @property
     def exists(self) -> bool:
-        """Whether a run was started here."""
+        """Check whether a run was started in this folder."""
         try:
             return self.facts_file.is_file()
         except OSError as error:
-            raise RunDirectoryError(f"{self.path} cannot be looked into ({reason(error)})") from error
+            raise RunDirectoryError(f"{self.path} cannot be read ({reason(error)})") from error
 
     def check_free(self) -> None:
-        """Refuse a folder in which no run can be started.
+        """Raise RunDirectoryError if no run can be started in this folder.
 
         Raises:
             RunDirectoryError: The folder already holds a run, or other files.
         """
         if self.exists:
-            raise RunDirectoryError(f"{self.path} already holds a run; go on with --resume, or give another --run-dir")
+            raise RunDirectoryError(
+                f"{self.path} already holds a run; use --resume to continue it or another --run-dir"
+            )
         try:
             occupied = self.path.exists() and (not self.path.is_dir() or any(map(_matters, self.path.iterdir())))
         except OSError as error:
-            raise RunDirectoryError(f"{self.path} cannot be looked into ({reason(error)})") from error
+            raise RunDirectoryError(f"{self.path} cannot be read ({reason(error)})") from error
         if occupied:
-            raise RunDirectoryError(f"{self.path} exists and is not an empty folder; give another --run-dir")
+            raise RunDirectoryError(f"{self.path} exists and is not an empty folder; choose another --run-dir")
 
     @contextmanager
     def writing(self, patience: float = 0.0) -> Iterator[None]:
-        """Make the folder if it is not there, and keep other processes from writing in it inside the block.
+        """Create the folder if necessary, and prevent other processes from writing to it inside the block.
 
         Args:
-            patience: Seconds to wait for another process that writes in it.
+            patience: Seconds to wait for another process that writes to it.
 
         Raises:
-            RunDirectoryError: Another process writes in it.
-            StorageError: The folder cannot be made or written.
+            RunDirectoryError: Another process writes to it.
+            StorageError: The folder cannot be created or written.
         """
         is_new = not self.path.exists()
         make_folder(self.path)
@@ -150,11 +152,11 @@ class RunDirectory:
         finally:
             lock.release()
             if is_new:
-                with suppress(OSError):  # a folder in which nothing came to be; others are not empty
+                with suppress(OSError):  # removes only an empty folder
                     self.path.rmdir()
 
     def create(self, facts: dict[str, Any]) -> None:
-        """Start a run here; to be called inside `writing`.
+        """Start a run in this folder; must be called inside `writing`.
 
         Raises:
             RunDirectoryError: The folder already holds a run, or other files.
@@ -164,20 +166,20 @@ class RunDirectory:
         self._write_facts({**facts, "versions": versions()})
 
     def update(self, facts: dict[str, Any]) -> None:
-        """Write facts that a resumed run has changed; to be called inside `writing`."""
+        """Update facts that a resumed run has changed; must be called inside `writing`."""
         with suppress(FileNotFoundError):
             if facts["timesteps"] > self.facts()["timesteps"]:
-                self.results.unlink()  # those of the smaller budget; without them the run is not finished
+                self.results.unlink()  # results of the smaller budget; without them the run is not finished
         self._write_facts(facts)
 
     def _write_facts(self, facts: dict[str, Any]) -> None:
         write_text(self.facts_file, json.dumps(facts, indent=2) + "\n")
 
     def facts(self) -> dict[str, Any]:
-        """What `create` wrote.
+        """Read the facts written by `create`.
 
         Raises:
-            RunDirectoryError: No run was started here, or its file is damaged.
+            RunDirectoryError: There is no run in this folder, or its file is damaged.
         """
         if not self.exists:
             raise RunDirectoryError(f"{self.path} holds no run: there is no run.json in it")
@@ -195,29 +197,29 @@ class RunDirectory:
         return facts
 
     def finished(self) -> tuple[dict[str, Any], int] | None:
-        """Metrics and timesteps of a run that has ended; None while there is something left to do."""
+        """Return the metrics and timesteps of a finished run, or None if the run is unfinished."""
         try:
             metrics = json.loads(self.results.read_text())
             timesteps = checkpoint.read_header(self.agent)["num_timesteps"]
-        except (OSError, ValueError, KeyError):  # CheckpointError is a ValueError: what is damaged is made again
+        except (OSError, ValueError, KeyError):  # CheckpointError is a ValueError: damaged files are written again
             return None
         return (metrics, timesteps) if isinstance(metrics, dict) and _is_int(timesteps, 0) else None
 
     def latest_checkpoint(self) -> Path | None:
-        """The newest checkpoint, or None."""
+        """Return the newest checkpoint, or None."""
         found = list_checkpoints(self.checkpoints)
         return found[-1] if found else None
 
     def load_newest(self, load: Callable[[Path], Any]) -> tuple[Any, list[str]]:
-        """The newest checkpoint that is whole, as `load` makes it; None when there is none at all.
+        """Load the newest undamaged checkpoint with `load`; None if there is no checkpoint.
 
-        Damaged ones are passed over and renamed, so that they are not mistaken for the newest again.
+        Damaged checkpoints are skipped and renamed, so that they are not tried again.
 
         Returns:
-            What was loaded, and a sentence for each that was passed over.
+            The loaded object, and a sentence for each skipped checkpoint.
 
         Raises:
-            CheckpointError: All are damaged, or the newest whole one is refused for another reason.
+            CheckpointError: All checkpoints are damaged, or the newest undamaged one is rejected for another reason.
         """
         damaged: list[tuple[Path, CheckpointError]] = []
         for path in reversed(list_checkpoints(self.checkpoints)):
@@ -229,22 +231,22 @@ class RunDirectory:
                 except CheckpointError as error:
                     damaged.append((path, error))
                     continue
-                raise  # it is whole, but not of this run
+                raise  # it is undamaged, but belongs to another run
             sentences = []
             for torn, error in damaged:
                 with suppress(OSError):
                     torn.replace(torn.with_name(f"{torn.name}.damaged"))
-                sentences.append(f"{error}; the run goes on from {path.name}, the checkpoint before it")
+                sentences.append(f"{error}; the run continues from {path.name}, the checkpoint before it")
             return loaded, sentences
         if damaged:
             raise damaged[0][1]
         return None, []
 
     def trained_agent(self) -> Path:
-        """The finished agent, or the newest checkpoint of an unfinished run.
+        """Return the path of the finished agent, or of the newest checkpoint of an unfinished run.
 
         Raises:
-            RunDirectoryError: Neither is there.
+            RunDirectoryError: Neither exists.
         """
         self.facts()
         path = self.agent if self.agent.is_file() else self.latest_checkpoint()
@@ -254,12 +256,12 @@ class RunDirectory:
 
 
 def _matters(path: Path) -> bool:
-    """Whether a file is more than what a run leaves that was killed before it began."""
+    """Check whether a file is more than a leftover of a run that was killed before it began."""
     return path.name != ".lock" and not (path.name.startswith(".run.json.") and path.name.endswith(".tmp"))
 
 
 def free_directory(root: str | os.PathLike, name: str) -> Path:
-    """The first of `root/name`, `root/name-2`, ... that does not exist."""
+    """Return the first of `root/name`, `root/name-2`, ... that does not exist."""
     name = name.replace("/", "-").replace(":", "-")
     candidate = Path(root) / name
     number = 2

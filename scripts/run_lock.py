@@ -1,4 +1,4 @@
-"""A lock that keeps two processes from writing one run."""
+"""A lock that prevents two processes from writing to the same run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _held: set[RunLock] = set()
 
 
 class RunLock:
-    """The right to write a run folder, held from `acquire` to `release` or the end of the process, however it ends.
+    """An exclusive lock on a run folder, held from `acquire` until `release` or the end of the process.
 
-    It is a lock of the operating system on the file `.lock`. The host and the process id inside are for the message
-    alone. The file is removed at the end; one that a killed process left behind locks nothing.
+    The operating system locks the file `.lock`. Its content, the host and the process id, is used only in messages. The
+    file is removed on release; a file left behind by a killed process does not lock anything.
 
     Args:
         folder: The run folder.
@@ -36,10 +36,10 @@ class RunLock:
         self.handle: int | None = None
 
     def acquire(self, patience: float = 0.0) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
         Args:
-            patience: Seconds to wait for another process to give it up.
+            patience: Seconds to wait for another process to release it.
 
         Raises:
             RunDirectoryError: Another process holds it.
@@ -62,7 +62,7 @@ class RunLock:
             if not self._lock(handle):
                 os.close(handle)
                 return False
-            # Between opening and locking, the one who held the lock may have removed the file.
+            # Between opening and locking, the previous holder may have removed the file.
             if not self._is_current(handle):
                 os.close(handle)
                 return self._try()
@@ -84,8 +84,8 @@ class RunLock:
             return False
         except OSError as error:
             print(
-                f"note: the file system of {self.folder} has no locks ({error.strerror}), so see to it that no other "
-                "process writes this run",
+                f"note: the file system of {self.folder} has no locks ({error.strerror}), so make sure that no other "
+                "process writes to this run",
                 file=sys.stderr,
             )
         return True
@@ -104,7 +104,7 @@ class RunLock:
         return f" (process {process} on {host})"
 
     def release(self) -> None:
-        """Give the lock up."""
+        """Release the lock."""
         if self.handle is None:
             return
         with suppress(OSError):
@@ -112,7 +112,7 @@ class RunLock:
         self.forget()
 
     def forget(self) -> None:
-        """Close the file without ending the lock of a parent process."""
+        """Close the file without releasing the lock of a parent process."""
         handle, self.handle = self.handle, None
         _held.discard(self)
         if handle is not None:
@@ -120,7 +120,7 @@ class RunLock:
 
 
 def _forget_all() -> None:
-    # A forked child, such as one that steps environments, must not keep the lock of a parent that was killed.
+    # A forked child, such as an environment worker, must not keep the lock of a killed parent.
     for lock in list(_held):
         lock.forget()
 

@@ -1,4 +1,4 @@
-"""`make stress`: does one seed give the same bits in every repetition, wherever in memory its arrays happen to lie?
+"""Run `make stress`: check that a seed gives bit-identical results wherever its arrays are allocated in memory.
 
 Repeats tiny runs of several agents on the CPU. Before each run, and between its iterations, blocks of memory of random
 sizes are allocated and freed, so that the arrays of every run lie elsewhere. A digest of the agent's whole state
@@ -32,7 +32,7 @@ _TEXT = {
     "model_dim": 16,
     "model_layers": 1,
     "model_heads": 2,
-    "warm_up_updates": 60,  # enough for some right answers, without which there is nothing to learn from
+    "warm_up_updates": 60,  # enough for some right answers, without which there is no learning signal
     "warm_up_batch": 32,
     "warm_up_learning_rate": 2e-2,
     "warm_up_cache": False,
@@ -44,7 +44,7 @@ _TEXT = {
 
 
 class Run(NamedTuple):
-    """A tiny run: agent, environment, its keywords, hyperparameters and budget."""
+    """A tiny run: agent, environment, its keyword arguments, hyperparameters and budget."""
 
     agent: str
     env: str
@@ -69,14 +69,14 @@ RUNS = {
 
 @dataclass(frozen=True)
 class StressOptions:
-    """Repeat tiny runs of agents among random allocations, and count how often a bit of the result differs."""
+    """Repeat tiny runs of agents between random allocations, and count how often a bit of the result differs."""
 
     repetitions: int = 500
-    """Runs of each agent beside the first, which is the reference."""
+    """Runs of each agent in addition to the first, which is the reference."""
     seed: int = 0
-    """Of the random allocations; all runs have seed 0."""
+    """Seed of the random allocations; all runs have seed 0."""
     only: tuple[str, ...] = ()
-    """Names of the table to be run; all when empty."""
+    """Names of the runs to repeat; empty repeats all."""
 
     def __post_init__(self) -> None:
         if self.repetitions < 1:
@@ -87,7 +87,7 @@ class StressOptions:
 
 
 class Clutter:
-    """Blocks of memory that come and go: what is allocated next lies where it did not lie before."""
+    """Memory blocks that are allocated and freed, so that later allocations get other addresses."""
 
     blocks = 40  # with many, new arrays find a hole of their own, and seldom lie side by side
     sizes = (16, 2**13)  # bytes, log-uniform: most are as small as a row of a kernel's scratch
@@ -98,14 +98,14 @@ class Clutter:
         self.held: list[Any] = [None] * self.blocks
 
     def stir(self) -> None:
-        """Free half of the blocks, and put others in the place of half of those."""
+        """Free half of the blocks, and replace half of the freed ones."""
         places = self.generator.permutation(self.blocks)[: self.blocks // 2]
         least, most = np.log(self.sizes)
         sizes = np.exp(self.generator.uniform(least, most, len(places))).astype(int)
         sizes[self.generator.random(len(places)) < 0.005] = self.rare
         in_torch = self.generator.random(len(places)) < 0.3
         for place in places:
-            self.held[place] = None  # all first, so that holes of many sizes lie side by side
+            self.held[place] = None  # free all before allocating, so that gaps of many sizes are adjacent
         for place, size, foreign in zip(places.tolist(), sizes.tolist(), in_torch.tolist(), strict=True):
             self.held[place] = torch.empty(size, dtype=torch.uint8) if foreign else np.empty(size, np.uint8)
         for place in places[: len(places) // 2]:
@@ -113,7 +113,7 @@ class Clutter:
 
 
 class _Watch(Callback):
-    """Keeps what an agent reports, and stirs the memory between its iterations."""
+    """A callback that stores the metrics of an agent, and reallocates memory between its iterations."""
 
     def __init__(self, clutter: Clutter):
         self.clutter, self.rows = clutter, []
@@ -136,7 +136,7 @@ def _leaves(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def digest(state: Any) -> str:
-    """SHA-256 of all arrays, tensors and plain values of a tree, with their paths."""
+    """Compute the SHA-256 of all arrays, tensors and plain values of a tree, with their paths."""
     found = hashlib.sha256()
     for path, leaf in _leaves(state):
         found.update(path.encode() + b"\0")
@@ -150,7 +150,7 @@ def digest(state: Any) -> str:
 
 
 def repeat(run: Run, clutter: Clutter) -> str:
-    """The digest of one repetition."""
+    """Run one repetition, and return its digest."""
     clutter.stir()
     agent = agents.make(run.agent, run.env, seed=0, device="cpu", env_kwargs=run.env_kwargs, **run.hyperparameters)
     watch = _Watch(clutter)
@@ -159,14 +159,14 @@ def repeat(run: Run, clutter: Clutter) -> str:
 
 
 def count_differing(run: Run, repetitions: int, seed: int = 0) -> int:
-    """How many of so many repetitions differ in a bit from the one before them all."""
+    """Count the repetitions that differ in any bit from a first reference run."""
     clutter = Clutter(seed)
     reference = repeat(run, clutter)
     return sum(repeat(run, clutter) != reference for _ in range(repetitions))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run everything and print a table; returns 1 if any bit differed."""
+    """Run everything and print a table; return 1 if any bit differed."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""`envzoo train AGENT SOURCE`: train an agent, with everything a run should leave behind."""
+"""Implement `envzoo train AGENT SOURCE`: train an agent in a run directory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["TrainOptions", "command", "parse_keywords", "resume_command", "train
 
 
 def parse_keywords(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """KEY=VALUE strings as a dict; values are JSON where they parse, else strings."""
+    """Convert KEY=VALUE strings to a dict; values are parsed as JSON if possible, and are strings otherwise."""
     result = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise EnvzooError(f"environment keywords are given as KEY=VALUE, got {pair!r}")
+            raise EnvzooError(f"keyword arguments of the environment must have the form KEY=VALUE, got {pair!r}")
         try:
             result[key] = json.loads(value)
         except ValueError:
@@ -35,7 +35,7 @@ def _report(result: dict[str, Any], title: str = "") -> None:
     name = f"{title}: " if title else ""
     if not result["finished"]:
         console.print(
-            f"{name}stopped after {result['timesteps']} timesteps; go on with:\n  {result['resume']}", soft_wrap=True
+            f"{name}stopped after {result['timesteps']} timesteps; resume with:\n  {result['resume']}", soft_wrap=True
         )
         return
     metrics = result["metrics"]
@@ -70,14 +70,14 @@ def _train_seeds(shared: dict[str, Any], options: TrainOptions, named: set[str])
     results = run_seeds(jobs, root, options.launcher, options.processes, _report)
     _summarise(results)
     if not all(result["finished"] for result in results):
-        print(f"go on with all seeds: {group_command(agent, source, root)}")
+        print(f"resume all seeds with: {group_command(agent, source, root)}")
         return 130
-    print(f"draw the curves with: envzoo plot {shlex.quote(str(root))}")
+    print(f"plot the learning curves with: envzoo plot {shlex.quote(str(root))}")
     return 0
 
 
 def command(argv: list[str]) -> int:
-    """Run `envzoo train` with the given arguments; returns the exit code."""
+    """Run `envzoo train` with the given arguments; return the exit code."""
     from envzoo.agents.registry import agent_class, specs
     from envzoo.scripts.cli import flags_given, parse, split_positional
 
@@ -101,9 +101,9 @@ def command(argv: list[str]) -> int:
             f"for example `envzoo train {agent} CartPole-v1`"
         )
     if options.seeds < 1:
-        raise EnvzooError(f"--seeds is at least 1, got {options.seeds}")
+        raise EnvzooError(f"--seeds must be at least 1, got {options.seeds}")
     if options.resume and options.run_dir is None:
-        raise RunDirectoryError("--resume goes on with the run in --run-dir; name it")
+        raise RunDirectoryError("--resume continues the run in --run-dir, which must be given")
     named = flags_given(flags)
     shared = {name: getattr(options, name) for name in DEFAULTS if name in named}
     shared |= {"agent": agent, "source": rest[0], "hyperparameters": given}

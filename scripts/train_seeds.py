@@ -1,4 +1,4 @@
-"""Train an agent with several seeds side by side, each in a folder of its own, or go on with such runs."""
+"""Train an agent with several seeds in parallel, each in its own folder, or resume such runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from envzoo.scripts.resume import check
 from envzoo.scripts.run_directory import RunDirectory, make_folder
 from envzoo.scripts.training import DEFAULTS, train
 
-LOCK_PATIENCE = 60.0  # seconds for the worker of a lost node to end, before another one writes its run
+LOCK_PATIENCE = 60.0  # seconds to wait for the worker of a lost node to end before another worker continues its run
 
 
 def seed_folders(root: str | os.PathLike) -> dict[int, RunDirectory]:
-    """The runs below a folder by their seeds, as `train --seeds` makes them."""
+    """Return the runs below a folder by their seeds, as created by `train --seeds`."""
     found = {}
     root = Path(root)
     try:
         entries = list(root.iterdir()) if root.is_dir() else []
     except OSError as error:
-        raise RunDirectoryError(f"{root} cannot be looked into ({error.strerror})") from error
+        raise RunDirectoryError(f"{root} cannot be read ({error.strerror})") from error
     for path in entries:
         match = re.fullmatch(r"seed(\d+)", path.name)
         directory = RunDirectory(path)
@@ -34,7 +34,7 @@ def seed_folders(root: str | os.PathLike) -> dict[int, RunDirectory]:
 
 
 def start_jobs(shared: Mapping[str, Any], root: Path, seeds: list[int]) -> list[dict[str, Any]]:
-    """One job of `train` per seed; what they share is tried once, so that bad input is refused before any starts."""
+    """Create one `train` job per seed; shared options are checked once, before any job starts."""
     from envzoo.agents import make
 
     settings = {name: shared.get(name, DEFAULTS[name]) for name in ("device", "env_kwargs", "threads")}
@@ -47,16 +47,16 @@ def start_jobs(shared: Mapping[str, Any], root: Path, seeds: list[int]) -> list[
 def resume_jobs(
     shared: Mapping[str, Any], root: Path, first: int | None = None, count: int | None = None
 ) -> list[dict[str, Any]]:
-    """One job of `train` per seed of an earlier call, which goes on with its run, or starts it if it never began.
+    """Create one `train` job per seed of an earlier call, which resumes its run, or starts it if it never began.
 
     Args:
-        shared: Agent, source and whatever options were given.
+        shared: Agent, source and the options that were given.
         root: Folder of the runs.
-        first: The first seed, if it was given; None takes that of the earlier call.
-        count: The number of seeds, if it was given; None takes that of the earlier call.
+        first: The first seed, if given; None uses that of the earlier call.
+        count: The number of seeds, if given; None uses that of the earlier call.
 
     Raises:
-        RunDirectoryError: The folder holds no runs, or something is asked for that a resume cannot change.
+        RunDirectoryError: The folder contains no runs, or an option differs that a resumed run cannot change.
     """
     from envzoo.agents.registry import agent_class
 
@@ -80,7 +80,7 @@ def resume_jobs(
         known = list(found)
     first = min(known) if first is None else first
     seeds = list(range(first, first + count)) if count is not None else [seed for seed in known if seed >= first]
-    # Seeds that never began get what their siblings have.
+    # Seeds that never began get the settings of the other seeds.
     names = set(DEFAULTS) - {"seed"}
     new = {name: model[name] for name in names} | options
     new |= {"agent": shared["agent"], "source": shared["source"], "hyperparameters": model["given"]}
@@ -96,19 +96,19 @@ def _job(shared: Mapping[str, Any], root: Path, seed: int, seeds: list[int], res
 
 
 def train_job(job: dict[str, Any]) -> dict[str, Any]:
-    """`train` with one picklable argument, for the launcher; `killed` says that an earlier worker may have begun."""
+    """Call `train` with one picklable argument; the entry `killed` means that an earlier worker may have begun."""
     settings = {name: value for name, value in job.items() if name != "killed"}
     if job.get("killed"):
         settings["patience"] = LOCK_PATIENCE
         if not job["resume"] and RunDirectory(job["run_dir"]).exists:
-            # All that the run was asked for is in its folder.
+            # The folder of the run holds all settings.
             begun = ("siblings", "hyperparameters", *DEFAULTS)
             settings = {name: value for name, value in settings.items() if name not in begun} | {"resume": True}
     return train(**settings)
 
 
 def after_a_kill(job: dict[str, Any]) -> dict[str, Any]:
-    """The job that goes on where a killed one was: from its checkpoint, if it got so far."""
+    """Create the job that continues a killed one, from its checkpoint if there is one."""
     return {**job, "killed": True}
 
 
@@ -119,10 +119,10 @@ def run_seeds(
     processes: int | None,
     on_done: Callable[[dict[str, Any], str], None],
 ) -> list[dict[str, Any]]:
-    """Run the jobs; on Ray, one whose worker was killed goes on from its checkpoint.
+    """Run the jobs; on Ray, a job whose worker was killed is resumed from its checkpoint.
 
     Args:
-        jobs: From `start_jobs` or `resume_jobs`.
+        jobs: Jobs from `start_jobs` or `resume_jobs`.
         root: Folder of the runs.
         launcher: "processes" or "ray".
         processes: See `run_jobs`.
@@ -131,7 +131,7 @@ def run_seeds(
     from envzoo.scripts.launch import run_jobs
 
     names = [Path(job["run_dir"]).name.replace("seed", "seed ") for job in jobs]
-    if launcher == "ray":  # workers have working folders of their own
+    if launcher == "ray":  # workers have their own working folders
         root = Path(os.path.abspath(root))
         jobs = [{**job, "run_dir": os.path.abspath(job["run_dir"])} for job in jobs]
     else:
@@ -149,5 +149,5 @@ def run_seeds(
 
 
 def group_command(agent: str, source: str, root: Path) -> str:
-    """Write the command line that goes on with the runs of all seeds."""
+    """Format the command line that resumes the runs of all seeds."""
     return command_line("train", agent, source, "--run-dir", str(root), "--resume")

@@ -1,4 +1,4 @@
-"""Train one agent in a run directory, or go on with a run."""
+"""Train one agent in a run directory, or resume a run."""
 
 from __future__ import annotations
 
@@ -27,42 +27,42 @@ DEFAULT_TIMESTEPS = 100_000
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to run the training."""
+    """Options of training."""
 
     timesteps: int | None = None
-    """Budget in environment steps (gradient steps for datasets); None takes 100000, or that of the resumed run, which
-    a larger number extends."""
+    """Budget in environment steps (gradient steps for datasets); None uses 100000, or the budget of the resumed run. A
+    larger number extends a resumed run."""
     seed: int = 0
-    """Seed from which every random number of the run descends."""
+    """Seed of all random numbers of the run."""
     seeds: int = 1
-    """Train this many agents, with the seeds SEED, SEED+1, ..., side by side."""
+    """Number of agents to train in parallel, with the seeds SEED, SEED+1, ..."""
     launcher: Literal["processes", "ray"] = "processes"
-    """Where several seeds run: in local processes, or on a Ray cluster (extra `ray`), where seeds whose worker was
-    killed are resumed."""
+    """How several seeds are run: in local processes, or on a Ray cluster (extra `ray`), where a seed whose worker was
+    killed is resumed."""
     processes: int | None = None
-    """How many local processes; None takes one per core."""
+    """Number of local processes; None uses one per core."""
     device: str = "auto"
-    """auto (a GPU when there is one), cpu, cuda, ...; a resumed run takes the one it had."""
+    """Torch device: auto (a GPU if available), cpu, cuda, ...; a resumed run keeps its device."""
     env_kwargs: tuple[str, ...] = ()
-    """Keywords of the environment, as KEY=VALUE with JSON values (start=centre rows=12)."""
+    """Keyword arguments of the environment, as KEY=VALUE with JSON values (start=centre rows=12)."""
     run_dir: str | None = None
-    """Folder of the run; None makes one under runs/. With several seeds it holds one folder per seed."""
+    """Folder of the run; None creates one under runs/. With several seeds it contains one folder per seed."""
     resume: bool = False
-    """Go on with the run in RUN_DIR from its newest checkpoint, as if it had never stopped. Options that are not given
-    are those of the run; of the others only timesteps, device, checkpoint_every and progress may differ from it."""
+    """Resume the run in RUN_DIR from its newest checkpoint. Options that are not given keep the values of the run; only
+    timesteps, device, checkpoint_every and progress may be changed."""
     eval_every: int | None = None
-    """Timesteps between evaluations; None takes a tenth of the budget, 0 evaluates only at the end."""
+    """Timesteps between evaluations; None uses a tenth of the budget, 0 evaluates only at the end."""
     eval_episodes: int = 100
-    """Episodes of each evaluation."""
+    """Number of episodes per evaluation."""
     eval_stochastic: bool = False
-    """Evaluate the policy's samples in place of its mode."""
+    """Evaluate with sampled actions instead of the policy's mode."""
     checkpoint_every: int | None = None
     """Timesteps between checkpoints; None saves every minute and at the end."""
     stop_at: float | None = None
-    """Stop early once the mean return of an evaluation reaches this."""
+    """Stop training once the mean return of an evaluation reaches this value."""
     threads: int | Literal["auto"] = "auto"
-    """Torch threads, on which the numbers of a run depend; auto chooses them from the sizes of networks and batches,
-    whatever the machine: 1 for small ones, which are fastest with it."""
+    """Number of Torch threads, which affects rounding and so the results. auto chooses it from the sizes of networks
+    and batches, independently of the machine; small ones use 1 thread, which is fastest for them."""
     progress: bool = True
     """Show a progress bar."""
 
@@ -74,7 +74,7 @@ DEFAULTS = {
 
 
 class Interrupt:
-    """Turns the first Ctrl-C into a stop after the current iteration; the second one stops at once."""
+    """Context manager in which the first Ctrl-C stops after the current iteration, and the second immediately."""
 
     def __init__(self):
         from envzoo.agents.callback import Callback
@@ -102,11 +102,11 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        print("stopping after this iteration; press Ctrl-C again to stop at once", file=sys.stderr)
+        print("stopping after this iteration; press Ctrl-C again to stop immediately", file=sys.stderr)
 
 
 def resume_command(facts: Mapping[str, Any], run_dir: Path) -> str:
-    """Write the command line that goes on with a run."""
+    """Format the command line that resumes a run."""
     return command_line("train", facts["agent"], facts["source"], "--run-dir", str(run_dir), "--resume")
 
 
@@ -127,22 +127,22 @@ def train(
     Args:
         agent: Name of the agent.
         source: Id of an environment or dataset.
-        hyperparameters: Those that differ from the agent's defaults; when resuming, none or those of the run.
-        run_dir: Folder of the run; None makes one under runs/.
-        resume: Go on with the run in `run_dir`; one that has finished is left as it is.
+        hyperparameters: Hyperparameters that differ from the agent's defaults; when resuming, they must match the run.
+        run_dir: Folder of the run; None creates one under runs/.
+        resume: Resume the run in `run_dir`; a finished run is left unchanged.
         progress: Show a progress bar.
-        siblings: All seeds of a run of several, kept in run.json.
-        patience: Seconds to wait for another process that writes this run.
-        **options: Other fields of `TrainOptions`. Those that are not given have its defaults, or in a resumed run the
-            values of that run.
+        siblings: All seeds, if several are trained; stored in run.json.
+        patience: Seconds to wait for another process that writes to this run.
+        **options: Other fields of `TrainOptions`. Options that are not given have their defaults, or in a resumed run
+            the values of that run.
 
     Returns:
         Facts of the finished run: `run_dir`, `finished` (False after Ctrl-C), `timesteps`, `metrics` of the final
         evaluation, `notices`, and the `resume` command.
 
     Raises:
-        EnvzooError: Any wrong input, before work starts; nothing on disk is changed by it.
-        StorageError: A file that cannot be written; the checkpoints before are kept.
+        EnvzooError: The input is invalid. This is raised before work starts, and nothing on disk is changed.
+        StorageError: A file cannot be written; earlier checkpoints are kept.
     """
     for name in options:
         if name not in DEFAULTS:
@@ -151,7 +151,7 @@ def train(
     given = dict(hyperparameters or {})
     if resume:
         if run_dir is None:
-            raise RunDirectoryError("--resume goes on with the run in --run-dir; name it")
+            raise RunDirectoryError("--resume continues the run in --run-dir, which must be given")
         return _resume(agent, source, given, run_dir, progress, patience, options)
     return _start(agent, source, given, run_dir, progress, patience, options, siblings)
 
@@ -245,7 +245,7 @@ def _resume(
             return None
         return _result(directory, facts, timesteps=done[1], finished=True, metrics=done[0])
 
-    done = nothing_left()  # asked before the lock, so that the folder of a finished run is left as it is
+    done = nothing_left()  # checked before locking, so that the folder of a finished run is left unchanged
     if done is not None:
         return done
     with directory.writing(patience):
@@ -278,7 +278,7 @@ def _resume(
 
 
 def _device_of(directory: RunDirectory, facts: Mapping[str, Any], changed: Mapping[str, Any]) -> str:
-    """The device a resumed run goes on on: the one given, else the one it had."""
+    """Return the device of a resumed run: the one given, or else the one it had."""
     from envzoo.agents.agent import choose_device
 
     if "device" in changed:
@@ -287,13 +287,13 @@ def _device_of(directory: RunDirectory, facts: Mapping[str, Any], changed: Mappi
         choose_device(facts["device"])
     except EnvzooError as error:
         raise RunDirectoryError(
-            f"the run in {directory.path} was on {facts['device']}, but {error}; name one with --device"
+            f"the run in {directory.path} was on {facts['device']}, but {error}; choose another with --device"
         ) from None
     return facts["device"]
 
 
 def callbacks_for(directory: RunDirectory, facts: Mapping[str, Any]) -> tuple[list, Any]:
-    """The callbacks of a run in their order, and the one that writes checkpoints."""
+    """Create the callbacks of a run in their order, and return them with the one that writes checkpoints."""
     from envzoo.agents.callbacks import Checkpoints, EarlyStop, MetricsTable, PeriodicEvaluation, TensorBoard
     from envzoo.agents.evaluation import can_play
     from envzoo.agents.registry import agent_class
@@ -307,9 +307,9 @@ def callbacks_for(directory: RunDirectory, facts: Mapping[str, Any]) -> tuple[li
         callbacks.append(evaluation)
     if facts["stop_at"] is not None:
         if not plays:
-            raise EnvzooError(f"{facts['agent']} is not evaluated, so stop_at has nothing to look at; leave it out")
+            raise EnvzooError(f"{facts['agent']} is not evaluated, so stop_at cannot be used")
         if not facts["eval_every"]:
-            raise EnvzooError("stop_at needs evaluations while training; give eval_every a positive number")
+            raise EnvzooError("stop_at requires evaluations during training; set eval_every to a positive number")
         callbacks.append(EarlyStop("eval/return_mean", facts["stop_at"]))
     callbacks += [MetricsTable(directory.metrics), TensorBoard(directory.tensorboard)]
     checkpoints = Checkpoints(directory.checkpoints, facts["checkpoint_every"], others=callbacks)
@@ -348,7 +348,7 @@ def _run(
                 write_text(directory.results, json.dumps(metrics, indent=2) + "\n")
         except StorageError as error:
             command = resume_command(facts, directory.path)
-            raise StorageError(f"{error}; once it can be written, go on with `{command}`") from error
+            raise StorageError(f"{error}; once it can be written, resume with `{command}`") from error
     return _result(
         directory,
         facts,

@@ -1,4 +1,4 @@
-"""`envzoo bench`: measure envzoo against its peers, in one run; each module of this package is one benchmark."""
+"""Implement `envzoo bench`: benchmark envzoo against other packages; each module of this package is one benchmark."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from envzoo.scripts.bench.report import Row
 
 BENCHMARKS = {
-    "env": ("envzoo.scripts.bench.environment", "Steps per second of the vector face."),
-    "coverage": ("envzoo.scripts.bench.coverage", "Speed of the coverage worlds and of an epoch of SubPO."),
+    "env": ("envzoo.scripts.bench.environment", "Steps per second of the vector environment."),
+    "coverage": ("envzoo.scripts.bench.coverage", "Speed of the coverage environments and of an epoch of SubPO."),
     "coupling": ("envzoo.scripts.bench.coupling", "Speed of minimum entropy couplings and of a coding game."),
-    "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise worlds."),
-    "bandits": ("envzoo.scripts.bench.bandits", "Planning and simulating bandits with a memory."),
-    "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, the methods against GRPO."),
+    "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise environments."),
+    "bandits": ("envzoo.scripts.bench.bandits", "Planning and simulation of history-dependent bandits."),
+    "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, other methods against GRPO."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """Measure speed against peers in the same run; peers that are not installed are named and left out."""
+    """Measure speed against other packages in the same run; packages that are not installed are skipped."""
 
     json: str | None = None
-    """Also write the rows to this file, with the date, the machine and versions."""
+    """Also write the results to this file, with the date, the machine and versions."""
     quick: bool = False
-    """Fewer repetitions."""
+    """Use fewer repetitions."""
 
 
 def run(name: str, quick: bool = False) -> list[Row]:
-    """Run one benchmark; raises UnknownNameError."""
+    """Run one benchmark; raise UnknownNameError if there is none of this name."""
     if name not in BENCHMARKS:
         raise unknown("benchmark", name, BENCHMARKS)
     return importlib.import_module(BENCHMARKS[name][0]).run(quick=quick)
@@ -59,7 +59,7 @@ def _table(name: str, rows: list[Row]) -> Table:
 
 
 def command(argv: list[str]) -> int:
-    """Run `envzoo bench [NAME]`, all of them without a name; returns the exit code."""
+    """Run `envzoo bench [NAME]`, or all benchmarks without a name; return the exit code."""
     import sys
 
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Speed of bandits with a memory: the relaxation and its growth, exact planning, rounding, and the simulator."""
+"""Speed of history-dependent bandits: the relaxation and its scaling, exact planning, rounding, and the simulator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from envzoo.bandits.generators import random_monotone
 from envzoo.bandits.model import BanditModel, transitions
 from envzoo.scripts.bench.report import Row, measure
 
-DESCRIPTION = "bandits with a memory, on one thread: the relaxation, exact planning, rounding, simulator"
+DESCRIPTION = "history-dependent bandits on one thread: the relaxation, exact planning, rounding, simulator"
 
 SATIATION, STATES = 20, 70
 ARMS = (10, 50, 200, 1000)
@@ -21,13 +21,14 @@ EPISODES, PLAYED_ARMS = 1024, 10
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure all of it.
+    """Run all measurements.
 
     Args:
-        quick: Fewer repetitions and no relaxation of 1,000 arms by HiGHS.
+        quick: Use fewer repetitions, and skip the relaxation of 1,000 arms with HiGHS.
 
     Returns:
-        Rows in seconds, million pulls per second, and million states per second; `ratio` is the peer's time over ours.
+        Rows in seconds, million pulls per second, and million states per second; `ratio` is the other package's time
+        over ours.
     """
     return [*_relaxation(quick), *_simulator(quick), *_rounding(quick), *_exact(quick)]
 
@@ -83,7 +84,7 @@ def _simulator(quick: bool) -> list[Row]:
 
 
 class PlainNumPy:
-    """The simulator as one would first write it: array operations over the batch, without autoreset or checks.
+    """A straightforward simulator: array operations over the batch, without autoreset or checks.
 
     Args:
         model: The instance.
@@ -97,7 +98,7 @@ class PlainNumPy:
         self.rows, self.rng = np.arange(episodes), np.random.default_rng(0)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Observations (episodes, arms) and Bernoulli rewards (episodes,) after a pull in each episode."""
+        """Pull an arm in each episode; return observations (episodes, arms) and Bernoulli rewards (episodes,)."""
         before = self.columns[self.rows, actions]
         rewards = (self.rng.random(len(actions)) < self.payoffs[actions, before]).astype(float)
         self.columns = self.rested[self.columns]

@@ -1,4 +1,4 @@
-"""When and on what a benchmark ran."""
+"""The date, machine and versions of a benchmark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def processor() -> str:
-    """The processor's name, as far as the system says."""
+    """Return the name of the processor, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -20,7 +20,7 @@ def processor() -> str:
 
 
 def conditions() -> dict[str, str]:
-    """Date, machine, and versions of what the numbers depend on."""
+    """Return the date, the machine, and the versions of packages that affect the results."""
     import torch
 
     found = {"date": str(date.today()), "processor": f"{processor()}, {os.cpu_count()} cores"}

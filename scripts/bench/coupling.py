@@ -1,4 +1,4 @@
-"""Speed of minimum entropy couplings: growth with the size, against peers, and whole episodes of a coding game."""
+"""Speed of minimum entropy couplings: scaling, comparison with other packages, and episodes of a coding game."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from envzoo.scripts.bench.report import Row, measure
 DESCRIPTION = "couplings on one thread: greedy MEC and EBIM for n = k = 2^4 ... 2^16, and episodes of a coding game"
 
 EXPONENTS = range(4, 17)
-PEER_LARGEST = 12  # the argmax loop takes minutes beyond
+PEER_LARGEST = 12  # the argmax loop takes minutes for larger sizes
 TARGET_SIZE = 12
-CALLS = 2**15  # symbols that one timed call works on: small marginals are coupled many times
+CALLS = 2**15  # symbols per timed call; small marginals are coupled many times
 MESSAGES, EPISODES, GAME = 512, 1024, "envzoo/CodingGrid-v0"
 
 
 def argmax_loop(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """The greedy coupling as it is described: find the largest masses anew each time, in O((n + k) max(n, k))."""
+    """Compute the greedy coupling as published: search for the largest masses in each step, O((n + k) max(n, k))."""
     a, b, joint = p.copy(), q.copy(), np.zeros((len(p), len(q)))
     left = 1.0
     while left > 1e-8:
@@ -38,9 +38,9 @@ def argmax_loop(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def over(function: Callable[..., object], inputs: list[tuple]) -> Callable[[], None]:
-    """A function that calls another one on every input.
+    """Create a function that calls another one on every input.
 
-    The inputs differ, because a processor that couples one small marginal again and again learns its branches by heart.
+    The inputs differ, because branch prediction would speed up repeated calls on one small marginal.
     """
 
     def run() -> None:
@@ -51,7 +51,7 @@ def over(function: Callable[..., object], inputs: list[tuple]) -> Callable[[], N
 
 
 def growth(seconds: dict[int, float]) -> float:
-    """Slope of log time over log size, by least squares; `seconds` by the logarithm of the size."""
+    """Fit the slope of log time over log size by least squares; keys of `seconds` are logarithms of the size."""
     return float(np.polyfit(list(seconds), np.log2(list(seconds.values())), 1)[0])
 
 
@@ -59,11 +59,11 @@ def run(quick: bool = False) -> list[Row]:
     """Measure couplings, encoders and the game.
 
     Args:
-        quick: Fewer rounds and smaller sizes, for a first impression.
+        quick: Use fewer rounds and smaller sizes.
 
     Returns:
-        Rows in milliseconds per call, in exponents of growth, and in episodes per second. The `ratio` of a peer is its
-        time over ours; that of a target is the target over what was measured.
+        Rows in milliseconds per call, in exponents of growth, and in episodes per second. The `ratio` of another
+        package is its time over ours; that of a target is the target over the measured value.
     """
     generator = np.random.default_rng(0)
     exponents = [e for e in EXPONENTS if not quick or e <= 13]
@@ -101,7 +101,7 @@ def _exponent_row(name: str, exponent: float) -> Row:
 
 
 def _peers(generator: np.random.Generator, repeats: int, quick: bool) -> list[Row]:
-    """Dense couplings of the peers beside ours."""
+    """Measure dense couplings of other packages and ours."""
     rows = []
     package = _package()
     for exponent in (6, 9) if quick else (6, 9, PEER_LARGEST):
@@ -125,7 +125,7 @@ def _peers(generator: np.random.Generator, repeats: int, quick: bool) -> list[Ro
 
 
 def _package() -> Callable[[np.ndarray, np.ndarray], object] | None:
-    """The greedy coupling of the package `mec`, if it is the one meant."""
+    """Return the greedy coupling of the package `mec`, if the installed package of that name is the right one."""
     if importlib.util.find_spec("mec") is None:
         return None
     try:
@@ -136,7 +136,7 @@ def _package() -> Callable[[np.ndarray, np.ndarray], object] | None:
 
 
 def _game(quick: bool) -> list[Row]:
-    """Whole episodes with 512 messages, sender and receiver, batched over episodes."""
+    """Measure complete episodes with 512 messages, sender and receiver, batched over episodes."""
     rows = []
     episodes = EPISODES // 4 if quick else EPISODES
     for name, rate in (("MEME", 1.0), ("MECB", 0.5)):

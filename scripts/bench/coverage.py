@@ -1,4 +1,4 @@
-"""Speed of the coverage worlds: steps, an epoch of SubPO against plain Python, and the cost of long measurements."""
+"""Speed of the coverage environments: steps, an epoch of SubPO against plain Python, and long measurements."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from envzoo.errors import EnvzooError
 from envzoo.registration import EnvironmentSpec, spec, specs
 from envzoo.scripts.bench.report import Row, measure
 
-DESCRIPTION = "coverage worlds on one thread: steps per second, one epoch of SubPO, cost of long measurements"
+DESCRIPTION = "coverage environments on one thread: steps per second, one epoch of SubPO, cost of long measurements"
 
 EPISODES = 1024
 EPOCH = "envzoo/GridCoverage-Paper-v0"
 TRAJECTORIES, MOVES = 500, 79
 DESIGN = "envzoo/BayesianExperimentDesign-Paper-v0"
-# Length of the walks -> how many: the Cholesky factors of all of them take the same memory.
+# Length of the walks -> number of walks, so that their Cholesky factors always take the same memory.
 WALKS = {40: 512, 80: 128, 160: 32, 320: 8}
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure the worlds, the epoch and the growth of a step's cost.
+    """Measure the environments, the epoch and the scaling of a step's cost.
 
     Args:
-        quick: Fewer and shorter rounds, for a first impression.
+        quick: Use fewer and shorter rounds.
 
     Returns:
         Rows in million environment steps per second, in seconds per epoch, and in microseconds per step; the `ratio`
@@ -115,14 +115,14 @@ def _epoch(quick: bool) -> list[Row]:
 
 
 class PlainPython:
-    """The rollout as one would first write it: every gain is F(path and new cell) - F(path), by unions of sets.
+    """A straightforward rollout: every gain is F(path and new cell) - F(path), computed with unions of sets.
 
-    The actions come from the same kind of policy, a table of logits for each cell and step, sampled for the whole
-    batch at once, so that what is compared is the world.
+    Actions are sampled for the whole batch from the same kind of policy, a table of logits for each cell and step, so
+    that the comparison measures the environment.
 
     Args:
-        trajectories: How many.
-        keep: Keep the covered set of every path in place of making it anew for every gain.
+        trajectories: Number of trajectories.
+        keep: Keep the covered set of every path instead of recomputing it for every gain.
     """
 
     def __init__(self, trajectories: int, keep: bool = False):
@@ -135,17 +135,17 @@ class PlainPython:
         self.rng = np.random.default_rng(0)
 
     def disc(self, cell: int) -> set[tuple[int, int]]:
-        """What a cell covers: the 2x2 block with it in the upper left corner, clipped to the grid."""
+        """Return the cells covered from a cell: the 2x2 block with it in the upper left corner, clipped to the grid."""
         row, column = divmod(cell, self.columns)
         block = {(row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1)}
         return {(r, c) for r, c in block if r < self.rows and c < self.columns}
 
     def value(self, path: list[int]) -> int:
-        """F: the size of the union of the discs."""
+        """Compute F, the size of the union of the discs."""
         return len(set().union(*(self.disc(cell) for cell in path)))
 
     def move(self, cell: int, action: int) -> int:
-        """The cell that an action leads to."""
+        """Return the cell to which an action leads."""
         row, column = divmod(cell, self.columns)
         down, right = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))[action]
         if 0 <= row + down < self.rows and 0 <= column + right < self.columns:
@@ -153,7 +153,7 @@ class PlainPython:
         return cell
 
     def rollout(self) -> tuple[np.ndarray, np.ndarray]:
-        """Paths (trajectories, horizon + 1) and gains (trajectories, horizon)."""
+        """Sample paths (trajectories, horizon + 1) and gains (trajectories, horizon)."""
         paths = [[self.start] for _ in range(self.trajectories)]
         gains = np.empty((self.trajectories, self.horizon))
         covered = [self.disc(self.start) for _ in paths]

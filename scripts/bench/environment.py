@@ -1,4 +1,4 @@
-"""Steps per second of the vector face, against gymnax, EnvPool and Gymnasium's SyncVectorEnv."""
+"""Steps per second of the vector environment, against gymnax, EnvPool and Gymnasium's SyncVectorEnv."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNIT = "million steps/s"
 
 @dataclass(frozen=True)
 class _Subject:
-    """One thing to measure: a function, the environment steps that one call makes, and the target of the ratio."""
+    """A subject of measurement: a function, the environment steps per call, and the target of the ratio."""
 
     function: Callable[[], object]
     steps: int
@@ -34,20 +34,21 @@ class _Subject:
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure, and return a row each for our faces and for the peers.
+    """Measure, and return one row for each of our environments and of the other packages.
 
     Args:
-        quick: Fewer and shorter rounds, for a first impression.
+        quick: Use fewer and shorter rounds.
 
     Returns:
-        Rows in million environment steps per second; `ratio` is ours over the peer's, from the best rounds.
+        Rows in million environment steps per second; `ratio` is our speed over the other package's, from the best
+        rounds.
     """
     repeats, steps = (3, 200) if quick else (9, 1000)
     subjects: dict[str, _Subject] = {
         OURS: _ours(steps),
         f"{OURS}, SAME_STEP": _ours(steps, autoreset_mode="SameStep"),
         "GridCoverage-v0, single face": _single(steps * 2),
-        "SyncVectorEnv of 16 single faces": _sync(steps // 5),
+        "SyncVectorEnv of 16 single environments": _sync(steps // 5),
     }
     missing: list[Row] = []
     server = None
@@ -84,7 +85,7 @@ def _absent(name: str, package: str, target: float) -> Row:
 
 
 def _draw(rng: np.random.Generator, actions: int, number: int) -> np.ndarray:
-    # Half the time of `rng.integers`; the drawing is part of what is measured, for us and for the peers.
+    # Twice as fast as `rng.integers`. Sampling actions is part of the measurement for all packages.
     return (rng.random(number, dtype=np.float32) * actions).astype(np.int64)
 
 
@@ -114,7 +115,7 @@ def _single(steps: int) -> _Subject:
 
 
 def _sync(steps: int) -> _Subject:
-    # Without the checker, which would slow the peer down for no purpose of its own.
+    # Without the environment checker, which would slow SyncVectorEnv down.
     env = gym.vector.SyncVectorEnv([lambda: gym.make(_ENVIRONMENT, disable_env_checker=True)] * 16)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
@@ -141,10 +142,10 @@ def _envpool(steps: int) -> _Subject:
 
 
 class _GymnaxServer:
-    """gymnax in a process of its own, held to one thread, which JAX can only be before it starts.
+    """gymnax in a separate process, because JAX can be limited to one thread only before it starts.
 
-    Calling it makes one scan of `steps` steps there and waits for its end. `problem` is a line of text when gymnax
-    could not be started.
+    A call runs one scan of `steps` steps and waits for it. `problem` is an error message if gymnax could not be
+    started.
     """
 
     def __init__(self, steps: int) -> None:
@@ -172,7 +173,7 @@ class _GymnaxServer:
 
 
 def serve_gymnax(steps: int) -> None:
-    """The other end of `_GymnaxServer`: for every line on standard input, one compiled rollout of 1024 episodes."""
+    """Serve `_GymnaxServer`: run one compiled rollout of 1024 episodes for every line on standard input."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     try:
@@ -196,7 +197,7 @@ def serve_gymnax(steps: int) -> None:
             keys = jax.random.split(key_step, EPISODES)
             step = jax.vmap(env.step, in_axes=(0, 0, 0, None))
             observation, state, reward, *_ = step(keys, state, actions, parameters)
-            # Everything a learner would read is used, so that the compiler cannot leave it out.
+            # All outputs are used, so that the compiler cannot remove their computation.
             return (state, total + reward.sum() + observation.sum()), None
 
         return jax.lax.scan(body, (state, 0.0), jax.random.split(key, steps))[0]

@@ -1,9 +1,9 @@
-"""Kill training runs with SIGKILL, resume them, and compare what comes out with runs that were never interrupted.
+"""Kill training runs with SIGKILL, resume them, and compare the results with those of uninterrupted runs.
 
 `make kills`, or `python -P -m envzoo.scripts.bench.kills [--only NAME ...]`. Every run is made twice with the command
-line: once in peace, and once killed five times at random moments after checkpoints, resumed each time. Agents (all
-parameters, optimizers, buffers and generators), metrics other than times, and final evaluations must be equal to the
-last bit. It needs the extra `foreign`.
+line: once uninterrupted, and once killed five times at random moments after checkpoints and resumed each time. Agents
+(all parameters, optimizers, buffers and generators), metrics except times, and final evaluations must be bit-identical.
+The extra `foreign` is required.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RUNS = {
 
 
 def door_key() -> gym.Env:
-    """MiniGrid's DoorKey without the text of its mission, which agents do not read."""
+    """Create MiniGrid's DoorKey without the text of its mission, which the agents cannot read."""
     import minigrid
     from minigrid.wrappers import ImgObsWrapper
 
@@ -56,7 +56,7 @@ if DOOR_KEY not in gym.registry:
 
 
 def start(arguments: list[str], folder: Path, *, resume: bool) -> subprocess.Popen:
-    """Train in a child process."""
+    """Start training in a child process."""
     command = [sys.executable, "-P", "-m", "envzoo.scripts.cli", "train", *arguments[:2], "--run-dir", str(folder)]
     command += ["--resume"] if resume else [*arguments[2:], "--eval-episodes", "5", "--device", "cpu"]
     with open(folder.with_suffix(".log"), "a") as log:
@@ -64,13 +64,13 @@ def start(arguments: list[str], folder: Path, *, resume: bool) -> subprocess.Pop
 
 
 def finish(process: subprocess.Popen, folder: Path) -> None:
-    """Wait for a child that must succeed."""
+    """Wait for a child process, and exit with its log if it failed."""
     if process.wait():
         raise SystemExit(f"{' '.join(process.args)} failed:\n{folder.with_suffix('.log').read_text()[-2000:]}")
 
 
 def kill(process: subprocess.Popen, folder: Path, delay: float) -> bool:
-    """Send SIGKILL `delay` seconds after the next checkpoint; False if the run ended first."""
+    """Send SIGKILL `delay` seconds after the next checkpoint; return False if the run ended first."""
     pattern = "checkpoints/checkpoint-*.zip"
     before = {path.name for path in folder.glob(pattern)}
     while process.poll() is None and {path.name for path in folder.glob(pattern)} <= before:
@@ -85,7 +85,7 @@ def kill(process: subprocess.Popen, folder: Path, delay: float) -> bool:
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a tree with their paths."""
+    """Yield the leaves of a tree with their paths."""
     if isinstance(tree, dict):
         for key, child in tree.items():
             yield from leaves(child, f"{path}/{key}")
@@ -97,7 +97,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def as_bytes(leaf: Any) -> bytes:
-    """A leaf's value, type and shape."""
+    """Convert a leaf's value, type and shape to bytes."""
     if hasattr(leaf, "shape"):
         array = np.asarray(leaf)
         return f"{array.dtype}{array.shape}".encode() + array.tobytes()
@@ -105,7 +105,7 @@ def as_bytes(leaf: Any) -> bytes:
 
 
 def differing(one: Any, other: Any) -> tuple[int, int]:
-    """In how many bits two trees differ, and how many the first has; a leaf that only one has counts in full."""
+    """Count the bits that differ between two trees, and the bits of the first; unmatched leaves count in full."""
     first, second = ({path: as_bytes(leaf) for path, leaf in leaves(tree)} for tree in (one, other))
     different = 0
     for path in first.keys() | second.keys():
@@ -117,7 +117,7 @@ def differing(one: Any, other: Any) -> tuple[int, int]:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """All that a finished run leaves behind, without times."""
+    """Read all results of a finished run, without times."""
     from envzoo.agents import checkpoint
     from envzoo.agents.callbacks.metrics_table import read_metrics
 
@@ -130,7 +130,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def measure(name: str, kills: int, folder: Path) -> dict[str, Any]:
-    """One row of the table."""
+    """Measure one row of the table."""
     arguments = RUNS[name].split()
     whole, killed = folder / f"{name}-whole", folder / f"{name}-killed"
     finish(start(arguments, whole, resume=False), whole)
@@ -157,7 +157,7 @@ def measure(name: str, kills: int, folder: Path) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table; returns 1 if a bit differs or a run was killed too seldom."""
+    """Print the table; return 1 if a bit differs or a run was killed too few times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS), help="which runs")
     parser.add_argument("--kills", type=int, default=5, help="how often each run is killed")

@@ -1,4 +1,4 @@
-"""What every benchmark returns (`Row`), and how every benchmark measures (`measure`)."""
+"""The result of a benchmark (`Row`), and the timing of subjects (`measure`)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Row:
     """One line of a benchmark's table.
 
     Attributes:
-        name: What was measured.
+        name: Name of the measurement.
         value: The measured number; NaN when it could not be measured.
         unit: Unit of `value`.
-        ratio: How many times better envzoo is than this row's subject, where the row is a peer.
-        target: The least `ratio` that counts as a pass, where there is one.
-        note: One sentence, such as why the row could not be measured.
+        ratio: How many times better envzoo is than the subject of this row, if that is another package.
+        target: The smallest `ratio` that counts as a pass, if there is one.
+        note: A comment, such as why the row could not be measured.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Row:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the target is met; None when there is no target, or nothing was measured."""
+        """Whether the target is met; None if there is no target or no measurement."""
         return None if self.ratio is None or self.target is None else self.ratio >= self.target
 
 
@@ -42,24 +42,24 @@ class Timing:
 
     @property
     def best(self) -> float:
-        """The fastest call: the one least disturbed by other programs."""
+        """The fastest call, which is least affected by other programs."""
         return min(self.seconds)
 
     @property
     def median(self) -> float:
-        """The middle call."""
+        """The median call."""
         return statistics.median(self.seconds)
 
 
 def measure(subjects: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[str, Timing]:
-    """Time the subjects in turns, so that a slow spell of the machine falls on all of them alike.
+    """Time the subjects in turns, so that slow periods of the machine affect all of them equally.
 
     Args:
-        subjects: Name to a function without arguments, which does the same amount of work in every call.
-        repeats: Number of rounds; one more comes first, unmeasured, for compilation and caches.
+        subjects: Maps a name to a function without arguments that does the same amount of work in every call.
+        repeats: Number of rounds; an additional first round, for compilation and caches, is not measured.
 
     Returns:
-        Name to its timing.
+        A dict from name to timing.
     """
     seconds: dict[str, list[float]] = {name: [] for name in subjects}
     for round_number in range(repeats + 1):

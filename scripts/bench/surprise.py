@@ -13,13 +13,13 @@ import envzoo  # noqa: F401  (registers the environments)
 from envzoo.scripts.bench import surprise_training
 from envzoo.scripts.bench.report import Row, measure
 
-DESCRIPTION = "steps per second of the surprise worlds on one thread, against Minigrid's MultiRoom of the same size"
+DESCRIPTION = "steps per second of surprise environments on one thread, against Minigrid's MultiRoom of the same size"
 
 EPISODES = 1024
 TARGET = 100
-# The world that is compared: a grid of 25 with 4 rooms of sides 4 to 8, seen through a view of 7 by 7.
+# The compared environment: a grid of size 25 with 4 rooms of side 4 to 8 and a view of 7 by 7.
 COMPARED = "envzoo/SurpriseRooms-Paper-v0"
-STEPS = 128  # of an episode there
+STEPS = 128  # steps per episode
 OTHERS = (
     "envzoo/SurpriseRooms-v0",
     "envzoo/SurpriseRooms-Balls-v0",
@@ -32,20 +32,20 @@ _PEER = "Minigrid MultiRoom, 4 rooms, grid of 25, view of 7"
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure, and return a row each for our worlds and for the peer.
+    """Measure, and return one row for each of our environments and for Minigrid.
 
     Args:
-        quick: Fewer rounds, for a first impression.
+        quick: Use fewer rounds.
 
     Returns:
-        Rows in million environment steps per second, resets and views with their shadows included; `ratio` is the
-        compared world over the peer, from the best rounds. Then frames per second of learning, and its parts.
+        Rows in million environment steps per second, including resets and views with occlusion; `ratio` is the compared
+        environment over Minigrid, from the best rounds. Then frames per second of training, and its parts.
     """
     return [*_worlds(3 if quick else 9), *surprise_training.rows(quick)]
 
 
 def _worlds(repeats: int) -> list[Row]:
-    """The environments alone, with actions drawn beforehand for us and for the peer."""
+    """Measure the environments alone, with actions sampled in advance for both packages."""
     subjects: dict[str, tuple[Callable[[], object], int]] = {
         name: (_vector(name), EPISODES * STEPS) for name in (COMPARED, *OTHERS)
     }

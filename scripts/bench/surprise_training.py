@@ -1,4 +1,4 @@
-"""How fast Adversarial Surprise learns, and where the time goes; rows of `envzoo bench surprise`."""
+"""Training speed of Adversarial Surprise, and its distribution over components; rows of `envzoo bench surprise`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ WORLD = "envzoo/SurpriseRooms-v0"
 
 
 class Stopwatch:
-    """Seconds spent in some methods of some objects, which it replaces on those objects alone."""
+    """Measures the time spent in selected methods, which it replaces on the given objects only."""
 
     def __init__(self):
         self.seconds: dict[str, float] = {}
 
     def watch(self, owner: Any, method: str, label: str) -> None:
-        """Time every call of `owner.method` under a label."""
+        """Add the time of every call of `owner.method` to a label."""
         function: Callable[..., Any] = getattr(owner, method)
 
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -32,10 +32,10 @@ class Stopwatch:
 
 
 def rows(quick: bool = False) -> list[Row]:
-    """Frames per second of learning end to end, and the shares of environment, density, policy and update.
+    """Measure frames per second of training, and the fractions of environment, density, policy and update.
 
-    Density holds scoring and the parameters shown to the players; environment what is left of a step; policy choosing
-    actions; what then remains (packing, evaluating the rollout) is named as such.
+    Density is scoring and the density parameters in the observations, environment is the rest of a step, and policy is
+    the choice of actions. The rest (packing and evaluating the rollout) is a row of its own.
     """
     import torch
 

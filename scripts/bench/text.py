@@ -1,4 +1,4 @@
-"""Speed of text on one core: puzzles, the whole loop against TRL, and what the methods cost beside GRPO."""
+"""Speed of the text environments and agents on one core: puzzles, training against TRL, and methods against GRPO."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from envzoo.scripts.bench.text_trl import trl_rows
 DESCRIPTION = "text on one core: puzzles, GRPO against TRL in turns, and the methods against GRPO"
 
 PROMPTS = 10_000
-REQUIRED = 1e6  # answers verified per second that every puzzle must reach
+REQUIRED = 1e6  # required number of answers verified per second, for every puzzle
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure every puzzle at its default difficulty, the trainer, and, where there is one, the GPU.
+    """Measure every puzzle at its default difficulty, the trainer, and the GPU if there is one.
 
     Args:
-        quick: Fewer rounds and smaller batches, for a first impression.
+        quick: Use fewer rounds and smaller batches.
 
     Returns:
-        Two rows per puzzle, in million answers and in million prompts per second (the `ratio` of the first is to one
-        million per second); two of GRPO and TRL; one per method, whose `ratio` is the allowed cost over its own; and
-        those of a GPU.
+        Two rows per puzzle, in million answers and in million prompts per second (the `ratio` of the first is relative
+        to one million per second); two rows of GRPO and TRL; one per method, whose `ratio` is the allowed cost over its
+        own; and the rows of a GPU.
     """
     repeats, copies = (3, 2) if quick else (9, 20)
     rows = puzzle_rows(repeats, copies) + trl_rows(3 if quick else 15)
@@ -34,11 +34,11 @@ def run(quick: bool = False) -> list[Row]:
 
 
 def puzzle_rows(repeats: int, copies: int) -> list[Row]:
-    """Rows of verification, on demonstrations half of which are flawed, and of generation.
+    """Measure verification, on demonstrations half of which are flawed, and generation.
 
     Args:
-        repeats: Rounds; the best one counts.
-        copies: How often a batch of 10,000 different answers stands in what one call verifies.
+        repeats: Number of rounds; the best one counts.
+        copies: Number of copies of a batch of 10,000 different answers that one call verifies.
     """
     subjects, amounts = {}, {}
     for name in TASKS:

@@ -1,4 +1,4 @@
-"""What each method costs beside GRPO, and the size of batch that a GPU takes."""
+"""Cost of each method relative to GRPO, and training speed over batch sizes on a GPU."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ GPU_SIZES = ((64, 2, 4), (768, 14, 12))  # width, layers and heads: 0.1 and 100 
 
 
 def method_rows(rounds: int) -> list[Row]:
-    """Seconds of a rollout and its updates, relative to GRPO's beside it.
+    """Measure the time of a rollout and its updates, relative to GRPO.
 
-    All have the same weights, prompts, group size, and one epoch; the learning rate is so small that it stays so. Each
-    round measures GRPO before and after a method, so that a slow spell of the machine falls on both; the median counts.
+    All methods have the same weights, prompts, group size, and one epoch; the learning rate is too small to change
+    this. Each round measures GRPO before and after a method, so that slow periods of the machine affect both; the
+    median counts.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -57,7 +58,7 @@ def _rows(plain: Any, others: dict[str, Any], rounds: int) -> list[Row]:
         cost = statistics.median(found)
         judged = name not in SHOWN
         note = f"cost over GRPO, target at most {REQUIRED}" if judged else f"not judged: {SHOWN[name]}"
-        # A row passes when its ratio reaches its target, so the cost is turned around.
+        # A row passes if its ratio reaches its target, so the ratio is the inverse of the cost.
         rows.append(Row(name, cost, "x GRPO", REQUIRED / cost if judged else None, 1.0 if judged else None, note))
     return rows
 
@@ -71,16 +72,16 @@ def _seconds(agent: Any) -> float:
 def gpu_rows(
     device: str | None = None, sizes: tuple[tuple[int, int, int], ...] = GPU_SIZES, most: int = 2**17, rounds: int = 3
 ) -> list[Row]:
-    """Tokens per second of the whole loop on a GPU, the batch doubled until the card is full.
+    """Measure tokens per second of training on a GPU, doubling the batch until memory is full.
 
     Args:
-        device: Where; None for the GPU, when there is one.
+        device: Torch device; None uses the GPU if there is one.
         sizes: Width, layers and heads of the models.
-        most: Prompts at which to stop doubling.
-        rounds: Rollouts per batch, after one that is not counted.
+        most: Largest number of prompts.
+        rounds: Rollouts per batch, after an uncounted first one.
 
     Returns:
-        A row per model, numbers it computes in, and batch.
+        A row per model, data type and batch size.
     """
     if device is None and not torch.cuda.is_available():
         return [Row("GRPO on a GPU", float("nan"), "tokens/s", note="there is no GPU")]
@@ -110,7 +111,7 @@ def _gpu_row(model: str, card: str, found: dict[int, float], prompts: int) -> Ro
 
 
 def _rate(device: str, size: tuple[int, int, int], dtype: str, prompts: int, rounds: int) -> tuple[float, int]:
-    """Tokens per second, and the number of parameters; an entropy bonus sees to it that there is always a gradient."""
+    """Measure tokens per second and count the parameters; an entropy bonus ensures that there is a gradient."""
     dim, layers, heads = size
     agent = agents.make(
         "GRPO", f"envzoo/{TASK}-Tokens-v0", device=device, model_dim=dim, model_layers=layers, model_heads=heads,
@@ -121,6 +122,6 @@ def _rate(device: str, size: tuple[int, int, int], dtype: str, prompts: int, rou
     agent.iterate()
     written, began = agent.num_timesteps, time.perf_counter()
     for _ in range(rounds):
-        agent.iterate()  # its metrics are read on the CPU, so it ends when the device has ended
+        agent.iterate()  # metrics are read on the CPU, which waits for the device
     rate = (agent.num_timesteps - written) / (time.perf_counter() - began)
     return rate, sum(p.numel() for p in agent.policy.parameters())

@@ -1,4 +1,4 @@
-"""The whole loop of GRPO, ours against TRL's GRPOTrainer, with equally large models on equal prompts."""
+"""Training speed of our GRPO against TRL's GRPOTrainer, with models of equal size on equal prompts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from envzoo.scripts.bench.report import Row
 
 TASK = "TextSumTo"
 PROMPTS, GROUP, MINIBATCHES = 32, 16, 4
-SIZES = ((PROMPTS, GROUP), (4, 8))  # the default, where arithmetic decides, and one where what lies around it does
+SIZES = ((PROMPTS, GROUP), (4, 8))  # the default, dominated by arithmetic, and one dominated by overhead
 DIM, LAYERS, HEADS = 64, 2, 4
-WARM_UP = 150  # so many imitations that rewards differ and there is something to learn
-STILL = 1e-12  # a learning rate at which every round does the same work
+WARM_UP = 150  # enough supervised updates that rewards differ and there is a learning signal
+STILL = 1e-12  # a learning rate so small that every round does the same work
 
 
 def character_tokenizer(characters: str) -> Any:
-    """A tokenizer of transformers in which each character is a token; 0 pads, 1 ends."""
+    """Create a transformers tokenizer in which each character is a token; 0 is padding and 1 is the end."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -40,7 +40,7 @@ def character_tokenizer(characters: str) -> Any:
 
 
 def tiny_llama(vocabulary: int, places: int, dim: int = DIM, layers: int = LAYERS, heads: int = HEADS) -> Any:
-    """A Llama of about the size of our tiny model, with random weights that no global generator made."""
+    """Create a Llama of about the size of our tiny model, with random weights from a local generator."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -59,7 +59,7 @@ def tiny_llama(vocabulary: int, places: int, dim: int = DIM, layers: int = LAYER
 
 
 def grpo_agent(method: str = "GRPO", **changes: Any) -> Any:
-    """Our trainer, warmed up."""
+    """Create our agent, after its supervised warm-up."""
     settings = {
         "num_prompts": PROMPTS, "group_size": GROUP, "num_minibatches": MINIBATCHES, "model_dim": DIM,
         "model_layers": LAYERS, "model_heads": HEADS, "warm_up_updates": WARM_UP, "learning_rate": STILL,
@@ -71,12 +71,12 @@ def grpo_agent(method: str = "GRPO", **changes: Any) -> Any:
 
 
 def trl_rows(rounds: int) -> list[Row]:
-    """Tokens per second of both, measured in turns.
+    """Measure tokens per second of both, in turns.
 
-    TRL's model writes answers of the full length, so that none of its steps is spent on ended ones.
+    TRL's model writes answers of the full length, so that it spends no steps on finished answers.
 
     Args:
-        rounds: Rollouts of each, after one that is not counted.
+        rounds: Rollouts of each, after an uncounted first one.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -126,13 +126,13 @@ def _rows(rounds: int, prompts: int, group: int) -> list[Row]:
 
 
 def run_trl(rollouts: int, prompts: int, group: int, between: Any, seconds: list[float], tokens: list[int]) -> int:
-    """Train by TRL, calling `between` after each rollout and its steps; returns the number of parameters."""
+    """Train with TRL, calling `between` after each rollout and its steps; return the number of parameters."""
     try:
         from transformers import PrinterCallback, TrainerCallback
         from trl import GRPOConfig, GRPOTrainer
 
     except ImportError as error:
-        raise MissingExtraError("TRL is not installed; install it by `pip install 'envzoo[text]'`") from error
+        raise MissingExtraError("TRL is not installed; install it with `pip install 'envzoo[text]'`") from error
 
     task = make_task(TASK)
     tokenizer = character_tokenizer(task.alphabet)

@@ -27,12 +27,12 @@ class _Peers:
     """One comparison.
 
     Attributes:
-        title: What is compared.
+        title: Title of the comparison.
         env_id: The environment.
         ours: Our agent.
         theirs: The agent of Stable-Baselines3.
         unit: Unit of the speed.
-        target: The least ratio that counts as a pass.
+        target: The smallest ratio that counts as a pass.
     """
 
     title: str
@@ -44,14 +44,14 @@ class _Peers:
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure, and return a row each for ours and for Stable-Baselines3's, with what either had learned by then.
+    """Measure, and return one row for our agent and one for Stable-Baselines3's, with their returns after training.
 
     Args:
-        quick: Fewer and shorter rounds, for a first impression; too few steps to learn the task.
+        quick: Use fewer and shorter rounds, which are too short to learn the task.
 
     Returns:
-        Rows in environment steps per second (PPO) and updates per second (SAC); `ratio` is ours over the peer's, from
-        the medians of interleaved rounds.
+        Rows in environment steps per second (PPO) and updates per second (SAC); `ratio` is our speed over
+        theirs, from the medians of interleaved rounds.
     """
     if not find_spec("stable_baselines3"):
         note = "stable_baselines3 is not installed; install the extra `bench` (pip install 'envzoo[bench]') to compare"
@@ -61,7 +61,7 @@ def run(quick: bool = False) -> list[Row]:
     try:
         rows = _compare(_ppo(), *((4, 2 * PPO_ENVS * PPO_STEPS) if quick else (12, 8 * PPO_ENVS * PPO_STEPS)))
         for width in (64, 256):
-            # The wider network only measures speed: its rounds are a fraction of what learning takes.
+            # The wider network only measures speed: its rounds are too short to learn the task.
             repeats, steps = (4, 100) if quick else (20, 500) if width == 64 else (12, 150)
             rows += _compare(_sac(width), repeats, steps)
         return rows
@@ -75,7 +75,7 @@ def _compare(peers: _Peers, repeats: int, steps: int) -> list[Row]:
     def ours() -> None:
         before = peers.ours.num_timesteps
         peers.ours.learn(steps)
-        taken["ours"].append(peers.ours.num_timesteps - before)  # whole rollouts, so it may be more than asked for
+        taken["ours"].append(peers.ours.num_timesteps - before)  # may exceed `steps`, because rollouts are complete
 
     def theirs() -> None:
         before = peers.theirs.num_timesteps
@@ -93,7 +93,7 @@ def _compare(peers: _Peers, repeats: int, steps: int) -> list[Row]:
         )
         return Row(f"{peers.title}, {name}", float(np.median(speed[key])), peers.unit, note=note, **extra)
 
-    # Each round is a pair measured back to back, so a slow spell of the machine leaves its ratio as it is.
+    # Each round measures a pair back to back, so slow periods of the machine do not affect the ratio.
     ratio = float(np.median(speed["ours"] / speed["theirs"]))
     return [
         row("envzoo", "ours", peers.ours),
@@ -167,12 +167,12 @@ def _sac(width: int) -> _Peers:
         device="cpu",
     )
     for learn in (ours.learn, lambda steps: _learn_theirs(theirs, steps)):
-        learn(SAC_WARM_UP)  # no updates yet, so that afterwards one step is one update
+        learn(SAC_WARM_UP)  # there are no updates during warm-up; afterwards each step is one update
     return _Peers(f"SAC on {env_id}, {width}-{width}", env_id, ours, theirs, "updates/s", 1.5)
 
 
 def _mean_return(env_id: str, agent: Any) -> float:
-    """Mean return of deterministic episodes; both libraries' agents have the same `predict`."""
+    """Compute the mean return of deterministic episodes; both libraries' agents have the same `predict`."""
     env = gym.make(env_id)
     total = 0.0
     for episode in range(EVALUATION_EPISODES):

@@ -1,4 +1,4 @@
-"""`make hostile-answers`: show that no answer to a dataset of reasoning-gym runs code or takes long.
+"""Run `make hostile-answers`: verify that no answer to a reasoning-gym dataset executes code or takes long to score.
 
-`corpus` and `generated` write hostile answers, `variants` plausible ones, and `check` gives both to the scorers.
+`corpus` and `generated` provide hostile answers, `variants` plausible ones, and `check` passes both to the scorers.
 """

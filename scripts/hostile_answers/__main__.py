@@ -11,18 +11,18 @@ from envzoo.scripts.hostile_answers.check import Audit, attack, compare, own_par
 
 
 def main() -> int:
-    """Attack every dataset and compare every own parser; 1 if anything came up."""
+    """Attack every dataset and compare every parser of envzoo; return 1 if there is a finding."""
     parser = argparse.ArgumentParser(description="Attack the scorers of reasoning-gym's datasets with hostile answers.")
-    parser.add_argument("--mutants", type=int, default=200, help="hostile answers made of right ones, per dataset")
-    parser.add_argument("--every", type=int, default=1, help="take every so-manieth of the handwritten answers")
-    parser.add_argument("--entries", type=int, default=1000, help="items per own parser; 0 compares nothing")
-    parser.add_argument("--most", type=int, default=8, help="odd and wrong answers per item, besides the right one")
+    parser.add_argument("--mutants", type=int, default=200, help="hostile answers derived from right ones, per dataset")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th handwritten answer")
+    parser.add_argument("--entries", type=int, default=1000, help="items per parser of envzoo; 0 skips the comparison")
+    parser.add_argument("--most", type=int, default=8, help="unusual and wrong answers per item, besides the right one")
     parser.add_argument("--seconds", type=float, default=1.0, help="report an answer that takes longer as a failure")
     parser.add_argument("--datasets", nargs="*", default=None, help="only these")
     options = parser.parse_args()
     audit, failed, slowest = Audit(), False, (0.0, "", "")
     names = options.datasets or dataset_names()
-    print(f"{'dataset':28}{'kind':14}{'answers':>8}{'worst ms':>10}  slowest answer, or what came up")
+    print(f"{'dataset':28}{'kind':14}{'answers':>8}{'worst ms':>10}  slowest answer, or findings")
     for name in names:
         report = attack(name, audit, options.mutants, options.every)
         seconds, answer = report.slowest

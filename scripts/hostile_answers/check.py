@@ -1,4 +1,4 @@
-"""Give hostile and plausible answers to the scorers, and report what they did and how long they took."""
+"""Score hostile and plausible answers, and report the effects and the time taken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORBIDDEN = ("os.", "subprocess.", "open", "import", "exec", "compile", "socket.
 
 
 class Audit:
-    """The audit events of Python while `watching`. A hook cannot be taken away again, so there is one per process."""
+    """Records Python's audit events while `watching`. A hook cannot be removed, so there is one per process."""
 
     def __init__(self) -> None:
         self.events: set[str] | None = None
@@ -31,7 +31,7 @@ class Audit:
 
     @contextmanager
     def watching(self) -> Iterator[set[str]]:
-        """Gather the names of events in the set that is given."""
+        """Yield a set that collects the names of events during the block."""
         self.events = found = set()
         try:
             yield found
@@ -41,14 +41,14 @@ class Audit:
 
 @dataclass
 class Report:
-    """What happened with one dataset.
+    """The result of an attack on one dataset.
 
     Attributes:
-        name: Of the dataset.
-        answers: How many were scored.
-        events: Audit events that a right answer does not cause, with an answer each.
+        name: Name of the dataset.
+        answers: Number of scored answers.
+        events: Audit events that a right answer does not cause, each with an answer.
         outside: Answers whose score was not a number from 0 to 1.
-        slowest: The most seconds that an answer took, and the beginning of it.
+        slowest: The longest time in seconds that an answer took, and the beginning of the answer.
     """
 
     name: str
@@ -62,17 +62,17 @@ def attack(name: str, audit: Audit, mutants: int, every: int = 1, seed: int = 0)
     """Score hostile answers to two items of a dataset.
 
     Args:
-        name: A dataset that can be played.
+        name: Name of a supported dataset.
         audit: The hook of this process.
-        mutants: How many answers are made of right ones, besides the handwritten ones.
-        every: Take every so-manieth of the handwritten answers.
-        seed: Of the dataset and of the mutants.
+        mutants: Number of answers derived from right ones, in addition to the handwritten ones.
+        every: Use every n-th handwritten answer.
+        seed: Seed of the dataset and of the mutants.
     """
     dataset = library().create_dataset(name, size=4, seed=seed)
     rng, report = Random(f"{name} {seed}"), Report(name)
     entries = [dataset[0], dataset[1]]
     rights = [right_answer(name, entry) for entry in entries]
-    for _ in range(2):  # the first time it may import and compile what it needs
+    for _ in range(2):  # the first time may import and compile code
         with audit.watching() as harmless:
             for entry, right in zip(entries, rights, strict=True):
                 score_answer(name, dataset, right, entry)
@@ -95,15 +95,15 @@ def attack(name: str, audit: Audit, mutants: int, every: int = 1, seed: int = 0)
 
 @dataclass
 class Agreement:
-    """How envzoo's score of plausible answers compares with the package's.
+    """A comparison of envzoo's scores of plausible answers with those of the package.
 
     Attributes:
-        name: Of the dataset.
-        entries: How many items were drawn.
-        answers: How many answers were scored.
-        wrong_on_right: Right answers that did not score the same, with both scores.
-        differences: All answers that did not score the same.
-        full: How many answers scored 1.
+        name: Name of the dataset.
+        entries: Number of items.
+        answers: Number of scored answers.
+        wrong_on_right: Right answers with different scores, with both scores.
+        differences: All answers with different scores.
+        full: Number of answers that scored 1.
     """
 
     name: str
@@ -115,13 +115,13 @@ class Agreement:
 
 
 def compare(name: str, entries: int, most: int | None = None, seed: int = 0) -> Agreement:
-    """Score plausible answers, which this function writes itself, with envzoo's parser and with the package's scorer.
+    """Score generated plausible answers with envzoo's parser and with the package's scorer.
 
     Args:
-        name: A dataset with an own parser.
-        entries: How many items.
-        most: Of the wrong and odd answers to an item take so many, drawn at random; all of them if None.
-        seed: Of the dataset and of the variants.
+        name: Name of a dataset with a parser in envzoo.
+        entries: Number of items.
+        most: Number of wrong and unusual answers per item, sampled at random; None uses all.
+        seed: Seed of the dataset and of the variants.
     """
     dataset = library().create_dataset(name, size=entries, seed=seed)
     rng, result = Random(f"{name} {seed}"), Agreement(name, entries)
@@ -142,5 +142,5 @@ def compare(name: str, entries: int, most: int | None = None, seed: int = 0) -> 
 
 
 def own_parsers() -> list[str]:
-    """The datasets whose answers envzoo reads itself."""
+    """List the datasets whose answers are parsed by envzoo."""
     return [name for name, review in REVIEWS.items() if review.own]

@@ -1,4 +1,4 @@
-"""Handwritten answers that attack a scorer: code, names of SymPy, huge numbers, endless moves, odd characters."""
+"""Handwritten answers that attack a scorer: code, SymPy names, huge numbers, endless moves, unusual characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hostile answers by rule: deep nesting, long strings, limits used up, and right answers that were tampered with."""
+"""Generated hostile answers: deep nesting, long strings, answers at the limits, and modified right answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OPENERS = ["(", "[", "{", '{"a":', "[[", "-(", "sin(", "x**(", "¬", "¬(", "sqr
 
 
 def deep() -> list[str]:
-    """Ten thousand brackets, functions or signs within each other, closed and open."""
+    """Generate ten thousand nested brackets, functions or signs, closed and unclosed."""
     closing = {"(": ")", "[": "]", "{": "}"}
     found = []
     for opener in OPENERS:
@@ -20,7 +20,7 @@ def deep() -> list[str]:
 
 
 def long() -> list[str]:
-    """Strings at the limit of 131,072 characters, and of a million."""
+    """Generate strings at the limit of 131,072 characters, and of a million characters."""
     pieces = [
         "1",
         "a",
@@ -47,7 +47,7 @@ def long() -> list[str]:
 
 
 def filling() -> list[str]:
-    """Answers that use a parser's limits up: as many tokens, digits and powers as it may have to work on."""
+    """Generate answers at a parser's limits: the largest accepted numbers of tokens, digits and powers."""
     names = "∨".join(f"({'¬' * (k % 9)}P ∧ (Q ↔ {'ABCD'[k % 4].lower()}))" for k in range(90))
     tower = "x"
     for _ in range(25):
@@ -98,17 +98,17 @@ def filling() -> list[str]:
 
 
 def handwritten() -> list[str]:
-    """All answers that do not depend on a dataset."""
+    """Return all answers that do not depend on a dataset."""
     return [*CODE, *SYMPY, *NUMBERS, *MOVES, *CHARACTERS, *deep(), *long(), *filling()]
 
 
 def mutated(right: str, number: int, rng: Random) -> list[str]:
-    """Hostile answers near a right one, which get further into a scorer than nonsense does.
+    """Generate hostile answers similar to a right one, which reach more of a scorer's code than random text.
 
     Args:
         right: A right answer.
-        number: How many.
-        rng: A generator.
+        number: Number of answers.
+        rng: Random generator.
     """
     fragments = [*CODE, *SYMPY, *NUMBERS, *MOVES, *CHARACTERS]
     found = []

@@ -1,4 +1,4 @@
-"""Plausible answers, right and wrong, to the datasets whose scorers are envzoo's own."""
+"""Plausible answers, right and wrong, to the datasets that envzoo scores with its own parsers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Entry = dict[str, Any]
 
 
 def right_answer(name: str, entry: Entry) -> str:
-    """A right answer to an entry, or the best that its dataset knows."""
+    """Return a right answer to an entry, or the best known one."""
     metadata = entry["metadata"]
     match name:
         case "propositional_logic":
@@ -33,7 +33,7 @@ def right_answer(name: str, entry: Entry) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def antiderivative(integrand: str, answer: str) -> str:
-    """An antiderivative; where the package left the integral as it was, SymPy's. Both texts are the package's own."""
+    """Return an antiderivative, from SymPy if the package left the integral unevaluated; both texts are trusted."""
     if "Integral" not in answer:
         return answer
     import sympy
@@ -66,7 +66,7 @@ def _prose(answer: str) -> list[str]:
 
 
 def _lists(answer: str, rng: Random) -> list[str]:
-    """A grid, a row or a word as lists of Python, and such lists with an error."""
+    """Write a grid, row or word as Python lists, right and with an error."""
     rows = [row.split() for row in answer.split("\n")]
     flat = [item for row in rows for item in row]
     letters = list(answer)
@@ -114,7 +114,7 @@ def _arithmetic(answer: str, entry: Entry, rng: Random) -> list[str]:
 
 
 def _terms(answer: str, rng: Random) -> list[str]:
-    """Sums with the terms in another order, in other forms, with one left out or twice."""
+    """Rewrite sums with the terms reordered, in other forms, and with one term omitted or repeated."""
     terms = re.split(r" (?=[+-] )", answer)
     signed = [term if term[:1] in "+-" else f"+ {term}" for term in terms]
     shuffled = rng.sample(signed, len(signed))
@@ -228,7 +228,7 @@ def _propositions(answer: str, entry: Entry, rng: Random) -> list[str]:
 
 
 def variants(name: str, entry: Entry, rng: Random) -> list[str]:
-    """A right answer to an entry, then others that a model might give, most of them wrong."""
+    """List a right answer to an entry, followed by others that a model might give, mostly wrong."""
     answer = right_answer(name, entry)
     own: dict[str, Callable[[], list[str]]] = {
         "countdown": lambda: _arithmetic(answer, entry, rng),

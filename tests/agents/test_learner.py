@@ -206,5 +206,5 @@ def test_the_command_line_trains_it_and_evaluates_nothing(recorded, tmp_path, ca
 def test_stopping_at_a_return_is_refused(recorded, tmp_path, capsys):
     flags = ["--run-dir", str(tmp_path / "run"), "--stop-at", "1"]
     assert main(["train", "LinearAutoencoder", recorded, *flags]) != 0
-    assert "LinearAutoencoder is not evaluated, so stop_at has nothing to look at" in capsys.readouterr().err
+    assert "LinearAutoencoder is not evaluated, so stop_at cannot be used" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -217,18 +217,18 @@ REFUSED = {
     "dataset-only": (["train", "BC", "CartPole-v1"], ["BC takes a dataset", "CartPole-v1 is an environment"]),
     "dataset-for-PPO": (["train", "PPO", "envzoo/grid-coverage/medium-v0"], ["envzoo/grid-coverage/medium-v0"]),
     "seed": ([*PPO, "--seed", "-1"], ["a seed is a non-negative integer, got -1"]),
-    "seeds": ([*PPO, "--seeds", "0"], ["--seeds is at least 1, got 0"]),
+    "seeds": ([*PPO, "--seeds", "0"], ["--seeds must be at least 1, got 0"]),
     "timesteps": ([*PPO, "--timesteps", "0"], ["timesteps is at least 1, got 0"]),
     "threads": ([*PPO, "--threads", "0"], ["threads is 'auto' or an integer from 1 to 1024, got 0"]),
     "eval-every": ([*PPO, "--eval-every", "-1"], ["eval_every is at least 0, got -1"]),
     "eval-episodes": ([*PPO, "--eval-episodes", "0", "--eval-every", "0"], ["eval_episodes is at least 1, got 0"]),
     "checkpoint-every": ([*PPO, "--checkpoint-every", "0"], ["checkpoint_every is a positive integer or None, got 0"]),
-    "stop-at": ([*PPO, "--stop-at", "3", "--eval-every", "0"], ["stop_at needs evaluations"]),
+    "stop-at": ([*PPO, "--stop-at", "3", "--eval-every", "0"], ["stop_at requires evaluations"]),
     "device": ([*PPO, "--device", "gpu"], ["device 'gpu' is not available"]),
     "keyword": ([*PPO, "--env-kwargs", "gravity"], ["KEY=VALUE, got 'gravity'"]),
     "wrong-keyword": ([*PPO, "--env-kwargs", "gravity=3"], ["CartPole-v1 cannot be made with the keywords", "gravity"]),
     "our-keyword": (["train", "PPO", "envzoo/GridCoverage-v0", "--env-kwargs", "rows=0"], ["rows"]),
-    "resume-what": ([*PPO, "--resume"], ["--resume goes on with the run in --run-dir"]),
+    "resume-what": ([*PPO, "--resume"], ["--resume continues the run in --run-dir"]),
     "resume-nothing": ([*PPO, "--resume", "--run-dir", "nothing"], ["nothing holds no run", "run.json"]),
     "missing-dataset": (
         ["train", "BC", "envzoo/grid-coverage/medium-v0"],
@@ -467,13 +467,13 @@ def test_evaluate_in_another_environment_of_the_same_spaces(run_dir, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--episodes", "0"], ["--episodes is at least 1, got 0"]),
-        (["--seed", "-3"], ["--seed is a non-negative integer, got -3"]),
-        (["--fps", "0"], ["--fps lies in (0, 100], got 0"]),
+        (["--episodes", "0"], ["--episodes must be at least 1, got 0"]),
+        (["--seed", "-3"], ["--seed must be a non-negative integer, got -3"]),
+        (["--fps", "0"], ["--fps must be in (0, 100], got 0"]),
         (["--video", "film.mp4"], ["written as .gif files, got film.mp4"]),
         (["--env", "CartPole-v1"], ["was trained with the observation space", "CartPole-v1 has Box"]),
         (["--env", "CartPol-v1"], ["unknown source 'CartPol-v1'"]),
-        (["--env-kwargs", "rows=3"], ["--env-kwargs belong to the environment named with --env"]),
+        (["--env-kwargs", "rows=3"], ["--env-kwargs requires an environment, given with --env"]),
         (["--env", GRID[0], "--env-kwargs", "rows"], ["KEY=VALUE, got 'rows'"]),
         (["--device", "gpu"], ["device 'gpu' is not available"]),
         (["--episode", "3"], ["unknown option 'episode'", "did you mean 'episodes'?"]),
@@ -563,7 +563,7 @@ def test_the_first_ctrl_c_stops_after_the_iteration_with_the_resume_command(fini
     monkeypatch.setattr(cls, "update", interrupted)
     assert main([*TRAIN, "--run-dir", "stopped", "--checkpoint-every", "8"]) == 130
     out, err = capsys.readouterr()
-    assert "press Ctrl-C again to stop at once" in err
+    assert "press Ctrl-C again to stop immediately" in err
     command = out.splitlines()[-1].split()
     assert command == ["envzoo", *resume("stopped")[:-1]]
     assert [path.name for path in (tmp_path / "stopped" / "checkpoints").iterdir()] == ["checkpoint-8.zip"]

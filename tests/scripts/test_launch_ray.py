@@ -95,7 +95,7 @@ def test_a_killed_seed_goes_on_from_its_checkpoint(cluster, tmp_path, monkeypatc
     assert main([*TRAIN, "--seeds", "2", "--launcher", "ray", "--run-dir", "runs"]) == 0
     err = capsys.readouterr().err
     for seed in (0, 1):
-        assert f"note: the worker of seed {seed} was killed; it is run again (1 of 3)" in err
+        assert f"note: the worker of seed {seed} was killed; restarting it (1 of 3)" in err
         assert main([*TRAIN, "--seed", str(seed), "--run-dir", f"alone{seed}", "--no-progress"]) == 0
         for name in ("agent.zip", "results.json"):
             expected = (tmp_path / f"alone{seed}" / name).read_bytes()
@@ -127,7 +127,7 @@ def test_a_killed_arm_of_an_experiment_runs_again_whole(cluster, tmp_path, monke
     assert [{**run, "seconds": 0} for run in found] == [{**run, "seconds": 0} for run in expected]
     err = capsys.readouterr().err
     for seed in (run["seed"] for run in expected):
-        assert f"note: the worker of small (seed {seed}) was killed; it is run again (1 of 3)" in err
+        assert f"note: the worker of small (seed {seed}) was killed; restarting it (1 of 3)" in err
         assert (cluster / f"arm{seed}.log").read_text().split() == ["0", "1", "2", "0", "1", "2", "3", "4"]
 
 

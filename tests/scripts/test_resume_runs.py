@@ -168,9 +168,9 @@ def test_checkpoints_may_become_more_frequent(killed):
 def test_the_device_is_that_of_the_run_unless_another_is_named(killed, capsys):
     facts = json.loads((killed / "run.json").read_text())
     (killed / "run.json").write_text(json.dumps({**facts, "device": "cuda:7"}))
-    refuse(resume(killed), capsys, "was on cuda:7", "not available", "name one with --device")
+    refuse(resume(killed), capsys, "was on cuda:7", "not available", "choose another with --device")
     assert main(resume(killed, "--device", "cpu")) == 0
-    assert "note: the run began on the device cuda:7 and goes on on cpu" in capsys.readouterr().err
+    assert "note: the run began on the device cuda:7 and continues on cpu" in capsys.readouterr().err
     assert json.loads((killed / "run.json").read_text())["device"] == "cpu"
 
 
@@ -251,7 +251,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(run_dir, finished, size,
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
     assert len(notes) == 1
     assert "checkpoint-24.zip is truncated" in notes[0]
-    assert notes[0].endswith("; the run goes on from checkpoint-16.zip, the checkpoint before it")
+    assert notes[0].endswith("; the run continues from checkpoint-16.zip, the checkpoint before it")
     assert_same_run(run_dir, finished)
     assert path.with_name("checkpoint-24.zip.damaged").is_file()
     checkpoint.read(path)
@@ -429,7 +429,7 @@ def test_folders_without_permission_to_write(killed, tmp_path):
     inside, itself, run = sentences(
         [*START, "--run-dir", "locked/run"], [*START, "--run-dir", "locked"], resume(killed)
     )
-    assert "the run directory locked/run cannot be made (Permission denied)" in inside
+    assert "the run directory locked/run cannot be created (Permission denied)" in inside
     assert "locked/.lock cannot be written (Permission denied)" in itself
     assert f"{killed}/.lock cannot be written (Permission denied)" in run
     assert list(locked.iterdir()) == []
@@ -459,7 +459,7 @@ def test_a_full_disk_while_a_checkpoint_is_written_keeps_the_one_before(finished
     with files_of_at_most(len(before) - 1000):
         sentence = refuse(resume(killed), capsys, "checkpoint-24.zip cannot be written (File too large)")
     assert "; the checkpoint before it, checkpoint-16.zip, is kept; " in sentence
-    assert f"go on with `envzoo train PPO {SOURCE} --run-dir {killed} --resume`" in sentence
+    assert f"resume with `envzoo train PPO {SOURCE} --run-dir {killed} --resume`" in sentence
     assert [path.name for path in (killed / "checkpoints").iterdir()] == ["checkpoint-16.zip"]
     assert path.read_bytes() == before
     assert main(resume(killed)) == 0

@@ -1,4 +1,4 @@
-"""Arms of an experiment: an agent on an environment, or a function; each is repeated over seeds."""
+"""Arms of an experiment: an agent on an environment, or a function. Each arm is repeated over seeds."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """One way to play the finished agent. It gives the scores "return", "length" and the numeric infos (means).
+    """An evaluation of the trained agent, with the scores "return", "length" and the means of the numeric infos.
 
     Attributes:
-        episodes: How many.
-        deterministic: Play the mode of the policy, or sample from it.
-        env: Environment id; None plays where the agent learned.
-        env_kwargs: Keywords of `env`.
-        prefix: Prefix of the names of the scores, to tell several evaluations apart ("mode/").
-        measure: More scores from the episodes; a function of a module.
-        prepare: Makes what plays from the finished agent, such as one player of two; None plays the agent itself.
-        inspect: More scores read off the agent after the episodes; a function of a module.
+        episodes: Number of episodes.
+        deterministic: Take the mode of the policy instead of sampling actions.
+        env: Environment id; None uses the training environment.
+        env_kwargs: Keyword arguments of `env`.
+        prefix: Prefix of the score names, to distinguish several evaluations ("mode/").
+        measure: Module-level function that computes further scores from the episodes.
+        prepare: Function that maps the trained agent to the policy to evaluate, such as one of two players; None
+            evaluates the agent itself.
+        inspect: Module-level function that computes further scores from the agent after the episodes.
     """
 
     episodes: int = 100
@@ -47,15 +48,15 @@ class Arm:
         name: Unique name, shown in tables and figures.
         agent: Name of a registered agent.
         env: Environment id.
-        timesteps: Budget of `learn`; 0 for an agent that does not learn.
-        hyperparameters: Of the agent; what is not named keeps its default.
-        env_kwargs: Keywords of the environment.
-        evaluations: How the finished agent is scored.
+        timesteps: Training budget; 0 for an agent that does not learn.
+        hyperparameters: Hyperparameters of the agent that differ from their defaults.
+        env_kwargs: Keyword arguments of the environment.
+        evaluations: Evaluations of the trained agent.
         group: Arms of one group are compared with each other.
-        curves: Metrics of learning to record. The mean of the last tenth of learning is a score of the same name.
-        points: Points of a curve, each the mean over a stretch of equal length.
-        quick_timesteps: Budget with `--quick`; None keeps the full one.
-        quick_hyperparameters: Those that differ with `--quick`.
+        curves: Training metrics to record. Their means over the last tenth of training are scores of the same names.
+        points: Number of points of a curve, each the mean over an interval of equal length.
+        quick_timesteps: Training budget with `--quick`; None uses `timesteps`.
+        quick_hyperparameters: Hyperparameters that differ with `--quick`.
         full_only: Leave the arm out with `--quick`.
         seeds: Number of seeds, in place of the experiment's.
     """
@@ -88,24 +89,24 @@ class Arm:
 
 @dataclass(frozen=True)
 class FunctionArm:
-    """A function that measures something: a quantiser, a filter, a table of policies, a closed form.
+    """A function that computes scores without an agent, such as a closed form or a simulation.
 
-    Exactly one of `run` and `run_seeds` is given. Both return plain numbers: `{"scores": {name: float}, "curves":
-    {"timesteps": [...], name: [...]}}`, the curves being optional; `run_seeds` returns one such dict per seed, and
-    gives each seed the result that it would have alone.
+    Exactly one of `run` and `run_seeds` must be given. `run` returns numbers, `{"scores": {name: float}, "curves":
+    {"timesteps": [...], name: [...]}}`, where the curves are optional. `run_seeds` returns one such dict per seed; the
+    result of a seed must not depend on the other seeds.
 
     Attributes:
         name: Unique name, shown in tables and figures.
-        run: `run(seed, budget, quick, **settings)`; a function of a module.
-        run_seeds: `run_seeds(seeds, budget, quick, **settings)`, for programs that hold many seeds as a batch.
-        budget: What the function may spend, in its own units.
-        settings: Keywords of the function: numbers, strings, booleans, lists or dicts of them.
+        run: `run(seed, budget, quick, **settings)`, a module-level function.
+        run_seeds: `run_seeds(seeds, budget, quick, **settings)`, for programs that compute many seeds as a batch.
+        budget: Budget of the function, in its own units.
+        settings: Keyword arguments of the function: numbers, strings, booleans, and lists or dicts of them.
         group: Arms of one group are compared with each other.
-        quick_spend: Budget with `--quick`; None keeps the full one.
+        quick_spend: Budget with `--quick`; None uses `budget`.
         quick_settings: Settings that differ with `--quick`.
         full_only: Leave the arm out with `--quick`.
         seeds: Number of seeds, in place of the experiment's.
-        batch: How many seeds one call of `run_seeds` gets.
+        batch: Number of seeds per call of `run_seeds`.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Checks: what an experiment's claim demands of its results, and the verdict with its uncertainty.
+"""Checks: conditions that the claim of an experiment implies, and their verdicts.
 
-A check computes one value per seed and compares the 95% interval of their mean (or median, ...) with a bound that was
-fixed beforehand. The verdict is `holds` when the whole interval keeps the bound, `fails` when the whole interval
-breaks it, and `inconclusive` otherwise.
+A check computes one value per seed and compares the 95% confidence interval of their mean (or median, ...) with a bound
+that was fixed beforehand. The verdict is `holds` if the whole interval satisfies the bound, `fails` if the whole
+interval violates it, and `inconclusive` otherwise.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE,
 
 Kind = Literal["exact", "seeded", "all_of", "equivalence", "point"]
 KINDS = ("exact", "seeded", "all_of", "equivalence", "point")
-ROUNDING = 1e-12  # relative differences up to this are no spread
+ROUNDING = 1e-12  # relative differences up to this count as equal values
 OPERATORS = (">=", ">", "<=", "<")
 Measure = Callable[[Results], Any]
-# What the check would be computed from if the claim were false: the runs of some arms replaced by those of others, or
-# a value (of an exact check: the identity with a fault put into it).
+# The input of a check if the claim were false: the runs of some arms replaced by those of others, or a value (for an
+# exact check, the identity with an error put into it).
 Null = Mapping[str, str] | Callable[[Results], Any]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One part of a claim. Make it with `exact`, `seeded`, `equivalence` or `all_of`.
+    """One condition of a claim. Create it with `exact`, `seeded`, `equivalence` or `all_of`.
 
-    (`point` makes a check in the form of the first release: a number from aggregates, which is shown and never judged.)
+    (`point` creates a check in the form of the first release: a number from aggregates, shown without a verdict.)
 
     Attributes:
-        sentence: What must hold, in words.
-        kind: "exact" (one number, no interval), "seeded" (one value per seed), "equivalence" (the interval lies
-            between two bounds) or "all_of" (every component holds).
+        sentence: The condition in words.
+        kind: "exact" (one number, no interval), "seeded" (one value per seed), "equivalence" (the interval must lie
+            between two bounds) or "all_of" (every component must hold).
         measure: Computes the value (exact) or the values per seed, (n,), from the results.
-        operator: How the value compares with the threshold; "in" for an equivalence, "all" for components.
-        threshold: The bound; of an equivalence the pair (low, high).
-        estimand: What the interval is about; see `envzoo.scripts.experiments.core.intervals`.
-        paper_claim: What the paper itself claims, where it says something of this kind; and why our bound differs.
-        null: What the check is computed from if the claim is false, to show that the check can fail.
-        primary: Whether the check decides the experiment.
-        full_only: Whether a quick run leaves the check out.
-        trials: Of a share: how many trials each value is the share of.
-        components: Of "all_of": the checks that must all hold.
+        operator: Comparison of the value with the threshold; "in" for an equivalence, "all" for components.
+        threshold: The bound; for an equivalence the pair (low, high).
+        estimand: The estimated parameter; see `envzoo.scripts.experiments.core.intervals`.
+        paper_claim: The paper's own claim, if it has a comparable one, and why our bound differs.
+        null: The input of the check if the claim is false, to show that the check can fail.
+        primary: Whether the check decides the verdict of the experiment.
+        full_only: Whether the check is left out of quick runs.
+        trials: For the estimand "share", the number of trials behind each value.
+        components: For "all_of", the checks that must all hold.
     """
 
     sentence: str
@@ -102,8 +102,8 @@ class Check:
         """Compute the entry of results.json.
 
         Args:
-            results: What was measured.
-            confidence: Of the intervals; higher where a run is looked at several times.
+            results: Results of the experiment.
+            confidence: Confidence level of the intervals; higher if the results are judged several times.
             judged: False for quick runs: values without a verdict.
         """
         entry = self._entry(results, confidence)
@@ -148,7 +148,7 @@ class Check:
         values = np.atleast_1d(np.asarray(self.measure(results), float))
         try:
             found = interval(values, self.estimand, confidence=confidence, trials=self.trials)
-        except EnvzooError as error:  # hours of runs must not be lost to one value that is not a number
+        except EnvzooError as error:  # one invalid value must not discard hours of runs
             return entry | {"n": int(values.size), "method": f"not computed: {error}"}
         return entry | {
             "value": found.value,
@@ -162,7 +162,7 @@ class Check:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Lower and upper bound of the claim, infinite where there is none."""
+        """Return the lower and upper bound of the claim, infinite where there is none."""
         if self.kind == "equivalence":
             return self.threshold
         return (self.threshold, math.inf) if self.operator in (">=", ">") else (-math.inf, self.threshold)
@@ -170,7 +170,7 @@ class Check:
     def _verdict(self, values: np.ndarray, low: float, high: float) -> Verdict:
         lower, upper = self.bounds
         if values.size > 1 and np.ptp(values) <= ROUNDING * np.abs(values).max() and self.estimand != "proportion":
-            # Equal values leave no spread to judge by: a sign test needs six of them, strictly beyond the bound.
+            # Equal values have no variance; a sign test needs six of them, strictly beyond the bound.
             value = float(values[0])
             if values.size < NO_SPREAD_SEEDS or value in (lower, upper):
                 return INCONCLUSIVE
@@ -181,10 +181,10 @@ class Check:
         return FAILS if high < lower or low > upper else INCONCLUSIVE
 
     def under_null(self, results: Results) -> dict[str, Any]:
-        """Compute the entry as if the claim were false; a check that still holds cannot fail.
+        """Compute the entry under the null; a check that still holds is not a test.
 
         Raises:
-            EnvzooError: The check names no null.
+            EnvzooError: The check has no null.
         """
         if self.kind == "all_of":
             parts = [component.under_null(results) for component in self.components]
@@ -198,7 +198,7 @@ class Check:
 
 
 def compare(value: float, operator: str, threshold: float) -> bool:
-    """Whether `value operator threshold`."""
+    """Evaluate `value operator threshold`."""
     return {
         ">=": value >= threshold,
         ">": value > threshold,
@@ -207,18 +207,18 @@ def compare(value: float, operator: str, threshold: float) -> bool:
     }[operator]
 
 
-# ---------------------------------------------------------------------------- making checks
+# ---------------------------------------------------------------------------- constructors
 
 
 def exact(sentence: str, measure: Measure, operator: str, threshold: float, *, null: Null, **more: Any) -> Check:
-    """Make a check of an identity: one number without uncertainty, such as the largest error of a formula.
+    """Create a check of an identity: one number without uncertainty, such as the largest error of a formula.
 
     Args:
-        sentence: What must hold.
-        measure: The number, from the results.
+        sentence: The condition in words.
+        measure: Computes the number from the results.
         operator: ">=", ">", "<=" or "<".
         threshold: The bound.
-        null: The number with a fault put into the identity, as a function of the results.
+        null: Computes the number with an error put into the identity, from the results.
         **more: `primary`, `full_only`, `paper_claim`.
     """
     return Check(sentence, "exact", measure, operator, threshold, null=null, **more)
@@ -234,14 +234,14 @@ def seeded(
     estimand: Estimand = "mean",
     **more: Any,
 ) -> Check:
-    """Make a check on one value per seed, or per pair of runs that share a seed.
+    """Create a check on one value per seed, or per pair of runs that share a seed.
 
     Args:
-        sentence: What must hold.
-        measure: The values, (n,), from the results; `difference` and `ratio` pair the runs of two arms.
+        sentence: The condition in words.
+        measure: Computes the values, (n,), from the results; `difference` and `ratio` pair the runs of two arms.
         operator: ">=", ">", "<=" or "<".
         threshold: The bound.
-        null: Arm -> arm whose runs take its place if the claim is false; or the values, as a function of the results.
+        null: Maps an arm to the arm whose runs replace it if the claim is false; or computes the values.
         estimand: "mean", "ratio", "share", "median" or "proportion".
         **more: `primary`, `full_only`, `paper_claim`, `trials`.
     """
@@ -258,17 +258,17 @@ def equivalence(
     estimand: Estimand = "mean",
     **more: Any,
 ) -> Check:
-    """Make a check that a quantity lies between two bounds, with its whole interval; arguments as of `seeded`."""
+    """Create a check that a whole interval lies between two bounds; for the arguments see `seeded`."""
     return Check(sentence, "equivalence", measure, "in", (low, high), estimand, null=null, **more)
 
 
 def all_of(sentence: str, *components: Check, **more: Any) -> Check:
-    """Make a check of which every component must hold, such as an order of several arms."""
+    """Create a check that holds if all its components hold, such as an order of several arms."""
     return Check(sentence, "all_of", components=components, operator="all", **more)
 
 
 def point(sentence: str, measure: Measure, operator: str, threshold: float, full_only: bool = False) -> Check:
-    """Make a check whose number has no interval yet, and which therefore is not judged."""
+    """Create a check whose number has no interval and which therefore has no verdict."""
     return Check(sentence, "point", measure, operator, threshold, full_only=full_only)
 
 

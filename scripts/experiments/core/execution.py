@@ -1,4 +1,4 @@
-"""Run an experiment: every arm with every seed that is not stored yet, then statistics and verdicts."""
+"""Run an experiment: run every arm with every seed that is not stored yet, then compute statistics and verdicts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from envzoo.scripts.experiments.core.store import Store
 from envzoo.scripts.experiments.core.verdicts import INCONCLUSIVE, NOT_JUDGED, combine
 from envzoo.scripts.launch import Launcher, run_jobs
 
-LOOKS = (1, 2, 4, 8)  # multiples of the planned seeds at which `until_decided` looks
-LOOK_CONFIDENCE = 0.9875  # each of four looks errs in 1.25%, all together in at most 5%
+LOOKS = (1, 2, 4, 8)  # multiples of the planned seeds at which `until_decided` judges the results
+LOOK_CONFIDENCE = 0.9875  # the error is 1.25% for each of the four looks, and at most 5% in total
 Progress = Callable[[int, int, str], None]
 
 
@@ -44,21 +44,21 @@ def run_experiment(
     """Run an experiment and judge it.
 
     Args:
-        experiment: What to run.
-        quick: Fewer seeds, and shorter budgets where the experiment names them; values without verdicts.
-        seeds: Number of seeds of every arm, in place of the experiment's.
-        until_decided: Go on with two, four and eight times as many seeds while a primary check is inconclusive.
-        fresh: Run everything anew, whatever is stored.
-        folder: Where results are stored by (arm, seed), and read from; None stores nothing.
-        launcher: See `run_jobs`; the numbers do not depend on it.
+        experiment: The experiment.
+        quick: Use fewer seeds, and smaller budgets where the experiment defines them; no verdicts are given.
+        seeds: Number of seeds of every arm, instead of the experiment's.
+        until_decided: Increase the seeds two, four and eight times while a primary check is inconclusive.
+        fresh: Ignore stored results and run everything.
+        folder: Folder in which results are stored by (arm, seed), and from which they are read; None stores nothing.
+        launcher: See `run_jobs`; the results do not depend on it.
         processes: See `run_jobs`.
-        on_done: Called as on_done(runs finished, runs in all, name of the run) whenever one ends.
+        on_done: Called as on_done(finished runs, total runs, name of the run) whenever a run ends.
 
     Returns:
-        The results; apart from the entries "seconds" they depend on nothing but the experiment and the versions.
+        The results; apart from the entries "seconds" they depend only on the experiment and the versions.
 
     Raises:
-        EnvzooError: Not a positive number of seeds, or a quick run that is to be decided.
+        EnvzooError: The number of seeds is not positive, or `quick` and `until_decided` are combined.
     """
     if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
         raise EnvzooError(f"seeds is a positive integer, got {seeds!r}")
@@ -85,13 +85,13 @@ def run_experiment(
 
 
 def _plan(arm: AnyArm, quick: bool) -> tuple[int, str]:
-    """Budget and key of an arm."""
+    """Return the budget and key of an arm."""
     budget = arm.quick_budget if quick else arm.budget
     return budget, arm_key(arm, budget, quick)
 
 
 def current_key(arm: AnyArm) -> str:
-    """Return the key under which a full run of an arm would be stored now."""
+    """Compute the key under which a full run of an arm would be stored now."""
     return _plan(arm, False)[1]
 
 
@@ -127,7 +127,7 @@ def _run_missing(
 
 
 def _settle(arm: AnyArm, quick: bool) -> AnyArm:
-    """Return the arm with its quick hyperparameters in place."""
+    """Return the arm with its quick hyperparameters or settings applied."""
     if quick and isinstance(arm, Arm):
         return replace(arm, hyperparameters={**arm.hyperparameters, **arm.quick_hyperparameters})
     return arm
@@ -154,7 +154,7 @@ def _judge(experiment: Experiment, plan: list, store: Store, quick: bool, confid
 
 
 def judge(experiment: Experiment, results: Results, *, quick: bool = False, confidence: float = CONFIDENCE) -> None:
-    """Write the verdicts of the checks, and of the experiment, into the data of results."""
+    """Add the verdicts of the checks and of the experiment to the data of results."""
     data = results.data
     checks = [check for check in experiment.checks if not (quick and check.full_only)]
     data["checks"] = [check.judge(results, confidence=confidence, judged=not quick) for check in checks]
@@ -195,7 +195,7 @@ def _number(value: float | None) -> float:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Return the versions of the packages on which the results depend."""
     from importlib.metadata import version
 
     from envzoo.version import __version__

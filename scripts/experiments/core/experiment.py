@@ -1,4 +1,4 @@
-"""The form of an experiment: a paper's claim as arms, checks, tables and a figure."""
+"""The definition of an experiment: a paper's claim as arms, checks, tables and a figure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MOST_PRIMARY = 3
 
 @dataclass(frozen=True)
 class Superseded:
-    """A check that was replaced or dropped; the page keeps showing it.
+    """A check that was replaced or removed; the page still lists it.
 
     Attributes:
-        sentence: What it demanded.
-        value: The value it last had.
+        sentence: The condition in words.
+        value: Its last value.
         bound: Its bound, as text.
-        reason: Why it is gone, and what took its place.
+        reason: Why it was removed, and what replaced it.
     """
 
     sentence: str
@@ -37,16 +37,16 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report: the arms of a group, and a column for each score.
+    """A table of the report: a row for each arm of a group, and a column for each score.
 
     Attributes:
-        group: Which arms.
+        group: Group of the arms.
         title: Heading.
         columns: Score -> heading.
-        expected: Arm -> a number to compare with, in a column of its own.
-        expected_heading: What those numbers are.
-        arms: Which arms, in this order, in place of those of the group; those that did not run are passed over.
-        derived: Heading -> a number computed from the results and the name of the arm, after the scores.
+        expected: Arm -> a reference value, shown in a separate column.
+        expected_heading: Heading of that column.
+        arms: Arms to show in this order, instead of those of the group; arms that did not run are skipped.
+        derived: Heading -> a function of the results and the name of the arm; these columns follow the scores.
     """
 
     group: str
@@ -62,23 +62,23 @@ class Table:
 class Experiment:
     """A paper's central claim as a program.
 
-    One to three primary checks, named before any result is seen, decide the verdict; the others are reported.
+    One to three primary checks, chosen before any result is seen, decide the verdict; the other checks are reported.
 
     Attributes:
         paper: The paper.
-        question: What is asked, one sentence.
-        claim: What is expected, one sentence.
-        arms: Who learns where.
-        checks: What must hold.
-        figure: Draws the results onto an empty matplotlib figure.
+        question: The question, in one sentence.
+        claim: The expected answer, in one sentence.
+        arms: Arms to run.
+        checks: Conditions that the claim implies.
+        figure: Function that draws the results on an empty matplotlib figure.
         tables: Tables of the report.
-        seeds: Number of seeds of each arm that does not name its own.
-        quick_seeds: The same with `--quick`.
-        first_seed: Seeds count from here, so that what is chosen on some is judged on others.
-        notes: Sentences for the report: what was changed against the paper, and why.
-        reason: Why the verdict is what it is, one sentence or two; the third line of the page.
-        superseded: Checks that were replaced or dropped.
-        small_scale: Whether the paper's claim is about far larger models, which the verdict then says.
+        seeds: Number of seeds of each arm that does not set its own.
+        quick_seeds: Number of seeds with `--quick`.
+        first_seed: First seed, so that choices made on some seeds are judged on others.
+        notes: Sentences for the report: differences from the paper, and their reasons.
+        reason: Explanation of the verdict in one or two sentences; the third line of the page.
+        superseded: Checks that were replaced or removed.
+        small_scale: Whether the paper's claim is about far larger models; the verdict then mentions it.
     """
 
     paper: Paper
@@ -109,9 +109,9 @@ class Experiment:
 
     @property
     def judged(self) -> bool:
-        """Whether the experiment has checks with verdicts; False until those of the first release are replaced."""
+        """Whether the experiment has checks with verdicts; False for checks in the form of the first release."""
         return any(check.kind != "point" for check in self.checks)
 
     def sweep(self, quick: bool) -> tuple[AnyArm, ...]:
-        """Return the arms that run."""
+        """Select the arms of a quick or full run."""
         return tuple(arm for arm in self.arms if not (quick and arm.full_only))

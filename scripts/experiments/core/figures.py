@@ -1,4 +1,4 @@
-"""Panels that the figures of the experiments are put together from."""
+"""Panels of the figures of the experiments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 INK = "#22272e"
 MUTED = "#6b7480"
 PALE = "#e6e9ed"
-# Told apart by people with any colour vision, and in grey.
+# Distinguishable with any colour vision, and in greyscale.
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY = (
     "#1f5fae",
     "#e07b00",
@@ -60,12 +60,12 @@ STYLE = {
 }
 
 
-# Figures open with the verdict, so that a claim that failed is not advertised.
+# Figures begin with the verdict, so that a failed claim is not presented as a result.
 HEADS = {HOLDS: "Holds", FAILS: "Fails", INCONCLUSIVE: "Undecided", NOT_JUDGED: "Not judged"}
 
 
 def title(figure, results: Results, text: str) -> None:
-    """Write the lines above and below all panels: the verdict on the claim `text`, and what the bands are."""
+    """Write the text above and below all panels: the verdict on the claim `text`, and the meaning of the bands."""
     seeds = len(results.data["seeds"])
     figure.suptitle(f"{HEADS[results.verdict]}: {text}", x=0.01, ha="left", fontsize=12.5, fontweight="bold")
     figure.supxlabel(
@@ -81,14 +81,14 @@ def title(figure, results: Results, text: str) -> None:
 def learning_curves(
     axes: Axes, results: Results, arms: Mapping[str, str], metric: str, *, labels: Mapping[str, str] | None = None
 ) -> None:
-    """IQM lines with interval bands over timesteps.
+    """Plot IQM lines with interval bands over timesteps.
 
     Args:
-        axes: Where to draw.
-        results: What was measured.
-        arms: Arm -> colour; arms that did not run, or do not have the metric, are passed over.
-        metric: Metric of learning.
-        labels: Arm -> words for the legend; None takes the names.
+        axes: Axes to draw on.
+        results: Results of the experiment.
+        arms: Arm -> colour; arms that did not run, or do not have the metric, are skipped.
+        metric: Training metric.
+        labels: Arm -> label in the legend; None uses the names.
     """
     for arm, colour in arms.items():
         if arm not in results.arms:
@@ -112,7 +112,7 @@ def final_bars(
     labels: Mapping[str, str] | None = None,
     number: str = "{:.1f}",
 ) -> None:
-    """Draw a horizontal bar for the IQM of each arm, with its interval, the seeds as dots, and the number beside it."""
+    """Draw a horizontal bar for the IQM of each arm, with its interval, the seeds as dots, and the value beside it."""
     shown = [arm for arm in arms if results.has(arm, score)]
     for row, arm in enumerate(shown):
         iqm, low, high = results.estimate(arm, score)
@@ -120,7 +120,7 @@ def final_bars(
         axes.plot([low, high], [row, row], color=INK, linewidth=1.2, solid_capstyle="butt")
         values = results.scores(arm, score)
         axes.scatter(values, np.full(len(values), row), s=9, color="white", edgecolors=INK, linewidths=0.6, zorder=3)
-        # The numbers stand in a column of their own, clear of bars, whiskers and bounds.
+        # The values are in a separate column that does not overlap bars, whiskers or bounds.
         axes.annotate(
             number.format(iqm),
             (1.0, row),
@@ -146,7 +146,7 @@ def level(
     below: bool = False,
     left: bool = False,
 ) -> None:
-    """Draw a dashed line at a bound or a reference, labelled on (or below) its right (or left) end."""
+    """Draw a dashed line at a bound or reference, with a label above (or below) its right (or left) end."""
     if vertical:
         axes.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
         axes.annotate(
@@ -184,15 +184,15 @@ def grouped_points(
     *,
     transform=None,
 ) -> None:
-    """IQM points with intervals, joined for each series over the same positions.
+    """Plot IQM points with intervals, connected within each series, over common positions.
 
     Args:
-        axes: Where to draw.
-        results: What was measured.
+        axes: Axes to draw on.
+        results: Results of the experiment.
         series: Label -> (colour, an arm for each position).
-        score: Which score.
-        ticks: Words under the positions.
-        transform: Applied to the scores of arm i as transform(scores, i); None leaves them.
+        score: Score to plot.
+        ticks: Labels of the positions.
+        transform: Applied to the scores of arm i as transform(scores, i); None leaves them unchanged.
     """
     from envzoo.scripts.experiments.core.statistics import bootstrap_iqm
 

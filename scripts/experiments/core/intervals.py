@@ -1,4 +1,4 @@
-"""Confidence intervals over seeds, and the number of seeds that a verdict needs.
+"""Confidence intervals over seeds, and the number of seeds required for a verdict.
 
 Every estimand is a function of one value per seed (or per pair of runs that share a seed):
 
@@ -30,13 +30,13 @@ BCA_FROM = 20  # seeds
 REPLICATIONS = 9_999
 BOOTSTRAP_SEED = 20_240_109
 POWER = 0.9
-SPREAD_LIMIT = 0.8  # confidence of the upper limit of the spread in `seeds_needed`
+SPREAD_LIMIT = 0.8  # confidence of the upper limit of the variance in `seeds_needed`
 MOST_SEEDS = 10_000
-NO_SPREAD_SEEDS = 6  # with equal values in all seeds, (1/2)^6 < .025 is the chance that a fair coin shows them
+NO_SPREAD_SEEDS = 6  # a sign test of equal values in all seeds has the one-sided level (1/2)^6 < .025
 
 
 class Interval(NamedTuple):
-    """An estimate with its confidence interval; infinite ends where too few seeds say nothing."""
+    """An estimate with its confidence interval; an end is infinite where there are too few seeds to bound it."""
 
     value: float
     low: float
@@ -45,10 +45,10 @@ class Interval(NamedTuple):
 
 
 def transform(values: np.ndarray, estimand: Estimand, trials: int | None = None) -> np.ndarray:
-    """Map values per seed (n,) to the scale on which they are averaged.
+    """Transform values per seed (n,) to the scale on which they are averaged.
 
     Raises:
-        EnvzooError: Values outside the domain of the estimand, or an unknown estimand.
+        EnvzooError: Values are outside the domain of the estimand, or the estimand is unknown.
     """
     values = np.asarray(values, float)
     if estimand not in ESTIMANDS:
@@ -71,7 +71,7 @@ def transform(values: np.ndarray, estimand: Estimand, trials: int | None = None)
 
 
 def back(value: float, estimand: Estimand) -> float:
-    """Map a number on the scale of `transform` back to the scale of the estimand."""
+    """Invert `transform` for a number."""
     if estimand == "ratio":
         return math.exp(value) if value < 700 else math.inf
     if estimand == "share":
@@ -86,12 +86,12 @@ def interval(
 
     Args:
         values: One value per seed or per pair.
-        estimand: What is estimated; see the table of this module.
+        estimand: Estimated parameter; see the table of this module.
         confidence: Coverage of the two-sided interval.
-        trials: Of a share: how many trials each value is the share of.
+        trials: For the estimand "share", the number of trials behind each value.
 
     Raises:
-        EnvzooError: No values, values that are not finite, or values outside the domain of the estimand.
+        EnvzooError: Values are missing, not finite, or outside the domain of the estimand.
     """
     values = np.asarray(values, float)
     if values.ndim != 1 or not values.size:
@@ -104,7 +104,7 @@ def interval(
     if estimand == "proportion":
         return _wilson(int(scaled.sum()), scaled.size, confidence)
     found = _bca(scaled, confidence) if scaled.size >= BCA_FROM and np.ptp(scaled) > 0 else _student(scaled, confidence)
-    # Rounding must not put an estimate outside its interval when all values are equal.
+    # Rounding must not move an estimate outside its interval when all values are equal.
     value, low, high = (back(number, estimand) for number in found[:3])
     return Interval(value, min(low, value), max(high, value), found.method)
 
@@ -122,7 +122,7 @@ def _bca(values: np.ndarray, confidence: float) -> Interval:
     n, mean = values.size, float(values.mean())
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     resampled = np.empty(REPLICATIONS)
-    for begin in range(0, REPLICATIONS, 500):  # bounded memory for thousands of seeds
+    for begin in range(0, REPLICATIONS, 500):  # bounds memory for thousands of seeds
         rows = generator.integers(n, size=(min(500, REPLICATIONS - begin), n))
         resampled[begin : begin + len(rows)] = values[rows].mean(axis=1)
     below = (np.count_nonzero(resampled < mean) + np.count_nonzero(resampled <= mean)) / (2 * REPLICATIONS)
@@ -138,7 +138,7 @@ def _bca(values: np.ndarray, confidence: float) -> Interval:
 
 
 def _median(values: np.ndarray, confidence: float) -> Interval:
-    """Order statistics: the narrowest symmetric pair whose coverage is at least the confidence."""
+    """Compute the narrowest symmetric pair of order statistics whose coverage is at least the confidence."""
     n, ordered = values.size, np.sort(values)
     rank = int(stats.binom.ppf((1 - confidence) / 2, n, 0.5))  # P(X < rank) <= (1 - confidence) / 2
     low, high = (ordered[rank - 1], ordered[n - rank]) if rank >= 1 else (-math.inf, math.inf)
@@ -164,16 +164,16 @@ def seeds_needed(
     confidence: float = CONFIDENCE,
     trials: int | None = None,
 ) -> int | None:
-    """Compute the smallest number of seeds that gives a verdict with power .9, or None beyond 10,000.
+    """Compute the smallest number of seeds that gives a verdict with power .9, or None if it exceeds 10,000.
 
-    The effect is the observed one; the spread is the upper 80% limit of the observed one. The verdict is `holds` when
-    the estimate lies between the bounds, else `fails`.
+    The effect size is the observed one, and the standard deviation is the upper 80% limit of the observed one. The
+    verdict is `holds` if the estimate lies between the bounds, and `fails` otherwise.
 
     Args:
         values: One value per seed, (n,).
         bounds: Lower and upper bound of the claim on the scale of the estimand; infinite where there is none.
         estimand: See `interval`.
-        confidence: Of the intervals that will be judged.
+        confidence: Confidence level of the intervals to be judged.
         trials: See `interval`.
     """
     scaled = transform(values, estimand, trials)
@@ -193,7 +193,7 @@ def seeds_needed(
 
 
 def _scaled_bound(bound: float, estimand: Estimand) -> float:
-    """Map a bound to the scale of `transform`; outside the domain it is infinite."""
+    """Transform a bound with `transform`; outside the domain it is infinite."""
     if estimand == "ratio":
         return math.log(bound) if bound > 0 else -math.inf
     if estimand == "share":
@@ -202,7 +202,7 @@ def _scaled_bound(bound: float, estimand: Estimand) -> float:
 
 
 def _smallest(power) -> int | None:
-    """Smallest m with power(m) >= POWER for a function that grows with m, by doubling and bisection."""
+    """Find the smallest m with power(m) >= POWER for an increasing function, by doubling and bisection."""
     if power(2) >= POWER:
         return 2
     low, high = 2, 4
@@ -217,10 +217,10 @@ def _smallest(power) -> int | None:
 
 
 def _mean_power(m: int, mean: float, deviation: float, bounds: tuple[float, float], confidence: float) -> float:
-    """Probability that a t interval of m values lies on the side of the bounds where the mean is."""
+    """Compute the probability that a t interval of m values lies on the same side of the bounds as the mean."""
     critical = stats.t.ppf((1 + confidence) / 2, m - 1)
     low, high = bounds
-    if low <= mean <= high:  # clear of both bounds; by the union bound
+    if low <= mean <= high:  # probability of excluding both bounds, by the union bound
         gaps = [gap for gap in (mean - low, high - mean) if math.isfinite(gap)]
     else:
         gaps = [low - mean if mean < low else mean - high]
@@ -231,7 +231,7 @@ def _mean_power(m: int, mean: float, deviation: float, bounds: tuple[float, floa
 
 
 def _median_power(m: int, values: np.ndarray, bounds: tuple[float, float], confidence: float) -> float:
-    """Compute the same for a median: an order statistic clears a bound if enough values do (a sign test)."""
+    """Compute the power for a median: an order statistic is beyond a bound if enough values are (a sign test)."""
     rank = int(stats.binom.ppf((1 - confidence) / 2, m, 0.5))
     if rank < 1:
         return 0.0
@@ -243,15 +243,15 @@ def _median_power(m: int, values: np.ndarray, bounds: tuple[float, float], confi
         sides = [values < low if middle < low else values > high]
     missed = 0.0
     for clear in sides:
-        # Drawn towards one half, so that a small sample never promises certainty.
+        # Shrunk towards one half, so that a small sample never gives probability 1.
         share = (np.count_nonzero(clear) + 0.5) / (values.size + 1)
-        # The interval clears the bound if at most rank - 1 values lie on its other side.
+        # The interval excludes the bound if at most rank - 1 values lie on its other side.
         missed += 1.0 - float(stats.binom.cdf(rank - 1, m, 1 - share))
     return 1.0 - missed
 
 
 def _proportion_power(m: int, p: float, bounds: tuple[float, float], confidence: float) -> float:
-    """Compute the same for a proportion, by summing the binomial law over the counts that give the verdict."""
+    """Compute the power for a proportion, by summing the binomial distribution over counts that give the verdict."""
     low, high = bounds
     counts = np.arange(m + 1)
     z = float(stats.norm.ppf((1 + confidence) / 2))

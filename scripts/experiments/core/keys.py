@@ -1,8 +1,8 @@
-"""Fingerprints of the code that a result depends on, so that stored results can be told stale from current.
+"""Fingerprints of the code on which a result depends, used to detect stale stored results.
 
-The fingerprint of a definition covers its own syntax tree and those of all definitions that it reaches: names of its
-module, and what those import from the same package. Comments, docstrings, formatting and definitions that are not
-reached do not count, so that editing a page or a figure makes no result stale.
+The fingerprint of a definition covers its own syntax tree and those of all definitions that it reaches, in its module
+and through imports within the package. Comments, docstrings, formatting and unreached definitions do not count, so that
+editing a page or a figure makes no result stale.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from envzoo.errors import EnvzooError
 from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan, FunctionArm
 
-# Registries name everything lazily: a new row must not make old results stale. The rest holds no numbers.
+# A new row in a registry must not make old results stale. The other modules do not affect results.
 IGNORED = (
     *("envzoo", "envzoo.registration", "envzoo.registry", "envzoo.papers", "envzoo.errors", "envzoo.version"),
     *(
@@ -34,7 +34,7 @@ IGNORED = (
     ),
     *("envzoo.agents.callbacks", "envzoo.kernel.drawing", "envzoo.scripts.launch"),
 )
-# Methods that store, load, draw or describe: no run of an experiment depends on them.
+# Methods that store, load, draw or describe, on which no run of an experiment depends.
 SILENT_METHODS = frozenset(
     (
         *("save", "restore", "header", "state_dict", "load_state_dict", "get_state", "set_state", "rebuild"),
@@ -46,7 +46,7 @@ Definition = tuple[str, str]  # module, name; the name "*" is the whole module
 
 
 class _Module:
-    """The top level of a module: its definitions by name, and the statements that always run."""
+    """The top level of a module: its definitions by name, and the statements that are always executed."""
 
     def __init__(self, name: str, path: Path):
         self.name = name
@@ -63,7 +63,7 @@ class _Module:
 
 
 def _bound(node: ast.stmt) -> list[str]:
-    """Names that a statement of the top level binds (or changes)."""
+    """List the names that a top-level statement binds (or changes)."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Import):
@@ -85,7 +85,7 @@ def _is_typing_only(node: ast.stmt) -> bool:
 
 
 class _Strip(ast.NodeTransformer):
-    """Removes docstrings, annotations and silent methods."""
+    """Transformer that removes docstrings, annotations and silent methods."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.body = [part for part in node.body if not _is_docstring(part)] or [ast.Pass()]
@@ -105,7 +105,7 @@ class _Strip(ast.NodeTransformer):
 
 @functools.cache
 def _load(name: str) -> _Module | None:
-    """Read a module of Python source; None if it has none."""
+    """Parse a module, or return None if it has no Python source."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
@@ -120,7 +120,7 @@ def _is_module(name: str) -> bool:
 
 
 def _imports(node: ast.AST, module: _Module, used: set[str] | None) -> Iterable[Definition]:
-    """Yield the definitions imported by the statements inside a node; `used` limits them to these local names."""
+    """List the definitions imported by the statements inside a node; `used` restricts them to these local names."""
     top = module.name.partition(".")[0]
     for part in ast.walk(node):
         if isinstance(part, ast.Import):
@@ -142,7 +142,7 @@ def _imports(node: ast.AST, module: _Module, used: set[str] | None) -> Iterable[
 
 @functools.cache
 def _expand(definition: Definition) -> tuple[str, tuple[Definition, ...]]:
-    """Return the digest of one definition, and the definitions that it reaches directly."""
+    """Compute the digest of one definition, and list the definitions that it reaches directly."""
     name, wanted = definition
     module = _load(name)
     if module is None or name in IGNORED:
@@ -162,7 +162,7 @@ def _expand(definition: Definition) -> tuple[str, tuple[Definition, ...]]:
 
 
 def fingerprint(roots: Iterable[Definition]) -> str:
-    """Digest of definitions and of everything they reach."""
+    """Compute the digest of definitions and everything they reach."""
     seen: dict[Definition, str] = {}
     waiting = list(roots)
     while waiting:
@@ -179,7 +179,7 @@ def fingerprint(roots: Iterable[Definition]) -> str:
 
 
 def function_root(function: Callable[..., Any]) -> list[Definition]:
-    """Where a function, a `partial` of one, or a callable object is defined."""
+    """Find the definition of a function, a `partial` of one, or a callable object."""
     while isinstance(function, partial):
         function = function.func
     owner = function if inspect.isfunction(function) or inspect.isclass(function) else type(function)
@@ -187,7 +187,7 @@ def function_root(function: Callable[..., Any]) -> list[Definition]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a setting to plain values that JSON represents in one way only."""
+    """Convert a setting to a canonical JSON value."""
     if callable(value):
         settings = [_plain(value.args), _plain(value.keywords)] if isinstance(value, partial) else []
         return ["callable", *map(list, function_root(value)), *settings]
@@ -223,7 +223,7 @@ def _agent_roots(name: str) -> list[Definition]:
 
 
 def arm_key(arm: Arm | FunctionArm, budget: int, quick: bool) -> str:
-    """Return the key under which results of an arm are stored: its settings and the code that it runs."""
+    """Compute the key under which results of an arm are stored, from its settings and the code that it runs."""
     roots: list[Definition] = [("envzoo.scripts.experiments.core.run", "run_arm")]
     if isinstance(arm, FunctionArm):
         roots = function_root(arm.function)

@@ -1,4 +1,4 @@
-"""Keep stored results whose code has changed without changing a number: one seed of each arm is run again to see."""
+"""Keep stored results whose code has changed but whose numbers have not, by rerunning one seed of each arm."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from envzoo.scripts.launch import run_jobs
 
 
 def stale_arms(experiment: Experiment, data: dict[str, Any]) -> list[AnyArm]:
-    """Return the arms of an experiment whose stored results are missing, or stem from other settings or code."""
+    """List the arms whose stored results are missing, or were produced with other settings or code."""
     stored = data["arms"]
     return [arm for arm in experiment.arms if stored.get(arm.name, {}).get("key") != current_key(arm)]
 
 
 def renew(experiment: Experiment, folder: Path, **where: Any) -> list[str]:
-    """Run one seed of each stale arm again, and mark its stored runs as current if all numbers are the same.
+    """Rerun one seed of each stale arm, and mark its stored runs as current if all numbers are identical.
 
     Args:
-        experiment: Whose results lie in the folder.
+        experiment: The experiment whose results are in the folder.
         folder: Folder with a results.json of a full run; it is rewritten.
-        **where: Keywords of `run_jobs` (`launcher`, `processes`), and `on_done` as of `run_experiment`.
+        **where: `launcher` and `processes` of `run_jobs`, and `on_done` of `run_experiment`.
 
     Returns:
         A sentence for each stale arm.
 
     Raises:
-        EnvzooError: No readable results.json.
+        EnvzooError: There is no readable results.json.
     """
     data = read_results(folder).data
     on_done = where.pop("on_done", None)

@@ -1,4 +1,4 @@
-"""Write an experiment's results: results.json, the report as Markdown, and the figure."""
+"""Write the results of an experiment: results.json, a Markdown report, and the figure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE,
 
 
 def write_results(experiment: Experiment, results: Results, out: Path) -> dict[str, Path]:
-    """Write results.json, table.md and figure.png into a folder, each of them whole or not at all."""
+    """Write results.json, table.md and figure.png into a folder, each atomically."""
     paths = {"results": out / "results.json", "table": out / "table.md", "figure": out / "figure.png"}
     write_text(paths["results"], to_json(results.data) + "\n")
     write_text(paths["table"], to_markdown(experiment, results))
@@ -27,10 +27,10 @@ def write_results(experiment: Experiment, results: Results, out: Path) -> dict[s
 
 
 def read_results(folder: Path) -> Results:
-    """Read the results that `write_results` left in a folder.
+    """Read the results that `write_results` wrote to a folder, for new tables or figures.
 
     Raises:
-        EnvzooError: There are none, or they are damaged.
+        EnvzooError: There are no results, or they are damaged.
     """
     try:
         return Results(json.loads((folder / "results.json").read_text()))
@@ -46,7 +46,7 @@ def draw(experiment: Experiment, results: Results) -> bytes:
 
     from envzoo.scripts.experiments.core.figures import STYLE
 
-    # No pyplot: it keeps global state and looks for a display.
+    # pyplot is not used, because it keeps global state and requires a display backend.
     with rc_context(STYLE):
         figure = Figure(layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
@@ -58,7 +58,7 @@ def draw(experiment: Experiment, results: Results) -> bytes:
 
 
 def to_json(value: Any, indent: int = 0) -> str:
-    """JSON with a line for each entry of a dict, and lists of plain values on one line; not a number becomes null."""
+    """Format JSON with one line per dict entry, and lists of plain values on one line; NaN becomes null."""
     pad = "  " * (indent + 1)
     if isinstance(value, Mapping):
         if not value:
@@ -76,7 +76,7 @@ def to_json(value: Any, indent: int = 0) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """Format a number with a readable number of digits."""
+    """Format a number with a suitable number of digits."""
     if value is None or not math.isfinite(value):
         return "-"
     if abs(value) >= 100:
@@ -85,7 +85,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_interval(ends: list[float | None] | None) -> str:
-    """Format the ends of an interval; an infinite end becomes a dash."""
+    """Format the ends of an interval; an end that is unbounded for lack of seeds is a dash."""
     if ends is None:
         return ""
     low, high = (format_number(end) if end is not None else "-" for end in ends)
@@ -103,7 +103,7 @@ def format_bound(check: Mapping[str, Any]) -> str:
 
 
 def format_verdict(check: Mapping[str, Any]) -> str:
-    """Format the verdict of a check, with the seeds that would decide an inconclusive one."""
+    """Format the verdict of a check; if it is inconclusive, add the number of seeds that would decide it."""
     verdict = verdict_of(check)
     if verdict == INCONCLUSIVE:
         needed = check.get("seeds_needed")
@@ -112,13 +112,13 @@ def format_verdict(check: Mapping[str, Any]) -> str:
 
 
 def opening(experiment: Experiment, results: Results) -> list[str]:
-    """Return the lines that a page opens with: what was claimed, what was found, and why."""
+    """Build the first lines of a page: the claim, the verdict, and the reason."""
     lines = [f"**Claimed.** {experiment.claim}", "", f"**Found.** {results.sentence}", ""]
     return [*lines, f"**Why.** {experiment.reason}", ""] if experiment.reason else lines
 
 
 def check_rows(checks: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Rows of the table of checks: sentence, value, interval, seeds, bound, verdict."""
+    """Build the rows of the table of checks: sentence, value, interval, seeds, bound, verdict."""
     rows = []
     for check in checks:
         mark = "**primary.** " if check.get("primary") else ""
@@ -134,7 +134,7 @@ CHECK_HEADS = ("check", "value", "95% interval", "seeds", "bound", "verdict")
 
 
 def to_markdown(experiment: Experiment, results: Results) -> str:
-    """Return the report: what was claimed and found first, then the checks, the figure and the tables."""
+    """Build the report: claim and verdict, then the checks, the figure and the tables."""
     data, paper = results.data, experiment.paper
     source = f", [{paper.arxiv}]({paper.url})" if paper.arxiv else ""
     heads = list(CHECK_HEADS)

@@ -1,4 +1,4 @@
-"""What an experiment measured: a view on the contents of results.json, from which tables and figure are made."""
+"""Results of an experiment: a view of results.json from which tables and figures are built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECONDS = "seconds"
 
 
 class Results:
-    """What an experiment measured; a view on the contents of results.json, from which tables and figure are made.
+    """Results of an experiment: a view of results.json from which tables and figures are built.
 
     Args:
         data: See `envzoo.scripts.experiments.execution.run_experiment`.
@@ -31,7 +31,7 @@ class Results:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict of the experiment: that of its primary checks."""
+        """The verdict of the experiment, from its primary checks."""
         return verdict_of(self.data)
 
     @property
@@ -53,7 +53,7 @@ class Results:
         return text + (f", and {_count(other)} of {len(other)} others." if other else ".")
 
     def group(self, group: str) -> tuple[str, ...]:
-        """Names of the arms of a group that ran."""
+        """List the arms of a group that ran."""
         return tuple(name for name, arm in self.data["arms"].items() if arm["group"] == group)
 
     def _runs(self, arm: str) -> list[dict[str, Any]]:
@@ -62,16 +62,16 @@ class Results:
         return self.data["arms"][arm]["runs"]
 
     def has(self, arm: str, score: str) -> bool:
-        """Whether the arm ran and has this score."""
+        """Check whether the arm ran and has this score."""
         if arm not in self.data["arms"]:
             return False
         return score == SECONDS or all(score in run["scores"] for run in self._runs(arm))
 
     def scores(self, arm: str, score: str) -> np.ndarray:
-        """Return a score for each seed, or the wall time under the name "seconds", (seeds,).
+        """Return a score for each seed, (seeds,); "seconds" is the wall time.
 
         Raises:
-            UnknownNameError: No such arm or score.
+            UnknownNameError: There is no such arm or score.
         """
         runs = self._runs(arm)
         if score == SECONDS:
@@ -82,14 +82,14 @@ class Results:
         return np.array([np.nan if run["scores"][score] is None else run["scores"][score] for run in runs], float)
 
     def seeds(self, arm: str) -> tuple[int, ...]:
-        """Seeds of an arm, in the order of its scores."""
+        """Return the seeds of an arm, in the order of its scores."""
         return tuple(run["seed"] for run in self._runs(arm))
 
     def shared(self, *arms: str) -> tuple[int, ...]:
-        """Seeds that all arms ran with, in ascending order.
+        """Return the seeds that all arms ran with, in ascending order.
 
         Raises:
-            EnvzooError: There are none.
+            EnvzooError: There are no common seeds.
         """
         common = sorted(set.intersection(*(set(self.seeds(arm)) for arm in arms)))
         if not common:
@@ -97,7 +97,7 @@ class Results:
         return tuple(common)
 
     def by_seed(self, arm: str, score: str, seeds: Iterable[int]) -> np.ndarray:
-        """Return a score of the given seeds, (len(seeds),)."""
+        """Return a score for the given seeds, (len(seeds),)."""
         values = dict(zip(self.seeds(arm), self.scores(arm, score), strict=True))
         return np.array([values[seed] for seed in seeds])
 
@@ -107,25 +107,25 @@ class Results:
         return self.by_seed(arm, score, seeds), self.by_seed(other, score, seeds)
 
     def with_runs(self, of: Mapping[str, str]) -> Results:
-        """Return these results with the runs of some arms replaced by those of others; `of` maps arm -> whose runs."""
+        """Return results with the runs of some arms replaced by those of others; `of` maps arm -> replacement."""
         arms = dict(self.data["arms"])
         for arm, other in of.items():
             arms[arm] = {**arms[arm], "runs": self._runs(other)}
         return Results({**self.data, "arms": arms})
 
     def estimate(self, arm: str, score: str) -> Estimate:
-        """IQM over the seeds with its 95% interval."""
+        """Compute the IQM over the seeds with its 95% interval."""
         return bootstrap_iqm(self.scores(arm, score))
 
     def iqm(self, arm: str, score: str) -> float:
-        """IQM over the seeds."""
+        """Compute the IQM over the seeds."""
         return self.estimate(arm, score).iqm
 
     def lines(self, arm: str, metric: str) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Timesteps and metric of learning for each seed, (points,) each; points without a value are left out.
+        """Return timesteps and a training metric for each seed, (points,) each, without points that have no value.
 
         Raises:
-            UnknownNameError: No such arm.
+            UnknownNameError: There is no such arm.
         """
         found = []
         for run in self._runs(arm):
@@ -136,11 +136,11 @@ class Results:
         return found
 
     def curve(self, arm: str, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Timesteps, IQM over the seeds, and the ends of its pointwise interval, each (points,); may be empty."""
+        """Compute timesteps, IQM over the seeds, and the ends of its pointwise interval, each (points,) or empty."""
         lines = self.lines(arm, metric)
         if not all(x.size for x, _ in lines):
             return (np.empty(0),) * 4
-        # Episodes end at different times in different seeds, so every line is read at the times of the first.
+        # Episodes end at different times in different seeds, so every line is interpolated at the times of the first.
         grid = lines[0][0]
         return grid, *bootstrap_iqm_curve(np.stack([np.interp(grid, x, y) for x, y in lines]))
 

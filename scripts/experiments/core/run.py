@@ -1,4 +1,4 @@
-"""One run of an arm: learn and evaluate once, or call the arm's function."""
+"""Run an arm: train and evaluate an agent once, or call the arm's function."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from envzoo.scripts.experiments.core.arms import EvaluationPlan, FunctionArm
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
 
-TAIL = 0.9  # the scores taken from learning are means over what lies behind this share of the budget
+TAIL = 0.9  # training metrics become scores by averaging after this fraction of the budget
 
 
 class CurveRecorder(Callback):
     """A callback that thins the metrics of learning to a fixed number of points, each the mean over a stretch.
 
     Args:
-        metrics: Which ones; those that an iteration does not report are left out of its means.
-        budget: Timesteps of the whole of learning.
-        points: How many.
+        metrics: Metrics to record; the means skip iterations that do not report them.
+        budget: Timesteps of training.
+        points: Number of points.
     """
 
     def __init__(self, metrics: tuple[str, ...], budget: int, points: int = 100):
@@ -36,7 +36,7 @@ class CurveRecorder(Callback):
         self._tail: dict[str, list[float]] = {}
 
     def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> None:
-        """Add an iteration to its stretch."""
+        """Add an iteration to its interval."""
         share = agent.num_timesteps / self.budget
         row = min(math.ceil(share * self.points), self.points) - 1
         self._add(row, 0, agent.num_timesteps)
@@ -51,7 +51,7 @@ class CurveRecorder(Callback):
         self._counts[row, column] += 1
 
     def curves(self) -> dict[str, list]:
-        """Timesteps and metrics as equally long lists, None where a stretch has no value."""
+        """Return timesteps and metrics as lists of equal length, with None where an interval has no value."""
         rows = np.flatnonzero(self._counts[:, 0])
         columns = {}
         for column, name in enumerate(("timesteps", *self.metrics)):
@@ -65,18 +65,18 @@ class CurveRecorder(Callback):
         return columns
 
     def tail(self) -> dict[str, float]:
-        """Mean of each metric over the last tenth of learning."""
+        """Compute the mean of each metric over the last tenth of training."""
         return {name: float(np.mean(values)) for name, values in self._tail.items()}
 
 
 def run_job(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run an arm with some seeds.
+    """Run an arm with several seeds.
 
     Args:
         job: "arm", "seeds", "budget" and "quick".
 
     Returns:
-        One dict of plain values per seed, see `run_arm`.
+        One dict of plain values per seed; see `run_arm`.
     """
     arm, seeds = job["arm"], job["seeds"]
     if isinstance(arm, FunctionArm):
@@ -85,10 +85,10 @@ def run_job(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def run_function(arm: FunctionArm, seeds: list[int], budget: int, quick: bool) -> list[dict[str, Any]]:
-    """Call the function of an arm; returns what `run_arm` returns, for each seed.
+    """Call the function of an arm; return one dict per seed, as `run_arm` does.
 
     Raises:
-        EnvzooError: The function returned something else than scores and curves.
+        EnvzooError: The function returned something other than scores and curves.
     """
     settings = {**arm.settings, **(arm.quick_settings if quick else {})}
     began = time.perf_counter()
@@ -120,13 +120,13 @@ def _plain_result(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
         curves = {key: [float(x) for x in values] for key, values in result.get("curves", {}).items()}
     except (TypeError, ValueError) as error:
         raise EnvzooError(f"{name}: scores and curves are numbers ({error})") from error
-    # Not a number becomes None, as in the file, so that a result read again is the same.
+    # NaN becomes None, as in the file, so that stored and new results are equal.
     curves = {key: [x if math.isfinite(x) else None for x in values] for key, values in curves.items()}
     return {"scores": scores, "curves": curves}
 
 
 def run_arm(job: dict[str, Any]) -> dict[str, Any]:
-    """Learn and evaluate once.
+    """Train and evaluate an agent once.
 
     Args:
         job: "arm", "seed" and "timesteps".
@@ -141,7 +141,7 @@ def run_arm(job: dict[str, Any]) -> dict[str, Any]:
     arm, seed, timesteps = job["arm"], job["seed"], job["timesteps"]
     began = time.perf_counter()
     threads = torch.get_num_threads()
-    # One thread, so that sums are made in the same order whatever the machine; these networks are too small for more.
+    # One thread, so that sums have the same order on every machine; these networks are too small for more.
     torch.set_num_threads(1)
     try:
         settings = {"seed": seed, "device": "cpu", "env_kwargs": dict(arm.env_kwargs), "threads": 1}

@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 
 
 class Estimate(NamedTuple):
-    """An interquartile mean and the ends of its interval."""
+    """An interquartile mean (IQM) and the ends of its interval."""
 
     iqm: float
     low: float
@@ -21,7 +21,7 @@ class Estimate(NamedTuple):
 
 
 def interquartile_mean(scores: np.ndarray) -> float:
-    """Mean of the middle half of all scores (runs, tasks), or (runs,); below four scores it is the plain mean."""
+    """Compute the mean of the middle half of all scores, (runs, tasks) or (runs,); below four scores, the mean."""
     scores = np.asarray(scores, float)
     return float(trim_mean(scores, 0.25, axis=None))
 
@@ -29,7 +29,7 @@ def interquartile_mean(scores: np.ndarray) -> float:
 def bootstrap_iqm(
     scores: np.ndarray, *, replications: int = REPLICATIONS, confidence: float = CONFIDENCE, seed: int = BOOTSTRAP_SEED
 ) -> Estimate:
-    """Estimate the IQM of scores (runs, tasks), or (runs,), with its stratified percentile bootstrap interval.
+    """Compute the IQM of scores, (runs, tasks) or (runs,), with its stratified percentile bootstrap interval.
 
     Runs are resampled independently within each task.
     """
@@ -46,7 +46,7 @@ def bootstrap_iqm(
 def bootstrap_iqm_curve(
     curves: np.ndarray, *, replications: int = 500, confidence: float = CONFIDENCE, seed: int = BOOTSTRAP_SEED
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pointwise IQM of curves (runs, points) and the ends of its interval, three arrays (points,).
+    """Compute the pointwise IQM of curves (runs, points) and the ends of its interval, three arrays (points,).
 
     Whole curves are resampled, so the band is as smooth as the curves.
     """
@@ -57,7 +57,7 @@ def bootstrap_iqm_curve(
 
 
 def probability_of_improvement(better: np.ndarray, worse: np.ndarray) -> float:
-    """P(a run of the first beats a run of the second), averaged over tasks; scores (runs, tasks) or (runs,)."""
+    """Compute P(a run of `better` scores higher than one of `worse`), averaged over tasks; (runs, tasks) or (runs,)."""
     better, worse = (np.asarray(scores, float).reshape(len(scores), -1) for scores in (better, worse))
     above = better[:, None] > worse[None]
     equal = better[:, None] == worse[None]

@@ -1,4 +1,4 @@
-"""Stored results, by (arm, seed): an interrupted experiment continues, and a finished one reruns only what is stale."""
+"""Stored results by (arm, seed), with which experiments continue after an interruption and rerun only stale arms."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PARTS = ".parts"
 
 
 class Store:
-    """The results in an output folder: those of its results.json, and those of runs since, a file each.
+    """The results in an output folder: its results.json, and one file for each later run.
 
     Args:
-        folder: The output folder; need not exist.
+        folder: The output folder; it may not exist yet.
     """
 
     def __init__(self, folder: Path | None):
@@ -35,14 +35,14 @@ class Store:
                 for run in arm["runs"] if "key" in arm else ():
                     self._found[arm["key"], run["seed"]] = {**run, "config": arm["config"]}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            self._found = {}  # no results, or none that can be used: everything runs
+            self._found = {}  # there are no usable results, so everything is run
 
     def _read_part(self, path: Path) -> None:
         try:
             part = json.loads(path.read_text(encoding="utf-8"))
             self._found[part["key"], part["run"]["seed"]] = part["run"]
         except (OSError, ValueError, LookupError, TypeError):
-            path.unlink(missing_ok=True)  # torn by a crash: the run is repeated
+            path.unlink(missing_ok=True)  # truncated by a crash, so the run is repeated
 
     def get(self, key: str, seed: int) -> dict[str, Any] | None:
         """Return the stored run of a key and seed, or None."""
@@ -57,6 +57,6 @@ class Store:
             write_text(path, json.dumps({"key": key, "run": run}))
 
     def clear(self) -> None:
-        """Remove the parts, once results.json holds them."""
+        """Remove the files of single runs, once results.json contains them."""
         if self.folder is not None:
             shutil.rmtree(self.folder / PARTS, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""All methods for language models on two puzzles, at equal numbers of generated tokens: a front for each method."""
+"""All methods for language models on two puzzles, with equal numbers of generated tokens and several strengths."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TRAINED = "policy/trained_tokens"
 
 @dataclass(frozen=True)
 class Method:
-    """A method as a curve of points, one for each of its strengths.
+    """A method with its strengths, which form a curve of points.
 
     Attributes:
         agent: Name of the agent.
-        common: Hyperparameters of all its points; what is not named is the trainer's default.
-        dial: What is turned, in words; empty for a method without a strength.
+        common: Hyperparameters of all points that differ from the trainer's defaults.
+        dial: Description of the strength hyperparameter; empty for a method without one.
         strengths: Label -> hyperparameters, from weak to strong.
-        marked: Label of the strength that the paper's experiment here takes, else of the published one.
+        marked: Label of the strength used by the paper's experiment here, or else of the published one.
     """
 
     agent: str
@@ -45,12 +45,12 @@ class Method:
 
     @property
     def ends(self) -> str:
-        """What is turned, from where to where."""
+        """Description of the strength hyperparameter and its range."""
         labels = list(self.strengths)
         return f"{self.dial} {labels[0]} to {labels[-1]}"
 
 
-# RLOO and CISPO clip nothing (RLOO sums over an answer's tokens as well): at the rate of the others RLOO unlearns.
+# RLOO and CISPO do not clip (and RLOO sums over an answer's tokens): at the rate of the others RLOO unlearns.
 METHODS = {
     "GRPO": Method("GRPO"),
     "Dr. GRPO": Method("DrGRPO"),
@@ -98,14 +98,14 @@ DIALED = "; ".join(f"{name}: {METHODS[name].dial} {', '.join(METHODS[name].stren
 
 
 def arm_name(method: str, task: str, strength: str | None = None) -> str:
-    """Name of the arm of a method on a task; None takes the marked strength."""
+    """Return the name of the arm of a method on a task; None uses the marked strength."""
     label = METHODS[method].marked if strength is None else strength
     name = f"{method} {label}".strip()
     return name if task == runs.SUM else f"{name}, countdown"
 
 
 def front(method: str, task: str) -> tuple[str, ...]:
-    """Names of a method's arms on a task, from weak to strong."""
+    """List the arms of a method on a task, from weak to strong."""
     return tuple(arm_name(method, task, label) for label in METHODS[method].strengths)
 
 
@@ -125,17 +125,17 @@ def _arm(method: str, task: str, strength: str) -> Arm:
 
 
 def _complete(results: Results) -> float:
-    """Share of the runs whose final measures are finite."""
+    """Compute the fraction of runs whose final scores are finite."""
     return float(np.mean([np.isfinite(results.scores(arm, f"{FINAL}accuracy")).mean() for arm in results.arms]))
 
 
 def _kept(task: str) -> Any:
-    """A column: entropy over GRPO's at the highest accuracy that both reach, seed by seed."""
+    """Create a column with the ratio of the entropy to GRPO's, at the highest accuracy both reach in each seed."""
     return lambda results, arm: runs.matched_ratio(results, arm, arm_name("GRPO", task), ENTROPY)
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """A panel for each method, for both puzzles."""
+    """Draw a panel for each method, for both puzzles."""
     from envzoo.scripts.experiments.entropy_methods.fronts import Block, Front, draw_fronts
 
     blocks = {

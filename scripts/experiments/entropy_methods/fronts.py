@@ -1,4 +1,4 @@
-"""Small multiples of fronts: entropy against accuracy, a panel for each method, with all the others in grey."""
+"""Small multiples of entropy against accuracy: a panel for each method, with all others in grey."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 6
-MARKERS, PAINTS = "XosD^vP", (INK, BLUE, ORANGE, GREEN, RED, PURPLE, SKY)  # of the plain methods, GRPO first
+MARKERS, PAINTS = "XosD^vP", (INK, BLUE, ORANGE, GREEN, RED, PURPLE, SKY)  # for methods without a strength, GRPO first
 FAINT = "#c9ced4"
 
 
@@ -26,9 +26,9 @@ class Front:
     """A method's arms from weak to strong.
 
     Attributes:
-        title: Method and dial.
+        title: Method and strength hyperparameter.
         arms: Arms from weak to strong.
-        marked: Which of them is marked.
+        marked: The marked arm.
     """
 
     title: str
@@ -38,11 +38,11 @@ class Front:
 
 @dataclass(frozen=True)
 class Block:
-    """What is shown of a task.
+    """The panels of a task.
 
     Attributes:
-        fronts: A panel each.
-        plain: Methods without a strength, all in one panel: label -> arm; the first is the reference.
+        fronts: Fronts, one panel each.
+        plain: Methods without a strength, in one panel: label -> arm; the first is the reference.
     """
 
     fronts: Sequence[Front]
@@ -50,7 +50,7 @@ class Block:
 
 
 def place(results: Results, arms: Sequence[str], score: str) -> np.ndarray:
-    """Accuracy and another score at the end of training of the arms that ran, each as IQM and ends: (arms, 2, 3)."""
+    """Return final accuracy and another score of the arms that ran, each as IQM and interval: (arms, 2, 3)."""
     shown = [arm for arm in arms if results.has(arm, score)]
     found = [[results.estimate(arm, ACCURACY), results.estimate(arm, score)] for arm in shown]
     return np.array(found, float).reshape(len(shown), 2, 3)
@@ -63,7 +63,7 @@ def _whiskers(axes: Axes, points: np.ndarray, colour: str) -> None:
 
 
 def _others(axes: Axes, results: Results, block: Block, score: str) -> None:
-    """All methods in grey, and the reference as a cross."""
+    """Draw all methods in grey, and the reference as a cross."""
     for front in block.fronts:
         points = place(results, front.arms, score)
         axes.plot(points[:, 0, 0], points[:, 1, 0], "o-", color=FAINT, linewidth=0.8, markersize=2.2, zorder=1)
@@ -73,7 +73,7 @@ def _others(axes: Axes, results: Results, block: Block, score: str) -> None:
 
 
 def draw_front(axes: Axes, results: Results, front: Front, score: str) -> None:
-    """A method's front in colour: markers grow with the strength, that of the marked strength is filled."""
+    """Draw a method in colour; marker size increases with the strength, and the marked strength is filled."""
     arms = [arm for arm in front.arms if results.has(arm, score)]
     points = place(results, arms, score)
     _whiskers(axes, points, BLUE)
@@ -86,7 +86,7 @@ def draw_front(axes: Axes, results: Results, front: Front, score: str) -> None:
 
 
 def draw_plain(axes: Axes, results: Results, plain: Mapping[str, str], score: str) -> None:
-    """The methods without a strength, told apart by marker and colour."""
+    """Draw the methods without a strength, distinguished by marker and colour."""
     for (label, arm), marker, colour in zip(plain.items(), MARKERS, PAINTS, strict=True):
         points = place(results, (arm,), score)
         _whiskers(axes, points, colour)
@@ -105,7 +105,7 @@ def draw_plain(axes: Axes, results: Results, plain: Mapping[str, str], score: st
 
 
 def _limits(results: Results, block: Block, score: str) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Limits of both axes, alike in all panels of a task; the second is logarithmic."""
+    """Compute common limits of both axes for all panels of a task; the second axis is logarithmic."""
     arms = (*(arm for front in block.fronts for arm in front.arms), *block.plain.values())
     points = place(results, arms, score)
     low, high = points.min((0, 2)), points.max((0, 2))
@@ -114,19 +114,19 @@ def _limits(results: Results, block: Block, score: str) -> tuple[tuple[float, fl
 
 
 def draw_fronts(results: Results, figure: Figure, heading: str, blocks: Mapping[str, Block]) -> None:
-    """Rows of panels for each task that ran.
+    """Draw rows of panels for each task that ran.
 
     Args:
-        results: What was measured.
+        results: Results of the experiment.
         figure: An empty figure.
-        heading: The line above all.
-        blocks: Task -> what is shown of it.
+        heading: Title of the figure.
+        blocks: Task -> its panels.
     """
     lines = {}
     for task, block in blocks.items():
         fronts = [front for front in block.fronts if any(arm in results.arms for arm in front.arms)]
         if fronts or any(arm in results.arms for arm in block.plain.values()):
-            panels = [*fronts, None]  # the plain ones last, where the legend has room
+            panels = [*fronts, None]  # methods without a strength last, beside the legend
             lines[task] = [panels[k : k + COLUMNS] for k in range(0, len(panels), COLUMNS)]
     columns = max(len(line) for rows in lines.values() for line in rows)
     count = sum(map(len, lines.values()))
@@ -137,7 +137,7 @@ def draw_fronts(results: Results, figure: Figure, heading: str, blocks: Mapping[
     grid = iter(figure.subplots(count, columns, squeeze=False))
     for task, rows in lines.items():
         across, up = _limits(results, blocks[task], ENTROPY)
-        for number, (row, axes_row) in enumerate(zip(rows, grid, strict=False)):  # the grid last: it goes on
+        for number, (row, axes_row) in enumerate(zip(rows, grid, strict=False)):  # the grid may be longer
             for axes, front in zip(axes_row, row, strict=False):
                 _others(axes, results, blocks[task], ENTROPY)
                 if front is None:

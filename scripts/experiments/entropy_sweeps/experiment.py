@@ -1,4 +1,4 @@
-"""The strengths that the experiments on language models take: each swept on seeds of its own, chosen by one rule."""
+"""Sweeps of the strengths used by the experiments with language models, on separate seeds and with one rule."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIRST_SEED, SEEDS = 100, 6
-LOSS = 0.05  # most accuracy at the end that a strength may cost
+LOSS = 0.05  # largest loss of final accuracy that a strength may have
 SUM, CHAIN = "TextSumTo, 150 updates", "TextChainArith, data 8 steps old"
 GRPO, CLIP_HIGHER, DAPO, STALE = "GRPO", "clip-higher", "DAPO", "GRPO, 8 steps"
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A method whose strength is turned.
+    """A method whose strength is swept.
 
     Attributes:
         agent: Name of the agent.
-        reference: Arm that its paper compares it with.
-        dial: What is turned, in words.
+        reference: Arm to which its paper compares it.
+        dial: Description of the strength hyperparameter.
         group: Task and data.
     """
 
@@ -65,12 +65,12 @@ QUICK = (GRPO, "KL-Cov 1")
 
 
 def arm_name(method: str, label: str) -> str:
-    """Name of the arm of a method at a strength."""
+    """Return the name of the arm of a method at a strength."""
     return f"{method} {label}"
 
 
 def arms_of(method: str) -> dict[str, str]:
-    """Label of a strength -> arm, from weak to strong."""
+    """Map each strength label to its arm, from weak to strong."""
     return {label: arm_name(method, label) for label in DIALS[method]}
 
 
@@ -90,17 +90,17 @@ def _arm(name: str, agent: str, hyperparameters: dict, group: str) -> Arm:
 
 
 def kept(results: Results, method: str, arm: str) -> float:
-    """Entropy over the reference's, at the highest accuracy that both reach, seed by seed."""
+    """Compute the ratio of the entropy to the reference's, at the highest accuracy both reach in each seed."""
     return runs.matched_ratio(results, arm, SWEEPS[method].reference, ENTROPY)
 
 
 def cost(results: Results, method: str, arm: str) -> float:
-    """Accuracy at the end less the reference's."""
+    """Compute the final accuracy less the reference's."""
     return runs.final_difference(results, arm, SWEEPS[method].reference, ACCURACY)
 
 
 def choice(results: Results, method: str) -> str:
-    """The strength that keeps the most entropy of those that cost at most 0.05 of accuracy; else the cheapest."""
+    """Choose the strength with the highest entropy among those that lose at most 0.05 accuracy, or the least loss."""
     labels = list(arms_of(method).items())
     costs = np.array([cost(results, method, arm) for _, arm in labels])
     if (costs < -LOSS).all():
@@ -114,7 +114,7 @@ def _agrees(results: Results, method: str) -> float:
 
 
 def draw_sweep(axes: Axes, results: Results, method: str) -> None:
-    """Entropy at equal accuracy by strength; hollow where accuracy is lost, a ring around the choice."""
+    """Draw entropy at equal accuracy by strength; markers are hollow if accuracy is lost, and the choice has a ring."""
     from envzoo.scripts.experiments.core.figures import BLUE, ORANGE, level
 
     shown = {label: arm for label, arm in arms_of(method).items() if arm in results.arms}
@@ -134,7 +134,7 @@ def draw_sweep(axes: Axes, results: Results, method: str) -> None:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """A panel for each method."""
+    """Draw a panel for each method."""
     from envzoo.scripts.experiments.core.figures import title
 
     shown = [method for method in SWEEPS if any(arm in results.arms for arm in arms_of(method).values())]

@@ -1,4 +1,4 @@
-"""Paper 03, the entropy mechanism: entropy is spent for accuracy, and covariance decides how fast."""
+"""Paper 03, the entropy mechanism: accuracy is gained at the cost of entropy, at a rate set by the covariance."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 UPDATES = 150
 COVARIANCE = "policy/covariance"
 PLAIN, CLIP, KL = "GRPO", "Clip-Cov", "KL-Cov"
-# KL-Cov's penalty is off (beta = 0), so that the covariance of plain GRPO is logged; clipped as GRPO is not.
+# KL-Cov without its penalty (beta = 0), which logs the covariance of GRPO without clipping.
 WATCHED = "unclipped GRPO"
-# Clip-Cov without candidates is GRPO, bit for bit, and logs the covariance.
+# Clip-Cov without candidates is bit-identical to GRPO, and logs the covariance.
 CLIPPED = "GRPO, covariance logged"
 NO_CANDIDATES = {"low": 1e8, "high": 1e9, "low_quantile": None, "eps_low": 0.2, "eps_high": 0.2}
-POINTS = 2 * UPDATES  # more than there are updates: each point holds one, and those that are left over are dropped
+POINTS = 2 * UPDATES  # more than the number of updates, so that each point holds one; empty points are dropped
 
 
 def law(results: Results, arm: str) -> np.ndarray:
@@ -42,9 +42,9 @@ def law(results: Results, arm: str) -> np.ndarray:
 
 
 def worst_identity(results: Results) -> float:
-    """Largest relative error of the first-order changes of entropy, over random policies of 10 actions in float64.
+    """Compute the largest relative error of first-order entropy changes, over random 10-action policies in float64.
 
-    Softmax policies, steps of 1e-6: a vanilla policy gradient, a natural one, and a single sampled token.
+    Softmax policies take steps of size 1e-6: vanilla policy gradient, natural gradient, and a single sampled token.
     """
     generator = np.random.default_rng(0)
     eta, worst = 1e-6, 0.0
@@ -57,7 +57,7 @@ def worst_identity(results: Results) -> float:
         one = np.eye(10)[k]
         for step in (p * centred, advantage, advantage[k] * (one - p)):
             predicted = -eta * (p @ (log_p * step) - (p @ log_p) * (p @ step))
-            # Rounding leaves about 1e-15 in the difference; predictions near 0 would measure nothing else.
+            # The difference has a rounding error of about 1e-15, which would dominate predictions near 0.
             if abs(predicted) > 1e-9:
                 worst = max(worst, abs(_entropy(z + eta * step) - _entropy(z) - predicted) / abs(predicted))
     return worst
@@ -69,12 +69,12 @@ def _entropy(z: np.ndarray) -> float:
 
 
 def positive_share(results: Results, arm: str = WATCHED) -> float:
-    """Share of the updates in which the mean covariance is positive, over all seeds."""
+    """Compute the fraction of updates with a positive mean covariance, over all seeds."""
     return float(np.mean(np.concatenate([y for _, y in results.lines(arm, COVARIANCE)]) > 0))
 
 
 def covariance_follows_entropy(results: Results, arm: str = WATCHED) -> float:
-    """Mean over the seeds of Spearman's rho between the summed covariance, negated, and the entropy's change so far."""
+    """Average over seeds Spearman's rho of the negated cumulative covariance and the cumulative entropy change."""
     found = []
     for (_, c), (_, h) in zip(results.lines(arm, COVARIANCE), results.lines(arm, ENTROPY), strict=True):
         found.append(spearmanr(-np.cumsum(c)[:-1], h[1:] - h[0]).statistic)
@@ -82,7 +82,7 @@ def covariance_follows_entropy(results: Results, arm: str = WATCHED) -> float:
 
 
 def draw_law(axes: Axes, results: Results, arms: dict[str, str]) -> None:
-    """Accuracy over exp(H): a straight line where the law holds."""
+    """Plot accuracy over exp(H), which is a straight line if the law holds."""
     for arm, colour in arms.items():
         for number, ((_, h), (_, r)) in enumerate(
             zip(results.lines(arm, ENTROPY), results.lines(arm, ACCURACY), strict=True)
@@ -94,7 +94,7 @@ def draw_law(axes: Axes, results: Results, arms: dict[str, str]) -> None:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves, the exchange of entropy for accuracy, and the law."""
+    """Draw training curves, entropy against accuracy, and the law."""
     from envzoo.scripts.experiments.text.figures import draw_rows, phase_panel, usual_panels
 
     more = (draw_law, phase_panel(DISTINCT, "Distinct right answers of 16 against accuracy"))

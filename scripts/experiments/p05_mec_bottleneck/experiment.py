@@ -1,4 +1,4 @@
-"""Paper 05: messages hidden in the actions of a policy leave its return alone, and good codes tell most of them."""
+"""Paper 05: messages hidden in a policy's actions leave its return unchanged, and good codes convey most of them."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ if TYPE_CHECKING:
 GRID, SMALL_GRID, POLE = "envzoo/CodingGrid-v0", "envzoo/CodingGridSmall-v0", "envzoo/CodingCart-v0"
 EPISODES, SEEDS, QUICK_SEEDS = 200, 5, 3
 RETURN, ACCURACY, VARIANCE, GAP = "discounted_return", "correct", "variance", "gap"
-TOLD_RATES, TOLD_TEMPERATURES = (0.75, 0.5), (-6, -5)  # where EBIM is compared with the quantiser
-SMALL_TEMPERATURE = math.exp(-3)  # of the 4x4 grid, whose moves are not noisy
+TOLD_RATES, TOLD_TEMPERATURES = (0.75, 0.5), (-6, -5)  # at which EBIM is compared with the quantiser
+SMALL_TEMPERATURE = math.exp(-3)  # temperature on the 4x4 grid, which has deterministic moves
 LONG_BLOCKS = [1024] * 4  # 2^40 messages
 POLE_MESSAGES = 1024
-POLE_STEPS = 60_000  # in which PPO learns to balance
-# PPO as speaker and listener: larger rollouts than PPO's defaults, because rewards are rare, and an entropy bonus.
+POLE_STEPS = 60_000  # training steps of the PPO carrier
+# PPO as speaker and listener: larger rollouts than the defaults, because rewards are sparse, and an entropy bonus.
 LEARNING = {"num_envs": 64, "num_steps": 64, "num_epochs": 4, "minibatch_size": 1024, "entropy_coefficient": 0.01}
 
 
 def spread(result: EvaluationResult) -> dict[str, float]:
-    """Variance of the discounted return over episodes."""
+    """Compute the variance of the discounted return over episodes."""
     return {VARIANCE: float(result.infos[RETURN].var(ddof=1))}
 
 
 def gap(agent: Agent) -> dict[str, float]:
-    """Largest difference, over all steps and actions, between the policy and the average over messages."""
+    """Compute the largest difference, over steps and actions, between the policy and the average over messages."""
     return {GAP: agent.largest_gap}
 
 
 def _long_bits(result: EvaluationResult) -> dict[str, float]:
-    """Bits of the message that the receiver has by its belief, on average."""
+    """Compute the mean number of message bits that the receiver's belief contains."""
     total = sum(math.log2(size) for size in LONG_BLOCKS)
     return spread(result) | {"bits": total - float(result.infos["belief_entropy"].mean())}
 
@@ -68,7 +68,7 @@ LEARNED_PLAY = EvaluationPlan(episodes=EPISODES, deterministic=False, measure=sp
 
 
 def _grid_arm(code: str, log_temperature: int) -> Arm:
-    """The game decides how messages are coded, and its own receiver listens."""
+    """Create an arm on the 8x8 grid, with the sender's code and the receiver of the game."""
     encoder, rate = CODES[code]
     game: dict[str, Any] = {"temperature": math.exp(log_temperature), "encoder": encoder, "rate": rate}
     return Arm(
@@ -84,7 +84,7 @@ def _grid_arm(code: str, log_temperature: int) -> Arm:
 
 
 def _cart_arm(code: str) -> Arm:
-    """PPO learns the game without a message, and is then the carrier; the same one in all arms of a seed."""
+    """Create an arm in which PPO, trained without messages, is the carrier (the same in all arms of a seed)."""
     agent, settings = CART_CODES[code]
     return Arm(
         f"{CART}{code}",
@@ -139,30 +139,32 @@ def _arms() -> tuple[Arm, ...]:
     )
 
 
-# ---------------------------------------------------------------------------- the numbers that are judged
+# ---------------------------------------------------------------------------- measures of the checks
 
 
 def _mean(results: Results, arm: str, score: str) -> float:
-    """Over all episodes of all seeds."""
+    """Average a score over all episodes of all seeds."""
     return float(results.scores(arm, score).mean())
 
 
 def _squared_error(results: Results, arm: str) -> float:
-    """Squared standard error of the mean return over all episodes."""
+    """Compute the squared standard error of the mean return over all episodes."""
     variances = results.scores(arm, VARIANCE)
     return float(variances.mean()) / (EPISODES * len(variances))
 
 
 def _pooled(results: Results, arms: Iterable[str]) -> tuple[float, float]:
-    """Mean return over several arms, and its squared standard error."""
+    """Compute the mean return over several arms, and its squared standard error."""
     arms = list(arms)
     mean = np.mean([_mean(results, arm, RETURN) for arm in arms])
     return float(mean), sum(_squared_error(results, arm) for arm in arms) / len(arms) ** 2
 
 
 def _worst_return(results: Results) -> float:
-    """For each rate, the return over all temperatures and encoders against that of blind play: the worst, in standard
-    errors of the difference."""
+    """Compare the return of each rate, over all temperatures and encoders, with that at rate 0.
+
+    Returns the largest difference, in its standard errors.
+    """
     blind = _pooled(results, [arm_name(BLIND, temperature) for temperature in TEMPERATURES])
     worst = 0.0
     for rate in RATES:
@@ -173,7 +175,7 @@ def _worst_return(results: Results) -> float:
 
 
 def _cart_return(results: Results) -> float:
-    """The return with hidden messages against that of blind play, in standard errors, all codes together."""
+    """Compare the return with hidden messages, over all codes, with that at rate 0, in standard errors."""
     told, error = _pooled(results, [f"{CART}{code}" for code in CART_CODES if code != BLIND])
     blind, other = _pooled(results, [f"{CART}{BLIND}"])
     return abs(told - blind) / math.sqrt(error + other)
@@ -197,9 +199,9 @@ def _least_ratio(results: Results) -> float:
 
 
 def _over_the_cap(results: Results) -> float:
-    """Accuracy of the quantiser beyond its number of blocks over that of messages: the worst, in standard deviations.
+    """Compute by how much the quantiser's accuracy exceeds (number of blocks / number of messages), at worst.
 
-    The seeds play the same messages, so that the messages of one seed are all there are.
+    The unit is standard deviations. All seeds play the same messages, so one seed's messages are all messages.
     """
     worst = -math.inf
     for rate in RATES[1:]:
@@ -213,7 +215,7 @@ def _over_the_cap(results: Results) -> float:
 
 
 def _least_gain(results: Results) -> float:
-    """Least gain in accuracy from one temperature to the next, over rate 1 and all rates of EBIM."""
+    """Compute the smallest gain in accuracy from one temperature to the next, over rate 1 and all rates of EBIM."""
     codes = [code for code, (encoder, rate) in CODES.items() if encoder != "quantizer" and rate > 0]
     lines = [[_mean(results, arm_name(code, t), ACCURACY) for t in TEMPERATURES] for code in codes]
     return float(np.diff(lines, axis=1).min())
@@ -229,13 +231,13 @@ def _return_lost(results: Results) -> float:
 
 
 def _largest_rise(results: Results) -> float:
-    """Largest rise of the return from one temperature to the next, in standard errors; all codes together."""
+    """Compute the largest increase of the return between temperatures, in standard errors, over all codes."""
     lines = _by_temperature(results)
     return max((after - before) / math.sqrt(error + other) for (before, error), (after, other) in pairwise(lines))
 
 
 def _against_learned(results: Results) -> float:
-    """Accuracy of MEME on the 4x4 grid over that of the learned pair (at least one right guess in all)."""
+    """Compute the ratio of MEME's accuracy on the 4x4 grid to the learned pair's (of at least one right guess)."""
     count = EPISODES * len(results.data["seeds"])
     return _mean(results, SMALL, ACCURACY) / max(_mean(results, LEARNED_SMALL, ACCURACY), 1 / count)
 

@@ -1,4 +1,4 @@
-"""The figure of paper 05: return against accuracy, and codes of small sources against the best there are."""
+"""The figure of paper 05: return against accuracy, and codes of small sources against the optimal ones."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ SOURCES = {
     "three symbols, 0.7, 0.2, 0.1": np.array([0.7, 0.2, 0.1]),
     "seven symbols, binomial (6, 1/2)": np.array([1, 6, 15, 20, 15, 6, 1]) / 64,
 }
-POINTS = 241  # rates at which the codes of small sources are looked at
+POINTS = 241  # rates at which the codes of small sources are evaluated
 
 
 def partitions(n: int) -> Iterator[list[int]]:
-    """All maps of n symbols to codes that count from 0 in the order of their first symbols (Bell's number of them)."""
+    """Yield all set partitions of n symbols, as codes numbered from 0 in order of appearance."""
     labels = [0] * n
 
     def extend(at: int, codes: int) -> Iterator[list[int]]:
@@ -53,7 +53,7 @@ def partitions(n: int) -> Iterator[list[int]]:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Return against accuracy, accuracy over temperatures, other games, and codes of two small sources."""
+    """Draw return against accuracy, accuracy over temperatures, other games, and codes of two small sources."""
     others = results.has(LONG, ACCURACY)
     figure.set_size_inches(17 if others else 13, 8.2)
     title(figure, results, "Messages hidden in a policy's actions: the return stays, and the code decides what is told")
@@ -95,7 +95,7 @@ def _draw_trade(axes: Axes, results: Results) -> None:
         )
     for temperature, value in zip(TEMPERATURES, _line(results, BLIND, RETURN), strict=True):
         axes.axhline(value, color=MUTED, linewidth=0.7, zorder=0)
-        if temperature == -7:  # the line of -6 all but coincides with it
+        if temperature == -7:  # nearly coincides with the line of -6
             words, below = "-7 and -6", False
         elif temperature == -6:
             continue
@@ -152,7 +152,7 @@ def _draw_accuracy(axes: Axes, results: Results) -> None:
 
 
 def _draw_source(axes: Axes, name: str, source: np.ndarray) -> None:
-    """Information about the source over the rate: EBIM, the best deterministic code, and random codes around it."""
+    """Plot information about the source over the rate, for EBIM and for deterministic codes."""
     maps = np.array(list(partitions(len(source))))
     values = np.array([float(entropy(np.bincount(labels, source))) for labels in maps])
     rates = np.linspace(0.0, 1.02 * float(entropy(source)), POINTS)

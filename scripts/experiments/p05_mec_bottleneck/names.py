@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MESSAGES = 64
 TEMPERATURES = (-7, -6, -5, -4)  # natural logarithms
-RATES = (1.0, 0.75, 0.5, 0.25)  # shares of the prior's entropy
+RATES = (1.0, 0.75, 0.5, 0.25)  # as fractions of the prior's entropy
 BLIND = "blind"
 # Code -> encoder and rate.
 CODES = {
@@ -15,7 +15,7 @@ CODES = {
 }
 LONG, SMALL = "FIMEC, 2^40 messages", "MEME, 4x4 grid"
 LEARNED, LEARNED_SMALL = "learned, 8x8 grid", "learned, 4x4 grid"
-# A pole balanced by PPO: code -> agent and hyperparameters beside the carrier.
+# Pole balanced by PPO: code -> agent and hyperparameters, without the carrier.
 CART = "pole, "
 CART_CODES = {
     "EBIM 0.5": ("MECB", {"encoder": "ebim", "rate": 0.5}),
@@ -26,5 +26,5 @@ CART_CODES = {
 
 
 def arm_name(code: str, log_temperature: int) -> str:
-    """Name of an arm on the 8x8 grid."""
+    """Return the name of an arm on the 8x8 grid."""
     return f"{log_temperature}, {code}"

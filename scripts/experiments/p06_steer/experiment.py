@@ -1,4 +1,4 @@
-"""Paper 06, STEER: weighing tokens by the change of entropy that they would cause."""
+"""Paper 06, STEER: token weights based on the estimated change of entropy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UPDATES, STUDY_UPDATES = 150, 40
 # lambda_min -> arm; at 1 all weights are 1, which is clip-higher.
 SWEEP = {1.0: "clip-higher", 0.7: "STEER .7", 0.5: "STEER .5", 0.2: "STEER .2"}
-# More points than updates: each holds one update, and those that are left over are dropped.
+# More points than updates, so that each holds one update; empty points are dropped.
 POINTS = 2 * UPDATES
 CHOSEN_WEIGHT = strength("STEER")["smallest_weight"]
 PLAIN, STRONG = SWEEP[1.0], SWEEP[CHOSEN_WEIGHT]
@@ -46,7 +46,7 @@ def _spread_ratio(results: Results) -> float:
 
 
 def _rises(values: list[float]) -> float:
-    """The least step of a sequence that should rise; above 0 when it does throughout."""
+    """Compute the smallest step of a sequence; positive if the sequence is increasing."""
     return float(np.diff(values).min())
 
 
@@ -59,7 +59,7 @@ def _spreads_fall(results: Results) -> float:
 
 
 def draw_spread(axes: Axes, results: Results, arms: dict[str, str]) -> None:
-    """How much the entropy moves from update to update, by arm."""
+    """Draw the change of entropy per update, for each arm."""
     shown = [arm for arm in arms if arm in results.arms]
     for row, arm in enumerate(shown):
         values = spread_of_changes(results, arm)
@@ -74,7 +74,7 @@ def draw_spread(axes: Axes, results: Results, arms: dict[str, str]) -> None:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves, the exchange of entropy for accuracy, and how unsteady the entropy is."""
+    """Draw training curves, entropy against accuracy, and the variation of the entropy."""
     from envzoo.scripts.experiments.text.figures import draw_rows
 
     heading = "Weights that shrink with the expected change of entropy hold more of it at the same accuracy"

@@ -1,4 +1,4 @@
-"""Does STEER's estimate foretell the change of entropy better than the covariance? In a table, and in a network."""
+"""Compare STEER's estimate of the entropy change with the covariance, for tabular policies and a network."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ESTIMATE, COVARIANCE = "study/estimate", "study/covariance"
 
 
 def table_study(whole_gradient: bool) -> tuple[float, float]:
-    """Spearman's rho of the true change of entropy with STEER's estimate and with the covariance, over random policies.
+    """Compute Spearman's rho of the true entropy change with STEER's estimate and with the covariance.
 
-    Each draw is a softmax over 20 actions, 16 actions sampled from it with normal advantages, and one small step.
+    Each random draw is a softmax policy over 20 actions, 16 sampled actions with normal advantages, and one small step.
 
     Args:
-        whole_gradient: Take the gradient step of the samples, which moves all logits; else move only the logit of each
-            sample, which is what the estimate assumes.
+        whole_gradient: Take the gradient step of the samples, which changes all logits; otherwise change only the logit
+            of each sample, as the estimate assumes.
     """
     generator = np.random.default_rng(0)
     z = 1.5 * generator.normal(size=(DRAWS, ACTIONS))
@@ -64,9 +64,10 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 
 
 def network_study(agent: Agent) -> dict[str, float]:
-    """The same on a language model: one step of plain gradient descent on the answers of each of 100 minibatches.
+    """Compute the same correlations for a language model: one step of gradient descent on each of 100 minibatches.
 
-    The change is that of the mean entropy at the places of the minibatch's own tokens, each time from the same weights.
+    The change is that of the mean entropy at the token positions of the minibatch; every step starts from the same
+    weights.
     """
     foretold, known = {ESTIMATE: [], COVARIANCE: []}, []
     temperature = agent.config.temperature

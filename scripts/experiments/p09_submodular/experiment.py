@@ -1,4 +1,4 @@
-"""Paper 09, Submodular Reinforcement Learning: marginal gains make a policy cover ground, additive rewards do not."""
+"""Paper 09, Submodular Reinforcement Learning: marginal gains lead to more coverage than additive rewards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ METHODS = {
 LEARNING = ("ModPO", "SubPO")
 FULL_ONLY = ("SubPO, cumulative credit", "SubPO, GRU")
 
-# From a tabular softmax policy written independently in NumPy, with the same batch, horizon and number of steps.
+# Results of an independent NumPy implementation with the same batch, horizon and number of steps.
 EXPECTED = {
     "corner": {"random": 18.8, "ModPO": 33.0, "SubPO": 57.9, "SubPO, cumulative credit": 59.5},
     "centre": {"random": 31.3, "ModPO": 26.5, "SubPO": 60.6, "SubPO, cumulative credit": 56.2},
@@ -43,7 +43,7 @@ EXPECTED = {
 
 
 def arm_name(method: str, start: str) -> str:
-    """Name of the arm of a method with a start."""
+    """Return the name of the arm of a method with a start."""
     return f"{method} ({start})"
 
 
@@ -71,7 +71,7 @@ def _arms() -> tuple[Arm, ...]:
 
 
 def upper_bound(start: str) -> int:
-    """The most that any path can cover: a move adds at most the cells of the new disc that the old one lacks."""
+    """Compute an upper bound on coverage: a move adds at most the cells of the new disc that the old one lacks."""
     from envzoo.coverage.grid_coverage import GridCoverage
 
     return GridCoverage(start=start).upper_bound
@@ -90,7 +90,7 @@ def _modpo_over_random(results: Results) -> float:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """All parts of the claim: see `submodular_figure`."""
+    """Draw all parts of the claim; see the module `figure`."""
     from envzoo.scripts.experiments.p09_submodular.figure import draw as draw_all
 
     draw_all(results, figure, {start: upper_bound(start) for start in STARTS})

@@ -1,4 +1,4 @@
-"""The figure of paper 09's experiment: the grid from two starts, then learning and outcome in the further worlds."""
+"""The figure of paper 09: the grid with two starts, then learning curves and results in the other environments."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COLOURS = {
     "SubPO, network": BLUE,
 }
 GRID = ("random", "greedy planner", "ModPO", "SubPO", "SubPO, cumulative credit", "SubPO, GRU")
-MARKS = ("random", "greedy planner")  # have no curve of learning and are drawn as levels
+MARKS = ("random", "greedy planner")  # have no learning curve and are drawn as horizontal lines
 
 # Group -> title of the panel, label of its y-axis, and of the bars below it.
 PANELS = {
@@ -56,9 +56,9 @@ def draw(results: Results, figure: Figure, bounds: dict[str, int]) -> None:
     """Draw all panels of the arms that ran.
 
     Args:
-        results: What was measured.
+        results: Results of the experiment.
         figure: An empty figure.
-        bounds: Start on the grid -> the most that any path can cover.
+        bounds: Start on the grid -> upper bound on the coverage of a path.
     """
     figure.set_size_inches(16, 11)
     title(figure, results, "Rewarding marginal gains makes a policy cover ground")
@@ -73,7 +73,7 @@ def draw(results: Results, figure: Figure, bounds: dict[str, int]) -> None:
 
 
 def _named(results: Results, group: str) -> dict[str, str]:
-    """Arm -> label, of the arms of a group that ran."""
+    """Map the arms of a group that ran to their labels."""
     return {arm: arm.removesuffix(f" ({group})") for arm in results.group(group)}
 
 
@@ -82,7 +82,7 @@ def _draw_grid(axes: np.ndarray, results: Results, bounds: dict[str, int]) -> No
         labels = {f"{label} ({start})": label for label in GRID}
         colours = {arm: COLOURS[label] for arm, label in labels.items()}
         learning_curves(left, results, colours, CURVE, labels=labels)
-        for reference, high in (("random", False), ("greedy planner", True)):  # the words keep clear of the curves
+        for reference, high in (("random", False), ("greedy planner", True)):  # labels clear of the curves
             value = results.iqm(f"{reference} ({start})", COVERAGE)
             level(left, value, reference, colour=COLOURS[reference], below=high, left=high)
         level(left, bound, f"upper bound {bound}", left=True)
@@ -109,7 +109,7 @@ def _draw_curves(axes: Axes, results: Results, group: str) -> None:
     if group == "rooms":
         level(axes, worlds.BOTH_ROOMS, "half of each room", left=True)
     low, high = axes.get_ylim()
-    # The constant in F of experiment design keeps all of its values far above zero.
+    # The constant in F of experiment design makes all values far larger than zero.
     axes.set_ylim(low if group == "design" else 0, high * 1.05)
     axes.legend(loc="center right" if group == "design" else "lower right", ncols=2)
 
@@ -135,7 +135,7 @@ def _draw_outcome(axes: Axes, results: Results, group: str) -> None:
 
 
 def _draw_rooms(axes: Axes, results: Results, labels: dict[str, str]) -> None:
-    """Both starts side by side: filled bars from the corridor, pale ones from anywhere; every seed is a dot."""
+    """Draw both starts side by side: filled bars for the corridor, pale bars for random starts, a dot per seed."""
     shown = [label for label in ("SubPO, table", "SubPO, network", "SubPO, GRU") if label in labels.values()]
     for row, label in enumerate(shown):
         for offset, group, alpha in ((-0.2, "rooms", 1.0), (0.2, "rooms, random start", 0.4)):

@@ -1,4 +1,4 @@
-"""The further worlds of paper 09's experiment: items, two rooms, experiment design, the plane, and tiny grids."""
+"""The other environments of paper 09: items, two rooms, experiment design, the plane, and tiny grids."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ COVERAGE, ROOMS, INFORMATION, SHARE = "coverage", "both rooms", "information", "
 CURVE = "rollout/final_coverage_mean"
 BATCH = 128
 
-# Corridor and one room of TwoRoomsCoverage have 40 open cells and each room 28, so at least half of both rooms is
-# covered by whoever covers 54. From the corridor's end 4 cells of the other room can be seen without entering it.
+# Corridor and one room of TwoRoomsCoverage have 40 open cells and each room 28, so a path that covers 54 cells
+# covers at least half of both rooms. From the end of the corridor 4 cells of the other room can be covered.
 ONE_ROOM, ROOM, GLIMPSE = 40, 28, 4
 BOTH_ROOMS = ONE_ROOM + ROOM // 2
 MOST_ITEMS = 21
@@ -36,11 +36,10 @@ TINY_WORLDS = {
 
 
 def information(value: Any, measurements: Any) -> Any:
-    """Nats that measurements tell about the field, from F of BayesianExperimentDesign.
+    """Compute the information (nats) of measurements about the field, from F of BayesianExperimentDesign.
 
-    F adds a constant to every measurement that has nothing to do with information. Without it, and with the jitter as
-    the variance s of the noise, 0.5 log det(K + s I) - 0.5 n log s is the mutual information of n measurements and the
-    field.
+    F adds a constant per measurement that is unrelated to information. Without it, and with the jitter as the variance
+    s of the noise, 0.5 log det(K + s I) - 0.5 n log s is the mutual information of n measurements and the field.
     """
     from envzoo.coverage.bayesian_experiment_design import JITTER, OFFSET
 
@@ -48,12 +47,12 @@ def information(value: Any, measurements: Any) -> Any:
 
 
 def measure_information(result: EvaluationResult) -> dict[str, float]:
-    """Mean information of the episodes."""
+    """Compute the mean information of the episodes."""
     return {INFORMATION: float(information(result.infos["coverage"], result.lengths + 1).mean())}
 
 
 def measure_rooms(result: EvaluationResult) -> dict[str, float]:
-    """Share of the episodes that surely enter both rooms, and of those that cover at least half of each."""
+    """Compute the fractions of episodes that certainly enter both rooms, and that cover at least half of each."""
     covered = result.infos["coverage"]
     return {
         "enters both": float((covered > ONE_ROOM + GLIMPSE).mean()),
@@ -63,7 +62,7 @@ def measure_rooms(result: EvaluationResult) -> dict[str, float]:
 
 @cache
 def best_of_tiny(world: str) -> float:
-    """F of the best of all plans in a tiny world, by exhaustive search; information where that is what counts."""
+    """Compute F (or the information) of the best plan in a tiny world, by exhaustive search."""
     import gymnasium as gym
 
     from envzoo.agents.planners.branch_and_bound import branch_and_bound
@@ -78,7 +77,7 @@ def best_of_tiny(world: str) -> float:
 
 
 def measure_tiny(result: EvaluationResult, world: str) -> dict[str, float]:
-    """Mean value of the episodes, that of the best plan, and the first as a share of the second."""
+    """Compute the mean value of the episodes, the value of the best plan, and their ratio."""
     value, best = result.infos["coverage"], best_of_tiny(world)
     if world == "design":
         value = information(value, result.lengths + 1)
@@ -93,7 +92,7 @@ def _evaluations(measure: Callable[[EvaluationResult], dict[str, float]] | None 
 
 
 def _arm(group: str, label: str, agent: str, env: str, steps: int = 0, **rest: Any) -> Arm:
-    """An arm "label (group)"; `steps` moves of `BATCH` trajectories in all."""
+    """Create the arm "label (group)", with a budget of `steps` moves of `BATCH` trajectories."""
     hyperparameters = rest.pop("hyperparameters", {}) | ({"num_envs": BATCH} if steps else {})
     rest = {"evaluations": _evaluations(), "curves": (CURVE, "policy/entropy")} | rest
     return Arm(f"{label} ({group})", agent, env, BATCH * steps, hyperparameters=hyperparameters, group=group, **rest)
@@ -159,7 +158,7 @@ def _tiny() -> list[Arm]:
 ARMS = (*_items(), *_rooms(), *_design(), *_plane(), *_tiny())
 
 
-# ---------------------------------------------------------------------------- what must hold
+# ---------------------------------------------------------------------------- measures of the checks
 
 
 def _items_of_subpo(results: Results) -> float:
@@ -171,7 +170,7 @@ def _items_over_random(results: Results, label: str = "ModPO") -> float:
 
 
 def runs_in_both_rooms(results: Results, label: str, group: str = "rooms") -> float:
-    """Share of the runs whose policy covers both rooms in most episodes."""
+    """Compute the fraction of runs whose policy covers both rooms in most episodes."""
     return float((results.scores(f"{label} ({group})", ROOMS) > 0.5).mean())
 
 

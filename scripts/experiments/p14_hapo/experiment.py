@@ -23,7 +23,7 @@ CHAIN = "TextChainArith"
 CHAIN_KEYWORDS = {"scratchpad": "free", "steps": 2}
 TASKS = (runs.SUM, CHAIN)
 FALLBACK, SCALE = "select/fallback_fraction", "policy/advantage_scale"
-BASE = {"dual_clip": 10.0}  # of DAPO and HAPO alike
+BASE = {"dual_clip": 10.0}  # for both DAPO and HAPO
 COMPONENTS = {
     "A": "adaptive_temperature",
     "B": "token_advantage",
@@ -31,17 +31,17 @@ COMPONENTS = {
     "D": "adaptive_clipping",
 }
 PUBLISHED = "HAPO, the paper's strengths"
-# Where the released code differs from the paper: signs of confident tokens, and the floor of the entropy.
+# Differences of the released code from the paper: signs of confident tokens, and the floor of the entropy.
 RELEASED = {
     "HAPO, the code's sign": {"official_sign": True},
     "HAPO, the code's sign and floor": {"official_sign": True, "entropy_floor": 1e-8},
 }
-# B says something new only where answers have several lengths, so it is judged on chains.
+# B has an effect only if answers have different lengths, so it is judged on chains.
 JUDGED_ALONE = {"A": runs.SUM, "B": CHAIN, "C": runs.SUM, "D": runs.SUM}
 
 
 def arm_name(method: str, task: str) -> str:
-    """Name of the arm of a method on a task."""
+    """Return the name of the arm of a method on a task."""
     return method if task == runs.SUM else f"{method}, chains"
 
 
@@ -61,7 +61,7 @@ def _arm(method: str, agent: str, task: str, hyperparameters: dict, full_only: b
 
 
 def alone(component: str) -> str:
-    """Name of the method that has one component only."""
+    """Return the name of the method with a single component."""
     return f"{component} alone"
 
 
@@ -70,13 +70,13 @@ def _only(component: str) -> dict[str, Any]:
 
 
 def _lead_of_all(results: Results) -> float:
-    """Accuracy at the end of all four components less that of the best single one, on TextSumTo."""
+    """Compute the final accuracy of all four components less that of the best single one, on TextSumTo."""
     best = max(results.iqm(arm_name(alone(letter), runs.SUM), ACCURACY) for letter in COMPONENTS)
     return results.iqm(arm_name("HAPO", runs.SUM), ACCURACY) - best
 
 
 def largest_token_sum(results: Results) -> float:
-    """Component B on random groups of unequal lengths: the largest |sum of advantages over a group's tokens|."""
+    """Compute the largest |sum of advantages over a group's tokens| of component B, on random groups."""
     import torch
 
     from envzoo.agents.reasoning.hapo import token_group_mean
@@ -93,7 +93,7 @@ def largest_token_sum(results: Results) -> float:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves and the exchange of entropy for accuracy, on both tasks, and of single components."""
+    """Draw training curves and entropy against accuracy, on both tasks, also for single components."""
     from envzoo.scripts.experiments.text.figures import draw_rows, usual_panels
 
     heading = "Treating tokens by their entropy keeps more of it at the same accuracy"
@@ -102,7 +102,7 @@ def draw(results: Results, figure: Figure) -> None:
         runs.SUM: ("DAPO", "HAPO", PUBLISHED),
         parts: ("DAPO", "HAPO", *(arm_name(alone(letter), runs.SUM) for letter in COMPONENTS), *RELEASED),
     }
-    # A quick run has none of the components.
+    # Quick runs do not include single components.
     rows = {runs.SUM: usual_panels(), CHAIN: usual_panels()}
     if arm_name(alone("A"), runs.SUM) in results.arms:
         rows[parts] = usual_panels()

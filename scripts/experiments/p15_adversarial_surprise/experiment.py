@@ -1,4 +1,4 @@
-"""Paper 15: two players in one body explore where seeking or fleeing surprise alone fails."""
+"""Paper 15: two players that share a body explore where maximising or minimising surprise alone fails."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 
 def explore(agent: Any) -> Any:
-    """Explore alone."""
+    """Return the player Explore alone."""
     return agent.as_player("explore")
 
 
 def control(agent: Any) -> Any:
-    """Control alone."""
+    """Return the player Control alone."""
     return agent.as_player("control")
 
 
@@ -106,7 +106,7 @@ def _goal_check(group: str, player: str) -> Check:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves of all explorers, and an episode."""
+    """Draw training curves of all agents, and an episode."""
     from envzoo.scripts.experiments.p15_adversarial_surprise.figure import draw as draw_all
 
     draw_all(results, figure)

@@ -1,4 +1,4 @@
-"""The figure of paper 15's experiment: coverage and noise over training, and an episode of AS."""
+"""The figure of paper 15: coverage and noise over training, and an episode of AS."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _curves(axes: Axes, results: Results, group: str, metric: str) -> None:
 
 
 def _goals(figure: SubFigure, results: Results) -> None:
-    """Returns where a goal was put that nobody was trained for, one bar for each player and learner."""
+    """Draw returns for a goal that was absent in training, one bar for each player and agent."""
     players = {"goal/return": "", "goal explore/return": ", Explore alone", "goal control/return": ", Control alone"}
     axes = figure.subplots(1, 2)
     for ax, group in zip(axes, names.GOALS, strict=True):
@@ -109,7 +109,7 @@ def _goals(figure: SubFigure, results: Results) -> None:
 
 
 def _film(figure: SubFigure) -> None:
-    """One episode of AS on the line: frames at even steps, the player named above each."""
+    """Draw one episode of AS on the line: frames at even intervals, with the name of the player."""
     import gymnasium as gym
     import numpy as np
     import torch

@@ -1,4 +1,4 @@
-"""Paper 19, Soft Actor-Critic: a learned temperature keeps the policy's entropy, whatever it starts from."""
+"""Paper 19, Soft Actor-Critic: a learned temperature reaches the target entropy from any initial value."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from envzoo.agents.evaluation import EvaluationResult
 
 GOALS_ENV, BANDIT, PENDULUM = "envzoo/PointMultiGoal-v0", "envzoo/EntropyBanditContinuous-v0", "Pendulum-v1"
-DIMENSIONS = 2  # of an action in the goals environment; the target entropy is minus that
+DIMENSIONS = 2  # of an action in PointMultiGoal; the target entropy is its negative
 GOAL_RADIUS = 1.0
 ENTROPY, TEMPERATURE = "policy/entropy", "policy/temperature"
 CURVES = ("rollout/return_mean", ENTROPY, TEMPERATURE)
 
-# In the bandit the best policy is normal with variance alpha / 2, which has entropy -1 at this temperature (the
-# squashing of actions moves it by less than 2%).
+# The optimal policy of the bandit is normal with variance alpha / 2, which has entropy -1 at this temperature
+# (squashing the actions changes it by less than 2%).
 BANDIT_TEMPERATURE = math.exp(-2 - 1) / math.pi
 
-# Small networks and larger steps than the paper's 3e-4 on its large tasks, the same in every arm.
+# Small networks and a larger learning rate than the paper's 3e-4, the same in every arm.
 NETWORK = {"hidden": (64, 64), "learning_rate": 1e-3}
 VECTOR = NETWORK | {"num_envs": 8, "gradient_steps": 4}
 SETTINGS = VECTOR | {"temperature_learning_rate": 1e-2}
@@ -62,7 +62,7 @@ BY_TEMPERATURE = {COLLAPSED: "0.0001", FIXED[2]: "0.05", FIXED[1]: "0.5", EXPLOR
 
 
 def count_goals(result: EvaluationResult) -> dict[str, float]:
-    """Share of the episodes that ended in each goal, the least of them, and how many goals have at least a tenth."""
+    """Compute the fraction of episodes per goal, the smallest of these, and the number of goals with at least 0.1."""
     reached = result.infos["distance"] < GOAL_RADIUS
     shares = np.bincount(result.infos["goal"].astype(int)[reached], minlength=4) / len(reached)
     each = {f"goal {goal}": float(share) for goal, share in enumerate(shares)}
@@ -129,7 +129,7 @@ def _arms() -> tuple[Arm, ...]:
 
 
 def _worst_gap(results: Results, arms: Iterable[str], dimensions: int) -> float:
-    """Distance of the policy's entropy from its target for each action dimension, in the worst of the arms."""
+    """Compute the largest distance between entropy and target entropy per action dimension, over the arms."""
     gaps = [interquartile_mean(np.abs(results.scores(arm, ENTROPY) + dimensions)) for arm in arms]
     return max(gaps) / dimensions
 
@@ -139,7 +139,7 @@ def _bandit_gap(results: Results) -> float:
 
 
 def _bandit_error(results: Results) -> float:
-    """Distance of the worst final temperature from the exact one, as a share of it."""
+    """Compute the largest relative error of a final temperature."""
     return max(abs(results.iqm(arm, TEMPERATURE) / BANDIT_TEMPERATURE - 1) for arm in BANDIT_INITIAL)
 
 
@@ -148,7 +148,7 @@ def _entropy_gap(results: Results) -> float:
 
 
 def _factor_error(results: Results) -> float:
-    """By what factor the worse of the two steps in temperature misses the factor of the rewards."""
+    """Compute the larger factor by which a ratio of temperatures misses the ratio of the reward scales."""
     values = [results.iqm(arm, TEMPERATURE) for arm in LEARNED]
     ratios = [
         after / before * a / b for before, after, a, b in zip(values, values[1:], SCALES, SCALES[1:], strict=False)
@@ -157,7 +157,7 @@ def _factor_error(results: Results) -> float:
 
 
 def _relative_loss(results: Results, arms: tuple[str, ...]) -> float:
-    """Share of the best return (they are costs) by which the worst scale is worse."""
+    """Compute the relative loss of the worst scale against the best return (returns are negative)."""
     returns = [results.iqm(arm, "return") for arm in arms]
     return (max(returns) - min(returns)) / abs(max(returns))
 
@@ -183,7 +183,7 @@ def _pendulum(results: Results) -> float:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Temperature and entropy from three initial values; return and temperature over reward scales, goals, Pendulum."""
+    """Draw temperature and entropy from three initial values, then reward scales, goals and Pendulum."""
     if "Pendulum" not in results.arms:
         figure.set_size_inches(10.5, 3.8)
         title(figure, results, "A learned temperature keeps the policy's entropy at its target")
@@ -246,7 +246,7 @@ def _draw_scales(returns: Axes, temperatures: Axes, entropies: Axes, results: Re
 
 
 def _draw_goals(axes: Axes, results: Results) -> None:
-    """For each seed of the arms with a fixed temperature, the shares of the four goals as a stacked bar."""
+    """Draw the fractions of the four goals as a stacked bar, for each seed of the arms with a fixed temperature."""
     count = len(results.data["seeds"])
     colours, width = (BLUE, ORANGE, GREEN, PURPLE), 0.84 / count
     for group, arm in enumerate(BY_TEMPERATURE):

@@ -1,4 +1,4 @@
-"""Paper 22, D3S: learning from a small part of each rollout, and from more of it as time goes on."""
+"""Paper 22, D3S: training on a small part of each rollout, which grows during training."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 UPDATES = 200
 RATE = {"learning_rate": 3e-4}
 TRAINED, LENGTH, GRADIENT = "policy/trained_tokens", "rollout/length", "policy/grad_norm"
-EARLY = 0.1  # share of training that counts as early
-COUNTDOWN_KEYWORDS = {"numbers": 2}  # of problems with three the warmed-up model solves 3%
+EARLY = 0.1  # fraction of training that counts as early
+COUNTDOWN_KEYWORDS = {"numbers": 2}  # the warmed-up model solves only 3% of problems with three numbers
 # Label -> (agent, hyperparameters).
 METHODS = {
     "GRPO": ("GRPO", {}),
@@ -37,11 +37,11 @@ TASKS = {runs.SUM: tuple(METHODS), runs.COUNTDOWN: ("GRPO", "D3S", "GSPO", "GSPO
 
 
 def arm_name(method: str, task: str) -> str:
-    """Name of the arm of a method on a task."""
+    """Return the name of the arm of a method on a task."""
     return method if task == runs.SUM else f"{method}, countdown"
 
 
-# Arm that selects -> the arm without selection that it is compared with.
+# Arm with selection -> the arm without selection to which it is compared.
 PLAIN = {
     arm_name(method, task): arm_name("GSPO" if "GSPO" in method else "GRPO", task)
     for task, methods in TASKS.items()
@@ -65,10 +65,10 @@ def _arm(method: str, task: str) -> Arm:
 
 
 def trained(results: Results, arm: str) -> list[np.ndarray]:
-    """Tokens that went through the backward pass until each point of the curve, for each seed, (points,) each.
+    """Compute the tokens in the backward pass up to each point of the curve, for each seed, (points,) each.
 
-    A point knows the means of its updates: the tokens trained and those generated for one. Their ratio times the
-    tokens generated between two points is what was trained between them.
+    A point has the mean numbers of trained and generated tokens per update. Their ratio times the tokens generated
+    between two points is the number of tokens trained between them.
     """
     found = []
     for (x, used), (_, length) in zip(results.lines(arm, TRAINED), results.lines(arm, LENGTH), strict=True):
@@ -78,7 +78,7 @@ def trained(results: Results, arm: str) -> list[np.ndarray]:
 
 
 def tokens_to(results: Results, arm: str, accuracy: float) -> np.ndarray:
-    """Trained tokens when the smoothed accuracy first reaches a level, for each seed; nan where it never does."""
+    """Compute the trained tokens at which the smoothed accuracy first reaches a level, for each seed (nan if never)."""
     found = []
     for used, (_, reached) in zip(trained(results, arm), results.lines(arm, ACCURACY), strict=True):
         there = np.flatnonzero(runs.smooth(reached) >= accuracy)
@@ -87,7 +87,7 @@ def tokens_to(results: Results, arm: str, accuracy: float) -> np.ndarray:
 
 
 def token_ratio(results: Results, arm: str) -> float:
-    """Trained tokens until equal accuracy, over those of the arm without selection; nan where there is none."""
+    """Compute the ratio of trained tokens until equal accuracy to those of the arm without selection; nan if none."""
     if arm not in PLAIN or PLAIN[arm] not in results.arms:
         return float("nan")
     level = runs.common_accuracy(results, arm, PLAIN[arm])
@@ -95,7 +95,7 @@ def token_ratio(results: Results, arm: str) -> float:
 
 
 def update_ratio(results: Results, arm: str) -> float:
-    """The same for updates, which are as the tokens generated, since both arms generate alike for an update."""
+    """Compute the ratio of updates, which equals that of generated tokens (both arms generate equally per update)."""
     if arm not in PLAIN or PLAIN[arm] not in results.arms:
         return float("nan")
     level = runs.common_accuracy(results, arm, PLAIN[arm])
@@ -119,7 +119,7 @@ def _gradient_ratio(results: Results) -> float:
 
 
 def variance_lead(results: Results) -> float:
-    """Least ratio of the variance of the selected advantages to that of random subsets, over random binary rewards."""
+    """Compute the smallest ratio of the variance of selected advantages to that of random subsets."""
     import torch
 
     from envzoo.agents.reasoning.d3s import select_max_variance
@@ -138,7 +138,7 @@ def variance_lead(results: Results) -> float:
 
 
 def draw_tokens(axes: Axes, results: Results, arms: dict[str, str]) -> None:
-    """Accuracy over the tokens that went through the backward pass."""
+    """Plot accuracy over the tokens in the backward pass."""
     for arm, colour in arms.items():
         for number, (used, (_, accuracy)) in enumerate(
             zip(trained(results, arm), results.lines(arm, ACCURACY), strict=True)
@@ -152,7 +152,7 @@ def draw_tokens(axes: Axes, results: Results, arms: dict[str, str]) -> None:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Accuracy over both kinds of tokens, and the entropy."""
+    """Draw accuracy over generated and trained tokens, and the entropy."""
     from envzoo.scripts.experiments.text.figures import draw_rows, usual_panels
 
     panels = (draw_tokens, *usual_panels()[:2])

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 UPDATES = 100
 TASK = "TextChainArith"
-KEYWORDS = {"scratchpad": "free", "steps": 2}  # wrong answers may go on, and so are longer than right ones
+KEYWORDS = {"scratchpad": "free", "steps": 2}  # wrong answers may continue, and so are longer than right ones
 MOVED, GRADIENT, CLIPPED = "policy/moved", "policy/grad_norm", "policy/clip_fraction"
 LENGTH = "rollout/length"
-# Optimizer steps between sampling and learning, at the least -> rollouts that wait.
+# Minimum number of optimizer steps between sampling and training -> number of waiting rollouts.
 STALE = {"4 steps": 1, "8 steps": 2}
-PASSES, PARTS = "4 passes", "parts"  # a rollout is gone over again and again; answers grow over several policies
-CHUNK = 3  # tokens that an answer grows by per rollout, of at most 8
+PASSES, PARTS = "4 passes", "parts"  # several epochs over a rollout; answers written by several policies
+CHUNK = 3  # tokens added to an answer per rollout, of at most 8
 # Source of the data -> (group of its arms, hyperparameters).
 SOURCES = {
     **{name: (f"data {name} old", {"staleness": waiting}) for name, waiting in STALE.items()},
@@ -51,7 +51,7 @@ QUICK = ("4 steps", ("GRPO", "BAPO"))
 
 
 def arm_name(method: str, source: str) -> str:
-    """Name of the arm of a method on data of a source."""
+    """Return the name of the arm of a method on data of a source."""
     return f"{method}, {source}"
 
 
@@ -108,7 +108,7 @@ def _checks(source: str) -> tuple[Check, ...]:
 
 
 def start_of_the_search(results: Results) -> float:
-    """Largest distance of BAPO's bounds from their start when nothing is punished, over random batches."""
+    """Compute how far BAPO's bounds move from their initial values without negative advantages, on random batches."""
     import torch
 
     from envzoo.agents.reasoning.bapo import adaptive_bounds
@@ -123,7 +123,7 @@ def start_of_the_search(results: Results) -> float:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves of every source of data, and the gradients."""
+    """Draw training curves for every source of data, and the gradient norms."""
     from envzoo.scripts.experiments.text.figures import curve_panel, draw_rows, usual_panels
 
     panels = usual_panels(curve_panel(GRADIENT, "Norm of the gradient"))

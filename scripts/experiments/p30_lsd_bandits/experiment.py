@@ -1,4 +1,4 @@
-"""Paper 30, Last Switch Dependent Bandits: the relaxation, its rounding, and when that beats greed."""
+"""Paper 30, Last Switch Dependent Bandits: the relaxation, its rounding, and when it beats the greedy policy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def relaxation(family: str, instance: int) -> float:
-    """Value of the relaxation of an instance, reward per round."""
+    """Compute the value of the relaxation of an instance, as reward per round."""
     import gymnasium as gym
 
     from envzoo.agents.bandits.lsd import lsd_lp
@@ -50,7 +50,7 @@ def relaxation(family: str, instance: int) -> float:
 
 
 def measure(result: EvaluationResult, family: str, instance: int) -> dict[str, float]:
-    """Expected reward as a share of the relaxation, and its standard error over the episodes."""
+    """Compute the expected reward as a fraction of the relaxation, and its standard error over episodes."""
     shares = result.infos["expected_return"] / (result.lengths * relaxation(family, instance))
     return {"ratio": shares.mean(), "ratio_se": shares.std(ddof=1) / math.sqrt(len(shares))}
 
@@ -91,13 +91,13 @@ def _times_greedy(results: Results, method: str) -> float:
 
 
 def _greedy_ahead(results: Results) -> float:
-    """The least lead of oracle greedy over pure rounding among the families of random monotone instances that ran."""
+    """Compute the smallest lead of oracle greedy over pure rounding, over the random monotone families that ran."""
     ran = [family for family in RANDOM if arm_name("mirrored LP", family) in results.arms]
     return min(float((ratios(results, "oracle greedy", f) - ratios(results, "mirrored LP", f)).mean()) for f in ran)
 
 
 def _above_guarantee(results: Results) -> float:
-    """Distance to the guarantee of the instance that comes closest to it, three standard errors allowed."""
+    """Compute the smallest distance of an instance to the guarantee, plus three standard errors."""
     least = math.inf
     for family in FAMILIES:
         arm = arm_name("mirrored LP", family)
@@ -109,13 +109,13 @@ def _above_guarantee(results: Results) -> float:
 
 
 def _planners_differ(results: Results) -> float:
-    """Difference of both planners of recharging bandits, in standard errors over seeds and instances."""
+    """Compute the difference between both planners of recharging bandits, in standard errors."""
     gaps = (ratios(results, "mirrored LP", RECHARGE) - ratios(results, INTERLEAVED, RECHARGE)).ravel()
     return float(abs(gaps.mean()) / (gaps.std(ddof=1) / math.sqrt(gaps.size)))
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """See `lsd_figure`."""
+    """Draw the figure; see the module `figure`."""
     from envzoo.scripts.experiments.p30_lsd_bandits.figure import draw as draw_all
 
     draw_all(results, figure)

@@ -1,4 +1,4 @@
-"""The figure of paper 30's experiment: shares of the relaxation by family, the bait comparison, and recharging."""
+"""The figure of paper 30: fractions of the relaxation by family, the bait comparison, and recharging bandits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLOURS = dict(zip(METHODS, (ORANGE, BLUE, SKY, PURPLE), strict=True)) | {INTERL
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Distributions of all families above; bait and recharging below."""
+    """Draw the distributions of all families above, and bait and recharging instances below."""
     figure.set_size_inches(14, 8.4)
     title(figure, results, "Mirrored rounding keeps 1 - 1/e of the relaxation; greed is better where nothing lures it")
     grid = figure.add_gridspec(2, 3, height_ratios=(1.25, 1))
@@ -38,7 +38,7 @@ def draw(results: Results, figure: Figure) -> None:
     axes = figure.add_subplot(grid[1, 2])
     learning.draw_regret(axes, results)
     axes.set_title("Learning: regret")
-    # Logarithmic axes cannot show a learner that earns more than the planner it is measured against.
+    # Logarithmic axes cannot show a learner with negative regret.
     below = [name for name in learning.LEARNERS if min(map(np.mean, learning.regrets(results, name).values())) <= 0]
     if below:
         text = f"not shown, regret below 0: {', '.join(below)}"
@@ -46,7 +46,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 def draw_families(axes: Axes, results: Results) -> None:
-    """A point for each instance, a bar for the mean, by family and method."""
+    """Draw a point for each instance and a bar for the mean, by family and method."""
     families = [family for family in FAMILIES if arm_name("mirrored LP", family) in results.arms]
     width = 0.8 / len(METHODS)
     for column, (method, colour) in enumerate((m, COLOURS[m]) for m in METHODS):
@@ -67,7 +67,7 @@ def draw_families(axes: Axes, results: Results) -> None:
 
 
 def draw_bait(axes: Axes, results: Results) -> None:
-    """Every bait instance: methods joined to oracle greedy's ratio."""
+    """Draw the methods on every bait instance, connected to the ratio of oracle greedy."""
     greedy = ratios(results, "oracle greedy", BAIT).mean(axis=0)
     order = np.argsort(greedy)
     for method in METHODS:
@@ -93,7 +93,7 @@ def draw_bait(axes: Axes, results: Results) -> None:
 
 
 def draw_recharging(axes: Axes, results: Results) -> None:
-    """Both planners with a guarantee side by side on recharging instances, with three standard errors."""
+    """Draw both planners with a guarantee on recharging instances, with three standard errors."""
     for column, method in enumerate(("mirrored LP", INTERLEAVED)):
         arm = arm_name(method, RECHARGE)
         values = ratios(results, method, RECHARGE).mean(axis=0)

@@ -1,4 +1,4 @@
-"""Learning in paper 30's experiment: regret of the learners against the horizon."""
+"""Learning agents of paper 30: regret over the horizon."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from envzoo.agents.evaluation import EvaluationResult
 
 HORIZONS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
-# Runs of every seed. The phases drawn after exploring decide much of what a run earns, so that learners which round
-# need many runs; those that search over blocks take a hundred times as long for a round.
+# Runs per seed. The reward of a run depends strongly on the phases drawn after exploration, so agents that round need
+# many runs; agents that search over blocks are a hundred times slower per round.
 MANY, FEW = 480, 24
 INSTANCE = {"instance": "bait", "arms": 3, "satiation": 2, "deprivation": 6, "instance_seed": 0}
 ROUNDING = {"select": "virtual", "fill": "none"}
@@ -39,12 +39,12 @@ def _name(learner: str, horizon: int) -> str:
 
 
 def per_round(result: EvaluationResult) -> dict[str, float]:
-    """Reward per round of the finished policy."""
+    """Compute the reward per round of the trained policy."""
     return {AVERAGE: float(result.returns.sum() / result.lengths.sum())}
 
 
 def _model_free() -> Arm:
-    """PPO knows nothing of bandits, learns one policy from all runs together, and is scored when it has learned."""
+    """Create the PPO arm, a model-free reference: one policy is trained on all runs and then evaluated."""
     return Arm(
         f"PPO, learned from {FEW} runs of {MODEL_FREE_ROUNDS:,}",
         "PPO",
@@ -62,7 +62,7 @@ def _arms() -> list[Arm]:
     arms = []
     for learner, (agent, hyperparameters, runs) in LEARNERS.items():
         for horizon in HORIZONS:
-            # Ten iterations, of which only the last lies in the last tenth: the score is the sum at the horizon.
+            # Only the last of ten iterations is in the last tenth, so the score is the sum at the horizon.
             arms.append(
                 Arm(
                     _name(learner, horizon),
@@ -85,7 +85,7 @@ ARMS = (*_arms(), _model_free())
 
 @cache
 def informed_reward() -> float:
-    """Reward per round of the same planner with the true payoffs, over many draws of its phases."""
+    """Compute the reward per round of the same planner with the true payoffs, over many draws of its phases."""
     from envzoo.agents.bandits.lsd import lsd_lp, mirrored_rounding
     from envzoo.bandits.generators import bait
 
@@ -96,7 +96,7 @@ def informed_reward() -> float:
 
 
 def regrets(results: Results, learner: str) -> dict[int, np.ndarray]:
-    """Horizon -> regret against the informed planner, (seeds,)."""
+    """Map each horizon to the regret against the informed planner, (seeds,)."""
     return {
         horizon: informed_reward() * horizon - results.scores(_name(learner, horizon), RETURN)
         for horizon in HORIZONS
@@ -105,7 +105,7 @@ def regrets(results: Results, learner: str) -> dict[int, np.ndarray]:
 
 
 def slope(results: Results, learner: str) -> float:
-    """Slope of the line through log regret over log horizon; not a number where a regret is not positive."""
+    """Fit the slope of log regret over log horizon; NaN if a regret is not positive."""
     mean = {horizon: values.mean() for horizon, values in regrets(results, learner).items()}
     if min(mean.values()) <= 0:
         return float("nan")
@@ -113,7 +113,7 @@ def slope(results: Results, learner: str) -> float:
 
 
 def optimism_over_commit(results: Results) -> float:
-    """Regret of the optimistic learner over that of explore then commit at the largest horizon."""
+    """Compute the ratio of the optimistic agent's regret to that of explore-then-commit at the largest horizon."""
     optimism, commit = (regrets(results, learner) for learner in ("optimism", "explore then commit"))
     horizon = max(optimism)
     return float(optimism[horizon].mean() / commit[horizon].mean())
@@ -158,7 +158,7 @@ NOTES = (
 
 
 def draw_regret(axes: Axes, results: Results) -> None:
-    """Regret over the horizon on logarithmic axes, a line for each learner, and a line of slope 2/3."""
+    """Plot regret over the horizon on logarithmic axes for each agent, and a line of slope 2/3."""
     from envzoo.scripts.experiments.core import figures
 
     colours = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.GREY)

@@ -1,4 +1,4 @@
-"""Paper 38, Lp-Reg: does a pull towards the filtered sampling policy keep a rare but better route alive?"""
+"""Paper 38, Lp-Reg: does regularisation towards the filtered sampling policy preserve a rare but better strategy?"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUICK = ("GRPO", "Lp-Reg")
 
 
 def routes(agent: Agent) -> dict[str, float]:
-    """The usual measures, and the mean probability of beginning with the spark B and with a junk letter."""
+    """Compute the usual scores, and the mean probabilities of beginning with the spark B and with a junk letter."""
     import torch
 
     from envzoo.reasoning.spark import JUNK as LETTERS
@@ -67,7 +67,7 @@ def _arm(method: str) -> Arm:
 
 
 def draw_routes(axes: Axes, results: Results, arms: dict[str, str]) -> None:
-    """Probability of the spark and of junk at the end, on a logarithmic axis."""
+    """Plot the final probabilities of the spark and of junk letters on a logarithmic axis."""
     shown = [arm for arm in arms if results.has(arm, SPARK)]
     for row, arm in enumerate(shown):
         for score, marker, label in ((SPARK, "o", "spark"), (JUNK, "x", "junk, all ten letters")):
@@ -80,7 +80,7 @@ def draw_routes(axes: Axes, results: Results, arms: dict[str, str]) -> None:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves, and what became of the spark."""
+    """Draw training curves, and the final probabilities of the spark and of junk letters."""
     from envzoo.scripts.experiments.text.figures import curve_panel, draw_rows
 
     panels = (

@@ -1,4 +1,4 @@
-"""Paper 40, AEPO: entropy held at a chosen level by rewarded samples of another temperature."""
+"""Paper 40, AEPO: entropy is held at a target with rewarded samples at another temperature."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ INJECTED = "select/injected"
 
 
 def arm_name(target: float) -> str:
-    """Name of the arm that holds the entropy at a target."""
+    """Return the name of the arm with a target entropy."""
     return f"AEPO {target:g}"
 
 
 def held(results: Results, arm: str) -> np.ndarray:
-    """Mean entropy over the last third of training, for each seed, (seeds,)."""
+    """Compute the mean entropy over the last third of training, for each seed, (seeds,)."""
     return np.array([y[2 * len(y) // 3 :].mean() for _, y in results.lines(arm, ENTROPY)])
 
 
@@ -44,7 +44,7 @@ def _ordered(results: Results) -> float:
 
 
 def _trend(results: Results, arm: str) -> float:
-    """Mean over the seeds of Spearman's rho between time and entropy."""
+    """Average Spearman's rho between time and entropy over the seeds."""
     return float(np.mean([spearmanr(x, y).statistic for x, y in results.lines(arm, ENTROPY)]))
 
 
@@ -53,13 +53,13 @@ def _least_falling(results: Results) -> float:
 
 
 def _best_is_not_the_least(results: Results) -> float:
-    """Accuracy at the end of the best larger target less that of the smallest one."""
+    """Compute the final accuracy of the best larger target less that of the smallest target."""
     accuracies = [results.iqm(arm_name(target), ACCURACY) for target in TARGETS]
     return max(accuracies[1:]) - accuracies[0]
 
 
 def temperature_moves_entropy(results: Results) -> float:
-    """Largest error of dH/dT = Var(z) / T^3 for softmax(z / T), against differences, over random logits."""
+    """Compute the largest error of dH/dT = Var(z) / T^3 for softmax(z / T), against finite differences."""
     generator, worst, step = np.random.default_rng(0), 0.0, 1e-5
     for _ in range(200):
         z, heat = generator.normal(size=10), generator.uniform(0.5, 2.0)
@@ -75,7 +75,7 @@ def temperature_moves_entropy(results: Results) -> float:
 
 
 def draw_targets(axes: Axes, results: Results, arms: dict[str, str]) -> None:
-    """Entropy over training, with the targets as dashed lines of the same colour."""
+    """Plot entropy over training, with the targets as dashed lines of the same colour."""
     from envzoo.scripts.experiments.core.figures import learning_curves
     from envzoo.scripts.experiments.text.figures import tokens_axis
 
@@ -87,7 +87,7 @@ def draw_targets(axes: Axes, results: Results, arms: dict[str, str]) -> None:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Curves against the targets, and the exchange of entropy for accuracy."""
+    """Draw entropy curves with the targets, and entropy against accuracy."""
     from envzoo.scripts.experiments.text.figures import curve_panel, draw_rows, phase_panel
 
     panels = (draw_targets, curve_panel(ACCURACY, "Accuracy"), phase_panel())

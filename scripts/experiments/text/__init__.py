@@ -1,1 +1,1 @@
-"""What experiments with language models share."""
+"""Common parts of the experiments with language models."""

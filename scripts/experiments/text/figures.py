@@ -33,12 +33,12 @@ Panel = Callable[["Axes", Results, Mapping[str, str]], None]
 
 
 def colours(arms: Sequence[str]) -> dict[str, str]:
-    """A colour for each arm; the first, the reference, is grey."""
+    """Assign a colour to each arm; the first, the reference, is grey."""
     return dict(zip(arms, COLOURS, strict=False))
 
 
 def against_accuracy(axes: Axes, results: Results, arms: Mapping[str, str], metric: str = ENTROPY) -> None:
-    """A metric of learning against the accuracy of the same moment; a thin smoothed line for each seed."""
+    """Plot a training metric against the accuracy at the same time, with a thin smoothed line for each seed."""
     for arm, colour in arms.items():
         for number, ((_, x), (_, y)) in enumerate(
             zip(results.lines(arm, ACCURACY), results.lines(arm, metric), strict=True)
@@ -48,13 +48,13 @@ def against_accuracy(axes: Axes, results: Results, arms: Mapping[str, str], metr
 
 
 def tokens_axis(axes: Axes, label: str) -> None:
-    """Words of the axes of a learning curve."""
+    """Label the axes of a learning curve."""
     axes.set_xlabel("tokens generated")
     axes.set_title(label)
 
 
 def curve_panel(metric: str, heading: str, bound: tuple[float, str] | None = None) -> Panel:
-    """A panel with a metric over the tokens that were generated."""
+    """Create a panel with a metric over the generated tokens."""
 
     def draw(axes: Axes, results: Results, arms: Mapping[str, str]) -> None:
         learning_curves(axes, results, arms, metric)
@@ -66,7 +66,7 @@ def curve_panel(metric: str, heading: str, bound: tuple[float, str] | None = Non
 
 
 def phase_panel(metric: str = ENTROPY, heading: str = "Entropy (nats) against accuracy, every seed") -> Panel:
-    """A panel with a metric against the accuracy."""
+    """Create a panel with a metric against the accuracy."""
 
     def draw(axes: Axes, results: Results, arms: Mapping[str, str]) -> None:
         against_accuracy(axes, results, arms, metric)
@@ -82,21 +82,21 @@ def draw_rows(
     rows: Mapping[str, tuple[Panel, ...]],
     arms: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """A row of panels for each group that ran; the legend stands beside the row.
+    """Draw a row of panels for each group that ran, with the legend beside it.
 
     Args:
-        results: What was measured.
+        results: Results of the experiment.
         figure: An empty figure.
-        heading: The line above all.
-        rows: Group, or words for a choice of arms -> its panels.
-        arms: Row -> the arms it shows; what is not named shows those of the group.
+        heading: Title of the figure.
+        rows: Group, or title of a selection of arms -> its panels.
+        arms: Row -> its arms; rows that are not listed show the arms of the group.
     """
     chosen = arms or {}
     shown = {row: [arm for arm in chosen.get(row, results.group(row)) if arm in results.arms] for row in rows}
     lines = []
     for group, panels in rows.items():
         if shown[group]:
-            # A long row goes on in the next line, which only a single group has room for.
+            # A long row is wrapped, which fits only if there is a single group.
             width = len(panels) if len(rows) > 1 or len(panels) < 4 else (len(panels) + 1) // 2
             lines += [(group, panels[k : k + width]) for k in range(0, len(panels), width)]
     columns = max(len(panels) for _, panels in lines)
@@ -115,13 +115,13 @@ def draw_rows(
 
 
 def usual_panels(*more: Panel) -> tuple[Panel, ...]:
-    """Accuracy and entropy over tokens, entropy against accuracy, and what else is given."""
+    """Return panels of accuracy and entropy over tokens, entropy against accuracy, and any further panels."""
     return (curve_panel(ACCURACY, "Accuracy"), curve_panel(ENTROPY, "Entropy, nats per token"), phase_panel(), *more)
 
 
 def spread_of_changes(results: Results, arm: str) -> np.ndarray:
-    """95th percentile of |change of entropy| from one point of the curve to the next, for each seed, (seeds,).
+    """Compute the 95th percentile of |entropy change| between points of the curve, for each seed, (seeds,).
 
-    That is from one update to the next where the curve has more points than there were updates.
+    If the curve has more points than updates, this is the change per update.
     """
     return np.array([np.percentile(np.abs(np.diff(y)), 95) for _, y in results.lines(arm, ENTROPY)])

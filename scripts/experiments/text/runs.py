@@ -1,4 +1,4 @@
-"""What the experiments with language models share: arms on puzzles, measures, and comparisons at equal accuracy."""
+"""Common parts of the experiments with language models: arms, measures, and comparisons at equal accuracy."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ if TYPE_CHECKING:
 ENTROPY, ACCURACY = "rollout/entropy", "rollout/accuracy"
 PASS, DISTINCT = "rollout/pass_at_16", "rollout/distinct_correct"
 CURVES = (ENTROPY, ACCURACY, PASS, DISTINCT)
-FINAL = "final/"  # scores on prompts that were not trained on
+FINAL = "final/"  # scores on held-out prompts
 
 NUM_PROMPTS, GROUP_SIZE = 16, 16
 SEEDS = 5
 QUICK_UPDATES = 6
-QUICK_WARM_UP = {"warm_up_updates": 60, "warm_up_batch": 64}  # only has to run, not to teach much
-# The tiny model learns what takes large ones weeks in seconds; with the trainer's rate of 3e-4 the same takes twice as
-# long.
+QUICK_WARM_UP = {"warm_up_updates": 60, "warm_up_batch": 64}  # enough for a quick run
+# The tiny model learns within seconds; the trainer's default rate of 3e-4 takes twice as long.
 LEARNING_RATE = 6e-4
 
 SUM, COUNTDOWN = "TextSumTo", "TextCountdown"
-SMOOTHING = 0.09  # share of a curve's points that a comparison averages over
+SMOOTHING = 0.09  # fraction of a curve's points in the moving average of a comparison
 
 
 def env_id(task: str) -> str:
-    """Environment of a task, token by token."""
+    """Return the id of the token-level environment of a task."""
     return f"envzoo/{task}-Tokens-v0"
 
 
 def assess(agent: Agent) -> dict[str, float]:
-    """Sampled answers to held-out prompts: entropy, accuracy, pass@k, distinct right answers."""
+    """Evaluate sampled answers to held-out prompts: entropy, accuracy, pass@k, distinct right answers."""
     return {f"{FINAL}{name}": value for name, value in agent.assess().items()}
 
 
@@ -57,20 +56,20 @@ def text_arm(
     points: int = 100,
     full_only: bool = False,
 ) -> Arm:
-    """An arm whose budget is that of so many updates, if all answers were as long as they may be.
+    """Create an arm whose budget is the given number of updates with answers of the maximum length.
 
     Args:
-        name: Of the arm.
-        agent: Of the method.
-        updates: Rollouts of 16 prompts with 16 answers each.
-        hyperparameters: Beside the common ones.
+        name: Name of the arm.
+        agent: Name of the agent.
+        updates: Number of rollouts of 16 prompts with 16 answers each.
+        hyperparameters: Hyperparameters in addition to the common ones.
         task: The puzzle.
-        group: Group of the arm; None takes the task.
+        group: Group of the arm; None uses the task.
         env_kwargs: Difficulty of the puzzle.
-        curves: Metrics beside the common ones.
-        inspect: Scores of the finished agent.
-        generations: Rollouts that the method samples for one update.
-        points: Points of the curves.
+        curves: Metrics in addition to the common ones.
+        inspect: Function that computes scores of the trained agent.
+        generations: Rollouts that the method samples per update.
+        points: Number of points of the curves.
         full_only: Leave the arm out with `--quick`.
     """
     from envzoo.reasoning.catalogue import make_task
@@ -100,14 +99,14 @@ def text_arm(
 
 
 def smooth(values: np.ndarray, width: int | None = None) -> np.ndarray:
-    """Centred moving mean of (n,); shorter windows at the ends. The width is odd, 9 for a curve of 100 points."""
+    """Compute a centred moving mean of (n,), with shorter windows at the ends; the width is odd (9 for 100 points)."""
     width = 2 * int(SMOOTHING * len(values) / 2) + 1 if width is None else width
     kernel = np.ones(min(width, len(values)))
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
 def matched(results: Results, arm: str, metric: str, accuracy: float | np.ndarray) -> np.ndarray:
-    """A metric of learning when the accuracy first reaches a level, for each seed; nan where it never does.
+    """Read a training metric where the accuracy first reaches a level, for each seed; nan where it never does.
 
     Both curves are smoothed first. The level is one number, or one for each seed (seeds,). Returns (seeds,).
     """
@@ -120,28 +119,28 @@ def matched(results: Results, arm: str, metric: str, accuracy: float | np.ndarra
 
 
 def highest(results: Results, arm: str) -> np.ndarray:
-    """The highest smoothed accuracy of learning, for each seed, (seeds,)."""
+    """Compute the highest smoothed training accuracy, for each seed, (seeds,)."""
     return np.array([smooth(y).max() for _, y in results.lines(arm, ACCURACY)])
 
 
 def common_accuracy(results: Results, *arms: str) -> float:
-    """The highest smoothed accuracy that every run of the arms reaches."""
+    """Compute the highest smoothed accuracy that every run of the arms reaches."""
     return float(min(highest(results, arm).min() for arm in arms))
 
 
 def matched_ratio(results: Results, arm: str, reference: str, metric: str) -> float:
-    """Mean of a metric over that of a reference, each seed at the highest accuracy that its two runs reach."""
+    """Compute the ratio of a metric's mean to a reference's, at the highest accuracy both runs of a seed reach."""
     level = np.minimum(highest(results, arm), highest(results, reference))
     return float(matched(results, arm, metric, level).mean() / matched(results, reference, metric, level).mean())
 
 
 def final_ratio(results: Results, arm: str, reference: str, score: str) -> float:
-    """IQM of a score over that of a reference."""
+    """Compute the ratio of the IQM of a score to that of a reference."""
     return results.iqm(arm, score) / results.iqm(reference, score)
 
 
 def final_difference(results: Results, arm: str, reference: str, score: str) -> float:
-    """IQM of a score less that of a reference."""
+    """Compute the IQM of a score less that of a reference."""
     return results.iqm(arm, score) - results.iqm(reference, score)
 
 
@@ -154,12 +153,12 @@ def compare(
     operator: Literal[">=", ">", "<=", "<"],
     threshold: float,
 ) -> Check:
-    """A check, of full runs alone, on an arm against a reference: `how` is one of the functions above."""
+    """Create a check, for full runs only, of an arm against a reference; `how` is one of the functions above."""
     return point(sentence, lambda results: how(results, arm, reference, measure), operator, threshold, full_only=True)
 
 
 def whole(results: Results, arm: str, metric: str) -> np.ndarray:
-    """Mean of a metric over the whole of learning, for each seed, (seeds,)."""
+    """Compute the mean of a metric over all of training, for each seed, (seeds,)."""
     return np.array([values.mean() for _, values in results.lines(arm, metric)])
 
 
@@ -176,7 +175,7 @@ COLUMNS = {
 
 
 def final_table(group: str, title: str, columns: Mapping[str, str] | None = None) -> Table:
-    """The usual scores: means over the last tenth of training, and answers to prompts that were held out."""
+    """Create a table of the usual scores: means over the last tenth of training, and scores on held-out prompts."""
     return Table(group, title, {**COLUMNS, **(columns or {})})
 
 
