@@ -37,7 +37,7 @@ def slug(text: str) -> str:
 
 
 def manual(docstring: str) -> str:
-    """A docstring as Markdown: `## ` headings as they are, `Attributes:`, `Metrics:` and `Args:` sections as lists."""
+    """Convert a docstring to Markdown: keep `## ` headings, turn `Attributes:`, `Metrics:` and `Args:` into lists."""
     lines: list[str] = []
     in_section = False
     for line in inspect.cleandoc(docstring).splitlines():
