@@ -119,13 +119,13 @@ class MovedModules(MetaPathFinder, Loader):
     """Finds a module under its former name by importing it under its present one."""
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The spec of a module that has moved, or None for all others."""
+        """Return the spec of a module that has moved, or None for all others."""
         if name in MOVED or name in GONE:
             return ModuleSpec(name, self, is_package=name in GONE)
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """The module under its present name; an empty package for one that is gone."""
+        """Return the module under its present name; an empty package for one that is gone."""
         if spec.name in GONE:
             return None
         warnings.warn(f"{spec.name} is now {MOVED[spec.name]}", DeprecationWarning, stacklevel=2)

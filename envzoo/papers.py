@@ -82,7 +82,7 @@ def all_papers() -> Mapping[str, Paper]:
 
 
 def find(slug: str) -> Paper:
-    """A publication by its slug, or by its number; raises UnknownNameError with the nearest."""
+    """Return a publication by its slug, or by its number; raises UnknownNameError with the nearest."""
     papers_by_slug = all_papers()
     if slug in papers_by_slug:
         return papers_by_slug[slug]
@@ -93,7 +93,7 @@ def find(slug: str) -> Paper:
 
 
 def papers() -> dict[str, Paper]:
-    """The reproduced papers by number, in order."""
+    """Return the reproduced papers by number, in order."""
     return {paper.number: paper for _, paper in sorted(all_papers().items()) if paper.number}
 
 

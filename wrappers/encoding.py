@@ -14,7 +14,7 @@ ARRAYS = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 
 
 def encode(value: Any) -> bytes:
-    """An observation as bytes, equal for equal observations only; raises TypeError for what cannot be compared."""
+    """Encode an observation as bytes that are equal only for equal observations; raises TypeError if impossible."""
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
             raise TypeError("an array of objects")
@@ -34,7 +34,7 @@ def encode(value: Any) -> bytes:
 
 
 def leaves(space: spaces.Space, batch: Any) -> Iterator[bytes]:
-    """The parts of a batch of observations as bytes in which the episodes come one after the other, equally long."""
+    """Yield the parts of a batch of observations as bytes, one block of equal length per episode."""
     if isinstance(space, ARRAYS):
         yield batch.tobytes()
     elif isinstance(space, spaces.Dict):

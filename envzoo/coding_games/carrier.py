@@ -17,7 +17,7 @@ OFFICIAL_BACKUPS = 100
 
 
 def _official_values(mdp: FiniteMDP, rewards: np.ndarray, alpha: float) -> np.ndarray:
-    """Action values (S, A) after the backups of the released code of arXiv 2410.21666.
+    """Compute the action values (S, A) after the backups of the released code of arXiv 2410.21666.
 
     It keeps a value for each action of a terminal state too, all equal to the state's reward, so that their soft
     maximum is larger than that by alpha log A. All action values begin at 0, those of terminal states as well: the

@@ -162,7 +162,7 @@ class FiniteMDP:
         return total
 
     def world(self) -> World:
-        """The process as the kernels read it."""
+        """Return the process as the kernels read it."""
         # A terminal state is never left; its rows only have to be there.
         table = np.where(self.terminal[:, None, None], np.eye(self.num_states)[:, None, :], self.transition)
         most = int((table > 0).sum(axis=-1).max())
@@ -188,7 +188,7 @@ class FiniteMDP:
 
 
 def from_gymnasium(env: gym.Env | str, discount: float = 0.95, **kwargs: Any) -> FiniteMDP:
-    """The decision process behind a Gymnasium environment that keeps its table as `P` (FrozenLake, Taxi, CliffWalking).
+    """Read the decision process of a Gymnasium environment with a table `P` (FrozenLake, Taxi, CliffWalking).
 
     A state is terminal when a move that ends the episode leads there. Time limits are not part of the process.
 

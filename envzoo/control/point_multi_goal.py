@@ -173,7 +173,7 @@ class PointMultiGoal(Definition):
         self.kernels = Kernels(reset, step, observe)
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """The start positions asked for in `reset(options=...)`."""
+        """Read the start positions from the reset options."""
         if "start" in given:
             return Options(start=read_positions("start", given["start"], num_envs, EDGE))
         return Options(start=np.full((num_envs, 2), np.nan))

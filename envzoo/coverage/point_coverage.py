@@ -263,7 +263,7 @@ class PointCoverage(Definition):
         return float(sum(fresh) * (2 * parameters.edge / parameters.cells) ** 2)
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
-        """The start positions asked for in `reset(options=...)`."""
+        """Read the start positions from the reset options."""
         if "start" in given:
             return Options(start=read_positions("start", given["start"], num_envs, self.parameters.edge))
         return Options(start=np.full((num_envs, 2), np.nan))

@@ -322,7 +322,7 @@ class Task:
     # ------------------------------------------------- what a subclass writes
 
     def _prompts(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The prompts (n, P) of candidates `numbers` (n,), and which of them can be solved, bool (n,)."""
+        """Return the prompts (n, P) of candidates `numbers` (n,), and which of them can be solved, bool (n,)."""
         prompts = np.empty((numbers.size, self.prompt_length), np.int64)
         self.kernels.write(self.parameters, numbers, prompts)
         return prompts, np.ones(numbers.size, np.bool_)

@@ -91,7 +91,7 @@ def _plan(arm: AnyArm, quick: bool) -> tuple[int, str]:
 
 
 def current_key(arm: AnyArm) -> str:
-    """The key under which a full run of an arm would be stored now."""
+    """Return the key under which a full run of an arm would be stored now."""
     return _plan(arm, False)[1]
 
 
@@ -127,7 +127,7 @@ def _run_missing(
 
 
 def _settle(arm: AnyArm, quick: bool) -> AnyArm:
-    """The arm with its quick hyperparameters in place."""
+    """Return the arm with its quick hyperparameters in place."""
     if quick and isinstance(arm, Arm):
         return replace(arm, hyperparameters={**arm.hyperparameters, **arm.quick_hyperparameters})
     return arm

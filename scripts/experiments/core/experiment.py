@@ -113,5 +113,5 @@ class Experiment:
         return any(check.kind != "point" for check in self.checks)
 
     def sweep(self, quick: bool) -> tuple[AnyArm, ...]:
-        """The arms that run."""
+        """Return the arms that run."""
         return tuple(arm for arm in self.arms if not (quick and arm.full_only))

@@ -112,7 +112,7 @@ def final_bars(
     labels: Mapping[str, str] | None = None,
     number: str = "{:.1f}",
 ) -> None:
-    """A horizontal bar for the IQM of each arm, with its interval, the seeds as dots, and the number beside it."""
+    """Draw a horizontal bar for the IQM of each arm, with its interval, the seeds as dots, and the number beside it."""
     shown = [arm for arm in arms if results.has(arm, score)]
     for row, arm in enumerate(shown):
         iqm, low, high = results.estimate(arm, score)
@@ -146,7 +146,7 @@ def level(
     below: bool = False,
     left: bool = False,
 ) -> None:
-    """A dashed line at a bound or a reference, with words on (or below) its right (or left) end."""
+    """Draw a dashed line at a bound or a reference, labelled on (or below) its right (or left) end."""
     if vertical:
         axes.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
         axes.annotate(

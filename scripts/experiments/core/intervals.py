@@ -118,7 +118,7 @@ def _student(values: np.ndarray, confidence: float) -> Interval:
 
 
 def _bca(values: np.ndarray, confidence: float) -> Interval:
-    """The bias-corrected and accelerated bootstrap interval of the mean (Efron, 1987)."""
+    """Compute the bias-corrected and accelerated bootstrap interval of the mean (Efron, 1987)."""
     n, mean = values.size, float(values.mean())
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     resampled = np.empty(REPLICATIONS)
@@ -193,7 +193,7 @@ def seeds_needed(
 
 
 def _scaled_bound(bound: float, estimand: Estimand) -> float:
-    """A bound on the scale of `transform`; outside the domain it is infinite."""
+    """Map a bound to the scale of `transform`; outside the domain it is infinite."""
     if estimand == "ratio":
         return math.log(bound) if bound > 0 else -math.inf
     if estimand == "share":
@@ -231,7 +231,7 @@ def _mean_power(m: int, mean: float, deviation: float, bounds: tuple[float, floa
 
 
 def _median_power(m: int, values: np.ndarray, bounds: tuple[float, float], confidence: float) -> float:
-    """The same for a median: an order statistic clears a bound when enough values do (a sign test)."""
+    """Compute the same for a median: an order statistic clears a bound if enough values do (a sign test)."""
     rank = int(stats.binom.ppf((1 - confidence) / 2, m, 0.5))
     if rank < 1:
         return 0.0
@@ -251,7 +251,7 @@ def _median_power(m: int, values: np.ndarray, bounds: tuple[float, float], confi
 
 
 def _proportion_power(m: int, p: float, bounds: tuple[float, float], confidence: float) -> float:
-    """The same for a proportion, by summing the binomial law over the counts that give the verdict."""
+    """Compute the same for a proportion, by summing the binomial law over the counts that give the verdict."""
     low, high = bounds
     counts = np.arange(m + 1)
     z = float(stats.norm.ppf((1 + confidence) / 2))

@@ -105,7 +105,7 @@ class _Strip(ast.NodeTransformer):
 
 @functools.cache
 def _load(name: str) -> _Module | None:
-    """A module of Python source, or None for what has none."""
+    """Read a module of Python source; None if it has none."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
@@ -120,7 +120,7 @@ def _is_module(name: str) -> bool:
 
 
 def _imports(node: ast.AST, module: _Module, used: set[str] | None) -> Iterable[Definition]:
-    """The definitions that the import statements inside a node lead to; `used` limits them to these local names."""
+    """Yield the definitions imported by the statements inside a node; `used` limits them to these local names."""
     top = module.name.partition(".")[0]
     for part in ast.walk(node):
         if isinstance(part, ast.Import):
@@ -142,7 +142,7 @@ def _imports(node: ast.AST, module: _Module, used: set[str] | None) -> Iterable[
 
 @functools.cache
 def _expand(definition: Definition) -> tuple[str, tuple[Definition, ...]]:
-    """The digest of one definition, and the definitions that it reaches directly."""
+    """Return the digest of one definition, and the definitions that it reaches directly."""
     name, wanted = definition
     module = _load(name)
     if module is None or name in IGNORED:
@@ -187,7 +187,7 @@ def function_root(function: Callable[..., Any]) -> list[Definition]:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as something JSON can hold in one form only."""
+    """Convert a setting to plain values that JSON represents in one way only."""
     if callable(value):
         settings = [_plain(value.args), _plain(value.keywords)] if isinstance(value, partial) else []
         return ["callable", *map(list, function_root(value)), *settings]
@@ -223,7 +223,7 @@ def _agent_roots(name: str) -> list[Definition]:
 
 
 def arm_key(arm: Arm | FunctionArm, budget: int, quick: bool) -> str:
-    """The key under which results of an arm are stored: its settings and the code that it runs."""
+    """Return the key under which results of an arm are stored: its settings and the code that it runs."""
     roots: list[Definition] = [("envzoo.scripts.experiments.core.run", "run_arm")]
     if isinstance(arm, FunctionArm):
         roots = function_root(arm.function)

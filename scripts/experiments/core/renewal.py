@@ -16,7 +16,7 @@ from envzoo.scripts.launch import run_jobs
 
 
 def stale_arms(experiment: Experiment, data: dict[str, Any]) -> list[AnyArm]:
-    """The arms of an experiment whose stored results are missing, or stem from other settings or code."""
+    """Return the arms of an experiment whose stored results are missing, or stem from other settings or code."""
     stored = data["arms"]
     return [arm for arm in experiment.arms if stored.get(arm.name, {}).get("key") != current_key(arm)]
 

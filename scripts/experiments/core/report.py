@@ -27,7 +27,7 @@ def write_results(experiment: Experiment, results: Results, out: Path) -> dict[s
 
 
 def read_results(folder: Path) -> Results:
-    """The results that `write_results` left in a folder, to draw or tabulate them anew.
+    """Read the results that `write_results` left in a folder.
 
     Raises:
         EnvzooError: There are none, or they are damaged.
@@ -39,7 +39,7 @@ def read_results(folder: Path) -> Results:
 
 
 def draw(experiment: Experiment, results: Results) -> bytes:
-    """The figure as a PNG."""
+    """Draw the figure as a PNG."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ def to_json(value: Any, indent: int = 0) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """A number with as many digits as a reader needs."""
+    """Format a number with a readable number of digits."""
     if value is None or not math.isfinite(value):
         return "-"
     if abs(value) >= 100:
@@ -85,7 +85,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_interval(ends: list[float | None] | None) -> str:
-    """The ends of an interval; an end that too few seeds leave open is a dash."""
+    """Format the ends of an interval; an infinite end becomes a dash."""
     if ends is None:
         return ""
     low, high = (format_number(end) if end is not None else "-" for end in ends)
@@ -93,7 +93,7 @@ def format_interval(ends: list[float | None] | None) -> str:
 
 
 def format_bound(check: Mapping[str, Any]) -> str:
-    """The bound of a check in results.json."""
+    """Format the bound of a check in results.json."""
     if check["operator"] == "all":
         return "all of them"
     if check["operator"] == "in":
@@ -103,7 +103,7 @@ def format_bound(check: Mapping[str, Any]) -> str:
 
 
 def format_verdict(check: Mapping[str, Any]) -> str:
-    """The verdict of a check, with the seeds that would decide an inconclusive one."""
+    """Format the verdict of a check, with the seeds that would decide an inconclusive one."""
     verdict = verdict_of(check)
     if verdict == INCONCLUSIVE:
         needed = check.get("seeds_needed")
@@ -112,7 +112,7 @@ def format_verdict(check: Mapping[str, Any]) -> str:
 
 
 def opening(experiment: Experiment, results: Results) -> list[str]:
-    """The lines that a page opens with: what was claimed, what was found, and why."""
+    """Return the lines that a page opens with: what was claimed, what was found, and why."""
     lines = [f"**Claimed.** {experiment.claim}", "", f"**Found.** {results.sentence}", ""]
     return [*lines, f"**Why.** {experiment.reason}", ""] if experiment.reason else lines
 
@@ -134,7 +134,7 @@ CHECK_HEADS = ("check", "value", "95% interval", "seeds", "bound", "verdict")
 
 
 def to_markdown(experiment: Experiment, results: Results) -> str:
-    """The report: what was claimed and found first, then the checks, the figure and the tables."""
+    """Return the report: what was claimed and found first, then the checks, the figure and the tables."""
     data, paper = results.data, experiment.paper
     source = f", [{paper.arxiv}]({paper.url})" if paper.arxiv else ""
     heads = list(CHECK_HEADS)

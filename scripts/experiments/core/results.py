@@ -68,7 +68,7 @@ class Results:
         return score == SECONDS or all(score in run["scores"] for run in self._runs(arm))
 
     def scores(self, arm: str, score: str) -> np.ndarray:
-        """A score for each seed, or the wall time under the name "seconds", (seeds,).
+        """Return a score for each seed, or the wall time under the name "seconds", (seeds,).
 
         Raises:
             UnknownNameError: No such arm or score.
@@ -97,17 +97,17 @@ class Results:
         return tuple(common)
 
     def by_seed(self, arm: str, score: str, seeds: Iterable[int]) -> np.ndarray:
-        """A score of the given seeds, (len(seeds),)."""
+        """Return a score of the given seeds, (len(seeds),)."""
         values = dict(zip(self.seeds(arm), self.scores(arm, score), strict=True))
         return np.array([values[seed] for seed in seeds])
 
     def paired(self, arm: str, other: str, score: str) -> tuple[np.ndarray, np.ndarray]:
-        """A score of two arms for each seed that both ran with, (pairs,) each."""
+        """Return a score of two arms for each seed that both ran with, (pairs,) each."""
         seeds = self.shared(arm, other)
         return self.by_seed(arm, score, seeds), self.by_seed(other, score, seeds)
 
     def with_runs(self, of: Mapping[str, str]) -> Results:
-        """These results with the runs of some arms replaced by those of others; `of` maps arm -> whose runs."""
+        """Return these results with the runs of some arms replaced by those of others; `of` maps arm -> whose runs."""
         arms = dict(self.data["arms"])
         for arm, other in of.items():
             arms[arm] = {**arms[arm], "runs": self._runs(other)}

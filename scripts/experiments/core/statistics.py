@@ -29,7 +29,7 @@ def interquartile_mean(scores: np.ndarray) -> float:
 def bootstrap_iqm(
     scores: np.ndarray, *, replications: int = REPLICATIONS, confidence: float = CONFIDENCE, seed: int = BOOTSTRAP_SEED
 ) -> Estimate:
-    """The IQM of scores (runs, tasks), or (runs,) of one task, with its stratified percentile bootstrap interval.
+    """Estimate the IQM of scores (runs, tasks), or (runs,), with its stratified percentile bootstrap interval.
 
     Runs are resampled independently within each task.
     """

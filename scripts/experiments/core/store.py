@@ -45,7 +45,7 @@ class Store:
             path.unlink(missing_ok=True)  # torn by a crash: the run is repeated
 
     def get(self, key: str, seed: int) -> dict[str, Any] | None:
-        """The stored run of a key and seed, or None."""
+        """Return the stored run of a key and seed, or None."""
         return self._found.get((key, seed))
 
     def put(self, key: str, run: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ EXIT_CODES = {HOLDS: 0, FAILS: 1, INCONCLUSIVE: 3, NOT_JUDGED: 0}
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict of several parts that must all hold."""
+    """Combine the verdicts of parts that must all hold."""
     verdicts = list(verdicts)
     for found in (FAILS, INCONCLUSIVE, NOT_JUDGED):
         if found in verdicts:
@@ -21,6 +21,6 @@ def combine(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def verdict_of(entry: Mapping[str, Any]) -> Verdict:
-    """The verdict in an entry of results.json; results written before verdicts had intervals are not judged."""
+    """Return the verdict in an entry of results.json; results written before verdicts had intervals are not judged."""
     found = entry.get("verdict", NOT_JUDGED)
     return found if found in VERDICTS else NOT_JUDGED
