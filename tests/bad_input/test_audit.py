@@ -185,10 +185,10 @@ ROWS = [
     # Files of agents.
     ("load-none", lambda: agents.load(None), CheckpointError, "expected the path of a checkpoint file, got None"),
     ("load-number", lambda: agents.load(5), CheckpointError, "expected the path of a checkpoint file, got 5"),
-    ("load-bytes", lambda: agents.load(b"x"), CheckpointError, "expected its path"),
-    ("load-empty", lambda: agents.load(""), CheckpointError, "expected its path"),
+    ("load-bytes", lambda: agents.load(b"x"), CheckpointError, "expected the path of a checkpoint file"),
+    ("load-empty", lambda: agents.load(""), CheckpointError, "expected the path of a checkpoint file"),
     ("save-none", lambda: agent().save(None), CheckpointError, "expected the path of a checkpoint file, got None"),
-    ("save-empty", lambda: agent().save(""), CheckpointError, "expected its path"),
+    ("save-empty", lambda: agent().save(""), CheckpointError, "expected the path of a checkpoint file"),
     ("state-lr", lambda: with_state(("parts", "optimizer", "lr"), "x"), CheckpointError, "learning rate is 'x'"),
     ("state-lr-nan", lambda: with_state(("parts", "optimizer", "lr"), NAN), CheckpointError, "learning rate is nan"),
     (

@@ -262,7 +262,7 @@ def test_the_public_carrier_of_a_pole():
     agent = make("MEME", env)
     for (_, _, state, _), (observation, _, _, start) in pairwise(play(agent, env, 25)):
         np.testing.assert_array_equal(observation["belief"][~start], state.belief[~start])
-    with pytest.raises(EnvzooError, match="a temperature makes a carrier for finite games"):
+    with pytest.raises(EnvzooError, match="temperature requires a finite game"):
         make("MEME", env, temperature=1.0)
 
 

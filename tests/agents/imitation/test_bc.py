@@ -187,5 +187,5 @@ def test_refusals():
     for name, value in (("top_fraction", 0.0), ("batch_size", 0), ("learning_rate", 0.0), ("gamma", 2.0)):
         with pytest.raises(EnvzooError, match=f"{name} of BC"):
             make(**{name: value})
-    with pytest.raises(EnvzooError, match="no memory"):
+    with pytest.raises(EnvzooError, match="memoryless"):
         make(encoder="gru")

@@ -119,7 +119,7 @@ class CountingConfig(OffPolicyConfig):
 class Counting(OffPolicyAgent):
     """An agent that only notes what the loop does with it."""
 
-    spec = AgentSpec("Counting", "", "standard", "notes what the loop does")
+    spec = AgentSpec("Counting", "tests:Counting", "standard", "notes what the loop does")
     Config = CountingConfig
 
     def build(self):

@@ -97,7 +97,7 @@ def test_one_player_alone():
     [
         ({"rounds": 3}, "expected an even number such as 4"),
         ({"warm_up": 1.0}, r"in \[0, 1\)"),
-        ({"encoder": "gru"}, "without memory"),
+        ({"encoder": "gru"}, "memoryless"),
         ({"density": "normal"}, "unknown density 'normal'"),
     ],
 )
