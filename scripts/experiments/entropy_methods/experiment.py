@@ -189,22 +189,22 @@ EXPERIMENT = Experiment(
         "The strengths, from weak to strong, were set before any of these runs: the published one where it acts at "
         "this scale, that of the paper's experiment here, and one or two beside them. The first table of a task has "
         "the marked one: for the methods of `envzoo reproduce entropy-sweeps` the one chosen there, on other seeds. "
-        "What is turned: " + DIALED + ".",
+        "The strength hyperparameters are: " + DIALED + ".",
         "The budget is the number of tokens generated. AEPO generates twice as many for an update and DAPO up to ten "
-        "times, so that they take fewer updates. What is not turned has the trainer's defaults, but for Clip-Cov, "
-        "KL-Cov and BAPO, which have the settings of their papers' experiments. TextCountdown has two numbers here: of "
-        "problems with three the warmed-up model solves 3%, and GRPO did not get away from that in pilots with seed "
-        "100.",
-        "RLOO and CISPO clip nothing, and RLOO sums over an answer's tokens: at the rate of the others RLOO unlearns "
+        "times, so that they take fewer updates. All other hyperparameters have the trainer's defaults, except for "
+        "Clip-Cov, KL-Cov and BAPO, which use the settings of their papers' experiments. TextCountdown has two numbers "
+        "here: of problems with three the warmed-up model solves 3%, and GRPO did not improve on that in pilots with "
+        "seed 100.",
+        "RLOO and CISPO do not clip, and RLOO sums over an answer's tokens: at the rate of the others RLOO unlearns "
         "TextSumTo in pilots with seed 100 (accuracy 0 after 100 updates). RLOO has a rate of 1.5e-4 (of 6e-4, 3e-4, "
         "1.5e-4 and 7e-5 the one that learns on both puzzles: 0.16 and 0.68; at 7e-5 0.19 and 0.43, at 3e-4 0.14 and "
         "0.76), CISPO 3e-4 (0.28 and 0.72; at 6e-4 0.20 and 0.78). A lower rate alone holds entropy at a given number "
-        "of tokens; the column at equal accuracy is free of that.",
-        "AEPO's arms were run again by themselves after a fault was found in that method: injected answers had been "
+        "of tokens; the column at equal accuracy does not have this effect.",
+        "AEPO's arms were rerun separately after a bug in that method was fixed: injected answers had been "
         "scored under the prompts of the answers they replaced. They ran on another processor than the other arms, "
         "where rounding differs, and with it the run of a seed: GRPO's accuracies on TextSumTo, 0.48, 0.40 and 0.35, "
         "are 0.35, 0.46 and 0.47 there. Differences between AEPO and the others that are smaller than that, and its "
-        "seconds, say nothing.",
+        "seconds, are not meaningful.",
         "Seconds are the wall time of a run, evaluation included, on one thread of a shared machine with two cores; "
         "read differences below a fifth as noise. `envzoo bench text` measures the cost of each method properly.",
     ),

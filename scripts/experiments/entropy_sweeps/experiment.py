@@ -195,7 +195,8 @@ EXPERIMENT = Experiment(
     notes=(
         runs.SCALE_NOTE,
         runs.MATCHED_NOTE,
-        "Lp-Reg, AEPO and D3S are not here: Lp-Reg's strengths were tried on the task of its paper's experiment, whose "
-        "page says what came of it, AEPO's strength is the target that it is judged on, and D3S is about tokens saved.",
+        "Lp-Reg, AEPO and D3S are not included: Lp-Reg's strengths were tried on the task of its paper's experiment, "
+        "whose page gives the results, AEPO's strength is the target that it is judged on, and D3S is about tokens "
+        "saved.",
     ),
 )

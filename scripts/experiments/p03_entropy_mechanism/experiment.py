@@ -168,10 +168,10 @@ EXPERIMENT = Experiment(
     notes=(
         *runs.NOTES,
         "The covariance is logged for every update, in GRPO without clipping (KL-Cov with a weight of 0) and in GRPO "
-        "with it (Clip-Cov whose candidates would need a covariance above 1e8, which has GRPO's numbers bit for bit).",
-        "The shares of tokens in the paper (2e-4 to 2e-3) would select one token of a minibatch of 512 here. " + SWEPT,
-        "Clip-Cov draws its tokens above the 0.9-quantile of the covariance. The released scripts clip ratios to "
-        "[0, 2] under Clip-Cov; without PPO's own clipping GRPO learns half as fast here, so that Clip-Cov stands on "
-        "GRPO's clipping of 0.2, and the scripts' variant beside it.",
+        "with clipping (Clip-Cov whose candidates need a covariance above 1e8, which is bit-identical to GRPO).",
+        "The paper's fractions of tokens (2e-4 to 2e-3) would select one token of a minibatch of 512 here. " + SWEPT,
+        "Clip-Cov samples its tokens above the 0.9-quantile of the covariance. The released scripts clip ratios to "
+        "[0, 2] in Clip-Cov. Without PPO's clipping GRPO learns half as fast here, so Clip-Cov uses GRPO's clipping of "
+        "0.2, and the variant of the scripts is a separate arm.",
     ),
 )

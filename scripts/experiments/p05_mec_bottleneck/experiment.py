@@ -303,22 +303,22 @@ EXPERIMENT = Experiment(
     seeds=SEEDS,
     quick_seeds=QUICK_SEEDS,
     notes=(
-        "The return is the discounted one, in which entering a state counts with discount^(t + 1), without the reward "
-        "for a right guess. Rates are shares of the prior's 6 bits. The receiver is the game's own: it recomputes "
+        "Returns are discounted, with a factor of discount^(t + 1) for entering a state, and exclude the reward for a "
+        "right guess. Rates are fractions of the prior's 6 bits. The receiver is that of the game, which recomputes "
         "policy, belief and coupling from states and actions.",
-        "Blind play is the same agent at rate 0: all messages have one code, and the policy acts. The returns of a "
-        "rate are pooled over temperatures and encoders before they are compared with it: four comparisons.",
-        "Exact expected returns of the four policies are 0.3335, 0.3324, 0.3201 and 0.0819 for log temperatures -7 to "
-        "-4 (by the transition matrix): the first two are closer than 1000 episodes can tell, so that a rise within "
-        "two standard errors counts as none.",
-        "A first run had three seeds and the same verdicts; the number of seeds was raised to five for all experiments "
-        "to have as many, and no bound was moved.",
-        "The learned pair takes 400,000 timesteps with larger rollouts than PPO's defaults and an entropy bonus, "
-        "chosen for speed and not tuned further. It starts from nothing, while couplings are given the policy. The "
-        "bound of its check was set when a pilot of 120,000 timesteps was known, which had guessed at chance.",
+        "Blind play is the same agent at rate 0: all messages have the same code, and the policy acts. The returns of "
+        "a rate are pooled over temperatures and encoders and then compared with blind play, in four comparisons.",
+        "The exact expected returns of the four policies (from the transition matrix) are 0.3335, 0.3324, 0.3201 and "
+        "0.0819 for log temperatures -7 to -4. The difference of the first two cannot be resolved with 1000 episodes, "
+        "so an increase within two standard errors is ignored.",
+        "A first run with three seeds had the same verdicts. The number of seeds was raised to five to be the same in "
+        "all experiments; no bound was changed.",
+        "The learned pair is trained for 400,000 timesteps with larger rollouts than PPO's defaults and an entropy "
+        "bonus, chosen for speed and not tuned further. It is trained from scratch, while couplings are given the "
+        "policy. The bound of its check was set after a pilot of 120,000 timesteps, which guessed at chance level.",
         "The pole's carrier is a PPO agent with its default settings, trained in each arm on the game without its "
-        "message. Its probabilities are computed in double precision and rounded to multiples of 2^-32.",
-        "The second row of the figure is computed when it is drawn: EBIM against all set partitions of small sources, "
-        "and the random codes between deterministic ones (Theorem 3).",
+        "message. Its action probabilities are computed in double precision and rounded to multiples of 2^-32.",
+        "The second row of the figure is computed when it is drawn: it compares EBIM with all set partitions of small "
+        "sources, and with the random codes between deterministic ones (Theorem 3).",
     ),
 )

@@ -150,9 +150,9 @@ EXPERIMENT = Experiment(
     notes=(
         *runs.NOTES,
         "The spread of the entropy's changes is the 95th percentile of |change| from one update to the next.",
-        "Least weights: the released scripts take 0.8, which changes weights by a fifth and hardly acts here. The "
-        "judged one is the chosen one. " + SWEPT,
-        "Estimates are compared in 2,000 random tables of 20 actions with 16 samples each, and in the network after "
+        "Minimum weights: the released scripts use 0.8, which changes weights by at most a fifth and has little effect "
+        "here. The checks use the chosen one. " + SWEPT,
+        "Estimates are compared for 2,000 random tables of 20 actions with 16 samples each, and for the network after "
         f"{STUDY_UPDATES} updates, on 100 minibatches of 64 answers with one step of gradient descent.",
     ),
 )

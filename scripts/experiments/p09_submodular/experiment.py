@@ -128,9 +128,9 @@ EXPERIMENT = Experiment(
     notes=(
         "The grid is 10x10 with a 3x3 disc and 20 moves, a small version of the paper's 30x30 grids; policies are "
         "tables of logits for each cell and step, or a GRU.",
-        "The column of an independent run holds the means of 3 seeds of a plain NumPy program with the same batch, "
-        "horizon and number of gradient steps.",
-        "The greedy planner looks one step ahead in copies of the environment, which the learners never see.",
+        "The column of an independent run contains the means over 3 seeds of a plain NumPy program with the same "
+        "batch, horizon and number of gradient steps.",
+        "The greedy planner looks one step ahead in copies of the environment, which the learning agents cannot do.",
         *worlds.NOTES,
     ),
 )

@@ -255,22 +255,22 @@ NOTES = (
     "and 100 on the 3x3 grids; the plane has 15 environments, 400 steps and 40 updates with the paper's constants.",
     "Items: SubPO and ModPO are judged with the paper's kind of policy, a network on cell and step, which was chosen "
     "after a pilot with tables had not shown ModPO below random; ModPO is judged with tables too. All runs share one "
-    "placement. 93 of the 105 cells hold an item, so additive rewards hardly tell one path from another: a network "
-    "drifts towards standing still, while a table, whose entries learn separately, stays about as random as it was. "
-    "With tables ModPO is therefore not below the random policy; nor was it, sampled, in a trial of a network with "
-    "batches of 500 (12.3, and 3 for its mode). The independent run had other placements.",
+    "placement. 93 of the 105 cells contain an item, so additive rewards are nearly the same for all paths: a network "
+    "drifts towards standing still, while a table, whose entries are trained separately, stays about as random as it "
+    "was. With tables ModPO is therefore not below the random policy; nor was it, sampled, in a trial of a network "
+    "with batches of 500 (12.3, and 3 for its mode). The independent run had other placements.",
     "Two rooms: a run counts when more than half of its sampled episodes cover 54 of the 68 cells, which takes at "
     "least half of either room; what is judged is the share of the runs with the GRU minus that of the better "
-    "Markovian policy. Nothing is random in this world and all policies see the step, so one that does not remember "
-    "could do as well: the Markovian runs stop at local optima, most of them in one room, and the GRU helps learning "
-    "rather than representation. The sign does not carry over: from random starts, where memory has more to tell, the "
-    "GRU is no better than the others on average and varies more between seeds.",
+    "Markovian policy. This environment is deterministic and all policies observe the step, so a policy without memory "
+    "could do as well: the Markovian runs stop at local optima, most of them in one room, and the GRU improves "
+    "learning rather than representation. This does not generalise: from random starts, where memory is more useful, "
+    "the GRU is no better than the others on average and varies more between seeds.",
     "Experiment design: F adds 9.97 per measurement, which would hide differences, so information is judged without "
     "it: the mutual information of field and measurements, with the jitter of 1e-6 as the variance of their noise. "
-    "SubPO stays below the greedy planner and keeps within the 2% only narrowly: two of the five seeds do not, the "
-    "lower of them with 94%.",
+    "SubPO is below the greedy planner, and within the 2% only narrowly: two of the five seeds are not, the lower of "
+    "them with 94%.",
     "Plane: with the paper's learning rate of 0.01 and one step per rollout SubPO peaks early and then varies much "
-    "between updates and seeds. The mode of ModPO, which is paid the same for every disc, hardly moves.",
+    "between updates and seeds. The mode of ModPO, whose reward is the same for every disc, hardly moves.",
     "3x3 grids: the best plan is found by exhaustive search; items have caps (1, 2, 1), fields and first measurements "
     "are fixed.",
 )

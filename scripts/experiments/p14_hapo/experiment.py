@@ -169,14 +169,14 @@ EXPERIMENT = Experiment(
     quick_seeds=1,
     notes=(
         *runs.NOTES,
-        "DAPO stands here without dynamic sampling, which both would share; HAPO with its four components off is this "
-        "DAPO bit for bit. The floor of the entropy is 1e-3. HAPO and its components have the chosen strength, a "
-        "multiple of the paper's; the released code's forms have the paper's. " + SWEPT,
+        "DAPO is used without dynamic sampling, which both methods would share; HAPO without its four components is "
+        "bit-identical to this DAPO. The floor of the entropy is 1e-3. HAPO and its components use the chosen "
+        "strength, a multiple of the paper's; the variants of the released code use the paper's. " + SWEPT,
         "Components: A is the temperature of sampling, B the advantages against a group's tokens, C the redistribution "
-        "of advantages, D the clipping bounds. The paper's ablation at 7B has each alone between 1.0 and 1.9 points "
-        "above DAPO, and all together 3.1. Where all answers have one length B changes only the deviation that "
-        "advantages are divided by (of the population, not of a sample), so it is judged on chains.",
-        "The released code gives confident tokens the sign of uncertain ones (`official_sign`), and bounds entropies "
-        "at 1e-8 before the logarithm.",
+        "of advantages, D the clipping bounds. In the paper's ablation at 7B, each component alone is 1.0 to 1.9 "
+        "points above DAPO, and all together are 3.1 above. If all answers have the same length, B changes only the "
+        "standard deviation that divides the advantages (population instead of sample), so it is judged on chains.",
+        "The released code gives confident tokens the sign of uncertain ones (`official_sign`), and clips entropies at "
+        "1e-8 before taking the logarithm.",
     ),
 )

@@ -157,33 +157,32 @@ EXPERIMENT = Experiment(
         ),
     ),
     notes=(
-        "BlockChain is a table-sized world with the logic of the paper's rooms. The policies are small networks; on it "
-        "all learners share PPO with rollouts of 64 episodes of 64 steps and the paper's learning rate and entropy "
-        "bonus.",
-        "Advantages are normalised for all learners, which the paper's code does not do, and the line of rooms is "
-        "learned for 393,216 steps: both were chosen for AS after five pilots with one seed each, outside this "
+        "BlockChain is a small environment with the logic of the paper's rooms. The policies are small networks, and "
+        "all agents use PPO with rollouts of 64 episodes of 64 steps and the paper's learning rate and entropy bonus.",
+        "Advantages are normalised for all agents, unlike in the paper's code, and agents are trained on the line of "
+        "rooms for 393,216 steps: both were chosen for AS after five pilots with one seed each, outside this "
         "experiment. Two without the normalisation visited 9.2 and 9.4 rooms and stopped 2.4; three with it, or with a "
         "smaller entropy bonus or another lambda, 10.6 to 11.6 rooms and 1.75 to 2.7 stopped. They differed in more "
         "than one setting. The bounds were fixed before.",
-        "In SurpriseRooms the learners that a check compares (AS, SMiRL, RND) learn for 262,144 steps, all others for "
-        "65,536 with the same PPO: their numbers are a snapshot of an early stage, not a comparison. The paper takes "
-        "49 million steps.",
-        "An earlier form of this experiment gave all of them 98,304 steps, in which no explorer left the first room "
-        "more often than chance. That was the budget, not the world: PPO paid for each new room sees 2.8 rooms "
-        "after 53,000 steps and 3.9 after 250,000 (one seed), and AS with the old settings, left to learn on, went "
-        "from 1.05 rooms after 400,000 to 2.0 after 2 million. First Explore learns to lead into noise, so that "
-        "less of it is stopped than by chance, then Control learns to stop it: 4% of it after 600,000 steps there, "
-        "12% after 2 million. The rate 5e-4, the entropy bonus 0.03 and the minibatch of 256 were chosen for AS in "
-        "pilots of 0.5 to 2 million steps on seeds 100 to 102, which no result here uses, and the budget for time. "
-        "With these settings AS visited 1.7 rooms and stopped 7% of the noise after 262,144 steps, and 2.1 and 9% "
-        "after 524,288 (seed 102); the bonus 0.01 gave 2.0 and 6% then, lambda 0.98 1.8 and 7%, and minibatches of "
+        "In SurpriseRooms the agents that a check compares (AS, SMiRL, RND) are trained for 262,144 steps, all others "
+        "for 65,536 with the same PPO: their results show an early stage of training and are not a comparison. The "
+        "paper uses 49 million steps.",
+        "In an earlier form of this experiment all of them had 98,304 steps, in which no agent left the first room "
+        "more often than chance. The reason was the budget, not the environment: PPO with a reward for each new room "
+        "sees 2.8 rooms after 53,000 steps and 3.9 after 250,000 (one seed), and AS with the old settings, left to "
+        "learn on, went from 1.05 rooms after 400,000 to 2.0 after 2 million. At first Explore learns to lead into "
+        "noise, so that less of it is stopped than by chance, then Control learns to stop it: 4% of it after 600,000 "
+        "steps there, 12% after 2 million. The rate 5e-4, the entropy bonus 0.03 and the minibatch of 256 were chosen "
+        "for AS in pilots of 0.5 to 2 million steps on seeds 100 to 102, which no result here uses, and the budget for "
+        "time. With these settings AS visited 1.7 rooms and stopped 7% of the noise after 262,144 steps, and 2.1 and "
+        "9% after 524,288 (seed 102); the bonus 0.01 gave 2.0 and 6% then, lambda 0.98 1.8 and 7%, and minibatches of "
         "1,024 at a rate of 1e-3 were slower. RND with such minibatches was at 2.3 rooms and 3% (seed 102).",
-        "What came of it: AS and RND learn to pass doors, SMiRL does not try. AS leads RND in noise stopped by far "
-        "less than the intervals, it visits fewer rooms than RND, and both stop less than a random walk does: the "
-        "later phase, in which Control stops the noise, lies beyond this budget (in the pilots). The comparison "
-        "with RND holds, but shows nothing.",
-        "In the tests with a goal, turns and densities go on as in the game while one player acts throughout. "
-        "Control alone never reaches a goal in either world: it is paid for keeping still. Explore alone does on "
-        "the line; in the rooms it does so seldom, with a return below 0.01, as RND.",
+        "Result: AS and RND learn to pass doors, SMiRL does not. The lead of AS over RND in stopped noise is far "
+        "smaller than the intervals, AS visits fewer rooms than RND, and both stop less noise than a random walk: in "
+        "the pilots, the later phase in which Control stops the noise came after this budget. The comparison with RND "
+        "holds, but is no evidence.",
+        "In the tests with a goal, turns and densities continue as in the game, but one player acts all the time. "
+        "Control alone never reaches a goal in either environment, because its reward is for keeping still. Explore "
+        "alone does on the line; in the rooms it rarely does, with a return below 0.01, like RND.",
     ),
 )

@@ -331,16 +331,16 @@ EXPERIMENT = Experiment(
         "The target entropy is minus the number of action dimensions: -2 in PointMultiGoal, -1 elsewhere. Entropies "
         "and temperatures are means over the last tenth of learning.",
         "Networks are 64-64 with a learning rate of 0.001, the same in every arm of an environment. The temperature "
-        "has a larger one (0.01 in PointMultiGoal, 0.1 in the bandit): starting at 10 its first gradients are large, "
-        "Adam remembers them for about a thousand steps, and meanwhile the temperature falls only like one over the "
-        "steps.",
-        "With rewards ten times as large the learned temperature ends above proportion and the return is a little "
-        "lower. The critics are the reason: at the same learning rate they are slower to fit values ten times the "
-        "size. With a three times larger learning rate of the critics, seeds 0 and 1 ended at temperatures 4.6 and 4.0 "
-        "with returns of -33.3 and -33.7.",
-        "The fixed temperature of 0.5 suits the rewards as they are, being about what is learned there; 10/3 is the "
+        "has a larger one (0.01 in PointMultiGoal, 0.1 in the bandit): if it starts at 10, its first gradients are "
+        "large, Adam's second moment retains them for about a thousand steps, and during that time the temperature "
+        "only falls like 1 / steps.",
+        "With rewards ten times as large, the learned temperature ends higher than proportional, and the return is "
+        "slightly lower. The reason is the critics, which take longer to fit values ten times as large at the same "
+        "learning rate. With a three times larger learning rate of the critics, seeds 0 and 1 ended at temperatures "
+        "4.6 and 4.0 with returns of -33.3 and -33.7.",
+        "The fixed temperature of 0.5 suits the unscaled rewards, where it is close to the learned one; 10/3 is the "
         "temperature of the authors' published multi-goal example in units of the rewards here.",
-        "Settled after pilot runs: the temperature's learning rates, the budget of 14,000 steps, and 10/3 (5 reached "
-        "all four goals as well, 10 did not). No bound was moved after a result.",
+        "Chosen after pilot runs: the temperature's learning rates, the budget of 14,000 steps, and 10/3 (5 reached "
+        "all four goals as well, 10 did not). No bound was changed after a result.",
     ),
 )

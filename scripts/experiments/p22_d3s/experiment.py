@@ -205,13 +205,13 @@ EXPERIMENT = Experiment(
     notes=(
         runs.SCALE_NOTE.replace(f"{runs.LEARNING_RATE:g}", "3e-4"),
         runs.MATCHED_NOTE,
-        "Rate: the mean over few tokens makes larger steps, and at 6e-4, which the other experiments take, D3S fell "
-        "behind after half of training in a pilot with seed 100.",
-        "Where the schedule begins and ends is not stated in what is at hand of the paper; 25% to 100% of the answers "
-        "and 20% to 100% of their tokens are ours. The claim is about tokens, not about updates.",
-        "D1S keeps a quarter of the answers of the whole batch (the paper's D1S-Cross) with all their tokens, D2S "
-        "the tokens' selection as well; neither has a schedule. GSPO has its paper's bounds (3e-4 and 4e-4) and "
-        "means over answers. TextCountdown has two numbers: of problems with three the warmed-up model solves 3%, "
-        "and GRPO does not get away from that.",
+        "Learning rate: the mean over few tokens makes larger steps. At 6e-4, the rate of the other experiments, D3S "
+        "fell behind after half of training in a pilot with seed 100.",
+        "The available text of the paper does not state where the schedule begins and ends; 25% to 100% of the answers "
+        "and 20% to 100% of their tokens are our choice. The claim is about tokens, not about updates.",
+        "D1S keeps a quarter of the answers of the whole batch (the paper's D1S-Cross) with all their tokens; D2S also "
+        "selects tokens. Neither has a schedule. GSPO uses its paper's bounds (3e-4 and 4e-4) and means over answers. "
+        "TextCountdown has two numbers: with three, the warmed-up model solves 3% of the problems, and GRPO does not "
+        "improve on that.",
     ),
 )

@@ -175,15 +175,15 @@ EXPERIMENT = Experiment(
     notes=(
         runs.SCALE_NOTE,
         runs.SEEDS_NOTE,
-        "Ages: a rollout is split into 4 minibatches and waits while one or two others are learned from, so that the "
-        "policy has taken at least 4 or 8 steps since it was sampled. With 4 passes a rollout is learned from at once, "
-        f"in 16 steps. In parts, an answer grows by {CHUNK} tokens per rollout and is gone on with by the next policy, "
-        "so that only its first tokens are old; those arms are not judged, as the answers here are short.",
-        "The paper's strength is a share of 0.4 with bounds from 0.6 to 0.9 and from 1.2 to 3; it stands beside the "
-        "chosen one where data are 8 steps old, unjudged. Passes over a rollout are as in the other arms of the same "
-        "data. " + SWEPT,
-        "The paper's strength begins its search at a lower bound of 0.6 where GRPO has 0.8; in seven of eight "
-        "minibatches the share of rewarded tokens is reached there at once, and a lower bound alone costs entropy, as "
-        "the last check shows.",
+        "Age of the data: a rollout is split into 4 minibatches and waits while one or two others are trained on, so "
+        "that the policy has taken at least 4 or 8 steps since sampling. With 4 passes, a rollout is trained on at "
+        f"once, in 16 steps. In parts, an answer grows by {CHUNK} tokens per rollout and is continued by the next "
+        "policy, so that only its first tokens are old; those arms are not judged, because the answers here are short.",
+        "The paper's strength is a fraction of 0.4 with bounds from 0.6 to 0.9 and from 1.2 to 3; it is shown beside "
+        "the chosen one for data that are 8 steps old, and is not judged. The number of passes over a rollout is the "
+        "same in all arms with the same data. " + SWEPT,
+        "The paper's strength starts its search at a lower bound of 0.6, where GRPO has 0.8. In seven of eight "
+        "minibatches the target fraction of rewarded tokens is reached immediately, and the smaller lower bound alone "
+        "reduces the entropy, as the last check shows.",
     ),
 )

@@ -160,18 +160,18 @@ EXPERIMENT = Experiment(
         f"Every cell is the mean of {EPISODES} episodes of {ROUNDS} rounds from rested arms, each with phases of its "
         "own, of the expected reward (without the noise of the payoffs) over the value of the relaxation, which no "
         "policy can exceed in the long run.",
-        "Full text of the paper was not at hand: the relaxation, the rounding and the guarantee are derived anew from "
+        "The full text of the paper was not available: the relaxation, the rounding and the guarantee are derived from "
         "its abstract, and tested (real states never below virtual ones, exact optima of small instances).",
         "Resync fill gives rounds in which no arm is active to the arm that pays most and moves its virtual state with "
-        "it. The Lagrangian index is not of the paper: it pulls what is worth most at the price of a pull that the "
+        "it. The Lagrangian index is not from the paper: it pulls the arm worth most at the price of a pull that the "
         "relaxation sets, with the price scaled to the best of 13 values by simulation in the model. Neither has a "
         "proved guarantee; the better of either and mirrored rounding has.",
-        "With 4 + 1 arms and more the mirrored LP alone falls behind greed also on bait instances: collisions leave "
-        "about a quarter of the rounds unused, and there are more baits to be greedy with.",
-        "Families and sizes were set before the runs, and pilots of the planners on the same families were seen; no "
-        "bound was moved.",
+        "With 4 + 1 arms and more, the mirrored LP alone is below the greedy policy also on bait instances: collisions "
+        "leave about a quarter of the rounds unused, and there are more baits from which the greedy policy profits.",
+        "Families and sizes were fixed before the runs, after pilots of the planners on the same families; no bound "
+        "was changed.",
         *learning.NOTES,
         "CombUCB1 earns more than the informed planner without fill on this instance (regret below 0, not on the "
-        "logarithmic axes): blocks leave no round unused, collisions do.",
+        "logarithmic axes): blocks leave no round unused, while collisions do.",
     ),
 )

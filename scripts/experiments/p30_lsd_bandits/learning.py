@@ -145,15 +145,15 @@ TABLES = (
 NOTES = (
     f"Learning: bait instance with 3 arms; {MANY} runs for each seed and horizon of the learners that round, {FEW} of "
     "those that search over blocks. Regret is measured against mirrored rounding with the true payoffs and the same "
-    "rounding (no fill, selection by virtual payoffs), averaged over 2,000 draws of its phases; it is no bound on what "
-    "other planners earn. The factor of the exploration (0.3) and the confidence (1, Chernoff, pooled) were set "
+    "rounding (no fill, selection by virtual payoffs), averaged over 2,000 draws of its phases; it is not a bound for "
+    "other planners. The factor of the exploration (0.3) and the confidence (1, Chernoff, pooled) were set "
     "before, and kept after, a pilot on other instances (seeds 100 and 101) at T = 2,000 and 20,000, in which optimism "
-    "was the better one in 2 of 8 cases at the longer horizon. Rounding without fill was chosen after it, because with "
+    "was better in 2 of 8 cases at the longer horizon. Rounding without fill was chosen after it, because with "
     "fill a wrong plan at times earns more than the right one; learners that play the Lagrangian index were tried in "
     f"it and dropped. The {MANY} runs took the place of {FEW}, with which a first full run gave a ratio of 0.90 within "
     "its noise, after pilots on instances 100 to 102 at T = 100,000 had shown how much the phases of one run matter.",
-    "PPO is the model-free reference: it sees the states of all arms, learns one policy from all runs together, and "
-    "its reward per round is that of the finished policy, not of learning.",
+    "PPO is the model-free reference: it observes the states of all arms and is trained on all runs together, and its "
+    "reward per round is that of the trained policy, not of training.",
 )
 
 

@@ -134,17 +134,18 @@ EXPERIMENT = Experiment(
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE.replace(f"{runs.LEARNING_RATE:g}", "3e-4"),
-        "Beside Lp-Reg and its variants stand two of the paper's baselines, not judged: an entropy bonus of 0.02, and "
-        "the 80/20 rule, by which only the fifth of the tokens with the highest entropy carries a gradient.",
-        "B stands in 7% of the demonstrations, after which the model writes it with a probability of about 0.04, as "
-        "the task means it to be.",
-        "Pilots on seed 100 tried weights of the pull from 1 to 300, shares of rare tokens from 5% to all, thresholds "
-        "of the filter of 0.02, 0.003 and 0, and 1 and 4 passes over a rollout. In none did B survive with the "
-        "accuracy intact. The pull holds a token to the policy that sampled the rollout, of which the proxy is the "
-        "renormalised copy: its force is pi_proxy / pi - 1, so nothing until the policy has moved within the rollout. "
-        "Here B loses a tenth of its probability per rollout, so that a force of 0.1 stands against an advantage of "
-        "-3.75, and soon it is rare enough to count as noise. A weight of 20 changes nothing in the full runs; without "
-        "the filter it keeps B, junk and every other rare token, and accuracy falls. The checks are on the published "
-        "weight. Junk with and without the filter differs by less than the intervals.",
+        "Two of the paper's baselines are shown without checks: an entropy bonus of 0.02, and the 80/20 rule, by which "
+        "only the fifth of the tokens with the highest entropy has a gradient.",
+        "B occurs in 7% of the demonstrations, after which the model writes it with a probability of about 0.04, as "
+        "the task intends.",
+        "Pilots on seed 100 tried regularisation weights from 1 to 300, fractions of rare tokens from 5% to all, "
+        "filter thresholds of 0.02, 0.003 and 0, and 1 and 4 passes over a rollout. In none of them was B preserved "
+        "without a loss of accuracy. The regularisation draws a token towards the policy that sampled the rollout, "
+        "whose renormalised copy is the proxy. Its gradient is proportional to pi_proxy / pi - 1, which is zero until "
+        "the policy changes within the rollout. Here B loses a tenth of its probability per rollout, so that a factor "
+        "of 0.1 acts against an advantage of -3.75, and B soon becomes so rare that it counts as noise. A weight of 20 "
+        "changes nothing in the full runs; without the filter it preserves B, junk and every other rare token, and "
+        "accuracy falls. The checks use the published weight. Junk with and without the filter differs by less than "
+        "the intervals.",
     ),
 )

@@ -148,15 +148,15 @@ EXPERIMENT = Experiment(
     quick_seeds=1,
     notes=(
         runs.SCALE_NOTE,
-        "AEPO samples as many answers again for its hot or cool ones, so that at equal numbers of updates it has "
-        "generated twice as many tokens as GRPO. The arm with twice the answers takes 32 prompts for an update, so "
-        "that it generates as many tokens as AEPO, and learns from all of them. Temperatures (1.8 and 0.8) and the "
-        "largest share of injected answers (half, a quarter above the target) are larger than published ones (1.2, "
-        "0.8, 2.3% of the batch), with which the entropy is known to fall at this scale; a pilot with seed 100 and "
-        "target 0.5 was seen. The entropy settles below its target, most of all below the highest one: rewarded hot "
-        "answers sharpen the policy towards right ones while they flatten it.",
-        "The runs were repeated after a fault was found: a quarter of the rows, the injected answers, had been scored "
-        "under the prompts of the answers they replaced, and 7 of 9 checks held. No bound was moved. Two of the checks "
-        "that failed then hold by little: the distance at target 0.75 and the difference in accuracy.",
+        "AEPO samples a second set of answers at a higher or lower temperature, so that it generates twice as many "
+        "tokens as GRPO for the same number of updates. The arm with twice the answers uses 32 prompts per update, so "
+        "that it generates as many tokens as AEPO, and trains on all of them. The temperatures (1.8 and 0.8) and the "
+        "largest fraction of injected answers (half, or a quarter above the target) are larger than the published ones "
+        "(1.2, 0.8, 2.3% of the batch), with which the entropy is known to fall at this scale; a pilot with seed 100 "
+        "and target 0.5 was seen. The entropy converges below its target, and furthest below the highest one: rewarded "
+        "answers at a high temperature flatten the policy but also sharpen it towards right answers.",
+        "The runs were repeated after a bug was fixed: a quarter of the rows, the injected answers, had been scored "
+        "with the prompts of the answers they replaced, and 7 of 9 checks held. No bound was changed. The two checks "
+        "that failed then now hold by a small margin: the distance at target 0.75 and the difference in accuracy.",
     ),
 )

@@ -180,15 +180,18 @@ def final_table(group: str, title: str, columns: Mapping[str, str] | None = None
 
 
 SCALE_NOTE = (
-    "A transformer of 0.1 M parameters made in place learns after 400 supervised updates on flawed demonstrations; "
-    f"{NUM_PROMPTS} prompts with {GROUP_SIZE} answers each per rollout, 4 minibatches, AdamW with a rate of "
+    "A new transformer of 0.1 M parameters is trained after 400 supervised updates on flawed demonstrations; "
+    f"{NUM_PROMPTS} prompts with {GROUP_SIZE} answers each per rollout, 4 minibatches, AdamW with a learning rate of "
     f"{LEARNING_RATE:g}. All arms of a seed start from the same warmed-up model."
 )
 MATCHED_NOTE = (
-    f"At equal accuracy: curves of training, smoothed over {SMOOTHING:.0%} of their points, are read where the "
-    "accuracy first reaches a level: for each seed the highest one that its two runs, which start from the same "
-    "model, both reach. (Two earlier forms were replaced after results had been seen, and no bound was moved: a fixed "
-    "level of 0.5, which not every run of a reference reaches, and one level for all seeds, which the poorest run set.)"
+    f"At equal accuracy: training curves, smoothed over {SMOOTHING:.0%} of their points, are read where the accuracy "
+    "first reaches a level, which is for each seed the highest one reached by both of its runs (they start from the "
+    "same model). Two earlier forms were replaced after results had been seen, without changing a bound: a fixed level "
+    "of 0.5, which some runs of a reference do not reach, and a common level for all seeds, determined by the worst "
+    "run."
 )
-SEEDS_NOTE = "Three seeds were made five when other random numbers alone turned some verdicts; no bound was moved."
+SEEDS_NOTE = (
+    "Seeds were raised from three to five when other random numbers changed some verdicts; no bound was changed."
+)
 NOTES = (SCALE_NOTE, MATCHED_NOTE, SEEDS_NOTE)

@@ -9,8 +9,8 @@ from typing import Any
 CHOSEN = {"Clip-Cov": ".02", "KL-Cov": "1", "STEER": ".2", "HAPO": ".5", "BAPO": ".6"}
 
 SWEPT = (
-    "Strengths are chosen by a rule on seeds that are judged nowhere: the one that keeps the most entropy at equal "
-    "accuracy of those that cost at most 0.05 of accuracy (`envzoo reproduce entropy-sweeps`)."
+    "Strengths are chosen on seeds that no check uses: the one with the highest entropy at equal accuracy, among those "
+    "that lose at most 0.05 accuracy (`envzoo reproduce entropy-sweeps`)."
 )
 
 
