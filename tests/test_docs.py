@@ -11,13 +11,14 @@ import gymnasium as gym
 import pytest
 
 import envzoo  # noqa: F401  (registers the environments)
-from envzoo import papers, registration
+from envzoo import papers
 from envzoo.agents import registry
-from envzoo.agents.spec import AgentSpec
 from envzoo.datasets import is_dataset_id
 from envzoo.scripts import build_docs, experiments, reference
 from envzoo.scripts.cli import COMMANDS
+from envzoo.scripts.docs.agents import example_source
 from envzoo.scripts.markdown import field_docstrings, manual, table
+from envzoo.specs import AgentSpec, Example
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = ("README.md", "CONTRIBUTING.md")  # by people; the other pages are generated
@@ -94,12 +95,11 @@ def test_reference_pages_show_every_public_function_with_its_call():
 
 
 @pytest.mark.parametrize(("actions", "source"), [("discrete", "CartPole-v1"), ("continuous", "Pendulum-v1")])
-def test_an_agent_of_a_paper_without_an_environment_is_shown_on_a_well_known_one(actions, source):
-    numbers = {row.paper for row in registration.specs()}
-    number = next(str(n) for n in range(60, 100) if str(n) not in numbers)
-    paper = papers.Paper("A paper", "Somebody", 2024, "2400.00000", number)
-    spec = AgentSpec("Agent", "envzoo.agents.standard.ppo:PPO", "standard", "Learns.", actions=(actions,), paper=paper)
-    assert build_docs.example_source(spec) == source
+def test_an_agent_of_a_paper_without_an_environment_is_shown_on_its_example(actions, source):
+    paper = papers.Paper("A paper", "Somebody", 2024, "2400.00000", "99", "99-a-paper")
+    entry, example = "envzoo.agents.actor_critic.ppo:PPO", Example(source)
+    spec = AgentSpec("Agent", entry, "custom", "Learns.", actions=(actions,), paper=paper, example=example)
+    assert example_source(spec) == source
 
 
 def test_docstrings_become_markdown():

@@ -165,7 +165,7 @@ ROWS = [
     ("predict-random", lambda: agent("Random").predict(np.zeros((0, 2))), EnvzooError, "is empty"),
     ("predict-text-nan", lambda: texts().predict(np.full((1, 9), NAN)), EnvzooError, "expected windows of ids"),
     ("predict-text-empty", lambda: texts().predict(np.zeros((0, 9), int)), EnvzooError, "is empty"),
-    ("predict-text-ids", lambda: texts().predict(np.full((1, 9), 99)), EnvzooError, "ids that TextSumTo lacks"),
+    ("predict-text-ids", lambda: texts().predict(np.full((1, 9), 99)), EnvzooError, "ids that TextSumTo does not have"),
     ("predict-state", lambda: recurrent().predict(np.zeros(2), "x"), EnvzooError, "the state is a str"),
     (
         "predict-start",

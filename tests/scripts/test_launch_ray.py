@@ -7,13 +7,16 @@ import pytest
 from rich.console import Console
 
 from envzoo.errors import EnvzooError
-from envzoo.papers import PPO as PAPER
+from envzoo.papers import find
 from envzoo.scripts import launch_ray, train_seeds
 from envzoo.scripts.cli import main
-from envzoo.scripts.experiments import execution
-from envzoo.scripts.experiments.experiment import Arm, Check, EvaluationPlan, Experiment
+from envzoo.scripts.experiments.core import execution
+from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
+from envzoo.scripts.experiments.core.checks import Score, seeded
+from envzoo.scripts.experiments.core.experiment import Experiment
+from envzoo.scripts.experiments.core.report import read_results
 from envzoo.scripts.launch import run_jobs
-from envzoo.scripts.reproduce import reproduce_experiment
+from envzoo.scripts.reproduce import ReproduceOptions, reproduce_experiment
 
 ray = pytest.importorskip("ray")
 if not hasattr(ray, "init"):  # any folder called ray imports as a package
@@ -24,7 +27,7 @@ MODULE = """
 import os, signal
 from pathlib import Path
 from envzoo.agents.actor_critic.ppo import PPO
-from envzoo.scripts.experiments.execution import run_arm
+from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.train_seeds import train_job
 
 def die_once(mark):
@@ -52,8 +55,8 @@ def dying_train_job(job):
     name = Path(job["run_dir"]).name
     return dying_at(3 if name == "seed0" else 0, Path(os.environ["MARKS"]) / name, train_job, job)
 
-def dying_run_arm(job):
-    return dying_at(2, Path(os.environ["MARKS"]) / f"arm{job['seed']}", run_arm, job)
+def dying_run_job(job):
+    return dying_at(2, Path(os.environ["MARKS"]) / f"arm{job['seeds'][0]}", run_job, job)
 
 def always_die(job):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -113,17 +116,18 @@ def draw(results, figure):
 def experiment():
     hyperparameters = {"num_envs": 2, "num_steps": 4, "num_epochs": 1, "hidden": (4,)}
     arm = Arm("small", "PPO", SOURCE, 40, hyperparameters=hyperparameters, evaluations=(EvaluationPlan(episodes=2),))
-    check = Check("it scores", lambda results: float(results.scores("small", "return").min()), ">=", 0.0)
-    return Experiment(PAPER, "Does it?", "It does.", (arm,), (check,), draw, (), seeds=1)
+    check = seeded("it scores", Score("small", "return"), ">", -1.0, null=lambda results: [-2.0], primary=True)
+    return Experiment(find("ppo"), "Does it?", "It does.", (arm,), (check,), draw, (), seeds=1)
 
 
 def test_a_killed_arm_of_an_experiment_runs_again_whole(cluster, tmp_path, monkeypatch, capsys):
     jobs = __import__(NAME)
     expected = execution.run_experiment(experiment(), launcher="inline").data["arms"]["small"]["runs"]
-    monkeypatch.setattr(execution, "run_arm", jobs.dying_run_arm)
+    monkeypatch.setattr(execution, "run_job", jobs.dying_run_job)
     console = Console(file=io.StringIO())
-    assert reproduce_experiment(experiment(), out=tmp_path / "out", launcher="ray", console=console) == 0
-    found = execution.read_results(tmp_path / "out").data["arms"]["small"]["runs"]
+    options = ReproduceOptions(out=str(tmp_path / "out"), launcher="ray")
+    assert reproduce_experiment(experiment(), options, console=console) == 3  # one seed decides nothing
+    found = read_results(tmp_path / "out").data["arms"]["small"]["runs"]
     assert [{**run, "seconds": 0} for run in found] == [{**run, "seconds": 0} for run in expected]
     err = capsys.readouterr().err
     for seed in (run["seed"] for run in expected):

@@ -42,7 +42,7 @@ def test_every_paper_has_an_experiment():
 def test_comparisons_have_experiments():
     for name in comparisons():
         found = find_experiment(name)
-        assert found.paper.number == name
+        assert found.paper.label == name
         assert {arm.group for arm in found.arms} == {table.group for table in found.tables}
     with pytest.raises(UnknownNameError, match="did you mean 'entropy-methods'"):
         find_experiment("entropy-method")

@@ -414,9 +414,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="uses prctl and setrl
 @linux
 def test_a_run_directory_that_cannot_be_made(tmp_path, capsys):
     (tmp_path / "file").write_text("precious")
-    refuse([*START, "--run-dir", "file/run"], capsys, "file/run cannot be made (Not a directory)")
+    refuse([*START, "--run-dir", "file/run"], capsys, "file/run cannot be created (Not a directory)")
     refuse([*START, "--run-dir", "x" * 300], capsys, "File name too long")
-    refuse([*START, "--run-dir", "file/run", "--seeds", "2"], capsys, "file/run cannot be made (Not a directory)")
+    refuse([*START, "--run-dir", "file/run", "--seeds", "2"], capsys, "file/run cannot be created (Not a directory)")
     assert (tmp_path / "file").read_text() == "precious"
 
 

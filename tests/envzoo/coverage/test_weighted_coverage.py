@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import envzoo  # noqa: F401
+from envzoo.coverage.arguments import WalkArguments
 from envzoo.coverage.bimodal_coverage import BimodalCoverage
 from envzoo.coverage.biodiversity import Biodiversity
 from envzoo.coverage.fields import fixed_field, process_source
@@ -140,9 +141,7 @@ def test_unusable_fields_and_arguments():
     class Given(WeightedCoverage):
         def __init__(self, field):
             self._lay_out(1, 3, 2)
-            self._set_up(
-                start=0, disc="square", radius=0, coverage_mask=False, stochasticity=0.0, field=np.array(field)
-            )
+            self._set_up(WalkArguments(1, 3, radius=0, horizon=2, start=0), field=np.array(field))
 
     assert Given([1.0, 2.0, 4.0]).value([0, 2, 2]) == 5.0
     for bad in (-1.0, np.nan, np.inf):

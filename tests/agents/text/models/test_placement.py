@@ -211,8 +211,12 @@ def imported_decorators(tree):
     }
 
 
+# Kernels that a function makes from one source, which is what the file shows.
+COMPILED_FROM = {"attention.attend": "attention.run", "attention.attend_backward": "attention.run"}
+
+
 def test_every_kernel_that_could_depend_on_it_has_a_row():
-    rows = {name.split(",")[0] for name in KERNELS}
+    rows = {COMPILED_FROM.get(name, name) for name in (row.split(",")[0] for row in KERNELS)}
     found = set()
     for file in FILES:
         text = file.read_text(encoding="utf-8")
