@@ -204,7 +204,7 @@ ROWS = [
     ("minari-number", lambda: load_minari(5), DatasetError, "5 is not the id of a dataset"),
     ("table-number", lambda: TransitionTable.from_minari(5), DatasetError, "got a int"),
     ("table-episodes", lambda: TransitionTable.from_episodes(5), DatasetError, "list of episodes"),
-    ("table-episode", lambda: TransitionTable.from_episodes([5]), DatasetError, "episode 0 is no tuple"),
+    ("table-episode", lambda: TransitionTable.from_episodes([5]), DatasetError, "episode 0 is not a tuple"),
     ("table-part", lambda: TransitionTable.from_episodes([(5, *EPISODE[1:])]), DatasetError, "in place of an array"),
     ("table-gamma", lambda: TransitionTable.from_episodes([EPISODE], gamma="x"), EnvzooError, "got 'x'"),
     ("table-gamma-nan", lambda: TransitionTable.from_episodes([EPISODE], gamma=NAN), EnvzooError, "got nan"),
