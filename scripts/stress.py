@@ -5,9 +5,9 @@ sizes are allocated and freed, so that the arrays of every run lie elsewhere. A 
 (weights, optimizers, buffers, generators) and of all its metrics is compared with that of the first repetition.
 
 `make stress` turns off glibc's caches of small blocks (GLIBC_TUNABLES=glibc.malloc.tcache_count=0), which hand out the
-same places again and again. So 6 of 100 runs of GRPO differed while the kernels of text were compiled with `fastmath`,
-and none of 1,600 with the caches on. It is a net; the kernels themselves are held to it, at all distances of their
-arrays, by tests/agents/networks/test_placement.py.
+same places again and again. So 1 to 6 of 100 runs of GRPO and D3S differed while the kernels of text were compiled
+with `fastmath`, and none of 1,600 with the caches on. It is a net; the kernels themselves are held to it, at all distances of
+their arrays, by tests/agents/networks/test_placement.py.
 """
 
 from __future__ import annotations
