@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from envzoo.datasets.episodes import Arrays, check_episode, map_arrays
 from envzoo.datasets.store import damaged
 from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
 
 if TYPE_CHECKING:
     from minari import MinariDataset
 
-Arrays = np.ndarray | dict[str, Any]
 LONGEST = 2**31 - 1  # longest window and largest batch
 FIELDS = ("actions", "rewards", "terminals", "timeouts", "episode_id", "step", "mc_return")
-
-
-def _map(function: Callable[..., Any], tree: Arrays, *rest: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _map(function, value, *(other[key] for other in rest)) for key, value in tree.items()}
-    return function(tree, *rest)
 
 
 def _compact(array: Any) -> np.ndarray:
@@ -134,7 +128,7 @@ class TransitionTable:
                 raise DatasetError(
                     f"episode {number} is not a tuple of observations, actions, rewards, terminations and truncations"
                 )
-            _check_episode(number, *episode)
+            check_episode(number, *episode)
         observations, actions, rewards, terminations, _ = zip(*episodes, strict=True)
         lengths = np.array([len(r) for r in rewards], np.int64)
         last = np.cumsum(lengths) - 1
@@ -143,10 +137,10 @@ class TransitionTable:
         timeouts = np.zeros(len(terminals), bool)
         timeouts[last] = ~terminals[last]
         return cls(
-            observations=_map(lambda *rows: _compact(np.concatenate([r[:-1] for r in rows])), *observations),
+            observations=map_arrays(lambda *rows: _compact(np.concatenate([r[:-1] for r in rows])), *observations),
             actions=_compact(np.concatenate(actions)),
             rewards=np.concatenate(rewards).astype(np.float32),
-            next_observations=_map(lambda *rows: _compact(np.concatenate([r[1:] for r in rows])), *observations),
+            next_observations=map_arrays(lambda *rows: _compact(np.concatenate([r[1:] for r in rows])), *observations),
             terminals=terminals,
             timeouts=timeouts,
             episode_id=np.repeat(np.arange(len(lengths)), lengths),
@@ -190,7 +184,9 @@ class TransitionTable:
         rows = np.flatnonzero(keep[self.episode_id])
         fields = {name: getattr(self, name)[rows] for name in FIELDS}
         fields["episode_id"] = (np.cumsum(keep) - 1)[fields["episode_id"]]
-        observations, after = (_map(lambda a: a[rows], tree) for tree in (self.observations, self.next_observations))
+        observations, after = (
+            map_arrays(lambda a: a[rows], tree) for tree in (self.observations, self.next_observations)
+        )
         return replace(self, observations=observations, next_observations=after, **fields)
 
     def top_episodes(self, fraction: float) -> TransitionTable:
@@ -260,7 +256,7 @@ class TransitionTable:
         index = self._index("rows", index, len(self))
         batch = {name: getattr(self, name)[index] for name in FIELDS}
         for name in ("observations", "next_observations"):
-            batch[name] = _map(lambda a: a[index], getattr(self, name))
+            batch[name] = map_arrays(lambda a: a[index], getattr(self, name))
         return batch
 
     def sample(
@@ -305,7 +301,7 @@ class TransitionTable:
         def blank(rows: np.ndarray) -> np.ndarray:
             return np.where(mask.reshape(*mask.shape, *[1] * (rows.ndim - 2)), rows, rows.dtype.type(0))
 
-        return {name: _map(blank, rows) for name, rows in batch.items()} | {"mask": mask}
+        return {name: map_arrays(blank, rows) for name, rows in batch.items()} | {"mask": mask}
 
     def _index(self, what: str, index: Any, length: int) -> np.ndarray:
         """Convert integers below `length`, or a mask of that length, to an index array."""
@@ -374,7 +370,7 @@ class TransitionTable:
             return np.insert(rows, last + 1, values, axis=0)
 
         return {
-            "observations": _map(lambda a, b: insert(a, b[last]), self.observations, self.next_observations),
+            "observations": map_arrays(lambda a, b: insert(a, b[last]), self.observations, self.next_observations),
             "actions": insert(self.actions, 0),
             "terminals": insert(ends, 1),
             "valids": insert(np.ones(len(self), np.float32), 0),
@@ -399,24 +395,3 @@ class TransitionTable:
             "terminals": self.terminals.astype(np.float32),
             "timeouts": self.timeouts.astype(np.float32),
         }
-
-
-def _check_episode(number: int, observations: Any, actions: Any, rewards: Any, terminations: Any, truncations: Any):
-    if isinstance(actions, dict | tuple | list) or isinstance(observations, tuple | list):
-        raise UnsupportedSpaceError(
-            "a transition table takes array actions, and array or dict observations, but episode "
-            f"{number} has {type(actions).__name__} actions and {type(observations).__name__} observations"
-        )
-    parts: list[Any] = []
-    _map(parts.append, observations)
-    for part in (*parts, actions, rewards, terminations, truncations):
-        if np.ndim(part) == 0:
-            raise DatasetError(f"episode {number} holds a {type(part).__name__} in place of an array of its steps")
-    for part in (rewards, terminations, truncations):
-        if np.asarray(part).dtype.kind not in "biuf":
-            raise DatasetError(f"rewards, terminations and truncations of episode {number} are not numbers")
-    steps = len(rewards)
-    lengths: list[int] = []
-    _map(lambda a: lengths.append(len(a) - 1), observations)
-    if steps == 0 or {*lengths, len(actions), len(terminations), len(truncations)} != {steps}:
-        raise DatasetError(f"the arrays of episode {number} have lengths that do not fit its {steps} rewards")

@@ -129,10 +129,14 @@ class MovedModules(MetaPathFinder, Loader):
         if spec.name in GONE:
             return None
         warnings.warn(f"{spec.name} is now {MOVED[spec.name]}", DeprecationWarning, stacklevel=2)
-        return importlib.import_module(MOVED[spec.name])
+        module = importlib.import_module(MOVED[spec.name])
+        spec.loader_state = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: the module has been executed under its present name."""
+        """Give the module, which has been executed under its present name, the spec of that name back."""
+        if module.__spec__.loader_state is not None:
+            module.__spec__ = module.__spec__.loader_state
 
 
 def install() -> None:

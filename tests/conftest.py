@@ -59,19 +59,22 @@ def empty_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def datasets_root(tmp_path_factory):
-    """A Minari root with `envzoo/grid-coverage/random-v0`, named in the environment so that child processes see it."""
+def random_walks(tmp_path_factory):
+    """A Minari root with `envzoo/grid-coverage/random-v0`."""
     from envzoo.scripts.make_dataset import make_dataset
 
     root = tmp_path_factory.mktemp("minari")
-    previous = os.environ.get("MINARI_DATASETS_PATH")
-    os.environ["MINARI_DATASETS_PATH"] = str(root)
-    make_dataset("envzoo/grid-coverage/random-v0", quiet=True)
-    yield root
-    if previous is None:
-        del os.environ["MINARI_DATASETS_PATH"]
-    else:
-        os.environ["MINARI_DATASETS_PATH"] = previous
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(root))
+        make_dataset("envzoo/grid-coverage/random-v0", quiet=True)
+    return root
+
+
+@pytest.fixture
+def datasets_root(random_walks, monkeypatch):
+    """The same root, named in the environment of one test, so that child processes see it as well."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(random_walks))
+    return random_walks
 
 
 @pytest.fixture

@@ -31,14 +31,14 @@ def index_page() -> str:
     return blocks(
         "# Documentation of envzoo",
         GENERATED,
-        "Set-up and a first tour stand in the [README](../README.md); how to add a paper, in"
-        " [CONTRIBUTING](../CONTRIBUTING.md); how to train language models on many GPUs, in [TRL](trl.md);"
-        " how fast things are, in [Speed](speed.md); how interrupted runs go on, in [Exact resume](resume.md).",
+        "Start with the [README](../README.md). [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper,"
+        " [TRL](trl.md) how to train language models on many GPUs, [Exact resume](resume.md) how interrupted runs"
+        " continue, and [Speed](speed.md) what was measured. The [glossary](glossary.md) defines our own terms.",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
         "## Comparisons",
         comparison_table(""),
         "## Reference",
-        "What is useful without an agent of ours: functions and wrappers for any code.",
+        "Functions and wrappers that are useful without the agents of envzoo.",
         reference_table(""),
     )
 

@@ -14,7 +14,8 @@ def test_a_former_name_is_the_same_module(former):
     with pytest.warns(DeprecationWarning, match=f"{former} is now {MOVED[former]}"):
         found = importlib.import_module(former)
     assert found is importlib.import_module(MOVED[former])
-    assert found.__name__ == MOVED[former]
+    assert found.__name__ == found.__spec__.name == MOVED[former]
+    assert found.__spec__.origin.endswith(".py")
 
 
 @pytest.mark.parametrize("package", GONE)

@@ -1,0 +1,46 @@
+"""Episodes as arrays, or as nested dicts of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from envzoo.errors import DatasetError, UnsupportedSpaceError
+
+Arrays = np.ndarray | dict[str, Any]
+
+
+def map_arrays(function: Callable[..., Any], tree: Arrays, *rest: Any) -> Any:
+    """Apply a function to an array, or to each array of a nested dict."""
+    if isinstance(tree, dict):
+        return {key: map_arrays(function, value, *(other[key] for other in rest)) for key, value in tree.items()}
+    return function(tree, *rest)
+
+
+def check_episode(number: int, observations: Any, actions: Any, rewards: Any, terminations: Any, truncations: Any):
+    """Refuse an episode whose arrays do not fit together.
+
+    Raises:
+        UnsupportedSpaceError: Actions or observations are neither arrays nor a dict of them.
+        DatasetError: Parts that are no arrays of numbers, or of other lengths than the episode.
+    """
+    if isinstance(actions, dict | tuple | list) or isinstance(observations, tuple | list):
+        raise UnsupportedSpaceError(
+            "a transition table takes array actions, and array or dict observations, but episode "
+            f"{number} has {type(actions).__name__} actions and {type(observations).__name__} observations"
+        )
+    parts: list[Any] = []
+    map_arrays(parts.append, observations)
+    for part in (*parts, actions, rewards, terminations, truncations):
+        if np.ndim(part) == 0:
+            raise DatasetError(f"episode {number} holds a {type(part).__name__} in place of an array of its steps")
+    for part in (rewards, terminations, truncations):
+        if np.asarray(part).dtype.kind not in "biuf":
+            raise DatasetError(f"rewards, terminations and truncations of episode {number} are not numbers")
+    steps = len(rewards)
+    lengths: list[int] = []
+    map_arrays(lambda a: lengths.append(len(a) - 1), observations)
+    if steps == 0 or {*lengths, len(actions), len(terminations), len(truncations)} != {steps}:
+        raise DatasetError(f"the arrays of episode {number} have lengths that do not fit its {steps} rewards")
