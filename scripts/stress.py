@@ -1,13 +1,13 @@
 """Run `make stress`: check that a seed gives bit-identical results wherever its arrays are allocated in memory.
 
-Repeats tiny runs of several agents on the CPU. Before each run, and between its iterations, blocks of memory of random
-sizes are allocated and freed, so that the arrays of every run lie elsewhere. A digest of the agent's whole state
-(weights, optimizers, buffers, generators) and of all its metrics is compared with that of the first repetition.
+It repeats tiny runs of several agents on the CPU. Before each run, and between its iterations, memory blocks of random
+sizes are allocated and freed, so that every run has its arrays at different addresses. A digest of the agent's complete
+state (weights, optimizers, buffers, generators) and of all metrics is compared with that of the first repetition.
 
-`make stress` turns off glibc's caches of small blocks (GLIBC_TUNABLES=glibc.malloc.tcache_count=0), which hand out the
-same places again and again. So 1 to 6 of 100 runs of GRPO and D3S differed while the kernels of text were compiled
-with `fastmath`, and none of 1,600 with the caches on. It is a net; the kernels themselves are held to it, at all distances of
-their arrays, by tests/agents/networks/test_placement.py.
+`make stress` turns off glibc's caches of small blocks (GLIBC_TUNABLES=glibc.malloc.tcache_count=0), which return the
+same addresses again and again. With the caches off, 1 to 6 of 100 runs of GRPO and D3S differed while the text kernels
+were compiled with `fastmath`; with the caches on, none of 1,600 did. The stress run is a safety net: the kernels are
+tested at all distances of their arrays in tests/agents/text/models/test_placement.py.
 """
 
 from __future__ import annotations
