@@ -18,7 +18,7 @@ import gymnasium as gym
 from envzoo import registration
 from envzoo.agents.spec import held_fields
 from envzoo.errors import CheckpointError, shorten
-from envzoo.games import games
+from envzoo.games import own_games
 
 # Keywords that determine how an environment is run, not what it is: windows, processes, additional code.
 NEVER_STORED = ("render_mode", "vectorization_mode", "vector_kwargs", "wrappers", "disable_env_checker")
@@ -96,7 +96,7 @@ def check_keywords(name: str, keywords: Mapping[str, Any]) -> None:
             raise CheckpointError(
                 f"{file} is refused: a file may not set {key} of an environment; give the source to load it with"
             )
-    ours = name in games() or name in {row.id for row in registration.specs()}
+    ours = name in own_games() or name in {row.id for row in registration.own_specs()}
     text = _first_text(list(keywords.items()), words=ours)
     if text is not None:
         raise CheckpointError(

@@ -9,7 +9,7 @@ from typing import Any
 from envzoo.discovery import Registry
 from envzoo.specs import GameSpec
 
-__all__ = ["GameSpec", "games", "make_game", "register"]
+__all__ = ["GameSpec", "games", "make_game", "own_games", "register"]
 
 _GAMES: Registry[GameSpec] = Registry("game", GameSpec, "GAMES", "id", ["envzoo"], "list them with `envzoo list envs`")
 
@@ -17,6 +17,11 @@ _GAMES: Registry[GameSpec] = Registry("game", GameSpec, "GAMES", "id", ["envzoo"
 def games() -> Mapping[str, GameSpec]:
     """Return all games by id."""
     return _GAMES.rows()
+
+
+def own_games() -> Mapping[str, GameSpec]:
+    """Return the games of envzoo itself, without those of plug-ins."""
+    return _GAMES.own()
 
 
 def register(row: GameSpec) -> None:

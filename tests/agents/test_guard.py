@@ -12,7 +12,7 @@ from typing import Annotated
 import gymnasium as gym
 import pytest
 
-from envzoo import agents
+from envzoo import agents, registration
 from envzoo.agents import checkpoint, guard
 from envzoo.agents.baselines.random import Random
 from envzoo.agents.registry import agent_class
@@ -224,6 +224,18 @@ def test_words_for_our_own_environments_need_no_one_to_vouch(tmp_path):
     agent = agents.make("Random", "envzoo/GridCoverage-v0", env_kwargs={"start": "random", "rows": 4})
     agent.save(tmp_path / "a.zip")
     assert agents.load(tmp_path / "a.zip").source.env_kwargs == {"start": "random", "rows": 4}
+
+
+def test_words_for_environments_of_others_need_someone_to_vouch():
+    row = registration.EnvironmentSpec("others/Words-v0", "gymnasium.envs.classic_control:CartPoleEnv", summary="words")
+    registration.register(row)
+    try:
+        with guard.reading("a file"), pytest.raises(CheckpointError, match="which may be a path"):
+            guard.check_keywords(row.id, {"file": "/etc/passwd"})
+        guard.check_keywords(row.id, {"file": "/etc/passwd"})  # the user's own word
+    finally:
+        registration._ENVIRONMENTS.remove(row.id)
+        gym.registry.pop(row.id)
 
 
 def test_how_an_environment_was_drawn_is_not_stored(tmp_path):
