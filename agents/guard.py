@@ -119,30 +119,20 @@ def _first_text(items: list[tuple[str, Any]], words: bool) -> str | None:
     return None
 
 
-def check_model(name: str) -> None:
-    """Reject loading a model whose name comes from a file.
-
-    Raises:
-        CheckpointError: A file is being read.
-    """
+def _reject(named: str, why: str, cure: str) -> None:
+    """Raise CheckpointError if a file, and not the user, has named something."""
     if current_file() is not None:
-        raise CheckpointError(
-            f"{current_file()} names the model {shorten(name)!r}, but a file may not cause a model download; "
-            "pass the model's name explicitly"
-        )
+        raise CheckpointError(f"{current_file()} names {named}, but a file may not {why}; {cure}")
+
+
+def check_model(name: str) -> None:
+    """Reject loading a model whose name comes from a file; raises CheckpointError."""
+    _reject(f"the model {shorten(name)!r}", "cause a model download", "pass the model's name explicitly")
 
 
 def check_file(path: Any) -> None:
-    """Reject opening a file whose path comes from another file.
-
-    Raises:
-        CheckpointError: A file is being read.
-    """
-    if current_file() is not None:
-        raise CheckpointError(
-            f"{current_file()} names the file {shorten(str(path))!r}, but a file may not open another file; "
-            "pass its path explicitly"
-        )
+    """Reject opening a file whose path comes from another file; raises CheckpointError."""
+    _reject(f"the file {shorten(str(path))!r}", "open another file", "pass its path explicitly")
 
 
 def check_work(steps: float, most: float, what: str) -> None:

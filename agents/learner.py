@@ -112,7 +112,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         total_timesteps: int | None = None,
         callback: Callback | Callable | Iterable[Callback | Callable] | None = None,
     ):
-        """Learn for a number of further steps; can be called again and goes on.
+        """Train for a number of further steps; a second call continues the training.
 
         Args:
             total_timesteps: Steps to add to what was learned before; None finishes the budget of an interrupted call.
@@ -201,7 +201,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         return part
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that learning goes on from, as a tree of arrays and plain values."""
+        """Return everything that further training depends on, as a tree of arrays and plain values."""
         progress = {
             name: getattr(self, name) for name in ("num_timesteps", "iteration", "schedule_start", "target_timesteps")
         }

@@ -1,4 +1,4 @@
-"""The table of agents; its rows stand in the `specs` of the families and of plug-ins."""
+"""The table of agents, collected from the `specs` modules of the families and from plug-ins."""
 
 from __future__ import annotations
 

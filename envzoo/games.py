@@ -1,4 +1,4 @@
-"""The table of games for several players, in PettingZoo's form; its rows stand in the `specs` of the families."""
+"""The table of games for several players, in PettingZoo's form; collected from the `specs` modules of the families."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The table of environments: registration with Gymnasium, documentation and `envzoo list envs` read it.
 
-Its rows stand in the `specs` of the families and of plug-ins; see `envzoo.specs` and `envzoo.discovery`.
+Its rows are collected from the `specs` modules of the families and from plug-ins; see `envzoo.specs` and
+`envzoo.discovery`.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class RunningEpisodes(ABC):
         except ReplayError as error:
             self.resets += 1
             self.notices.append(
-                f"the training environment {error}: learning goes on from the start of new episodes, "
+                f"the training environment {error}: training continues from the start of new episodes, "
                 "so the numbers will differ from an uninterrupted run"
             )
             # A seed that no earlier reset had.

@@ -58,7 +58,7 @@ class BeamReference:
     Attributes:
         width: Plans kept per step.
         horizon: Steps of a plan.
-        signature: State fields that decide how an episode goes on (and never how it came there).
+        signature: State fields that determine the rest of an episode, but not its past.
     """
 
     width: int

@@ -78,9 +78,9 @@ class WalkArguments:
 def with_walk_arguments(*fixed: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give an `__init__(self, walk, ...)` the shared arguments in the place of `walk`.
 
-    The signature that results begins with the shared arguments, goes on with the world's own, and ends with
-    `stochasticity`; `inspect.signature` shows it, so that the manuals, unknown names and positional calls are as if
-    all of them had been written out.
+    The resulting signature lists the shared arguments, then those of the world, and finally `stochasticity`.
+    `inspect.signature` shows it, so that manuals, unknown names and positional calls work as if all arguments had been
+    written out.
 
     Args:
         fixed: Shared arguments that the world does not take.

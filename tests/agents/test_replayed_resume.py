@@ -129,7 +129,7 @@ def test_where_episodes_cannot_be_replayed_new_ones_begin_and_a_notice_says_why(
     two = envzoo.agents.load(tmp_path / "agent.zip", sources[case](), device="cpu")
     (notice,) = two.notices
     assert reasons[case] in notice
-    assert "learning goes on from the start of new episodes" in notice
+    assert "training continues from the start of new episodes" in notice
     assert two.experience.start.all()
     two.learn(128)
     for agent in (one, two):

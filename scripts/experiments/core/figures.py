@@ -67,7 +67,7 @@ HEADS = {HOLDS: "Holds", FAILS: "Fails", INCONCLUSIVE: "Undecided", NOT_JUDGED: 
 def title(figure, results: Results, text: str) -> None:
     """Write the text above and below all panels: the verdict on the claim `text`, and the meaning of the bands."""
     seeds = len(results.data["seeds"])
-    figure.suptitle(f"{HEADS[results.verdict]}: {text}", x=0.01, ha="left", fontsize=12.5, fontweight="bold")
+    figure.suptitle(f"{HEADS[results.verdict]}: {text}", x=0.01, ha="left", fontsize=12.5, fontweight="bold", wrap=True)
     figure.supxlabel(
         f"Interquartile mean over {seeds} seed{'s' if seeds > 1 else ''}, bands and whiskers are 95% bootstrap "
         f"intervals.  Paper {results.data['paper']['slug']}.  {results.sentence}",
