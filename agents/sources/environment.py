@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv
 from envzoo.agents.sources.base import Source
 from envzoo.agents.sources.specification import keywords_of
 from envzoo.agents.sources.vector import check_made
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, shorten
 
 
 def is_environment(source: Any) -> bool:
@@ -81,7 +81,9 @@ def from_environment_id(name: str, env_kwargs: dict[str, Any]) -> Source:
         raise
     except Exception as error:  # environments refuse keywords with whatever error they like
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise EnvzooError(f"{name} cannot be made with the keywords {env_kwargs} ({reason})") from error
+        raise EnvzooError(
+            f"{name} cannot be made with the keywords {shorten(str(env_kwargs))} ({shorten(reason)})"
+        ) from error
     found = Source("environment", name, name, env.observation_space, env.action_space, env_kwargs)
     env.close()
     return found

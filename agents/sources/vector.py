@@ -10,7 +10,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envzoo.agents import guard
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, shorten
 from envzoo.kernel.recognize import has_kernel
 from envzoo.sizes import check_bytes
 from envzoo.wrappers.adapters import has_adapter
@@ -43,7 +43,8 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
         make_one = partial(gym.make, env_id, disable_env_checker=True, **env_kwargs)
         return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
     except TypeError as error:
-        raise EnvzooError(f"{env_id} does not take the keywords {sorted(env_kwargs)} ({error})") from error
+        keywords = shorten(str(sorted(env_kwargs)))
+        raise EnvzooError(f"{env_id} does not take the keywords {keywords} ({shorten(str(error))})") from error
 
 
 def vector_of(factory: Callable[[], gym.Env], num_envs: int, name: str) -> VectorEnv:
