@@ -47,9 +47,9 @@ def held_fields(cls: type) -> dict[str, Holds]:
 
 
 def require(condition: bool, sentence: str) -> None:
-    """Raise EnvzooError(sentence) unless the condition holds; for `__post_init__` of configs."""
+    """Raise EnvzooError with the sentence, shortened, unless the condition holds; for `__post_init__` of configs."""
     if not condition:
-        raise EnvzooError(sentence)
+        raise EnvzooError(shorten(sentence, 1000))
 
 
 def _coerce(value: Any, annotation: Any) -> Any:

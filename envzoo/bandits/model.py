@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, shorten
 from envzoo.kernel.arguments import MOST
 
 # Decrease between neighbouring payoffs up to which a table still counts as non-decreasing. Averaged or scaled tables
@@ -209,4 +209,6 @@ def check_count(name: str, value: Any, least: int, most: int | None = None, of: 
         return
     reach = f"of at least {least}" if most is None else f"from {least} to {most}"
     nearest = "" if not whole else f", the nearest is {least if value < least else most}"
-    raise EnvzooError(f"{name} is {value!r}; expected a whole number {reach}{' for ' + of if of else ''}{nearest}")
+    raise EnvzooError(
+        f"{name} is {shorten(repr(value))}; expected a whole number {reach}{' for ' + of if of else ''}{nearest}"
+    )

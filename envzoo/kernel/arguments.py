@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from envzoo.errors import EnvzooError, unknown
+from envzoo.errors import EnvzooError, shorten, unknown
 
 MOST = 2**53  # largest count: up to here integers are exact as floats, and kernels can add them
 
@@ -21,9 +21,9 @@ def check_whole(name: str, value: Any, least: int, most: int | None = MOST) -> i
     """
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < least:
-        raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least {least}")
+        raise EnvzooError(f"{name} is {shorten(repr(value))}; expected a whole number of at least {least}")
     if most is not None and value > most:
-        raise EnvzooError(f"{name} is {value!r}; expected a whole number from {least} to {most}")
+        raise EnvzooError(f"{name} is {shorten(repr(value))}; expected a whole number from {least} to {most}")
     return int(value)
 
 
@@ -34,7 +34,7 @@ def check_shape(name: str, value: Any) -> tuple[int, ...]:
         EnvzooError: It is not a sequence of whole numbers of at least 1.
     """
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or np.ndim(value) != 1:
-        raise EnvzooError(f"{name} is {value!r}; expected a sequence of whole numbers")
+        raise EnvzooError(f"{name} is {shorten(repr(value))}; expected a sequence of whole numbers")
     return tuple(check_whole(f"{name}[{i}]", part, 1) for i, part in enumerate(value))
 
 
@@ -88,7 +88,7 @@ def check_number(name: str, value: Any, least: float, most: float = math.inf, *,
     if not number or value < least or value > most or (above and value == least):
         first = f"above {least:g}" if above else f"of at least {least:g}"
         last = f" and at most {most:g}" if most < math.inf else ""
-        raise EnvzooError(f"{name} is {value!r}; expected a number {first}{last}")
+        raise EnvzooError(f"{name} is {shorten(repr(value))}; expected a number {first}{last}")
     return float(value)
 
 
@@ -104,7 +104,7 @@ def read_positions(option: str, value: Any, num_envs: int, edge: float) -> np.nd
         array = np.empty(0)
     if array.shape not in ((2,), (num_envs, 2)) or not (np.abs(array) <= edge).all():
         raise EnvzooError(
-            f"reset option {option} is {value!r}; expected (x, y) or an array ({num_envs}, 2), within {-edge:g} to "
-            f"{edge:g}"
+            f"reset option {option} is {shorten(repr(value))}; expected (x, y) or an array ({num_envs}, 2), within "
+            f"{-edge:g} to {edge:g}"
         )
     return np.broadcast_to(array, (num_envs, 2)).copy()

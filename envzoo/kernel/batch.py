@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
-from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, unknown
+from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, shorten, unknown
 from envzoo.kernel.arguments import check_seed, read_array
 from envzoo.kernel.check import ActionCheck
 from envzoo.kernel.definition import Allocator, Definition, episode_bytes
@@ -75,7 +75,7 @@ class EpisodeBatch:
         for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not (whole and value >= 1) and not (name == "max_episode_steps" and value is None):
-                raise EnvzooError(f"{name} is {value!r}; expected a whole number of at least 1")
+                raise EnvzooError(f"{name} is {shorten(repr(value))}; expected a whole number of at least 1")
         if max_episode_steps is not None and max_episode_steps > np.iinfo(np.int64).max:
             raise EnvzooError(
                 f"max_episode_steps is {max_episode_steps!r}; expected at most 2**63 - 1, or None for never"
