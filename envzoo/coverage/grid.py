@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numba import njit
 
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel.arguments import check_whole
@@ -65,26 +66,22 @@ def disc_table(
                 f"radius is {radius!r} but disc {disc!r} has a fixed size; expected disc='square' or no radius"
             )
         first, last = 0, _PAPER_DISCS[disc]
-    offsets = range(first, last + 1)
-    largest = min(rows, len(offsets)) * min(columns, len(offsets))
+    width = last - first + 1
+    largest = min(rows, width) * min(columns, width)
     check_bytes(DISC_BYTES * rows * columns * largest, f"a grid of {rows}x{columns} cells with discs of {largest}")
-    lists = [
-        [
-            (row + down) * columns + column + right
-            for down in offsets
-            for right in offsets
-            if 0 <= row + down < rows
-            and 0 <= column + right < columns
-            and ((down, right) == (0, 0) or walls is None or not walls[(row + down) * columns + column + right])
-        ]
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    sizes = np.array([len(cells) for cells in lists], np.int64)
-    table = np.repeat(np.arange(rows * columns)[:, None], sizes.max(), axis=1)
-    for cell, cells in enumerate(lists):
-        table[cell, : len(cells)] = cells
-    return table, sizes
+    cells = np.arange(rows * columns)
+    row, column = np.divmod(cells, columns)
+    table, sizes = np.repeat(cells[:, None], largest, axis=1), np.zeros(rows * columns, np.int64)
+    for down in range(max(first, 1 - rows), min(last, rows - 1) + 1):
+        for right in range(max(first, 1 - columns), min(last, columns - 1) + 1):
+            inside = (row + down >= 0) & (row + down < rows) & (column + right >= 0) & (column + right < columns)
+            from_cells = cells[inside]
+            to_cells = from_cells + down * columns + right
+            if walls is not None and (down, right) != (0, 0):
+                from_cells, to_cells = from_cells[~walls[to_cells]], to_cells[~walls[to_cells]]
+            table[from_cells, sizes[from_cells]] = to_cells
+            sizes[from_cells] += 1
+    return np.ascontiguousarray(table[:, : sizes.max()]), sizes
 
 
 def move_table(rows: int, columns: int, discs: np.ndarray, walls: np.ndarray | None = None) -> tuple[np.ndarray, int]:
@@ -93,7 +90,7 @@ def move_table(rows: int, columns: int, discs: np.ndarray, walls: np.ndarray | N
     Args:
         rows: Rows of the grid.
         columns: Columns of the grid.
-        discs: The table of `disc_table`, (cells, largest disc).
+        discs: The table of `disc_table`, (cells, largest disc), each disc in ascending order.
         walls: bool (rows * columns,), cells that cannot be entered; None for none.
 
     Returns:
@@ -101,15 +98,30 @@ def move_table(rows: int, columns: int, discs: np.ndarray, walls: np.ndarray | N
         `most`, the largest number of newly covered cells.
     """
     moves = next_cells(rows, columns, walls)
-    sets = [set(row) for row in discs.tolist()]
-    lists = [[sorted(sets[after] - sets[before]) for after in row] for before, row in enumerate(moves.tolist())]
-    most = max(len(cells) for row in lists for cells in row)
+    newly, most = _newly_covered(moves, discs)
     # Unsigned, so that Numba need not check for negative indices.
-    table = np.repeat(moves[:, :, None], 1 + most, axis=2).astype(np.uint32)
-    for before, row in enumerate(lists):
-        for action, cells in enumerate(row):
-            table[before, action, 1 : 1 + len(cells)] = cells
-    return table, most
+    return np.concatenate([moves[:, :, None], newly[:, :, :most]], axis=2).astype(np.uint32), most
+
+
+@njit(cache=True)
+def _newly_covered(moves, discs):
+    """List the cells that each move can newly cover, (cells, 5, largest disc), and the length of the longest list."""
+    newly = np.empty((*moves.shape, discs.shape[1]), np.int64)
+    present, taken = np.full(len(moves), -1), np.full(len(moves), -1)  # who last marked a cell
+    most = 0
+    for cell in range(len(moves)):
+        for covered in discs[cell]:
+            present[covered] = cell
+        for action in range(moves.shape[1]):
+            after, visit, count = moves[cell, action], cell * moves.shape[1] + action, 0
+            newly[cell, action] = after
+            for covered in discs[after]:
+                if present[covered] != cell and taken[covered] != visit:
+                    taken[covered] = visit
+                    newly[cell, action, count] = covered
+                    count += 1
+            most = max(most, count)
+    return newly, most
 
 
 def covered_cells(table: np.ndarray, visited: Iterable[int]) -> np.ndarray:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import envzoo  # noqa: F401
-from envzoo.coverage.grid import covered_cells, disc_table, next_cells
+from envzoo.coverage.grid import covered_cells, disc_table, move_table, next_cells
 from envzoo.coverage.grid_coverage import GridCoverage
 from envzoo.errors import EnvzooError, UnknownNameError
 
@@ -135,6 +135,34 @@ def test_tables():
     for cell in range(20):
         twice = {int(second) for first in small[cell] for second in small[first]}
         assert set(large[cell, : large_sizes[cell]]) == twice
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([0, 1, 2, 7, "paper", "paper_large"]), st.data())
+def test_tables_against_their_definition(rows, columns, shape, data):
+    everywhere = range(rows * columns)
+    walls = np.array(data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns)))
+    disc, radius = (shape, None) if isinstance(shape, str) else ("square", shape)
+    low, high = {"paper": (0, 1), "paper_large": (0, 2)}[shape] if radius is None else (-radius, radius)
+
+    def covers(cell, other):
+        (row, column), (other_row, other_column) = divmod(cell, columns), divmod(other, columns)
+        near = low <= other_row - row <= high and low <= other_column - column <= high
+        return near and (other == cell or not walls[other])
+
+    discs = [[other for other in everywhere if covers(cell, other)] for cell in everywhere]
+    table, sizes = disc_table(rows, columns, disc, radius, walls)
+    assert sizes.tolist() == [len(cells) for cells in discs]
+    assert table.tolist() == [cells + [cell] * (max(sizes) - len(cells)) for cell, cells in enumerate(discs)]
+    moves = next_cells(rows, columns, walls)
+    newly = [[[x for x in discs[after] if x not in discs[cell]] for after in moves[cell]] for cell in everywhere]
+    found, most = move_table(rows, columns, table, walls)
+    assert found.dtype == np.uint32
+    assert most == max(len(cells) for row in newly for cells in row)
+    for cell in everywhere:
+        for action, after in enumerate(moves[cell]):
+            expected = [after, *newly[cell][action]]
+            assert found[cell, action].tolist() == expected + [after] * (1 + most - len(expected))
 
 
 def test_starts():

@@ -125,7 +125,7 @@ def test_what_gymnasium_refuses_is_not_in_the_table():
         (lambda: EnvironmentSpec("a/C", "a:B"), "the id of an environment has the form namespace/Name-vN"),
         (lambda: EnvironmentSpec(3, "a:B"), "the id of an environment has the form namespace/Name-vN, got 3"),
         (lambda: EnvironmentSpec("a/C-v0", "a.B"), "a table names things as 'module:name', got 'a.B'"),
-        (lambda: EnvironmentSpec("a/C-v0", print), "a table names things as 'module:name', got <built-in"),
+        (lambda: EnvironmentSpec("a/C-v0", len), "a table names things as 'module:name', got <built-in"),
         (lambda: EnvironmentSpec("a/C-v0", "a:B", "a:"), "a table names things as 'module:name', got 'a:'"),
         (lambda: EnvironmentSpec("a/C-v0", "a:B", kwargs=3), "kwargs of a/C-v0 is a dict, got 3"),
         (lambda: EnvironmentSpec("a/C-v0", "a:B", paper="09-submodula"), "did you mean '09-submodular'"),
