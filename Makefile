@@ -37,11 +37,15 @@ EMULATED := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPAT
 SHUFFLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo 0)
 STRESS_ARGS ?=
 
+# The newest release of PyTorch to install, also by the tests; a URL, because pip splits the variable at spaces.
+space := $(subst ,, )
+export PIP_CONSTRAINT := file://$(subst $(space),%20,$(CURDIR))/constraints.txt
+
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Each worker first runs adjacent tests, which share fixtures and compiled code, and then takes over tests of others.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
-NEEDS := pyproject.toml setup.py | $(BIN)/python
+NEEDS := pyproject.toml setup.py constraints.txt | $(BIN)/python
 
 help:
 	@sed -n 's/^#   //p' Makefile

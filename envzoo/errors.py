@@ -50,6 +50,18 @@ class MissingExtraError(EnvzooError, ImportError):
     """An optional dependency is not installed; the message names the extra that installs it."""
 
 
+def missing_extra(what: str, package: str, extra: str) -> MissingExtraError:
+    """Make the error for an optional `package` that is not installed.
+
+    Args:
+        what: What needs it ("training with TRL").
+        package: Name of the package.
+        extra: The extra of envzoo that installs it.
+    """
+    command = f"pip install -c constraints.txt -e '.[{extra}]'"
+    return MissingExtraError(f"{what} needs {package}; install it with `{command}` in the checkout of envzoo")
+
+
 def shorten(text: str, most: int = 200) -> str:
     """Return the text, truncated with "..." if it is longer than `most` characters."""
     return text if len(text) <= most else f"{text[:most]}..."

@@ -66,7 +66,7 @@ class EnvironmentSpec:
         paper: The paper it comes from (a row may give its slug or number), or None.
         kwargs: Arguments that this id fixes.
         max_episode_steps: Time limit in steps, or None.
-        extra: The extra that it needs (`pip install 'envzoo[extra]'`), or None.
+        extra: The extra that it needs (a key of `optional-dependencies` in pyproject.toml), or None.
     """
 
     id: str
@@ -160,7 +160,7 @@ class AgentSpec:
         observations: Observation spaces it takes, in words.
         paper: The publication it follows (a row may give its slug or number), if any.
         example: Something small to learn from.
-        extra: The extra that it needs (`pip install 'envzoo[extra]'`), or None.
+        extra: The extra that it needs (a key of `optional-dependencies` in pyproject.toml), or None.
     """
 
     name: str

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from envzoo.errors import EnvzooError, MissingExtraError, StorageError
+from envzoo.errors import EnvzooError, StorageError, missing_extra
 from envzoo.files import reason, storage_error, write_text
 
 RETRIES = 3  # repetitions of a job whose worker was killed
@@ -43,7 +43,7 @@ def run_ray(
         import ray
         from ray import init  # noqa: F401  (any folder called ray, such as Ray's own in /tmp, can be imported as a package)
     except ImportError as error:
-        raise MissingExtraError("the launcher 'ray' needs Ray; install it with `pip install 'envzoo[ray]'`") from error
+        raise missing_extra("the launcher 'ray'", "ray", "ray") from error
     started = not ray.is_initialized()
     if started:
         address = os.environ.get("RAY_ADDRESS")

@@ -15,13 +15,19 @@ from torch import Tensor, nn
 
 from envzoo.errors import unknown
 
+# The kernels of the fused optimizers; calling `Optimizer.step` takes several times as long as the step itself. They are
+# private names of torch: where a release lacks them, the optimizers are not fused and `Optimizer.step` is called.
+FUSED = {"adam": getattr(torch, "_fused_adam_", None), "adamw": getattr(torch, "_fused_adamw_", None)}
+
 
 def _adam(parameter: nn.Parameter, lr: float, eps: float, weight_decay: float) -> torch.optim.Optimizer:
-    return torch.optim.Adam([parameter], lr=lr, eps=eps, weight_decay=weight_decay, fused=True)
+    fused = FUSED["adam"] is not None
+    return torch.optim.Adam([parameter], lr=lr, eps=eps, weight_decay=weight_decay, fused=fused)
 
 
 def _adamw(parameter: nn.Parameter, lr: float, eps: float, weight_decay: float) -> torch.optim.Optimizer:
-    return torch.optim.AdamW([parameter], lr=lr, eps=eps, weight_decay=weight_decay, fused=True)
+    fused = FUSED["adamw"] is not None
+    return torch.optim.AdamW([parameter], lr=lr, eps=eps, weight_decay=weight_decay, fused=fused)
 
 
 def _sgd(parameter: nn.Parameter, lr: float, eps: float, weight_decay: float) -> torch.optim.Optimizer:
@@ -29,8 +35,6 @@ def _sgd(parameter: nn.Parameter, lr: float, eps: float, weight_decay: float) ->
 
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
-# The kernels of the fused optimizers; calling `Optimizer.step` takes several times as long as the step itself.
-FUSED = {"adam": torch._fused_adam_, "adamw": torch._fused_adamw_}
 
 
 class FlatOptimizer:

@@ -16,12 +16,12 @@ from envzoo.agents.text.losses.tokens import masked_mean
 from envzoo.agents.text.method import Method, make_method, method_class
 from envzoo.agents.text.rollouts import TextRollout, answers
 from envzoo.agents.text.trainer import TextConfig
-from envzoo.errors import EnvzooError, MissingExtraError
+from envzoo.errors import EnvzooError, missing_extra
 
 try:
     from trl import GRPOConfig, GRPOTrainer
 except ImportError as error:
-    raise MissingExtraError("training with TRL needs trl; install it with `pip install 'envzoo[text]'`") from error
+    raise missing_extra("training with TRL", "trl", "text") from error
 
 __all__ = ["MethodTrainer", "Puzzles"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from envzoo.errors import EnvzooError, MissingExtraError
+from envzoo.errors import EnvzooError, missing_extra
 from envzoo.reasoning.reasoning_gym import ReasoningGym
 from envzoo.reasoning.transcript import REPLY
 
@@ -24,7 +24,7 @@ def hugging_face_dataset(rows: list[dict[str, Any]]) -> Any:
     try:
         package = import_module("datasets")  # not the folder of this repository that is called so
     except ImportError as error:
-        raise MissingExtraError("TRL's datasets need datasets; install them by `pip install 'envzoo[text]'`") from error
+        raise missing_extra("a dataset for TRL", "datasets", "text") from error
     return package.Dataset.from_list(rows)
 
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import EnvzooError, MissingExtraError, ResetNeededError
+from envzoo.errors import EnvzooError, ResetNeededError, missing_extra
 from envzoo.kernel import drawing as art
 from envzoo.kernel.arguments import check_choice, check_seed
 from envzoo.kernel.batch import check_options, may_render
@@ -31,7 +31,7 @@ def make_body(**arguments: Any) -> gym.Env:
     try:
         import mujoco  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("AntCoverage needs MuJoCo; install it with `pip install 'envzoo[mujoco]'`") from error
+        raise missing_extra("AntCoverage", "mujoco", "mujoco") from error
     return gym.make(
         "Ant-v5",
         max_episode_steps=-1,

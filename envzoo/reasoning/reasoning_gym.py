@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from envzoo.errors import EnvzooError, InvalidActionError, MissingExtraError, ResetNeededError, unknown
+from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError, missing_extra, unknown
 from envzoo.kernel.arguments import check_choice, check_seed, check_whole, read_array
 from envzoo.kernel.batch import check_options
 from envzoo.kernel.stream import integer, keys
@@ -33,9 +33,7 @@ def library() -> ModuleType:
         import reasoning_gym
         import reasoning_gym.factory
     except ImportError as error:
-        raise MissingExtraError(
-            "ReasoningGym needs reasoning-gym; install it with `pip install 'envzoo[text]'`"
-        ) from error
+        raise missing_extra("ReasoningGym", "reasoning-gym", "text") from error
     return reasoning_gym
 
 

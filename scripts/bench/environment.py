@@ -80,7 +80,7 @@ def run(quick: bool = False) -> list[Row]:
 
 
 def _absent(name: str, package: str, target: float) -> Row:
-    note = f"not measured: {package} cannot be imported; install it with pip install 'envzoo[bench]'"
+    note = f"not measured: {package} cannot be imported; install it with pip install -c constraints.txt -e '.[bench]'"
     return Row(name, math.nan, _UNIT, None, target, note)
 
 

@@ -57,7 +57,7 @@ def _worlds(repeats: int) -> list[Row]:
     if _PEER in rates:
         note = "one environment, as Minigrid steps one at a time; its rooms are without noise"
         return [*rows, Row(_PEER, rates[_PEER], _UNIT, rates[COMPARED] / rates[_PEER], TARGET, note)]
-    note = "not measured: minigrid cannot be imported; install it with pip install 'envzoo[bench]'"
+    note = "not measured: minigrid cannot be imported; install it with pip install -c constraints.txt -e '.[bench]'"
     return [*rows, Row(_PEER, math.nan, _UNIT, None, TARGET, note)]
 
 

@@ -13,7 +13,7 @@ import torch
 
 from envzoo import agents
 from envzoo.agents.reasoning.trl_puzzles import hugging_face_dataset
-from envzoo.errors import MissingExtraError
+from envzoo.errors import MissingExtraError, missing_extra
 from envzoo.reasoning.catalogue import make_task
 from envzoo.scripts.bench.report import Row
 
@@ -132,7 +132,7 @@ def run_trl(rollouts: int, prompts: int, group: int, between: Any, seconds: list
         from trl import GRPOConfig, GRPOTrainer
 
     except ImportError as error:
-        raise MissingExtraError("TRL is not installed; install it with `pip install 'envzoo[text]'`") from error
+        raise missing_extra("the comparison with TRL", "trl", "text") from error
 
     task = make_task(TASK)
     tokenizer = character_tokenizer(task.alphabet)

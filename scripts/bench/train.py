@@ -54,7 +54,7 @@ def run(quick: bool = False) -> list[Row]:
         theirs, from the medians of interleaved rounds.
     """
     if not find_spec("stable_baselines3"):
-        note = "stable_baselines3 is not installed; install the extra `bench` (pip install 'envzoo[bench]') to compare"
+        note = "not compared: stable_baselines3 is not installed; it is in the extra `bench`"
         return [Row("Stable-Baselines3", math.nan, "steps/s", note=note)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -195,5 +195,5 @@ def test_ray_gives_the_same_results_and_names_failures(jobs_module, folder, monk
 
 def test_ray_missing_names_the_extra(jobs_module, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'envzoo\[ray\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install -c constraints.txt -e '\.\[ray\]'"):
         run_jobs(jobs_module.draw, [{"seed": 0}], launcher="ray")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from envzoo.agents import guard
 from envzoo.agents.text.models.language import computing
 from envzoo.agents.text.models.pretrained_files import check_known, is_known, keep_known
-from envzoo.errors import CheckpointError, EnvzooError, MissingExtraError, shorten
+from envzoo.errors import CheckpointError, EnvzooError, missing_extra, shorten
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NOTHING = -1  # a place without a token: padding on the left of a prompt, or after an answer
@@ -35,9 +35,7 @@ def library() -> ModuleType:
     try:
         import transformers
     except ImportError as error:
-        raise MissingExtraError(
-            "a pretrained language model needs transformers; install it with `pip install 'envzoo[text]'`"
-        ) from error
+        raise missing_extra("a pretrained language model", "transformers", "text") from error
     return transformers
 
 

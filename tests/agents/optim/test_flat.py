@@ -1,6 +1,9 @@
 """The flat optimizer equals torch's optimizers on the same network, with clipping, and survives a round trip."""
 
 import copy
+import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -159,3 +162,27 @@ def test_moments_of_another_shape_are_refused():
 def test_an_unknown_optimizer():
     with pytest.raises(UnknownNameError, match=r"unknown optimizer 'adamm'.*did you mean 'adam"):
         make_optimizer(network(), "adamm", lr=0.1)
+
+
+TRAIN = """
+import json, sys, torch
+if sys.argv[1] == "without":
+    del torch._fused_adam_, torch._fused_adamw_
+from envzoo import agents
+weights = {}
+for name in ("adam", "adamw"):
+    agent = agents.make("PPO", "CartPole-v1", device="cpu", hidden=(8,), num_envs=2, num_steps=16, optimizer=name)
+    agent.learn(96)
+    weights[name] = [float(x) for p in agent.policy.parameters() for x in p.detach().flatten()]
+print(json.dumps(weights))
+"""
+
+
+def test_a_torch_without_the_fused_kernels_trains_alike():
+    weights = {}
+    for which in ("with", "without"):
+        run = subprocess.run([sys.executable, "-P", "-c", TRAIN, which], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        weights[which] = json.loads(run.stdout)
+    for name in ("adam", "adamw"):
+        assert weights["with"][name] == pytest.approx(weights["without"][name], rel=0, abs=1e-6)

@@ -383,7 +383,7 @@ def test_logits_that_are_not_finite_stop_the_run(folders):
 
 def test_without_the_extra_the_error_names_it(folders, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingExtraError, match=r"install it with `pip install 'envzoo\[text\]'`"):
+    with pytest.raises(MissingExtraError, match=r"install it with `pip install -c constraints.txt -e '\.\[text\]'`"):
         make(folders["llama"])
     make("tiny")
 

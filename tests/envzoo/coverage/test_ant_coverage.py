@@ -101,7 +101,7 @@ def test_checker_pictures_and_errors(make):
 
 @pytest.mark.skipif(HAS_MUJOCO, reason="MuJoCo is installed")
 def test_missing_extra_is_named():
-    with pytest.raises(MissingExtraError, match=r"pip install 'envzoo\[mujoco\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install -c constraints.txt -e '\.\[mujoco\]'"):
         gym.make("envzoo/AntCoverage-v0")
 
 

@@ -191,7 +191,7 @@ def test_reasoning_gym_names_its_extra(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
-    with pytest.raises(MissingExtraError, match=r"install it with `pip install 'envzoo\[text\]'`"):
+    with pytest.raises(MissingExtraError, match=r"install it with `pip install -c constraints.txt -e '\.\[text\]'`"):
         gym.make("envzoo/ReasoningGym-v0")
 
 
