@@ -43,7 +43,10 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device).item()  # "meta" devices can be made, but hold no numbers
     except (RuntimeError, AssertionError, TypeError):
-        raise EnvzooError(f"device {name!r} is not available; expected 'auto', 'cpu' or a GPU such as 'cuda'") from None
+        found = [f"'cuda:{k}'" for k in range(torch.cuda.device_count())]
+        expected = ", ".join(["'auto'", "'cpu'", *found])
+        absent = "" if found else "torch finds no GPU; "
+        raise EnvzooError(f"device {name!r} is not available: {absent}expected one of {expected}") from None
     return device
 
 

@@ -11,7 +11,8 @@ import sys
 import typing
 from typing import Any, TypeVar
 
-from envzoo.errors import EnvzooError, unknown
+from envzoo.errors import EnvzooError, UnknownNameError, unknown
+from envzoo.scripts.flags import OTHER_NAMES, normalize
 from envzoo.scripts.import_modules import HELP as IMPORT_HELP
 from envzoo.scripts.import_modules import import_modules, take_imports
 from envzoo.version import __version__
@@ -104,7 +105,11 @@ def parse(
         if flag.startswith("--") and flag != "--help":
             name = flag[2:].split("=")[0].replace("_", "-")
             if name not in known:
-                raise unknown(f"option or hyperparameter of {agent}" if agent else "option", name, known)
+                kind = f"option or hyperparameter of {agent}" if agent else "option"
+                if OTHER_NAMES.get(name) in known:
+                    raise UnknownNameError(f"unknown {kind} {name!r}; did you mean {OTHER_NAMES[name]!r}?")
+                raise unknown(kind, name, known)
+    flags = normalize(flags, cls, *([config] if config else []))
     description = description or (cls.__doc__ or "")
     if prog.split()[1] in IMPORTING:
         description = f"{description.strip()}\n\n{IMPORT_HELP}"

@@ -81,7 +81,17 @@ def _part(space: spaces.Space, start: int, path: tuple[str, ...]) -> tuple[Part,
     if isinstance(space, spaces.Box):
         return make("vector", int(np.prod(space.shape)), tuple(space.shape)), np.dtype(np.float32)
     name = ".".join(path) or "observation"
-    raise UnsupportedSpaceError(f"agents take {SUPPORTED}, but {name} is a {type(space).__name__} space: {space}")
+    advice = (
+        ""
+        if not isinstance(space, spaces.Text)
+        else (
+            "; text environments of envzoo have a second id for these agents, as envzoo/TextSumTo-Tokens-v0 for "
+            "envzoo/TextSumTo-v0"
+        )
+    )
+    raise UnsupportedSpaceError(
+        f"agents take {SUPPORTED}, but {name} is a {type(space).__name__} space: {space}{advice}"
+    )
 
 
 class ObservationCodec:

@@ -11,7 +11,7 @@ from envzoo.agents.sources import dataset, environment, game, pairs, preferences
 from envzoo.agents.sources.base import Source
 from envzoo.agents.spec import AgentSpec
 from envzoo.datasets import is_dataset_id, known_dataset_ids
-from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
+from envzoo.errors import EnvzooError, UnknownNameError, UnsupportedSpaceError, unknown
 from envzoo.games import games
 
 
@@ -61,6 +61,8 @@ KINDS = (
 )
 # What a source of one kind can be turned into for learners that do not take the kind itself.
 CONVERSIONS: dict[tuple[str, str], Callable[[Source], Source]] = {("dataset", "pairs"): pairs.pairs_of_dataset}
+# How ids begin that packages register only when they are imported.
+ELSEWHERE = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "ALE/": "ale_py", "highway-": "highway_env"}
 ARTICLES = {
     "environment": "an environment",
     "game": "a game",
@@ -113,6 +115,9 @@ def _from_id(name: str, spec: AgentSpec, env_kwargs: dict[str, Any]) -> Source:
     for kind in KINDS:
         if kind.knows is not None and kind.knows(name):
             return kind.look_up(name, env_kwargs)
+    for prefix, module in ELSEWHERE.items():
+        if name.startswith(prefix):
+            raise UnknownNameError(f"unknown source {name!r}; its package must be named: '{module}:{name}'")
     wanted = {*spec.sources, *(given for given, kind in CONVERSIONS if kind in spec.sources)}
     choices = [choice for kind in KINDS if kind.kind in wanted for choice in kind.ids()]
     raise unknown("source", name, choices, where="`envzoo list envs` and `envzoo list datasets` show ours")
