@@ -14,6 +14,7 @@ _MODULES = {
     "ReturnNormalizer": "envzoo.wrappers.return_normalizer",
     "RoundSwitcher": "envzoo.wrappers.round_switcher",
     "SkillObservation": "envzoo.wrappers.skill_observation",
+    "StableBaselines3VecEnv": "envzoo.wrappers.stable_baselines3",
     "SubmodularReward": "envzoo.wrappers.submodular_reward",
     "SurpriseReward": "envzoo.wrappers.surprise_reward",
     "TimeInObservation": "envzoo.wrappers.time_in_observation",
