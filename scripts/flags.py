@@ -58,6 +58,8 @@ def normalize(flags: list[str], *classes: type) -> list[str]:
                 continue
         values = value.split(",") if kind.several else [value]
         found += [_whole(text, name, kind.words) for text in values] if kind.whole else values
+        if not kind.several:
+            kind = _Kind()  # what follows belongs to no flag
     return found
 
 

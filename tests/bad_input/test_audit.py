@@ -255,7 +255,7 @@ COMMANDS = [
     ("two", ["evaluate", "a", "b"], "takes one run directory"),
     ("missing", ["evaluate", "no-such-run"], "no-such-run"),
     ("flag", ["evaluate", "run", "--nonsense"], "unknown option 'nonsense'"),
-    ("episodes-text", ["evaluate", "run", "--episodes", "x"], "--episodes: invalid literal"),
+    ("episodes-text", ["evaluate", "run", "--episodes", "x"], "--episodes takes a whole number, got 'x'"),
     ("episodes-none", ["evaluate", "run", "--episodes"], "'--episodes'"),
     ("episodes-0", ["evaluate", "run", "--episodes", "0"], "--episodes must be at least 1"),
     ("seed", ["evaluate", "run", "--seed", "-1"], "--seed must be a non-negative integer"),

@@ -88,3 +88,4 @@ def test_every_other_name_stands_for_a_flag_of_an_agent():
 
 def test_arguments_that_belong_to_no_flag_are_kept():
     assert normalize(["a,b", "1e5", "--timesteps", "1e1"], Options) == ["a,b", "1e5", "--timesteps", "10"]
+    assert normalize(["--timesteps=1e1", "word"], Options) == ["--timesteps", "10", "word"]
