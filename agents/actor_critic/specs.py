@@ -6,6 +6,20 @@ from envzoo.specs import AgentSpec, Example
 
 AGENTS = (
     AgentSpec(
+        "DQN",
+        "envzoo.agents.actor_critic.dqn:DQN",
+        "actor_critic",
+        "Deep Q-learning with double and n-step targets, for discrete actions.",
+        actions=("discrete",),
+        paper="dqn",
+        example=Example(
+            "envzoo/GridCoverage-v0",
+            {"rows": 3, "columns": 4, "horizon": 5, "start": "random"},
+            {"hidden": (8,), "num_envs": 2, "batch_size": 4, "learning_starts": 4, "n_steps": 2},
+            timesteps=12,
+        ),
+    ),
+    AgentSpec(
         "PPO",
         "envzoo.agents.actor_critic.ppo:PPO",
         "actor_critic",

@@ -15,7 +15,7 @@ from torch import Tensor
 from envzoo.action_masks import replace_illegal
 from envzoo.agents.agent import Agent
 from envzoo.agents.loops.acting import choose_actions
-from envzoo.agents.loops.experience import Experience
+from envzoo.agents.loops.experience import Experience, Step
 from envzoo.agents.loops.replay import Batch, ReplayBuffer
 from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.observation import ObservationCodec
@@ -102,6 +102,10 @@ class OffPolicyAgent(Agent):
         if self.experience.mask_dim:
             self.buffer = self.register("buffer", ReplayBuffer(*buffer, mask_dim=self.experience.mask_dim))
         self.pace = self.register("pace", Pace())
+        self.build_storage()
+
+    def build_storage(self) -> None:
+        """Make what `store` needs, once the environment has been reset; nothing by default."""
 
     def build_actions(self) -> ActionCodec:
         """Make the action codec; a place for an agent's own requirements on the action space."""
@@ -160,7 +164,7 @@ class OffPolicyAgent(Agent):
     def _step(self, generator: torch.Generator | None) -> int:
         """One step of all environments, at random without a generator; returns how many transitions it gave."""
         experience = self.experience
-        observation = experience.observation
+        observation, start = experience.observation, experience.start
         if generator is None:
             random = self.streams.numpy("warm-up")
             action = self.random_action(experience.num_envs, random)
@@ -170,7 +174,20 @@ class OffPolicyAgent(Agent):
         else:
             with torch.no_grad():
                 action = self.act(torch.from_numpy(observation).to(self.device), generator).cpu().numpy()
-        step = experience.step(action)
+        return self.store(observation, action, start, experience.step(action))
+
+    def store(self, observation: np.ndarray, action: np.ndarray, start: np.ndarray, step: Step) -> int:
+        """Add the transitions of one step to the buffer.
+
+        Args:
+            observation: (B, P) packed, at which the actions were taken.
+            action: (B, D) or (B,).
+            start: (B,) bool, which of the observations opened an episode.
+            step: What followed.
+
+        Returns:
+            The number of environment steps.
+        """
         return self.buffer.add(observation, action, step.reward, step.terminated, step.next_observation, step.valid)
 
     @torch.no_grad()
