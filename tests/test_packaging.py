@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from envzoo.version import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("envzoo", "agents", "wrappers", "datasets", "scripts")
 PACKAGES = ("envzoo", "envzoo.agents", "envzoo.wrappers", "envzoo.datasets", "envzoo.scripts")
@@ -132,3 +134,7 @@ def test_bound_of_torch_stands_in_pyproject_alone():
     ]
     assert [str(file) for file in files if requirement.search(file.read_text(encoding="utf-8"))] == []
     assert not list(ROOT.glob("*requirements*.txt"))
+
+
+def test_the_version_to_cite_is_that_of_the_package():
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
