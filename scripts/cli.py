@@ -23,6 +23,7 @@ COMMANDS = {
     "list": ("envzoo.scripts.list", "Show the environments, agents, datasets or papers."),
     "train": ("envzoo.scripts.train", "Train an agent on an environment or a dataset."),
     "evaluate": ("envzoo.scripts.evaluate", "Play episodes with a trained agent, and film one."),
+    "compare": ("envzoo.scripts.compare", "Compare the final scores of runs, with intervals over seeds."),
     "plot": ("envzoo.scripts.plot", "Draw the learning curves of runs."),
     "make-dataset": ("envzoo.scripts.make_dataset", "Build an offline dataset in Minari format."),
     "reproduce": ("envzoo.scripts.reproduce", "Rerun the central claim of a paper."),
