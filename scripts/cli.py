@@ -27,6 +27,7 @@ COMMANDS = {
     "plot": ("envzoo.scripts.plot", "Draw the learning curves of runs."),
     "make-dataset": ("envzoo.scripts.make_dataset", "Build an offline dataset in Minari format."),
     "reproduce": ("envzoo.scripts.reproduce", "Rerun the central claim of a paper."),
+    "check": ("envzoo.scripts.check", "Check an environment against Gymnasium's API."),
     "bench": ("envzoo.scripts.bench", "Measure speed against peers."),
 }
 
