@@ -28,6 +28,7 @@ COMMANDS = {
     "make-dataset": ("envzoo.scripts.make_dataset", "Build an offline dataset in Minari format."),
     "reproduce": ("envzoo.scripts.reproduce", "Rerun the central claim of a paper."),
     "check": ("envzoo.scripts.check", "Check an environment against Gymnasium's API."),
+    "convert": ("envzoo.scripts.convert", "Convert an agent of Stable-Baselines3."),
     "bench": ("envzoo.scripts.bench", "Measure speed against peers."),
 }
 

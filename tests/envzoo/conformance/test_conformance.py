@@ -1,5 +1,7 @@
 """The conformance checker: environments with one fault each are flagged by name, faultless ones pass."""
 
+import random
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -290,6 +292,14 @@ def test_an_environment_that_raises_is_a_finding(register):
     report = check(register(Raises))
     assert "single/spaces" in report.failed()
     assert "RuntimeError: out of order" in str(report)
+
+
+def test_the_global_generators_are_as_before(register):
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    check(register(Walk))  # which does not use them
+    after = random.getstate(), np.random.get_state()  # noqa: NPY002
+    assert before[0] == after[0]
+    assert equal(before[1], after[1])
 
 
 def test_unknown_environments_raise():
