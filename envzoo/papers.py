@@ -32,6 +32,7 @@ class Paper:
         arxiv: arXiv number, or None.
         number: Number in the zoo, two digits, or None for a method that serves as a baseline.
         slug: Short name, which begins with the number if there is one.
+        theme: Heading under which the paper is listed.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Paper:
     arxiv: str | None = None
     number: str | None = None
     slug: str = ""
+    theme: str = "Other papers"
 
     @property
     def url(self) -> str | None:

@@ -119,7 +119,12 @@ def test_docstrings_become_markdown():
     assert table(("a",), [("p(a|s)\nnext",)]) == "| a |\n| --- |\n| p(a\\|s) next |"
 
 
-@pytest.mark.parametrize("name", [*WRITTEN, "docs/README.md"])
+HANDWRITTEN = ("games", "glossary", "language-models", "neighbours", "resume", "training", "trl")
+
+
+@pytest.mark.parametrize(
+    "name", [*WRITTEN, "SECURITY.md", "docs/README.md", *(f"docs/{page}.md" for page in HANDWRITTEN)]
+)
 def test_links_lead_somewhere(name):
     page = ROOT / name
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
@@ -158,8 +163,17 @@ def test_committed_results_are_of_the_present_claim():
             assert judged == [(check.sentence, check.operator, check.threshold) for check in experiment.checks]
 
 
+def test_the_readme_is_short():
+    """At most 130 lines beside the generated table of papers."""
+    text = re.sub(
+        r"<!-- papers -->\n.*?<!-- /papers -->", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S
+    )
+    assert len(text.splitlines()) <= 130
+
+
 def test_python_examples_name_things_that_exist():
-    for block in code_blocks("README.md", "python"):
+    pages = ("README.md", "docs/games.md", "docs/language-models.md", "docs/neighbours.md")
+    for block in (block for page in pages for block in code_blocks(page, "python")):
         tree = ast.parse(block)  # raises when an example is not Python
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("envzoo/"):

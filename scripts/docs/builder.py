@@ -21,7 +21,7 @@ from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, env
 from envzoo.scripts.docs.papers import comparison_page, paper_page_text
 from envzoo.scripts.docs.plugin import plugin_command, plugin_mark, plugin_pages
 from envzoo.scripts.docs.speed import speed_page
-from envzoo.scripts.docs.tables import TABLES, comparison_table
+from envzoo.scripts.docs.tables import README_TABLES, TABLES, comparison_table
 from envzoo.scripts.markdown import blocks
 from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
 
@@ -31,9 +31,11 @@ def index_page() -> str:
     return blocks(
         "# Documentation of envzoo",
         GENERATED,
-        "Start with the [README](../README.md). [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper,"
-        " [TRL](trl.md) how to train language models on many GPUs, [Exact resume](resume.md) how interrupted runs"
-        " continue, and [Speed](speed.md) what was measured. The [glossary](glossary.md) defines our own terms.",
+        "Start with the [README](../README.md). [Training runs](training.md), [language models](language-models.md) and"
+        " [games](games.md) show how agents are used, [neighbours](neighbours.md) how to come from another library,"
+        " [TRL](trl.md) how to train language models on many GPUs, and [exact resume](resume.md) how interrupted runs"
+        " continue. [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was"
+        " measured. The [glossary](glossary.md) defines our own terms.",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
         "## Comparisons",
         comparison_table(""),
@@ -49,7 +51,7 @@ def with_tables(readme: str) -> str:
     Raises:
         EnvzooError: When a marker is missing.
     """
-    for name, make in TABLES.items():
+    for name, make in README_TABLES.items():
         pattern = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.S)
         if not pattern.search(readme):
             raise EnvzooError(f"README.md has lost its markers <!-- {name} --> and <!-- /{name} -->; put them back")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 from envzoo import papers
 from envzoo.agents import registry
+from envzoo.papers import Paper
 from envzoo.scripts import experiments
 from envzoo.scripts.docs.links import agent_link, comparison_page_path, environments, paper_link, paper_page
-from envzoo.scripts.markdown import table
+from envzoo.scripts.experiments.core.report import read_results
+from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, verdict_of
+from envzoo.scripts.markdown import blocks, table
 
 
 def environment_table(prefix: str) -> str:
@@ -35,24 +41,66 @@ def agent_table(prefix: str) -> str:
     return table(("agent", "what it does", "takes", "actions", "paper"), rows)
 
 
-def paper_table(prefix: str) -> str:
-    """Make a table with one row per reproduced paper."""
+def paper_table(prefix: str, root: Path = Path()) -> str:
+    """Make a table with one row per reproduced paper, for each theme.
+
+    Args:
+        prefix: Path from the page to docs/.
+        root: Root of the repository, where the committed results are.
+    """
+    found = papers.papers()
+    themes = dict.fromkeys(paper.theme for paper in found.values())
+    return blocks(
+        *(
+            part
+            for theme in themes
+            for part in (
+                f"**{theme}**",
+                _paper_rows([paper for paper in found.values() if paper.theme == theme], prefix, root),
+            )
+        )
+    )
+
+
+def _paper_rows(group: list[Paper], prefix: str, root: Path) -> str:
     rows = []
-    for number, paper in papers.papers().items():
+    for paper in group:
         names = [row.name for row in registry.own_specs().values() if row.paper == paper]
         rows.append(
             (
-                number,
+                paper.number,
                 f"[{paper.title}]({prefix}{paper_page(paper)}) ({paper.authors}, {paper.year})",
                 ", ".join(agent_link(name, prefix) for name in names),
-                ", ".join(f"[{e.name}]({prefix}{e.page})" for e in environments() if e.specs[0].paper == paper),
-                f"`envzoo reproduce {number}`",
+                f"[{verdict(paper, root)}]({prefix}{paper_page(paper)})",
             )
         )
-    return table(("", "paper", "agents", "environments", "rerun its claim"), rows)
+    return table(("", "paper", "agents", "verdict"), rows)
 
 
+def verdict(paper: Paper, root: Path) -> str:
+    """Return the verdict of a paper's committed full run, in words."""
+    data = read_results(root / "docs" / "papers" / paper.slug).data if has_results(paper, root) else {}
+    found = verdict_of(data)
+    if found != NOT_JUDGED:
+        return found
+    return "not yet judged with intervals" if paper.number in experiments.numbers() else "no experiment yet"
+
+
+def has_results(paper: Paper, root: Path) -> bool:
+    """Tell whether the results of a full run are committed."""
+    return (root / "docs" / "papers" / paper.slug / "results.json").exists()
+
+
+def paper_numbers(prefix: str, root: Path = Path()) -> str:
+    """Say how many papers are reproduced, and how many of their claims hold."""
+    counts = Counter(verdict(paper, root) for paper in papers.papers().values())
+    parts = ", ".join(f"{count} {found}" for found, count in counts.most_common())
+    return f"{len(papers.papers())} papers so far: {parts}. [What was measured for speed]({prefix}speed.md)."
+
+
+# Of docs/README.md, and of README.md.
 TABLES = {"environments": environment_table, "agents": agent_table, "papers": paper_table}
+README_TABLES = {"numbers": paper_numbers, "papers": paper_table}
 
 
 def comparison_table(prefix: str) -> str:
