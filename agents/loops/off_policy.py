@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from envzoo.action_masks import replace_illegal
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.experience import Experience
 from envzoo.agents.loops.replay import Batch, ReplayBuffer
@@ -67,7 +67,7 @@ class Pace(StateHolder):
             raise ValueError(f"{name} is {given!r}")
 
 
-class OffPolicyAgent(Agent):
+class OffPolicyAgent(MaskedPredict, Agent):
     """Base of agents that learn from a replay buffer; the config is an `OffPolicyConfig`.
 
     A subclass implements `build` (networks, targets and optimizers, all registered), `act`, `random_action` and
@@ -173,15 +173,10 @@ class OffPolicyAgent(Agent):
         step = experience.step(action)
         return self.buffer.add(observation, action, step.reward, step.terminated, step.next_observation, step.valid)
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`. There is no memory, so `state` is handed back as it came."""
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         generator = self.streams.torch("predict")
-        return choose_actions(self, observation, lambda x: self.act(x, generator, deterministic), action_mask), state
+
+        def act(x: Tensor) -> Tensor:
+            return self.act(x, generator, asked.deterministic)
+
+        return choose_actions(self, observation, act, asked.action_mask), asked.state

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from envzoo.action_masks import NAME
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.networks.action import ActionCodec
@@ -21,7 +21,7 @@ from envzoo.datasets.table import TransitionTable
 from envzoo.errors import DatasetError
 
 
-class OfflineAgent(Agent):
+class OfflineAgent(MaskedPredict, Agent):
     """Base of agents that learn from a dataset; a timestep is a gradient step.
 
     The config has `steps_per_iteration`, `batch_size` and `normalize_observations`, and `gamma` where the algorithm
@@ -110,25 +110,16 @@ class OfflineAgent(Agent):
         self.num_timesteps += steps
         return metrics | {name: float(value) / steps for name, value in sums.items()}
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions without memory; see `Agent.predict`."""
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         generator, size = self.streams.torch("predict"), self.codec.packed_dim
 
         def act(x: Tensor) -> Tensor:
             rows = self.normalizer(x[:, :size])
-            if action_mask is not None:
+            if asked.action_mask is not None:
                 rows = torch.cat([rows, x[:, size:].to(rows.dtype)], dim=1)
-            return self.act(rows, generator, deterministic)
+            return self.act(rows, generator, asked.deterministic)
 
-        return choose_actions(self, observation, act, action_mask), state
+        return choose_actions(self, observation, act, asked.action_mask), asked.state
 
 
 class ObservationNormalizer:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.experience import Experience
 from envzoo.agents.loops.intrinsic import Intrinsic, intrinsic_class, settings_of
 from envzoo.agents.loops.policy_with_wrappers import PolicyWithWrappers, predict_with_policy
@@ -26,7 +26,7 @@ ENV_BYTES = 2**10  # of what is remembered of each environment, four times that 
 ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step
 
 
-class OnPolicyAgent(Agent):
+class OnPolicyAgent(MaskedPredict, Agent):
     """Base of on-policy agents. The config has `num_envs`; a subclass implements `build_policy` and `update`.
 
     `num_steps` None collects whole episodes: every environment plays exactly one per iteration.
@@ -194,19 +194,10 @@ class OnPolicyAgent(Agent):
     def _next_observations(self, steps: tuple) -> Tensor:
         return torch.from_numpy(np.stack([step.next_observation for step in steps])).to(self.device)
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`."""
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         if not self.follower.layers:
-            return predict_with_policy(self, self.policy, observation, state, episode_start, deterministic, action_mask)
-        return self.follower.predict(self, self.policy, observation, state, episode_start, deterministic, action_mask)
+            return predict_with_policy(self, self.policy, observation, asked)
+        return self.follower.predict(self, self.policy, observation, asked)
 
 
 class Memory:
