@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envzoo.action_masks import NAME
+from envzoo.action_masks import NAME, check_mask
 from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.replay import Batch
@@ -31,7 +31,8 @@ class OfflineAgent(MaskedPredict, Agent):
     Attributes:
         codec: Packs observations.
         actions: Converts actions.
-        data: All transitions as tensors on the agent's device, observations packed and not normalised.
+        data: All transitions as tensors on the agent's device, observations packed and not normalised. Action masks
+            that the dataset holds in its infos stand behind the columns of the observations.
         normalizer: Turns packed observations into what the networks see.
     """
 
@@ -75,15 +76,26 @@ class OfflineAgent(MaskedPredict, Agent):
                 f"dataset {self.source.name} holds actions outside its action space {self.actions.space}"
             )
 
+        inside = (NAME,) in self.codec.paths  # the observation has its own masks
+        masks, next_masks = (None, None) if inside else (table.action_masks, table.next_action_masks)
+        if masks is not None and self.actions.discrete:
+            masks = check_mask(masks, len(action), self.actions.n)
+            illegal = np.flatnonzero(masks.any(axis=1) & ~masks[np.arange(len(action)), action])
+            if len(illegal):
+                raise DatasetError(
+                    f"dataset {self.source.name} breaks its own action masks: transition {illegal[0]} takes action "
+                    f"{table.actions[illegal[0]]}, which its {NAME} does not allow"
+                )
+
         def place(array: np.ndarray) -> Tensor:
             return torch.tensor(array, device=self.device)  # a copy: arrays that a file owns may be read-only
 
         return Batch(
-            observation=place(self.codec.pack(table.observations)),
+            observation=place(self.actions.append_mask(self.codec.pack(table.observations), masks)),
             action=place(action),
             reward=place(table.rewards),
             terminated=place(table.terminals.astype(np.float32)),
-            next_observation=place(self.codec.pack(table.next_observations)),
+            next_observation=place(self.actions.append_mask(self.codec.pack(table.next_observations), next_masks)),
         )
 
     def sample(self, generator: torch.Generator) -> Batch:
@@ -111,13 +123,10 @@ class OfflineAgent(MaskedPredict, Agent):
         return metrics | {name: float(value) / steps for name, value in sums.items()}
 
     def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
-        generator, size = self.streams.torch("predict"), self.codec.packed_dim
+        generator = self.streams.torch("predict")
 
         def act(x: Tensor) -> Tensor:
-            rows = self.normalizer(x[:, :size])
-            if asked.action_mask is not None:
-                rows = torch.cat([rows, x[:, size:].to(rows.dtype)], dim=1)
-            return self.act(rows, generator, asked.deterministic)
+            return self.act(self.normalizer(x), generator, asked.deterministic)
 
         return choose_actions(self, observation, act, asked.action_mask), asked.state
 
@@ -147,8 +156,12 @@ class ObservationNormalizer:
             self.scale[part.start : part.stop] = (columns.std(dim=0, correction=0) + self.EPSILON).float()
 
     def __call__(self, packed: Tensor) -> Tensor:
-        """(..., P) -> (..., P)."""
-        return (packed - self.mean) / self.scale if self.active else packed
+        """Normalise packed observations (..., P); masks behind them, (..., P + A), stay as they are."""
+        if not self.active:
+            return packed
+        size = len(self.mean)
+        rows = (packed[..., :size] - self.mean) / self.scale
+        return rows if packed.shape[-1] == size else torch.cat([rows, packed[..., size:].to(rows.dtype)], dim=-1)
 
     def state_dict(self) -> dict[str, Any]:
         """Mean and scale."""
