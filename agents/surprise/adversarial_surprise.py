@@ -48,12 +48,9 @@ class AdversarialSurpriseConfig(PPOConfig):
     learning_rate: float = 3e-4
     """Adam's learning rate of both players."""
     anneal: Literal["none", "learning_rate", "both"] = "none"
-    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
-    range."""
     entropy_coefficient: float = 0.01
     """Coefficient of the entropy bonus (nats) of both players."""
     normalize_advantage: bool = False
-    """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
 
     def __post_init__(self):
         super().__post_init__()
