@@ -49,6 +49,14 @@ def may_render(render_mode: str | None, started: bool, maker: str) -> bool:
     return True
 
 
+def render_episode(env: Any, batch: EpisodeBatch, maker: str) -> np.ndarray | str | None:
+    """Render the only episode of a batch by the `render_mode` and `definition` of `env`; see `may_render`."""
+    if not may_render(env.render_mode, batch.started, maker):
+        return None
+    episode = batch.episode(0)
+    return env.definition.draw(episode) if env.render_mode == "rgb_array" else env.definition.describe(episode)
+
+
 class EpisodeBatch:
     """`num_envs` episodes of one environment.
 
