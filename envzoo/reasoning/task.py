@@ -58,6 +58,15 @@ def write_number(tokens, i, first, width, value):
         value //= 10
 
 
+@njit(cache=True)
+def write_numbers(prompts, numbers, sign):
+    """Write prompts that consist of a number, with leading zeros, and the token `sign`."""
+    length = prompts.shape[1] - 1
+    for i in range(numbers.size):
+        write_number(prompts, i, 0, length, numbers[i])
+        prompts[i, length] = sign
+
+
 class TaskKernels(NamedTuple):
     """The kernels of a task; each takes the task's `parameters` first.
 
