@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from helpers import refused_command
 from PIL import Image
 
 from envzoo import agents
@@ -60,14 +61,7 @@ def refused(capsys, tmp_path):
 
     def check(argv, *words):
         before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-        capsys.readouterr()
-        assert main(argv) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert err.startswith("envzoo: error: ")
-        assert len(err.splitlines()) == 1
-        for word in words:
-            assert word in err
+        err = refused_command(argv, capsys, *words)
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
         return err
 

@@ -12,6 +12,7 @@ from functools import partialmethod
 
 import pytest
 import torch
+from helpers import refused_command
 
 from envzoo import agents
 from envzoo.agents import checkpoint
@@ -71,18 +72,6 @@ def files(folder):
     return {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
 
 
-def refuse(argv, capsys, *words):
-    capsys.readouterr()
-    assert main(argv) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("envzoo: error: ")
-    assert len(err.splitlines()) == 1
-    for word in words:
-        assert word in err
-    return err
-
-
 def assert_same_run(folder, expected):
     for name in ("agent.zip", "results.json"):
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
@@ -122,7 +111,7 @@ def test_a_changed_option_is_refused_and_all_are_listed(case, state, run_dir, re
     folder = request.getfixturevalue("killed") if state == "killed" else run_dir
     flags, words = CHANGES[case]
     before = files(folder)
-    refuse(resume(folder, *flags), capsys, "--resume cannot change ", words, str(folder))
+    refused_command(resume(folder, *flags), capsys, "--resume cannot change ", words, str(folder))
     assert files(folder) == before
 
 
@@ -168,7 +157,7 @@ def test_checkpoints_may_become_more_frequent(killed):
 def test_the_device_is_that_of_the_run_unless_another_is_named(killed, capsys):
     facts = json.loads((killed / "run.json").read_text())
     (killed / "run.json").write_text(json.dumps({**facts, "device": "cuda:7"}))
-    refuse(resume(killed), capsys, "was on cuda:7", "not available", "choose another with --device")
+    refused_command(resume(killed), capsys, "was on cuda:7", "not available", "choose another with --device")
     assert main(resume(killed, "--device", "cpu")) == 0
     assert "note: the run began on the device cuda:7 and continues on cpu" in capsys.readouterr().err
     assert json.loads((killed / "run.json").read_text())["device"] == "cpu"
@@ -292,7 +281,7 @@ WRONG = [(name, value) for name, (_, is_valid) in FACTS.items() for value in VAL
 def test_wrong_types_in_the_run_file_are_refused(killed, capsys, name, value):
     facts = json.loads((killed / "run.json").read_text())
     (killed / "run.json").write_text(json.dumps({**facts, name: value}))
-    refuse(resume(killed), capsys, f"run.json is damaged ({name} is ", FACTS[name][0])
+    refused_command(resume(killed), capsys, f"run.json is damaged ({name} is ", FACTS[name][0])
 
 
 # ---------------------------------------------------------------------------- the lock
@@ -303,7 +292,7 @@ def test_two_processes_cannot_write_one_run(killed, finished, capsys):
     lock = RunLock(killed)
     lock.acquire()
     try:
-        refuse(resume(killed), capsys, f"is being written by another process (process {os.getpid()} on ")
+        refused_command(resume(killed), capsys, f"is being written by another process (process {os.getpid()} on ")
         assert socket.gethostname() in (killed / ".lock").read_text()
     finally:
         lock.release()
@@ -384,8 +373,9 @@ def test_several_seeds_resume_as_one(tmp_path, finished, capsys):
     before = files(root)
     assert main([*resume(root, "--seeds", "2"), "--processes", "1"]) == 0
     assert files(root) == before
-    refuse([*resume(root, "--gamma", "0.5")], capsys, "cannot change gamma (the run has 0.99, given 0.5)", "seed0")
-    refuse([*resume(tmp_path / "nothing", "--seeds", "2")], capsys, "nothing holds no run")
+    words = "cannot change gamma (the run has 0.99, given 0.5)"
+    refused_command([*resume(root, "--gamma", "0.5")], capsys, words, "seed0")
+    refused_command([*resume(tmp_path / "nothing", "--seeds", "2")], capsys, "nothing holds no run")
 
 
 # ---------------------------------------------------------------------------- the operating system refuses
@@ -414,9 +404,11 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="uses prctl and setrl
 @linux
 def test_a_run_directory_that_cannot_be_made(tmp_path, capsys):
     (tmp_path / "file").write_text("precious")
-    refuse([*START, "--run-dir", "file/run"], capsys, "file/run cannot be created (Not a directory)")
-    refuse([*START, "--run-dir", "x" * 300], capsys, "File name too long")
-    refuse([*START, "--run-dir", "file/run", "--seeds", "2"], capsys, "file/run cannot be created (Not a directory)")
+    refused_command([*START, "--run-dir", "file/run"], capsys, "file/run cannot be created (Not a directory)")
+    refused_command([*START, "--run-dir", "x" * 300], capsys, "File name too long")
+    refused_command(
+        [*START, "--run-dir", "file/run", "--seeds", "2"], capsys, "file/run cannot be created (Not a directory)"
+    )
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -447,7 +439,7 @@ def test_a_file_in_place_of_a_folder_and_a_folder_in_place_of_a_file(killed, nam
     else:
         path.unlink()
         path.mkdir()
-    err = refuse(resume(killed), capsys, str(path))
+    err = refused_command(resume(killed), capsys, str(path))
     assert "Not a directory" in err or "File exists" in err or "is a folder" in err
     assert path.is_dir() == (name == "metrics.jsonl")
 
@@ -457,7 +449,7 @@ def test_a_full_disk_while_a_checkpoint_is_written_keeps_the_one_before(finished
     path = killed / "checkpoints" / "checkpoint-16.zip"
     before = path.read_bytes()
     with files_of_at_most(len(before) - 1000):
-        sentence = refuse(resume(killed), capsys, "checkpoint-24.zip cannot be written (File too large)")
+        sentence = refused_command(resume(killed), capsys, "checkpoint-24.zip cannot be written (File too large)")
     assert "; the checkpoint before it, checkpoint-16.zip, is kept; " in sentence
     assert f"resume with `envzoo train PPO {SOURCE} --run-dir {killed} --resume`" in sentence
     assert [path.name for path in (killed / "checkpoints").iterdir()] == ["checkpoint-16.zip"]
@@ -475,7 +467,7 @@ def test_a_full_disk_while_metrics_are_written_keeps_whole_rows(tmp_path, name, 
         monkeypatch.setattr(MetricsTable, "on_iteration", lambda *_: None)
     argv = [*START, "--run-dir", "run", "--eval-every", "0", "--checkpoint-every", "1000000", "--timesteps", "80000"]
     with files_of_at_most(20_000):
-        refuse(argv, capsys, f"run/{name}", "cannot be written (File too large); what it held before is kept")
+        refused_command(argv, capsys, f"run/{name}", "cannot be written (File too large); what it held before is kept")
     path = tmp_path / "run" / "metrics.jsonl"
     if name == "metrics.jsonl":
         assert path.read_bytes().endswith(b"}\n")

@@ -155,15 +155,12 @@ def test_the_warm_up_imitates_and_is_shared_by_all_methods(monkeypatch):
 
 
 def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setenv("ENVZOO_CACHE", str(tmp_path))
-    agent = make(warm_up_updates=3)
-    agent._warm_up()
-    for file in warm_up.cache_folder().iterdir():
-        file.write_bytes(b"no model")
+    file, before = kept_model(tmp_path, monkeypatch)
+    file.write_bytes(b"no model")
     again = make(warm_up_updates=3)
     with pytest.warns(UserWarning, match=r"warm_up/\w+\.safetensors cannot be read \(.+\); it is made again$"):
         again._warm_up()
-    assert torch.equal(weights(agent), weights(again))
+    assert torch.equal(before, weights(again))
 
 
 def kept_model(folder, monkeypatch):
