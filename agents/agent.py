@@ -34,7 +34,7 @@ class Agent(Learner):
     def predict(
         self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
     ) -> tuple[Any, Any]:
-        """Choose actions, with the signature of Stable-Baselines3.
+        """Choose actions for observations, with the signature of Stable-Baselines3.
 
         Args:
             observation: One observation of the space, or a batch of them; in a game a dict by player.
@@ -50,7 +50,7 @@ class Agent(Learner):
         """
 
     def set_env(self, env: Any) -> None:
-        """Tell the agent which environment it is about to act in; planners look into it, other agents ignore it."""
+        """Set the environment in which the agent will act; planners inspect it, other agents ignore it."""
 
 
 class PredictArguments(NamedTuple):

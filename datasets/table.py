@@ -165,7 +165,7 @@ class TransitionTable:
         return np.flatnonzero(np.diff(self.episode_id, prepend=-1))
 
     def episode_returns(self) -> np.ndarray:
-        """Undiscounted return of each episode, (E,) float64."""
+        """Compute the undiscounted return of each episode, (E,) float64."""
         return np.add.reduceat(self.rewards.astype(np.float64), self.episode_starts)
 
     # ------------------------------------------------------------------ transformation

@@ -19,7 +19,7 @@ def reason(error: BaseException) -> str:
 
 
 def storage_error(path: str | os.PathLike, error: BaseException, consequence: str = "") -> StorageError:
-    """Make the error for a file that could not be written.
+    """Create the error for a file that could not be written.
 
     Args:
         path: The file or folder.
@@ -33,7 +33,7 @@ def storage_error(path: str | os.PathLike, error: BaseException, consequence: st
 
 @contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears at `path`, complete, when the block ends without an error.
+    """Open a binary file for writing that appears at `path` only if the block ends without an error.
 
     Parent folders are created. After an error the temporary file is removed and `path` is unchanged.
 

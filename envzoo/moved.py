@@ -140,6 +140,6 @@ class MovedModules(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Make former names importable."""
+    """Install the import hook for the former names of modules."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(MovedModules())

@@ -77,7 +77,7 @@ def _paper(slug: str, facts: Mapping[str, Any]) -> Paper:
 
 @functools.cache
 def all_papers() -> Mapping[str, Paper]:
-    """All publications by slug."""
+    """Return all publications by slug."""
     return MappingProxyType(read(FILE))
 
 

@@ -1,5 +1,8 @@
 """Helpers that tests of several folders share; `tests/conftest.py` makes them importable as `helpers`."""
 
+import importlib.util
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,6 +10,13 @@ from gymnasium.utils.env_checker import data_equivalence
 
 from envzoo.errors import EnvzooError, MissingExtraError
 from envzoo.scripts.cli import main
+
+
+def share(name, path):
+    """Make the module of a file importable by a name, because test files cannot import each other."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
 
 
 class CountedSteps(gym.Env):

@@ -21,7 +21,7 @@ _ONE = np.ones(1, np.bool_)
 
 
 class Tracker:
-    """State that a wrapper keeps for B episodes, and how it changes observations, rewards and infos.
+    """Per-episode state of a wrapper, and its effect on observations, rewards and infos.
 
     A tracker is independent of the autoreset mode. A subclass takes `(space, num_envs, ...)`: the observation space of
     one episode, B, and its own arguments.

@@ -75,7 +75,7 @@ class RunningEpisodes(ABC):
         return observation, infos
 
     def _mark_starts(self, done: np.ndarray) -> None:
-        """Note which of the next observations open an episode, after a step that ended the episodes in `done` (B,)."""
+        """Record which of the next observations start an episode, after a step that ended those marked in `done`."""
         if self.mode == AutoresetMode.SAME_STEP:
             self.start = done
         else:
@@ -87,7 +87,7 @@ class RunningEpisodes(ABC):
         return {"env": self.capture.get_state(), **arrays, "resets": self.resets}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` stood; from an episode boundary, with a notice, where that is not possible."""
+        """Continue from a saved state, or, with a notice, from the start of an episode where that is not possible."""
         self.resets = state["resets"]
         try:
             steps = self._take_up(state)
@@ -251,7 +251,7 @@ class Experience(RunningEpisodes):
         self._lengths[done] = 0
 
     def pop_metrics(self) -> dict[str, float]:
-        """Means over the episodes finished since the last call, as `rollout/return_mean` and so on."""
+        """Return means over the episodes finished since the last call, such as `rollout/return_mean`."""
         metrics = {f"rollout/{key}_mean": float(np.mean(values)) for key, values in self.finished.items() if values}
         if metrics:
             metrics["rollout/episodes"] = float(len(self.finished["return"]))

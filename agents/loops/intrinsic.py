@@ -83,12 +83,12 @@ class Intrinsic:
         self.build()
 
     def bare(self, rows: Tensor) -> Tensor:
-        """Leave out the masks of allowed actions that may stand behind packed observations."""
+        """Remove the action masks that may follow the columns of packed observations."""
         return rows[..., : self._packed_dim]
 
     @classmethod
     def wrappers(cls, settings: Any, seed: int) -> list[tuple[type, dict[str, Any]]]:
-        """Wrappers that the environment needs; see `OnPolicyAgent.wrappers`."""
+        """Return the wrappers that the environment needs; see `OnPolicyAgent.wrappers`."""
         return []
 
     def build(self) -> None:
@@ -128,7 +128,7 @@ class Intrinsic:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`."""
+        """Restore a state that `state_dict` returned."""
 
 
 def intrinsic_class(name: str) -> type[Intrinsic]:

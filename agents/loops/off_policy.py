@@ -113,22 +113,22 @@ class OffPolicyAgent(MaskedPredict, Agent):
 
     @abstractmethod
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool = False) -> Tensor:
-        """Actions in the agent's form, (B, D) or (B,), for packed observations x (B, P)."""
+        """Choose actions in the agent's form, (B, D) or (B,), for packed observations x (B, P)."""
 
     @abstractmethod
     def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Uniform actions in the agent's form, (count, D) or (count,)."""
+        """Sample uniform actions in the agent's form, (count, D) or (count,)."""
 
     @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One gradient step of everything; returns metrics as 0-d tensors without gradient.
+        """Take one gradient step of all parts; returns metrics as 0-d tensors without gradient.
 
         The loop averages them over an iteration and reads them once at its end, so that an update never waits for the
         device.
         """
 
     def iterate(self) -> dict[str, float]:
-        """`steps_per_iteration` environment steps with their updates; the last iteration ends on the budget."""
+        """Take `steps_per_iteration` environment steps with their updates; the last iteration ends on the budget."""
         c, pace = self.config, self.pace
         left = max(1, min(c.steps_per_iteration, self.target_timesteps - self.num_timesteps))
         acting, sampling = self.streams.torch("actions"), self.streams.torch("minibatches")
@@ -158,7 +158,7 @@ class OffPolicyAgent(MaskedPredict, Agent):
         return {**self.experience.pop_metrics(), **metrics}
 
     def _step(self, generator: torch.Generator | None) -> int:
-        """One step of all environments, at random without a generator; returns how many transitions it gave."""
+        """Step all environments, with random actions if there is no generator; returns the number of transitions."""
         experience = self.experience
         observation = experience.observation
         if generator is None:

@@ -50,24 +50,24 @@ class OfflineAgent(MaskedPredict, Agent):
         self.build()
 
     def build_actions(self) -> ActionCodec:
-        """Make the action codec."""
+        """Create the action codec."""
         return ActionCodec(self.source.action_space, self.spec.name, self.spec.actions)
 
     def prepare(self, table: TransitionTable) -> TransitionTable:
-        """Change the data before learning (choose episodes, shape rewards)."""
+        """Transform the data before learning, for instance select episodes or shape rewards."""
         return table
 
     @abstractmethod
     def build(self) -> None:
-        """Make networks and optimizers and register them; runs once the data is loaded."""
+        """Create and register the networks and optimizers; called once the data is loaded."""
 
     @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One gradient step on a minibatch with normalised observations; metrics are detached tensors of one number."""
+        """Take one gradient step on a minibatch of normalised observations; returns metrics as 0-d tensors."""
 
     @abstractmethod
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
-        """Actions in the agent's form, (B,) or (B, D), for normalised packed observations (B, P)."""
+        """Choose actions in the agent's form, (B,) or (B, D), for normalised packed observations (B, P)."""
 
     def _to_device(self, table: TransitionTable) -> Batch:
         action = self.actions.from_environment(table.actions)
@@ -99,7 +99,7 @@ class OfflineAgent(MaskedPredict, Agent):
         )
 
     def sample(self, generator: torch.Generator) -> Batch:
-        """`batch_size` transitions drawn uniformly with replacement, observations normalised."""
+        """Sample `batch_size` transitions uniformly with replacement, with normalised observations."""
         data = self.data
         index = torch.randint(len(data.reward), (self.config.batch_size,), generator=generator, device=self.device)
         batch = Batch(*(column[index] for column in data))
@@ -108,7 +108,7 @@ class OfflineAgent(MaskedPredict, Agent):
         )
 
     def iterate(self) -> dict[str, float]:
-        """`steps_per_iteration` gradient steps (fewer where the budget ends); metrics are their means."""
+        """Take `steps_per_iteration` gradient steps, or as many as the budget allows; returns mean metrics."""
         steps = min(self.config.steps_per_iteration, self.target_timesteps - self.num_timesteps)
         generator = self.streams.torch("minibatches")
         metrics: dict[str, float] = {}
@@ -164,17 +164,17 @@ class ObservationNormalizer:
         return rows if packed.shape[-1] == size else torch.cat([rows, packed[..., size:].to(rows.dtype)], dim=-1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Mean and scale."""
+        """Return the mean and the scale."""
         return {"mean": self.mean, "scale": self.scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over mean and scale; they belong to the networks, whatever data is at hand now."""
+        """Restore the mean and the scale, which belong to the networks whatever the present data."""
         self.mean.copy_(state["mean"])
         self.scale.copy_(state["scale"])
 
 
 class _Stamp:
-    """Remembers which data an agent learned from, and tells when a resumed one gets other data."""
+    """Fingerprint of the data that an agent learns from; reports when a resumed agent gets other data."""
 
     def __init__(self, table: TransitionTable, notices: list[str]):
         checksum = 0
@@ -188,7 +188,7 @@ class _Stamp:
         return self.stamp
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Compare."""
+        """Compare the saved fingerprint with that of the present data."""
         if state != self.stamp:
             self.notices.append(
                 f"the dataset differs from the one learned from before ({self.stamp['transitions']} transitions, then "

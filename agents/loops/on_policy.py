@@ -70,7 +70,7 @@ class OnPolicyAgent(MaskedPredict, Agent):
         """Make the policy network."""
 
     def wrappers(self) -> list[tuple[type[StatefulVectorWrapper], dict[str, Any]]]:
-        """Wrappers with their arguments, innermost first, to be put around the environment learned in.
+        """Return the wrappers of the training environment with their arguments, innermost first.
 
         What they add to observations is added to those that `predict` is given, too, so that the finished agent acts
         in the bare environment. There they see observations and starts of episodes, but neither rewards nor infos.
@@ -150,7 +150,7 @@ class OnPolicyAgent(MaskedPredict, Agent):
         return self._stack(rows, first_state, state)
 
     def _final_value(self, step: Any, state: Tensor) -> np.ndarray | None:
-        """V of the final observation of truncated episodes, which the next rollout row does not show."""
+        """Compute the values of the final observations of truncated episodes."""
         truncated = step.done & ~step.terminated
         if not self.policy.has_critic or not truncated.any():
             return None
@@ -211,6 +211,6 @@ class Memory:
         return {"tensor": self.tensor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a memory; one for another number of environments is left, because episodes start anew then."""
+        """Restore a memory; one for another number of environments is ignored, because episodes start anew then."""
         if state["tensor"].shape == self.tensor.shape:
             self.tensor = state["tensor"].to(self.tensor.device)

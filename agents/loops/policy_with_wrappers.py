@@ -50,7 +50,7 @@ class PolicyWithWrappers:
         return wrapped
 
     def trackers(self, count: int) -> list[Tracker]:
-        """Fresh or used trackers for `count` episodes, whose arrays the caller overwrites."""
+        """Return trackers for `count` episodes, new or reused, whose arrays the caller overwrites."""
         if self._cache[0] != count or not self._cache[1]:
             space, trackers = self.codec.space, []
             for cls, arguments in self.layers:
@@ -115,14 +115,14 @@ class PolicyWithWrappers:
 
 
 def _lift(observation: Any) -> Any:
-    """One observation as a batch of one."""
+    """Convert an observation to a batch of one."""
     if isinstance(observation, dict):
         return {name: _lift(part) for name, part in observation.items()}
     return np.asarray(observation)[None]
 
 
 def read_starts(episode_start: Any, count: int) -> np.ndarray:
-    """Which of `count` observations open an episode, bool (count,), fresh; raises EnvzooError for another number."""
+    """Return which of `count` observations start an episode, a new bool array (count,), after a check of the number."""
     starts = np.array(episode_start)
     if starts.size != count or starts.dtype.kind not in "biu":
         raise EnvzooError(f"episode_start is {episode_start!r}; expected {count} booleans, one for each observation")

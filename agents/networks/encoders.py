@@ -237,7 +237,7 @@ class SymbolEncoder(Encoder):
         return SymbolInput(rows, numbers)
 
     def first(self, read: SymbolInput) -> Tensor:
-        """Compute the first layer before its activation, (N, width)."""
+        """Compute the pre-activations of the first layer, (N, width)."""
         y = self.symbols(read.rows) + self.bias
         if self.numbers is None:
             return y

@@ -115,11 +115,11 @@ class Policy(nn.Module):
         return Acting(action, dist.gaussian_log_prob(parameters, self.log_std, action), value, state)
 
     def choose(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Sample actions alone, for a memoryless policy: what `act` gives, without its other results."""
+        """Sample only the actions of `act`, for a memoryless policy."""
         return self._choose(self._restricted(self.actor_head(self.actor_encoder.features(x)), x), generator, False)
 
     def _restricted(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Give actions that are not allowed at x the probability 0."""
+        """Set the probability of actions that are not allowed at x to 0."""
         return self.masks.restrict(parameters, x) if self.discrete else parameters
 
     def _choose(self, parameters: Tensor, generator: Generator | None, deterministic: bool) -> Tensor:
@@ -130,7 +130,7 @@ class Policy(nn.Module):
         return parameters + self.log_std.exp() * torch.empty_like(parameters).normal_(generator=generator)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:
-        """Estimate values of packed observations x (B, P), (B,); without memory any leading dimensions will do."""
+        """Estimate the values (B,) of packed observations x (B, P); memoryless policies take any leading dimensions."""
         if not self.recurrent:
             features = (self.actor_encoder if self.shared else self.critic_encoder).features(x)
         else:
@@ -219,7 +219,7 @@ class TabularPolicy(nn.Module):
         return Acting(action, dist.categorical_log_prob(logits, action), value, state)
 
     def choose(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Sample actions alone: what `act` gives, without its other results."""
+        """Sample only the actions of `act`."""
         return dist.sample_categorical(self.masks.restrict(self.logits[self.codec.index(x)], x), generator)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:

@@ -36,7 +36,7 @@ def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
 
 
 def may_render(render_mode: str | None, started: bool, maker: str) -> bool:
-    """Tell whether there is something to draw; warns where no render mode was passed to `maker`.
+    """Return whether there is something to render; warns if no render mode was passed to `maker`.
 
     Raises:
         ResetNeededError: Before the first reset.

@@ -262,7 +262,7 @@ class TextEnv(KernelEnv):
         return self.definition.transcript(self._batch.episode(0))[0].rstrip("$")
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Give an answer, or take a turn.
+        """Submit an answer, or one turn of it.
 
         Raises:
             InvalidActionError: The action is not a string.
