@@ -24,7 +24,7 @@ def make(
     threads: int | str = "auto",
     **hyperparameters: Any,
 ) -> Learner:
-    """Make an agent, or another learner, for a source.
+    """Create an agent, or another learner, for a source.
 
     Args:
         agent: Name of a registered agent, such as "PPO".

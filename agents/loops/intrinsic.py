@@ -132,7 +132,7 @@ class Intrinsic:
 
 
 def intrinsic_class(name: str) -> type[Intrinsic]:
-    """Return the class of an intrinsic reward."""
+    """Return the class of an intrinsic reward by its name."""
     module, _, attribute = INTRINSICS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 

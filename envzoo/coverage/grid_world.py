@@ -53,7 +53,7 @@ class MaskObservation(NamedTuple):
 
 @njit(cache=True)
 def begin(walk, state, streams, options, i):
-    """Place episode i on its start cell; returns the cell."""
+    """Place episode i on its start cell, and return the cell."""
     start = walk.start if options.start[i] == NO_OPTION else options.start[i]
     if start == RANDOM_START:
         start = walk.starts[integer(streams, i, walk.starts.size)]
