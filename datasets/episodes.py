@@ -36,7 +36,7 @@ def compact(array: Any) -> np.ndarray:
 
 
 def check_episode(number: int, observations: Any, actions: Any, rewards: Any, terminations: Any, truncations: Any):
-    """Refuse an episode whose arrays do not fit together.
+    """Reject an episode whose arrays do not fit together.
 
     Raises:
         UnsupportedSpaceError: Actions or observations are neither arrays nor a dict of them.

@@ -48,7 +48,7 @@ class Paper:
 
     @property
     def label(self) -> str:
-        """How `envzoo reproduce` names it: the number, or else the slug."""
+        """Name for `envzoo reproduce`: the number, or else the slug."""
         return self.number or self.slug
 
 

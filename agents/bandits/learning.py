@@ -178,7 +178,7 @@ class BanditLearner(BanditPlanner):
                 )
 
     def plan(self, model: BanditModel) -> None:
-        """Refuse sizes that the learner cannot take; there is nothing to plan yet."""
+        """Reject sizes that the learner cannot take; there is nothing to plan yet."""
 
     @abstractmethod
     def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:

@@ -34,7 +34,7 @@ COUNTS = ("feature_dim", "intrinsic_minibatch_size", "members", "neighbours", "p
 
 @dataclass(frozen=True)
 class IntrinsicConfig:
-    """Which intrinsic reward an on-policy agent adds to that of the environment."""
+    """Hyperparameters that select the intrinsic reward of an on-policy agent."""
 
     intrinsic: str | None = None
     """Intrinsic reward: agac, apt, count, diayn, disagreement, episodic_count, icm or rnd; None for none."""
@@ -52,11 +52,11 @@ class IntrinsicConfig:
 
 @dataclass(frozen=True)
 class NoSettings:
-    """The settings of an intrinsic reward without any."""
+    """Settings of intrinsic rewards without hyperparameters."""
 
 
 class Served(Protocol):
-    """The parts of an agent that its intrinsic reward uses."""
+    """Attributes of an agent that its intrinsic reward uses."""
 
     codec: ObservationCodec
     actions: ActionCodec
@@ -92,7 +92,7 @@ class Intrinsic:
         return []
 
     def build(self) -> None:
-        """Make networks and memory."""
+        """Create the networks and the memory."""
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
         """Compute the reward of each of N transitions.
@@ -108,7 +108,7 @@ class Intrinsic:
         raise NotImplementedError
 
     def reward(self, rollout: Rollout) -> Tensor:
-        """Compute the reward of every step of a rollout, (T, B); 0 where a step does not count."""
+        """Compute the reward of every step of a rollout, (T, B); 0 in steps that are not valid."""
         valid = torch.from_numpy(rollout.valid).to(self.device)
         found = torch.zeros(valid.shape, device=self.device)
         with torch.no_grad():

@@ -54,14 +54,14 @@ class OffPolicyConfig:
 
 
 class Pace(StateHolder):
-    """Where the loop stands between two rounds of updates, as a part of the saved state."""
+    """Progress of the loop between two rounds of updates, as a part of the saved state."""
 
     def __init__(self) -> None:
         # Steps of all environments since the start, transitions since the last round, and updates since the start.
         super().__init__(vector_steps=0, owed=0, updates=0)
 
     def check(self, name: str, present: Any, given: Any) -> None:
-        """Refuse what is no count; raises ValueError."""
+        """Raise ValueError unless a value is a count."""
         super().check(name, present, given)
         if not 0 <= given <= MOST:
             raise ValueError(f"{name} is {given!r}")
@@ -104,12 +104,12 @@ class OffPolicyAgent(MaskedPredict, Agent):
         self.pace = self.register("pace", Pace())
 
     def build_actions(self) -> ActionCodec:
-        """Make the action codec; a place for an agent's own requirements on the action space."""
+        """Create the action codec; subclasses override it to check or convert the action space."""
         return ActionCodec(self.source.action_space, self.spec.name, self.spec.actions)
 
     @abstractmethod
     def build(self) -> None:
-        """Make networks, targets and optimizers, once codec and actions exist."""
+        """Create the networks, target networks and optimizers; called once the codecs exist."""
 
     @abstractmethod
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool = False) -> Tensor:

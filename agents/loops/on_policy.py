@@ -67,7 +67,7 @@ class OnPolicyAgent(MaskedPredict, Agent):
 
     @abstractmethod
     def build_policy(self) -> Policy | TabularPolicy:
-        """Make the policy network."""
+        """Create the policy network."""
 
     def wrappers(self) -> list[tuple[type[StatefulVectorWrapper], dict[str, Any]]]:
         """Return the wrappers of the training environment with their arguments, innermost first.
@@ -78,7 +78,7 @@ class OnPolicyAgent(MaskedPredict, Agent):
         return []
 
     def build(self) -> None:
-        """Make optimizers and other parts; runs once the policy exists."""
+        """Create the optimizers and other parts; called once the policy exists."""
 
     @abstractmethod
     def update(self, rollout: Rollout) -> dict[str, float]:
@@ -98,7 +98,7 @@ class OnPolicyAgent(MaskedPredict, Agent):
         return {**self.experience.pop_metrics(), **metrics}
 
     def _add_intrinsic(self, rollout: Rollout) -> dict[str, float]:
-        """Pay the intrinsic reward of a rollout, then let it learn from the same steps."""
+        """Add the intrinsic rewards of a rollout, then update the intrinsic reward on the same steps."""
         c = self.config
         found = self.intrinsic.reward(rollout).cpu().numpy()
         paid = (c.intrinsic_coefficient * found).astype(np.float32)
@@ -112,7 +112,7 @@ class OnPolicyAgent(MaskedPredict, Agent):
 
     @torch.no_grad()
     def collect(self) -> Rollout:
-        """Act in all environments for one rollout."""
+        """Collect one rollout from all environments."""
         experience, policy = self.experience, self.policy
         whole_episodes = self.num_steps is None
         if whole_episodes:
@@ -201,7 +201,7 @@ class OnPolicyAgent(MaskedPredict, Agent):
 
 
 class Memory:
-    """The acting memory of a recurrent policy, as a part of the saved state."""
+    """Memory of a recurrent policy between two rollouts, as a part of the saved state."""
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor

@@ -26,7 +26,7 @@ class Followed(NamedTuple):
 
 
 class PolicyWithWrappers:
-    """Wraps the environment learned in, and later adds the same to observations of the bare one.
+    """Wraps the training environment, and extends observations of the bare environment in the same way.
 
     A policy that learned behind a wrapper needs what the wrapper added (clocks, densities, skills). The wrapper's
     tracker is run on the stream of bare observations instead, its arrays travelling in the state of `predict`.
@@ -44,7 +44,7 @@ class PolicyWithWrappers:
         self._cache: tuple[int, list[Tracker]] = (0, [])
 
     def wrap(self, env: VectorEnv, wrapper: type[StatefulVectorWrapper], arguments: dict[str, Any]) -> VectorEnv:
-        """Put one more wrapper around the environment."""
+        """Add a wrapper around the environment."""
         wrapped = wrapper(env, **arguments)
         self.layers.append((wrapper.tracker_class, wrapped.arguments))
         return wrapped
@@ -62,7 +62,7 @@ class PolicyWithWrappers:
     def extend(
         self, observation: Any, fresh: np.ndarray, memory: list[dict[str, np.ndarray]] | None
     ) -> tuple[Any, list[dict[str, np.ndarray]]]:
-        """Add the trackers' entries to a batch of bare observations.
+        """Add the entries of the trackers to a batch of bare observations.
 
         Args:
             observation: A batch.

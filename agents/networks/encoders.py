@@ -278,7 +278,7 @@ def make_encoder(
 
 
 class EncodedLinear(nn.Module):
-    """An encoder with a linear head: the body of policies without memory.
+    """An encoder with a linear head, the body of memoryless policies.
 
     Args:
         codec: Observation codec.

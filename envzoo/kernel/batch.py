@@ -113,7 +113,7 @@ class EpisodeBatch:
     # ---------------------------------------------------------------- moving
 
     def seed(self, seeds: Sequence[int | None], where: np.ndarray) -> None:
-        """Give the episodes marked in `where` new random streams; those whose seed is None keep their stream.
+        """Seed the random streams of the episodes marked in `where`; a seed of None keeps the stream.
 
         Raises:
             EnvzooError: A seed is not a non-negative integer.
@@ -264,7 +264,7 @@ class EpisodeBatch:
         self.started = self.started or len(np.unique(rows)) == self.num_envs
 
     def _check_limits(self, state: Mapping[str, np.ndarray]) -> None:
-        """Refuse values with which a kernel would index outside its arrays."""
+        """Reject values with which a kernel would index outside its arrays."""
         definition = self.definition
         running = ~np.asarray(state["needs_reset"])
         for limits, where in ((definition.limits, slice(None)), (definition.running_limits, running)):

@@ -99,7 +99,7 @@ class Definition:
 
 
 def build(definition_class: type[Definition], parameters: Mapping[str, Any]) -> Definition:
-    """Build the definition with the user's keyword arguments; unknown ones are refused by name.
+    """Build the definition from keyword arguments; unknown ones are rejected by name.
 
     Raises:
         UnknownNameError: A keyword is not an argument of the environment.
