@@ -160,7 +160,7 @@ def test_numpy_numbers_are_numbers():
     assert agent.learn(np.int64(1)).num_timesteps > 0
 
 
-def test_predict_refuses_observations_of_another_shape(build):
+def test_predict_refuses_observations_of_another_shape():
     agent = agents.make("PPO", "CartPole-v1")
     with pytest.raises(
         UnsupportedSpaceError, match=r"expected an observation of shape \(4,\) or \(batch, .*got shape \(5,\)"
