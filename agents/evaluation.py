@@ -25,7 +25,7 @@ MAX_PARALLEL = 128
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Outcomes of E episodes.
+    """Results of E evaluation episodes.
 
     Attributes:
         returns: (E,) undiscounted returns; in games the mean over the players.
@@ -39,7 +39,7 @@ class EvaluationResult:
     infos: dict[str, np.ndarray]
 
     def metrics(self, prefix: str = "eval/") -> dict[str, float]:
-        """Means (and the standard deviation of the return) under names for the metrics table."""
+        """Return the means, and the standard deviation of the return, as named metrics."""
         result = {
             f"{prefix}return_mean": float(self.returns.mean()),
             f"{prefix}return_std": float(self.returns.std()),
@@ -48,7 +48,7 @@ class EvaluationResult:
         return result | {f"{prefix}final_{key}_mean": float(values.mean()) for key, values in self.infos.items()}
 
     def scores(self, metric: str) -> np.ndarray:
-        """Per-episode values of "return", "length" or an info key, (E,); raises EnvzooError for another name."""
+        """Return the values (E,) of "return", "length" or an info key ; raises EnvzooError for other names."""
         values = {"return": self.returns, "length": self.lengths, **self.infos}
         if metric not in values:
             raise EnvzooError(f"episodes have no {metric!r}; expected one of {', '.join(values)}")
@@ -64,7 +64,7 @@ def evaluate(
     seed: int = EVALUATION_SEED,
     deterministic: bool = True,
 ) -> EvaluationResult:
-    """Play `episodes` episodes and return what came out.
+    """Evaluate an agent for a number of episodes and return the results.
 
     Every parallel slot plays the same number of episodes (one more for the first few), so short episodes are not
     counted more often than long ones. A game is played one episode after the other, all players by the agent.
@@ -108,7 +108,7 @@ def evaluate(
 
 
 def can_play(agent: Any) -> bool:
-    """Tell whether an object (or class) chooses actions; learners of other things have no `predict`."""
+    """Return whether an object or class has a `predict` that chooses actions."""
     return callable(getattr(agent, "predict", None))
 
 

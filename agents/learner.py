@@ -32,11 +32,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class NoConfig:
-    """The config of an agent without hyperparameters."""
+    """Config of agents without hyperparameters."""
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the torch device for a name; "auto" is a GPU when there is one. Raises EnvzooError if it is not there."""
+    """Return the torch device of a name; "auto" is a GPU if available. Raises EnvzooError for a missing device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -51,7 +51,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def is_json(value: Any) -> bool:
-    """Tell whether JSON can hold a value."""
+    """Return whether JSON can hold a value."""
     try:
         json.dumps(value)
     except (TypeError, ValueError):
@@ -60,7 +60,7 @@ def is_json(value: Any) -> bool:
 
 
 class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
-    """Base of everything that learns.
+    """Base class of all learners.
 
     A subclass sets `Config` (a frozen dataclass of hyperparameters), builds its parts in `__init__`, hands everything
     that must survive a restart to `register`, and implements `iterate`. What acts in environments or games derives from
@@ -104,7 +104,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
 
     @classmethod
     def rebuild(cls, source: Source, config: Any, state: Any, **keywords: Any) -> Learner:
-        """Make the learner that a saved `state` is loaded into; one whose parts depend on the state reads it here."""
+        """Create the learner into which a saved `state` is loaded; override it if the parts depend on the state."""
         return cls(source, config, **keywords)
 
     # ------------------------------------------------------------------ learning
@@ -160,7 +160,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         return self
 
     def iterate(self) -> dict[str, float]:
-        """Do one round of experience and updates; advances `num_timesteps` and returns a flat dict of metrics."""
+        """Run one iteration of experience and updates, advance `num_timesteps`, and return a flat dict of metrics."""
         # A learner that does not learn has nothing to do: its budget is spent at once.
         self.num_timesteps = self.target_timesteps
         return {}
@@ -176,7 +176,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         return self.threads
 
     def progress(self) -> float:
-        """Return the share of the current `learn` budget that is spent, in [0, 1]; schedules read it."""
+        """Return the fraction of the current `learn` budget that has been used, in [0, 1], for schedules."""
         budget = self.target_timesteps - self.schedule_start
         return min(1.0, (self.num_timesteps - self.schedule_start) / budget) if budget > 0 else 0.0
 
@@ -189,17 +189,17 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
                 )
 
     def texts(self) -> dict[str, str]:
-        """Return passages worth reading, by name (sample answers of a language model, say); TensorBoard shows them."""
+        """Return texts to be logged, by name, such as sample answers of a language model; TensorBoard shows them."""
         return {}
 
     def observe_batch(self, batch: Any, metrics: dict[str, float]) -> None:
-        """Show a training batch to the diagnostics among the callbacks, which may add metrics."""
+        """Pass a training batch to the diagnostics among the callbacks, which may add metrics."""
         self._callbacks.on_batch(self, batch, metrics)
 
     # ------------------------------------------------------------------ state
 
     def register(self, name: str, part: T) -> T:
-        """Make `part` (anything with `state_dict` and `load_state_dict`) belong to the agent's saved state."""
+        """Add `part`, an object with `state_dict` and `load_state_dict`, to the saved state of the agent."""
         self._parts[name] = part
         return part
 
@@ -211,7 +211,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         return {"progress": progress, "parts": {name: part.state_dict() for name, part in self._parts.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict` of an equal learner."""
+        """Restore a state returned by `state_dict` of an equal learner."""
         progress = {}
         for name in ("num_timesteps", "iteration", "schedule_start", "target_timesteps"):
             progress[name] = operator.index(state["progress"][name])
@@ -222,7 +222,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
             part.load_state_dict(state["parts"][name])
 
     def header(self) -> dict[str, Any]:
-        """Return what a checkpoint says of the learner: JSON-serialisable facts, enough to make it again."""
+        """Return the header of a checkpoint: JSON-serialisable data from which the learner can be created again."""
         # An environment with keywords that JSON cannot hold cannot be made again from its id.
         again = is_json(self.source.env_kwargs)
         keywords = {name: value for name, value in self.source.env_kwargs.items() if name != "render_mode"}
@@ -241,7 +241,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         }
 
     def save(self, path: str | os.PathLike, extra: dict[str, Any] | None = None) -> None:
-        """Write the agent with everything it needs to go on (networks, optimizers, buffers, generators), atomically.
+        """Save the agent and everything needed to continue (networks, optimizers, buffers, generators), atomically.
 
         Args:
             path: Target, by custom ending in ".zip"; safetensors and JSON inside, loading it runs no code.
@@ -257,7 +257,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         checkpoint.save(path, self.header(), state)
 
     def restore(self, state: dict[str, Any], header: dict[str, Any], path: str | os.PathLike) -> None:
-        """Load a state read from `path`, with one clear sentence when it does not fit this agent."""
+        """Load a state read from `path`; raises an error of one sentence if it does not fit this agent."""
         try:
             self.threads = check_threads(header.get("threads", 1)) or 1  # files without the number: one thread
         except EnvzooError as error:

@@ -27,7 +27,7 @@ def load(path: str | os.PathLike, source: Any, device: str, expect: str | None) 
 
 
 def revive(header: Any, state: Any, *, device: str = "auto") -> Learner:
-    """Make an agent that is contained in the file of another one, from its header and state.
+    """Create an agent that is saved inside the file of another one, from its header and state.
 
     Raises:
         CheckpointError: It is damaged, or contains a further one.

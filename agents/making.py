@@ -24,7 +24,7 @@ def make(
     threads: int | str = "auto",
     **hyperparameters: Any,
 ) -> Learner:
-    """Make an agent, or another learner, for a source.
+    """Create an agent, or another learner, for a source.
 
     Args:
         agent: Name of a registered agent, such as "PPO".
@@ -57,7 +57,7 @@ def make(
 
 
 def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", expect: str | None = None) -> Learner:
-    """Load what `save` of an agent or another learner wrote, with everything it needs to go on training.
+    """Load an agent or another learner from a file that `save` wrote, with everything needed to continue training.
 
     Args:
         path: The file.

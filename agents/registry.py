@@ -44,7 +44,7 @@ def agent_class(name: str) -> type:
 
 
 def entry_point_of(cls: type) -> str:
-    """Name a class as a row does."""
+    """Return the entry point of a class, "module:Class"."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
@@ -74,7 +74,7 @@ class OwnSpec:
 
 
 def register(name: str, agent: type | str, *, summary: str = "", **facts: Any) -> AgentSpec:
-    """Give an agent of your own a name, under which `make`, `load` and the command line know it.
+    """Register an agent under a name for `make`, `load` and the command line.
 
     A file holds the name and not the class, so the agent has to be registered before a file of it is loaded.
 
@@ -132,7 +132,7 @@ def unregister(name: str) -> None:
 
 
 def require_registered(cls: type) -> None:
-    """Refuse a class that a file could not name.
+    """Reject a class that a file could not name.
 
     Raises:
         EnvzooError: The class is not the one that is registered under the name in its spec.

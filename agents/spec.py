@@ -53,7 +53,7 @@ def require(condition: bool, sentence: str) -> None:
 
 
 def _coerce(value: Any, annotation: Any) -> Any:
-    """Return the value as the annotation wants it; raises TypeError when it does not fit without loss."""
+    """Convert a value to the annotated type; raises TypeError if that would lose information."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any:
         return value
@@ -104,7 +104,7 @@ def describe_type(annotation: Any) -> str:
 
 
 def _check_sizes(name: str, agent: str, value: Any) -> None:
-    """Refuse counts that nothing can have, and layers without any width."""
+    """Reject counts that are too large, and layers without units."""
     from envzoo.kernel.arguments import MOST  # here, because lists of agents do without Numba
 
     parts = value if isinstance(value, tuple) else (value,)
@@ -133,7 +133,7 @@ def current_names(cls: type, agent: str, given: Mapping[str, Any]) -> dict[str, 
 
 
 def build_config(cls: type[C], agent: str, given: Mapping[str, Any]) -> C:
-    """Make a config dataclass from hyperparameters, checking names and types.
+    """Create a config dataclass from hyperparameters, after checking their names and types.
 
     A hyperparameter under its former name (see `current_names`) is accepted with a DeprecationWarning.
 

@@ -184,7 +184,7 @@ def write(
     facts: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write episodes as a dataset in the Minari root, atomically: a killed build leaves no dataset behind.
+    """Write episodes to a dataset in the Minari root, atomically, so that a killed build leaves no dataset behind.
 
     Args:
         dataset_id: `(namespace/)*name-vN`.
@@ -226,7 +226,7 @@ def write(
 
 
 def check_free(dataset_id: str, overwrite: bool) -> None:
-    """Raise DatasetError if the id is malformed, or if the dataset exists and `overwrite` is False."""
+    """Check that the id is well formed and, unless `overwrite`, not in use; raises DatasetError otherwise."""
     if not store.is_valid_id(dataset_id):
         raise DatasetError(f"{dataset_id!r} cannot be the id of a dataset, expected (namespace/)name-vN")
     if not overwrite and (store.root() / dataset_id).exists():
@@ -283,7 +283,7 @@ def _minari_root(folder: str) -> Iterator[None]:
 
 
 def _describe_namespaces(dataset_id: str) -> None:
-    """Create the namespaces of an id, with our descriptions where there are any."""
+    """Create the namespaces of an id, with their descriptions if envzoo has any."""
     from minari import namespace
 
     parts = dataset_id.split("/")[:-1]

@@ -10,7 +10,7 @@ from envzoo.reasoning.task import Task
 
 
 class Demonstrator:
-    """A policy for the token-level environment of a text puzzle, to be used with `envzoo.datasets.collect`.
+    """Policy for the token environment of a text puzzle, for use with `envzoo.datasets.collect`.
 
     Args:
         task: The puzzles.
@@ -25,7 +25,7 @@ class Demonstrator:
     def predict(
         self, observation: np.ndarray, state: Any, episode_start: np.ndarray, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Return the next tokens (n,) of n episodes that began together, and the state (all tokens, number written)."""
+        """Return the next tokens (n,) of n episodes that started together, and the state (tokens, number written)."""
         if state is None:
             prompts = np.asarray(observation)[:, : self.task.prompt_length]
             answers = self.task.demo(prompts, self.noise, self.seed, start=self._played)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from envzoo.action_masks import NAME
 from envzoo.errors import DatasetError, UnsupportedSpaceError
 
 Arrays = np.ndarray | dict[str, Any]
@@ -19,8 +20,23 @@ def map_arrays(function: Callable[..., Any], tree: Arrays, *rest: Any) -> Any:
     return function(tree, *rest)
 
 
+def compact(array: Any) -> np.ndarray:
+    """Convert an array to single precision, the precision of the agents, if it holds floats.
+
+    Raises:
+        UnsupportedSpaceError: The values are not numbers.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub":
+        raise UnsupportedSpaceError(
+            f"a transition table holds numbers, but the dataset holds values of type {array.dtype}; expected Box, "
+            "Discrete, MultiDiscrete or MultiBinary spaces, or a Dict of these"
+        )
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+
+
 def check_episode(number: int, observations: Any, actions: Any, rewards: Any, terminations: Any, truncations: Any):
-    """Refuse an episode whose arrays do not fit together.
+    """Reject an episode whose arrays do not fit together.
 
     Raises:
         UnsupportedSpaceError: Actions or observations are neither arrays nor a dict of them.
@@ -44,3 +60,25 @@ def check_episode(number: int, observations: Any, actions: Any, rewards: Any, te
     map_arrays(lambda a: lengths.append(len(a) - 1), observations)
     if steps == 0 or {*lengths, len(actions), len(terminations), len(truncations)} != {steps}:
         raise DatasetError(f"the arrays of episode {number} have lengths that do not fit its {steps} rewards")
+
+
+def split_masks(masks: list[Any], lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split the action masks of episodes into those of observations and of next observations, bool (N, A) each.
+
+    Args:
+        masks: For each episode the masks of all its observations, (T + 1, A) zeros and ones.
+        lengths: T of each episode.
+
+    Raises:
+        DatasetError: Masks of other shapes, or of other values than zeros and ones.
+    """
+    arrays = [np.asarray(mask) for mask in masks]
+    for number, (array, length) in enumerate(zip(arrays, lengths.tolist(), strict=True)):
+        fits = array.ndim == 2 and array.shape == (length + 1, arrays[0].shape[-1]) and array.dtype.kind in "biuf"
+        if not fits or not ((array == 0) | (array == 1)).all():
+            raise DatasetError(
+                f"{NAME} of episode {number} has the shape {array.shape} and the type {array.dtype}; expected zeros "
+                f"and ones, one for each action at each of its {length + 1} observations"
+            )
+    parts = [array != 0 for array in arrays]
+    return np.concatenate([part[:-1] for part in parts]), np.concatenate([part[1:] for part in parts])

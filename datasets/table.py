@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envzoo.datasets.episodes import Arrays, check_episode, map_arrays
+from envzoo.action_masks import NAME
+from envzoo.datasets.episodes import Arrays, check_episode, compact, map_arrays, split_masks
 from envzoo.datasets.store import damaged
 from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
 
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
 
 LONGEST = 2**31 - 1  # longest window and largest batch
 FIELDS = ("actions", "rewards", "terminals", "timeouts", "episode_id", "step", "mc_return")
-
-
-def _compact(array: Any) -> np.ndarray:
-    """Convert floats to single precision, the precision of the agents."""
-    array = np.asarray(array)
-    if array.dtype.kind not in "fiub":
-        raise UnsupportedSpaceError(
-            f"a transition table holds numbers, but the dataset holds values of type {array.dtype}; expected Box, "
-            "Discrete, MultiDiscrete or MultiBinary spaces, or a Dict of these"
-        )
-    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
 
 
 def _is_number(value: Any) -> bool:
@@ -65,6 +55,8 @@ class TransitionTable:
         mc_return: (N,) float32, discounted return from this row to the end of its episode, without bootstrapping at
             timeouts.
         gamma: Discount factor of `mc_return`.
+        action_masks: (N, A) bool, which actions were allowed, or None if the infos of the dataset do not say.
+        next_action_masks: (N, A) bool, which actions were allowed at the next observation, or None.
     """
 
     observations: Arrays
@@ -77,6 +69,8 @@ class TransitionTable:
     step: np.ndarray
     mc_return: np.ndarray
     gamma: float
+    action_masks: np.ndarray | None = None
+    next_action_masks: np.ndarray | None = None
 
     # ------------------------------------------------------------------ construction
 
@@ -98,19 +92,24 @@ class TransitionTable:
             episodes = list(dataset.iterate_episodes())
         except (OSError, KeyError, ValueError, RuntimeError, AssertionError) as error:
             raise damaged(dataset.id, error) from error
-        parts = [
-            (e.observations, e.actions, e.rewards, e.terminations, e.truncations) for e in episodes if len(e.rewards)
-        ]
+        episodes = [e for e in episodes if len(e.rewards)]
+        parts = [(e.observations, e.actions, e.rewards, e.terminations, e.truncations) for e in episodes]
         if not parts:
             raise DatasetError(f"dataset {dataset.id} holds no transitions")
+        masks = [(e.infos or {}).get(NAME) for e in episodes]
         try:
-            return cls.from_episodes(parts, gamma)
+            return cls.from_episodes(parts, gamma, None if any(mask is None for mask in masks) else masks)
         except DatasetError as error:
             raise DatasetError(f"dataset {dataset.id} is damaged ({error})") from error
 
     @classmethod
-    def from_episodes(cls, episodes: list[tuple], gamma: float = 0.99) -> TransitionTable:
+    def from_episodes(cls, episodes: list[tuple], gamma: float = 0.99, masks: list | None = None) -> TransitionTable:
         """Build a table from episodes: observations (T + 1, ...), actions, rewards, terminations, truncations (T, ...).
+
+        Args:
+            episodes: The episodes.
+            gamma: Discount factor of `mc_return`, in [0, 1].
+            masks: Action masks of each episode, (T + 1, A) zeros and ones, or None.
 
         Raises:
             DatasetError: There are no episodes, or the arrays of an episode have inconsistent lengths.
@@ -136,17 +135,20 @@ class TransitionTable:
         # An episode whose recording ends without termination or truncation counts as truncated.
         timeouts = np.zeros(len(terminals), bool)
         timeouts[last] = ~terminals[last]
+        allowed, allowed_next = (None, None) if masks is None else split_masks(masks, lengths)
         return cls(
-            observations=map_arrays(lambda *rows: _compact(np.concatenate([r[:-1] for r in rows])), *observations),
-            actions=_compact(np.concatenate(actions)),
+            observations=map_arrays(lambda *rows: compact(np.concatenate([r[:-1] for r in rows])), *observations),
+            actions=compact(np.concatenate(actions)),
             rewards=np.concatenate(rewards).astype(np.float32),
-            next_observations=map_arrays(lambda *rows: _compact(np.concatenate([r[1:] for r in rows])), *observations),
+            next_observations=map_arrays(lambda *rows: compact(np.concatenate([r[1:] for r in rows])), *observations),
             terminals=terminals,
             timeouts=timeouts,
             episode_id=np.repeat(np.arange(len(lengths)), lengths),
             step=np.concatenate([np.arange(length) for length in lengths]),
             mc_return=np.concatenate([discounted_returns(r, gamma) for r in rewards]).astype(np.float32),
             gamma=float(gamma),
+            action_masks=allowed,
+            next_action_masks=allowed_next,
         )
 
     def __len__(self) -> int:
@@ -163,7 +165,7 @@ class TransitionTable:
         return np.flatnonzero(np.diff(self.episode_id, prepend=-1))
 
     def episode_returns(self) -> np.ndarray:
-        """Undiscounted return of each episode, (E,) float64."""
+        """Compute the undiscounted return of each episode, (E,) float64."""
         return np.add.reduceat(self.rewards.astype(np.float64), self.episode_starts)
 
     # ------------------------------------------------------------------ transformation
@@ -182,7 +184,7 @@ class TransitionTable:
         if not keep.any():
             raise EnvzooError("no episode of the transition table is selected")
         rows = np.flatnonzero(keep[self.episode_id])
-        fields = {name: getattr(self, name)[rows] for name in FIELDS}
+        fields = {name: getattr(self, name)[rows] for name in self._fields()}
         fields["episode_id"] = (np.cumsum(keep) - 1)[fields["episode_id"]]
         observations, after = (
             map_arrays(lambda a: a[rows], tree) for tree in (self.observations, self.next_observations)
@@ -254,7 +256,7 @@ class TransitionTable:
     def rows(self, index: np.ndarray) -> dict[str, Any]:
         """Return the rows at `index` (any shape) of every field, as a dict."""
         index = self._index("rows", index, len(self))
-        batch = {name: getattr(self, name)[index] for name in FIELDS}
+        batch = {name: getattr(self, name)[index] for name in self._fields()}
         for name in ("observations", "next_observations"):
             batch[name] = map_arrays(lambda a: a[index], getattr(self, name))
         return batch
@@ -302,6 +304,10 @@ class TransitionTable:
             return np.where(mask.reshape(*mask.shape, *[1] * (rows.ndim - 2)), rows, rows.dtype.type(0))
 
         return {name: map_arrays(blank, rows) for name, rows in batch.items()} | {"mask": mask}
+
+    def _fields(self) -> tuple[str, ...]:
+        """Return the names of the fields that are arrays, besides the observations."""
+        return FIELDS if self.action_masks is None else (*FIELDS, "action_masks", "next_action_masks")
 
     def _index(self, what: str, index: Any, length: int) -> np.ndarray:
         """Convert integers below `length`, or a mask of that length, to an index array."""

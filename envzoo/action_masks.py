@@ -60,7 +60,7 @@ def _rows(values: Any, given: Any) -> np.ndarray:
 
 
 def check_mask(mask: Any, count: int, n: int) -> np.ndarray:
-    """Return masks as bool (count, n).
+    """Check action masks and return them as bool (count, n).
 
     Raises:
         EnvzooError: Another shape, or numbers besides 0 and 1.
@@ -75,7 +75,7 @@ def check_mask(mask: Any, count: int, n: int) -> np.ndarray:
 
 
 def replace_illegal(action: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Replace actions that are not allowed by allowed ones, drawn evenly.
+    """Replace disallowed actions by allowed ones, drawn uniformly.
 
     Where the actions were drawn evenly from all, the result is drawn evenly from those allowed.
 
@@ -95,7 +95,7 @@ def replace_illegal(action: np.ndarray, mask: np.ndarray, generator: np.random.G
 
 
 def takes_mask(predict: Callable[..., Any]) -> bool:
-    """Tell whether a function has the keyword `action_mask`."""
+    """Return whether a function has the keyword `action_mask`."""
     try:
         return NAME in inspect.signature(predict).parameters
     except (TypeError, ValueError):  # functions of extension modules

@@ -144,7 +144,7 @@ def article(what: str) -> str:
 
 
 def warn_skipped(origin: str, error: BaseException) -> None:
-    """Warn that something of a plug-in is skipped."""
+    """Warn that a part of a plug-in is skipped."""
     warnings.warn(f"{origin} is skipped: {reason(error)}", stacklevel=2)
 
 

@@ -75,7 +75,7 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
 
 def unknown(kind: str, name: object, choices: Iterable[str], *, where: str = "") -> UnknownNameError:
-    """Make the error for a `name` that is not among `choices`.
+    """Create the error for an unknown `name`; its message suggests the most similar choice.
 
     Args:
         kind: Kind of thing the name refers to, singular ("agent", "hyperparameter of PPO").

@@ -19,7 +19,7 @@ def reason(error: BaseException) -> str:
 
 
 def storage_error(path: str | os.PathLike, error: BaseException, consequence: str = "") -> StorageError:
-    """Make the error for a file that could not be written.
+    """Create the error for a file that could not be written.
 
     Args:
         path: The file or folder.
@@ -33,7 +33,7 @@ def storage_error(path: str | os.PathLike, error: BaseException, consequence: st
 
 @contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears at `path`, complete, when the block ends without an error.
+    """Open a binary file for writing that appears at `path` only if the block ends without an error.
 
     Parent folders are created. After an error the temporary file is removed and `path` is unchanged.
 
@@ -68,7 +68,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power failure, where the system supports it."""
+    """Flush a folder to the disk, where the system supports it, so that a rename survives a power failure."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -78,7 +78,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: str | os.PathLike, names: Iterable[str]) -> list[Path]:
-    """Remove temporary files of `names` that killed writers left in a folder.
+    """Remove the temporary files of `names` that killed processes left in a folder.
 
     Args:
         folder: The folder; it may be missing.

@@ -30,7 +30,7 @@ def register(row: GameSpec) -> None:
 
 
 def make_game(game_id: str, **kwargs: Any) -> Any:
-    """Make a registered game as a `pettingzoo.ParallelEnv`.
+    """Create a registered game as a `pettingzoo.ParallelEnv`.
 
     Args:
         game_id: Id in the table.

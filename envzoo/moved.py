@@ -94,7 +94,7 @@ GONE = ("envzoo.agents.standard", "envzoo.agents.soft", "envzoo.agents.intrinsic
 
 
 def former_names(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a module for names that it had in the last release.
+    """Create the `__getattr__` of a module for names from the last release.
 
     Args:
         module: Name of the module.
@@ -134,12 +134,12 @@ class MovedModules(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module, which has been executed under its present name, the spec of that name back."""
+        """Restore the spec of the module, which has been executed under its present name."""
         if module.__spec__.loader_state is not None:
             module.__spec__ = module.__spec__.loader_state
 
 
 def install() -> None:
-    """Make former names importable."""
+    """Install the import hook for the former names of modules."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(MovedModules())

@@ -31,7 +31,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def ensure_cache() -> None:
-    """Give Numba a private temporary folder if none of its default folders is writable.
+    """Set a private temporary cache folder for Numba if none of its default folders is writable.
 
     Without such a folder its decorators fail. The folder is private to this process and its children, because its
     contents are executed, and is removed at exit: each process then compiles its functions again.

@@ -50,7 +50,7 @@ class Paper:
 
     @property
     def label(self) -> str:
-        """How `envzoo reproduce` names it: the number, or else the slug."""
+        """Name for `envzoo reproduce`: the number, or else the slug."""
         return self.number or self.slug
 
 
@@ -79,7 +79,7 @@ def _paper(slug: str, facts: Mapping[str, Any]) -> Paper:
 
 @functools.cache
 def all_papers() -> Mapping[str, Paper]:
-    """All publications by slug."""
+    """Return all publications by slug."""
     return MappingProxyType(read(FILE))
 
 

@@ -51,7 +51,7 @@ def register(row: EnvironmentSpec) -> None:
 
 
 def register_all() -> None:
-    """Register every environment with Gymnasium; those that are registered already are left as they are."""
+    """Register every environment with Gymnasium; those already registered are kept."""
     own = own_specs()
     for row in specs():
         try:

@@ -39,7 +39,7 @@ def at_most(count: int) -> Iterator[None]:
 
 
 def check_bytes(count: float, what: str, *, later: bool = False) -> None:
-    """Refuse a request that would take too much memory.
+    """Reject a request that would take too much memory.
 
     Args:
         count: Estimated size in bytes.

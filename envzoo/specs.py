@@ -126,7 +126,7 @@ class GameSpec:
 
 @dataclass(frozen=True)
 class Example:
-    """Something small that an agent learns from in a second, for the contract tests and the documentation.
+    """A small source from which an agent learns within a second, for contract tests and documentation.
 
     Attributes:
         source: Id of an environment, game or dataset.

@@ -20,7 +20,7 @@ from envzoo.kernel.arguments import check_choice
 
 @dataclass(frozen=True)
 class TwoPlayerForm:
-    """The form of a game for two players.
+    """Description of a game for two players.
 
     Attributes:
         players: Names of the players. The first one moves first, and is number 0.
@@ -49,11 +49,11 @@ class TwoPlayerForm:
         return self.turn_key is None
 
     def other(self, player: str) -> str:
-        """Return the other player; raises UnknownNameError for a name that is none of the two."""
+        """Return the other player; raises UnknownNameError for any other name."""
         return self.players[1 - self.players.index(check_choice("player", player, self.players))]
 
     def acting(self, infos: Mapping[str, Any], num_envs: int = 1) -> np.ndarray:
-        """Tell whose actions count in the next step, bool (num_envs, 2).
+        """Return whose actions count in the next step, bool (num_envs, 2).
 
         Args:
             infos: Those of the latest reset or step.

@@ -16,7 +16,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ import torch
 from envzoo import agents
 from envzoo.agents.callback import Callback
 from envzoo.errors import EnvzooError, unknown
+from envzoo.scripts.trees import leaves
 
 _NETWORK = {"hidden": (16, 16), "num_envs": 4}
 _TEXT = {
@@ -124,21 +125,10 @@ class _Watch(Callback):
         return True
 
 
-def _leaves(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(state, dict):
-        for key, child in state.items():
-            yield from _leaves(child, f"{path}/{key}")
-    elif isinstance(state, list | tuple):
-        for number, child in enumerate(state):
-            yield from _leaves(child, f"{path}/{number}")
-    else:
-        yield path, state
-
-
 def digest(state: Any) -> str:
     """Compute the SHA-256 of all arrays, tensors and plain values of a tree, with their paths."""
     found = hashlib.sha256()
-    for path, leaf in _leaves(state):
+    for path, leaf in leaves(state):
         found.update(path.encode() + b"\0")
         if isinstance(leaf, torch.Tensor):
             leaf = leaf.detach().cpu().numpy()

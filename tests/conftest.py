@@ -1,10 +1,13 @@
 """Shared fixtures: one small dataset root for the whole session, one torch thread everywhere, no deadlines."""
 
 import importlib
+import importlib.util
 import os
 import random
 import signal
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 # Read by torch and by the child processes that tests start; the workers of xdist share the cores already.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -15,6 +18,11 @@ from hypothesis import settings
 # A first example may wait for a compiler, and a machine may be busy: no example has a deadline.
 settings.register_profile("envzoo", deadline=None)
 settings.load_profile("envzoo")
+
+# pytest's importlib mode does not let test files import each other.
+_spec = importlib.util.spec_from_file_location("helpers", Path(__file__).with_name("helpers.py"))
+sys.modules["helpers"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules["helpers"])
 
 
 def pytest_addoption(parser):

@@ -18,7 +18,7 @@ MEMORIES = ("episode", "round", "lifetime")
 
 
 class AdversarialTracker(Tracker):
-    """Round clocks and density models of B episodes; see `AdversarialRounds` for the arguments and errors."""
+    """Tracker of the rounds and density models of B episodes; see `AdversarialRounds` for the arguments and errors."""
 
     name = "AdversarialRounds"
 
@@ -75,7 +75,7 @@ class AdversarialTracker(Tracker):
         return self._log_prob
 
     def extend(self, observation: Any, rows: Any) -> Any:
-        """Add the turn and the model parameters."""
+        """Add the turn and the model parameters to the observation."""
         return self._augment(self.turns.extend(observation, rows), self.density.parameters()[rows])
 
     def infos(self) -> dict[str, np.ndarray]:

@@ -145,7 +145,7 @@ class raw_env(_Game, AECEnv):
         return self._observation
 
     def step(self, action: Any) -> None:
-        """Apply the action of the selected player; after the game has ended, its action must be None."""
+        """Execute the action of the selected player, which must be None once the game has ended."""
         selected = self.agent_selection
         if self.terminations[selected] or self.truncations[selected]:
             self._was_dead_step(action)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from envzoo.errors import EnvzooError
-
-# Former name -> present name; kept for one release.
-_RENAMED = {"Joiner": "ObservationAugmenter"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _RENAMED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(f"{name} is now called {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
-    return globals()[_RENAMED[name]]
+from envzoo.moved import former_names
 
 
 class ObservationAugmenter:
@@ -88,3 +78,6 @@ def _counts(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(space, spaces.Discrete):
         return np.array([space.n]), np.array([space.start])
     return space.nvec, np.broadcast_to(space.start, space.nvec.shape)
+
+
+__getattr__ = former_names(__name__, {"Joiner": f"{__name__}:ObservationAugmenter"})

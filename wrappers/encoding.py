@@ -48,7 +48,7 @@ def leaves(space: spaces.Space, batch: Any) -> Iterator[bytes]:
 
 
 def is_plain(value: Any, depth: int = 4) -> bool:
-    """Whether reset options are made of numbers alone. Text is left out: it may name files and the like."""
+    """Return whether reset options consist of numbers only; text is excluded, because it may name files."""
     if isinstance(value, Mapping):
         return depth > 0 and all(isinstance(k, str) and is_plain(v, depth - 1) for k, v in value.items())
     if isinstance(value, tuple | list):
@@ -59,7 +59,7 @@ def is_plain(value: Any, depth: int = 4) -> bool:
 
 
 def shrink(actions: np.ndarray) -> np.ndarray:
-    """Integers in the smallest type that holds them."""
+    """Convert integers to the smallest data type that holds them."""
     if actions.dtype.kind not in "iu" or not actions.size:
         return actions
     low, high = int(actions.min()), int(actions.max())

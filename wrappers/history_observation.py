@@ -15,7 +15,7 @@ from envzoo.wrappers.visited_elements import ElementReader, Key
 
 
 class HistoryTracker(Tracker):
-    """Most recent elements of B episodes; see `HistoryObservation` for the arguments and errors."""
+    """Tracker of the latest elements of B episodes; see `HistoryObservation` for the arguments and errors."""
 
     name = "HistoryObservation"
 
@@ -58,7 +58,7 @@ class HistoryTracker(Tracker):
         history[where, count[where] - 1] = elements[where]
 
     def extend(self, observation: Any, rows: Any) -> Any:
-        """Add the history, or replace the observation by it."""
+        """Add the history to the observation, or replace the observation with it."""
         history = self.arrays["history"][rows].copy()
         return history if self._augment is None else self._augment(observation, history)
 

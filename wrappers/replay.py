@@ -117,7 +117,7 @@ class Episode:
         return {"seed": seed, "options": options, "generators": generators, "own": own}
 
     def _scan(self) -> dict[str, Any]:
-        """Look for generators in the attributes of environment and wrappers."""
+        """Search the attributes of the environment and its wrappers for generators."""
         base = self._stack[-1]
         mine = getattr(base, "_np_random", None)
         self._known = [("np_random", base, "_np_random")]
@@ -300,7 +300,7 @@ class Recorder:
         return [episode.get_state(self._dtype, self._shape[1:]) for episode in self.episodes]
 
     def set_state(self, records: Any) -> int:
-        """Bring the environments to the ends of the records; returns the number of steps verified.
+        """Replay the records to their ends; returns the number of verified steps.
 
         The records may come from an untrusted file. They hold numbers, which reach the environments as actions within
         the action space, as reset options, and as states that the environments themselves validate.

@@ -19,7 +19,7 @@ _EXPECTED = {
 
 
 class ReturnTracker(Tracker):
-    """Running returns of B episodes and their variance; see `ReturnNormalizer` for the arguments and errors."""
+    """Tracker of the returns of B episodes and their variance; see `ReturnNormalizer` for the arguments and errors."""
 
     name = "ReturnNormalizer"
 
@@ -56,7 +56,7 @@ class ReturnTracker(Tracker):
         self.arrays["returns"][where] = 0.0
 
     def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
-        """Ignore the observation."""
+        """Do nothing: only rewards are tracked."""
 
     def reward(self, where: np.ndarray, rewards: np.ndarray) -> np.ndarray:
         """Update the statistics with the rewards and divide the rewards by the standard deviation."""

@@ -20,7 +20,7 @@ MOST_STEPS = 2**31 - 1  # limit on the rounds and on their steps, whose product 
 
 
 class RoundTracker(Tracker):
-    """Clocks of B episodes; see `RoundSwitcher` for the arguments and errors."""
+    """Tracker of the clocks of B episodes; see `RoundSwitcher` for the arguments and errors."""
 
     name = "RoundSwitcher"
 
@@ -76,7 +76,7 @@ class RoundTracker(Tracker):
         clock[where] = (clock[where] + 1) % self.horizon
 
     def player(self) -> np.ndarray:
-        """Return who acts next, int64 (B,): 0 Explore, 1 Control."""
+        """Return the player who acts next, int64 (B,): 0 Explore, 1 Control."""
         return (self.arrays["clock"] // self.round_length + self.first) % 2
 
     def scored(self) -> np.ndarray:
@@ -84,12 +84,12 @@ class RoundTracker(Tracker):
         return (self.player() == CONTROL) & (self.arrays["clock"] % self.round_length >= self.unscored)
 
     def extend(self, observation: Any, rows: Any) -> Any:
-        """Add the clock and the player."""
+        """Add the clock and the player to the observation."""
         share = self.arrays["clock"][rows] / self.horizon
         return self._augment(observation, np.stack([share, self.player()[rows]], axis=-1).astype(np.float32))
 
     def infos(self) -> dict[str, np.ndarray]:
-        """Return who acts next, and in which round."""
+        """Return the player who acts next, and the round."""
         return {"player": self.player(), "round": self.arrays["clock"] // self.round_length}
 
 

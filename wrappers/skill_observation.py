@@ -16,7 +16,7 @@ from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tra
 
 
 class SkillTracker(Tracker):
-    """Skills of B episodes; see `SkillObservation` for the arguments and errors."""
+    """Tracker of the skills of B episodes; see `SkillObservation` for the arguments and errors."""
 
     name = "SkillObservation"
 
@@ -37,7 +37,7 @@ class SkillTracker(Tracker):
             self.arrays["skill"][i] = integer(self.arrays["stream"], i, self._skills)
 
     def advance(self, where: np.ndarray, observation: Any, infos: Mapping[str, Any]) -> None:
-        """Keep the skills."""
+        """Do nothing: skills last for the whole episode."""
 
     def extend(self, observation: Any, rows: Any) -> Any:
         """Add the skill as a one-hot vector."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -16,22 +15,13 @@ from gymnasium.vector.utils import batch_space
 
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
 from envzoo.kernel.batch import check_options
+from envzoo.moved import former_names
 
 _ONE = np.ones(1, np.bool_)
 
-# Former name -> present name; kept for one release.
-_RENAMED = {"TrackingWrapper": "StatefulWrapper", "VectorTrackingWrapper": "StatefulVectorWrapper"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _RENAMED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(f"{name} is now called {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
-    return globals()[_RENAMED[name]]
-
 
 class Tracker:
-    """State that a wrapper keeps for B episodes, and how it changes observations, rewards and infos.
+    """Per-episode state of a wrapper, and its effect on observations, rewards and infos.
 
     A tracker is independent of the autoreset mode. A subclass takes `(space, num_envs, ...)`: the observation space of
     one episode, B, and its own arguments.
@@ -369,3 +359,12 @@ def _replace(observation: Any, rows: list, where: np.ndarray) -> Any:
     replaced = np.array(observation)
     replaced[where] = np.stack(rows)
     return replaced
+
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "TrackingWrapper": f"{__name__}:StatefulWrapper",
+        "VectorTrackingWrapper": f"{__name__}:StatefulVectorWrapper",
+    },
+)

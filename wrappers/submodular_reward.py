@@ -15,7 +15,7 @@ from envzoo.wrappers.visited_elements import ElementReader, Key
 
 
 class SubmodularTracker(Tracker):
-    """Visited sets of B episodes; see `SubmodularReward` for the arguments and errors."""
+    """Tracker of the visited elements of B episodes; see `SubmodularReward` for the arguments and errors."""
 
     name = "SubmodularReward"
 

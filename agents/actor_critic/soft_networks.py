@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from envzoo.agents.losses.distributions import sample_categorical, sample_squashed_gaussian
 from envzoo.agents.networks.action import MaskReader
-from envzoo.agents.networks.encoders import make_encoder
-from envzoo.agents.networks.layers import EnsembleMLP, linear
+from envzoo.agents.networks.encoders import EncodedLinear, make_encoder
+from envzoo.agents.networks.layers import EnsembleMLP
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 
 LOG_STD_RANGE = (-20.0, 2.0)
 
 
-class SquashedGaussianActor(nn.Module):
+class SquashedGaussianActor(EncodedLinear):
     """Squashed Gaussian policy pi(a|s): a = tanh(u), u ~ N(mean(s), exp(log_std(s))^2).
 
     Args:
         codec: Observation codec.
         dim: D, number of action dimensions.
-        encoder: Name of a memoryless encoder.
-        hidden: Hidden layer sizes.
-        activation: Name of the activation function.
-        generator: Generator of the initial weights.
+        **network: Arguments of `EncodedLinear`, with a memoryless encoder.
     """
 
-    def __init__(
-        self,
-        codec: ObservationCodec,
-        dim: int,
-        *,
-        encoder: str,
-        hidden: Sequence[int],
-        activation: str,
-        generator: torch.Generator,
-    ):
-        super().__init__()
-        self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
-        self.head = linear(self.encoder.out_dim, 2 * dim, generator, gain=None)
+    def __init__(self, codec: ObservationCodec, dim: int, **network: Any):
+        super().__init__(codec, 2 * dim, gain=None, **network)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute mean and log standard deviation before squashing, (N, D) each, for packed observations x (N, P)."""
@@ -60,26 +47,15 @@ class SquashedGaussianActor(nn.Module):
         return mean.tanh()
 
 
-class CategoricalActor(nn.Module):
+class CategoricalActor(EncodedLinear):
     """Categorical policy pi(a|s) = softmax(logits(s)).
 
     `actions` is A, the number of actions; the other arguments are those of `SquashedGaussianActor`.
     """
 
-    def __init__(
-        self,
-        codec: ObservationCodec,
-        actions: int,
-        *,
-        encoder: str,
-        hidden: Sequence[int],
-        activation: str,
-        generator: torch.Generator,
-    ):
-        super().__init__()
-        self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
+    def __init__(self, codec: ObservationCodec, actions: int, **network: Any):
         # Small weights in the last layer make the initial policy nearly uniform.
-        self.head = linear(self.encoder.out_dim, actions, generator, gain=0.01)
+        super().__init__(codec, actions, gain=0.01, **network)
         self.masks = MaskReader(codec, actions)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -60,12 +60,12 @@ class Arrays(StateHolder):
     LATER: ClassVar[tuple[str, ...]] = ("fill", "trials")  # which files of the first release lack
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take over the arrays; what a file of the first release lacks keeps the values that the config gives it."""
+        """Restore the arrays; those missing from a file of the first release keep their initial values."""
         super().load_state_dict({name: vars(self)[name] for name in self.LATER if name in vars(self)} | state)
 
 
 class Runs(RunningEpisodes):
-    """The environments of all runs, and what was earned in them.
+    """The environments of all runs, and the payoffs earned in them.
 
     Attributes:
         columns: (R, K) int64, the columns of the arms' states.
@@ -87,7 +87,7 @@ class Runs(RunningEpisodes):
         self.columns = np.array(self._begin(seed)[0], np.int64)
 
     def step(self, pulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One round: pulls (R, K) bool -> what every arm paid (R, K), and which runs played it (R,) bool.
+        """Play one round of pulls (R, K) bool; returns payoffs (R, K), and which runs played it, bool (R,).
 
         Raises:
             EnvzooError: A payoff outside [0, 1].
@@ -110,11 +110,11 @@ class Runs(RunningEpisodes):
         return paid, valid
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the runs stand, and what was earned."""
+        """Return the state of the runs, and the payoffs earned."""
         return super().state_dict() | {"expected": self.expected.copy(), "rounds": self.rounds.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what was earned, and go on where `state_dict` stood; see `RunningEpisodes`."""
+        """Restore the payoffs earned, and continue the runs from a saved state; see `RunningEpisodes`."""
         for name in ("expected", "rounds"):
             if state[name].shape != getattr(self, name).shape:
                 raise ValueError(f"{name} has the shape {state[name].shape}")
@@ -123,7 +123,7 @@ class Runs(RunningEpisodes):
 
 
 class BanditLearner(BanditPlanner):
-    """Base of the learners: of the instance it reads the sizes, never the payoffs, which are expected in [0, 1].
+    """Base of the learners, which read only the sizes of the instance; payoffs are expected in [0, 1].
 
     A subclass makes its arrays in `arrays`, and implements `act`, `choose` and, where need be, `learned`. In `predict`,
     row b of a batch is played by the learner of run b modulo their number. The metrics are means over the runs:
@@ -178,7 +178,7 @@ class BanditLearner(BanditPlanner):
                 )
 
     def plan(self, model: BanditModel) -> None:
-        """Refuse sizes that the learner cannot take; there is nothing to plan yet."""
+        """Reject sizes that the learner cannot take; there is nothing to plan yet."""
 
     @abstractmethod
     def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
@@ -215,7 +215,7 @@ class BanditLearner(BanditPlanner):
         } | self.metrics()
 
     def metrics(self) -> dict[str, float]:
-        """More metrics of the algorithm."""
+        """Return further metrics of the algorithm."""
         return {}
 
 
@@ -229,7 +229,7 @@ class RoundingLearner(BanditLearner):
     config: RoundingLearnerConfig
 
     def arrays(self, sizes: tuple[int, int, int]) -> dict[str, np.ndarray]:
-        """Plans, virtual states and streams."""
+        """Return the plans, the virtual states and the random streams."""
         return {
             "table": np.zeros(sizes),
             "activation": np.zeros(sizes),
@@ -241,14 +241,14 @@ class RoundingLearner(BanditLearner):
         }
 
     def play(self, where: np.ndarray, new: np.ndarray, pulls: np.ndarray) -> None:
-        """One round of the plans of the runs in `where`; virtual states are drawn anew where `new` is set."""
+        """Play one round of the plans of the runs in `where`, with new virtual states where `new` is set."""
         p, real = self.policy, self.runs.columns
         if new.any():
             draw_virtual(p.stationary, real, p.streams, new, p.virtual)
         self._round(p.table, p.activation, p.fill, real, p.virtual, p.streams, where, pulls)
 
     def choose(self, columns: np.ndarray, memory: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
-        """One round of mirrored rounding with the plans of the runs."""
+        """Choose pulls by one round of mirrored rounding with the plans of the runs."""
         rows = np.arange(len(columns)) % self.num_runs
         table, activation, stationary, fill = (array[rows] for array in self.plans())
         virtual = memory.setdefault("virtual", np.zeros_like(columns))
@@ -259,7 +259,7 @@ class RoundingLearner(BanditLearner):
         return pulls
 
     def plans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Table, activation and stationary law of every run, and its fill, as `predict` plays them."""
+        """Return the table, activation, stationary distribution and fill of every run, as `predict` uses them."""
         return self.policy.table, self.policy.activation, self.policy.stationary, self.policy.fill
 
     def decide_fill(self, where, table, activation, stationary, fill, trials) -> None:

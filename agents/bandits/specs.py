@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from envzoo.specs import AgentSpec, Example
 
+_planner = partial(
+    AgentSpec, family="bandits", actions=("discrete", "binary"), observations="MultiDiscrete states of the arms"
+)
+_learner = partial(AgentSpec, family="bandits", observations="MultiDiscrete")
 _EXAMPLE_1 = Example("envzoo/LSDBandit-v0", {"arms": 3, "satiation": 2, "deprivation": 4}, timesteps=5)
 _EXAMPLE_2 = Example(
     "envzoo/LSDBandit-v0",
@@ -13,63 +19,46 @@ _EXAMPLE_2 = Example(
 )
 
 AGENTS = (
-    AgentSpec(
+    _planner(
         "MirroredLP",
         "envzoo.agents.bandits.mirrored_lp:MirroredLP",
-        "bandits",
-        "Planner for last-switch-dependent bandits: linear relaxation with mirrored rounding.",
-        actions=("discrete", "binary"),
-        observations="MultiDiscrete states of the arms",
+        summary="Planner for last-switch-dependent bandits: linear relaxation with mirrored rounding.",
         paper="30-lsd-bandits",
         example=_EXAMPLE_1,
     ),
-    AgentSpec(
+    _planner(
         "LagrangianIndex",
         "envzoo.agents.bandits.lagrangian_index:LagrangianIndex",
-        "bandits",
-        "Planner for last-switch-dependent bandits: index policy from the relaxation's Lagrange multiplier.",
-        actions=("discrete", "binary"),
-        observations="MultiDiscrete states of the arms",
+        summary="Planner for last-switch-dependent bandits: index policy from the relaxation's Lagrange multiplier.",
         paper="30-lsd-bandits",
         example=Example("envzoo/LSDBandit-Laforgue-v0", hyperparameters={"planning_rounds": 50}, timesteps=5),
     ),
-    AgentSpec(
+    _planner(
         "OracleGreedy",
         "envzoo.agents.bandits.oracle_greedy:OracleGreedy",
-        "bandits",
-        "Baseline of MirroredLP: myopic policy with known payoffs.",
-        actions=("discrete", "binary"),
-        observations="MultiDiscrete states of the arms",
+        summary="Baseline of MirroredLP: myopic policy with known payoffs.",
         paper="30-lsd-bandits",
         example=Example("envzoo/LSDBandit-Laforgue-v0", timesteps=5),
     ),
-    AgentSpec(
+    _planner(
         "RechargingLP",
         "envzoo.agents.bandits.recharging_planner:RechargingLP",
-        "bandits",
-        "Planner for recharging bandits: linear relaxation with interleaved rounding.",
-        actions=("discrete", "binary"),
-        observations="MultiDiscrete states of the arms",
+        summary="Planner for recharging bandits: linear relaxation with interleaved rounding.",
         paper="recharging-bandits",
         example=Example("envzoo/RechargingBandit-v0", timesteps=5),
     ),
-    AgentSpec(
+    _planner(
         "PeriodicPlanner",
         "envzoo.agents.bandits.periodic:PeriodicPlanner",
-        "bandits",
-        "Planner for bandits with state-dependent payoffs: purely periodic, round-robin or best-arm schedules.",
-        actions=("discrete", "binary"),
-        observations="MultiDiscrete states of the arms",
+        summary="Planner for bandits with state-dependent payoffs: purely periodic, round-robin or best-arm schedules.",
         paper="recovering-rewards",
         example=_EXAMPLE_1,
     ),
-    AgentSpec(
+    _learner(
         "LSDExploreCommit",
         "envzoo.agents.bandits.lsd_explore_commit:LSDExploreCommit",
-        "bandits",
-        "Explore-then-commit learner for last-switch-dependent bandits.",
+        summary="Explore-then-commit learner for last-switch-dependent bandits.",
         actions=("discrete", "multibinary"),
-        observations="MultiDiscrete",
         paper="30-lsd-bandits",
         example=Example(
             "envzoo/LSDBandit-v0",
@@ -78,33 +67,27 @@ AGENTS = (
             timesteps=90,
         ),
     ),
-    AgentSpec(
+    _learner(
         "LSDUCB",
         "envzoo.agents.bandits.lsd_ucb:LSDUCB",
-        "bandits",
-        "Optimistic (UCB) learner for last-switch-dependent bandits with monotone payoffs.",
+        summary="Optimistic (UCB) learner for last-switch-dependent bandits with monotone payoffs.",
         actions=("discrete", "multibinary"),
-        observations="MultiDiscrete",
         paper="30-lsd-bandits",
         example=_EXAMPLE_2,
     ),
-    AgentSpec(
+    _learner(
         "CombUCB1",
         "envzoo.agents.bandits.comb_ucb1:CombUCB1",
-        "bandits",
-        "Baseline learner for last-switch-dependent bandits: blocks planned by upper confidence bounds.",
+        summary="Baseline learner for last-switch-dependent bandits: blocks planned by upper confidence bounds.",
         actions=("discrete",),
-        observations="MultiDiscrete",
         paper="lsd-analysis",
         example=_EXAMPLE_2,
     ),
-    AgentSpec(
+    _learner(
         "ISICombUCB1",
         "envzoo.agents.bandits.isi_comb_ucb1:ISICombUCB1",
-        "bandits",
-        "CombUCB1 with blocks whose value is independent of the initial states.",
+        summary="CombUCB1 with blocks whose value is independent of the initial states.",
         actions=("discrete",),
-        observations="MultiDiscrete",
         paper="lsd-analysis",
         example=_EXAMPLE_2,
     ),

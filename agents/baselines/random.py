@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.action_masks import NAME, check_mask, replace_illegal
-from envzoo.agents.agent import Agent, NoConfig
+from envzoo.agents.agent import Agent, MaskedPredict, NoConfig, PredictArguments
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
 from envzoo.errors import UnsupportedSpaceError
@@ -55,7 +55,7 @@ def first_leaf(observation: Any) -> Any:
     return observation
 
 
-class Random(Agent):
+class Random(MaskedPredict, Agent):
     """Uniformly random policy for environments and games: pi(a|s) = 1 / |A|, over the allowed actions if masked.
 
     Nothing is learned. The policy has no mode, so it also samples with `deterministic=True`.
@@ -80,16 +80,8 @@ class Random(Agent):
     def _spaces(self) -> dict[str, spaces.Space]:
         return self.source.action_space if self.source.kind == "game" else {"": self.source.action_space}
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Sample random actions: in a game a dict for the observed players, otherwise batched like the observation."""
-        generator = self.streams.numpy("predict")
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
+        generator, state, action_mask = self.streams.numpy("predict"), asked.state, asked.action_mask
         if self.source.kind == "game":
             spaces_of = self.source.action_space
             masks = action_mask or {}
@@ -97,8 +89,8 @@ class Random(Agent):
             return {p: legal(spaces_of[p], rows, masks.get(p), generator)[0] for p, rows in drawn.items()}, state
         batched = self._is_batched(observation)
         count = 1
-        if batched and episode_start is not None:
-            count = len(episode_start)
+        if batched and asked.episode_start is not None:
+            count = len(asked.episode_start)
         elif batched:
             count = len(first_leaf(observation))
         if action_mask is None and isinstance(observation, dict):

@@ -36,7 +36,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, float]]:
 
 
 def missing_rows(path: str | os.PathLike, iteration: int) -> str | None:
-    """Describe in one sentence which of the iterations 1 to `iteration` a metrics table lacks; None if it has all."""
+    """Return a sentence that names the iterations up to `iteration` missing from a table, or None if it is complete."""
     path = Path(path)
     if iteration == 0 or path.is_dir():  # a folder raises an error when it is written
         return None

@@ -51,7 +51,7 @@ class TableCarrier:
 
 
 class FormulaCarrier:
-    """Public carrier of a game whose states cannot be enumerated.
+    """Carrier given by a formula, for games whose states cannot be enumerated.
 
     Args:
         formula: Function from states (B, ...) to action distributions (B, A), row by row.

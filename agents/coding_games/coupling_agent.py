@@ -220,7 +220,7 @@ class CouplingAgent(Agent):
         return MessageBlind(make_vector_env(env_id, num_envs, own | {"num_messages": 2, "message_priority": 0.0}))
 
     def hide_in(self, agent: Agent) -> CouplingAgent:
-        """Use a trained agent as the carrier from now on; it is not saved with this agent. Returns this agent.
+        """Set the carrier to a trained agent, which is not saved with this one; returns this agent.
 
         Raises:
             UnsupportedSpaceError: The agent has no stochastic discrete policy, or its spaces differ from the game's.

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.coding_games.views import PlayerView, find_definition
 from envzoo.agents.source import Source, make_vector_env
 from envzoo.coding_games.players import RECEIVER, SEES, SENDER
@@ -28,7 +28,7 @@ class IndependentPPOConfig(PPOConfig):
     """Hidden layer sizes of the listener (the last one is the width of the GRU)."""
 
 
-class IndependentPPO(Agent):
+class IndependentPPO(MaskedPredict, Agent):
     """Two independent PPO agents, a sender and a receiver, each of which treats the other as part of the environment.
 
     Each iteration trains the sender on one rollout with the receiver fixed, and then the receiver on another rollout
@@ -105,16 +105,9 @@ class IndependentPPO(Agent):
         shared = {name.removeprefix(f"{RECEIVER}/"): value for name, value in metrics.items() if "/rollout/" in name}
         return metrics | {name: value for name, value in shared.items() if name.startswith("rollout/")}
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: Any = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`. States are dicts by player; the mask applies to the sender's moves."""
-        states = dict(state or {})
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
+        # States are dicts by player; the mask applies to the sender's moves.
+        states, action_mask = dict(asked.state or {}), asked.action_mask
         answers = {}
         game = self.source.kind == "game"
         for player, learner in self.players.items():
@@ -124,7 +117,7 @@ class IndependentPPO(Agent):
             mask = action_mask.get(player) if isinstance(action_mask, dict) else action_mask
             mask = mask if player == SENDER else None
             answers[player], states[player] = learner.predict(
-                seen, states.get(player), episode_start, deterministic, mask
+                seen, states.get(player), asked.episode_start, asked.deterministic, mask
             )
         if game:
             return answers, states

@@ -112,7 +112,7 @@ class PlayerView(VectorEnv):
 
     @property
     def final_observation(self) -> dict[str, np.ndarray]:
-        """Final observations of episodes that ended in the latest step, and current observations elsewhere."""
+        """Return final observations where episodes ended in the latest step, and current ones elsewhere."""
         return self._see(self.env.final_observation)
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -168,7 +168,7 @@ class MessageBlind(VectorEnv):
 
     @property
     def final_observation(self) -> np.ndarray:
-        """The final states of episodes that ended in the latest step, and current states elsewhere."""
+        """Return final states where episodes ended in the latest step, and current ones elsewhere."""
         return self.env.final_observation["state"]
 
     def get_state(self) -> dict[str, np.ndarray]:

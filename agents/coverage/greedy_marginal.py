@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from envzoo.action_masks import NAME, check_mask
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.source import Source
@@ -29,7 +29,7 @@ class GreedyMarginalConfig:
         require(self.ties in ("random", "first"), f"ties of GreedyMarginal is 'random' or 'first', got {self.ties!r}")
 
 
-class GreedyMarginal(Agent):
+class GreedyMarginal(MaskedPredict, Agent):
     """Greedy one-step lookahead: a_t = argmax_a r(s_t, a), found by trying every action and restoring the state.
 
     In a submodular environment the next reward is the marginal gain F(s' | tau_{0:t}), so this is the greedy rule,
@@ -66,21 +66,9 @@ class GreedyMarginal(Agent):
                 "expected an environment with get_state and set_state, as all of envzoo's have"
             )
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose the greedy actions for the current state of the environment.
-
-        The observation determines the batch size, and the allowed actions if it has an entry "action_mask".
-
-        Raises:
-            EnvzooError: No environment was set, or its number of episodes differs from the number of observations.
-        """
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
+        # The observation determines the batch size, and the allowed actions if it has an entry "action_mask".
+        action_mask = asked.action_mask
         if self._env is None:
             raise EnvzooError(f"{self.spec.name} has no environment to look ahead in; call set_env(env) first")
         batched = self.codec.is_batched(observation)
@@ -105,7 +93,7 @@ class GreedyMarginal(Agent):
         else:
             action = rewards.argmax(axis=0)
         action = self.actions.to_environment(action)
-        return (action if batched else action[0]), state
+        return (action if batched else action[0]), asked.state
 
     def _look_ahead(self, count: int, allowed: np.ndarray) -> np.ndarray:
         """Compute the reward of each action in each episode, (A, count); -inf for actions that are not allowed."""

@@ -13,9 +13,7 @@ class SubPOActorCriticConfig(PPOConfig):
     """Hyperparameters of SubPOActorCritic; defaults are those of the paper's continuous tasks."""
 
     num_envs: int = 15
-    """Number of parallel environments."""
     num_steps: int = 400
-    """Steps per environment and rollout."""
     num_epochs: int = 1
     """Number of epochs per rollout; with one epoch and the whole rollout as the minibatch, nothing is clipped."""
     minibatch_size: int = 1_000_000
@@ -23,14 +21,9 @@ class SubPOActorCriticConfig(PPOConfig):
     learning_rate: float = 1e-2
     """Adam's learning rate of actor and critic."""
     anneal: Literal["none", "learning_rate", "both"] = "none"
-    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
-    range."""
     entropy_coefficient: float = 0.01
-    """Coefficient of the entropy bonus (nats)."""
     hidden: tuple[int, ...] = (128, 128)
-    """Hidden layer sizes (the last one is the width of the GRU)."""
     initial_log_std: float = 0.1
-    """Initial log standard deviation of continuous actions."""
 
 
 class SubPOActorCritic(PPO):

@@ -32,7 +32,7 @@ class LearnedSettings:
 
 
 class Learned(Intrinsic):
-    """An intrinsic reward with networks: a subclass makes `self.network`, an nn.Module, and gives its loss."""
+    """Base of learned intrinsic rewards; a subclass creates `self.network`, an nn.Module, and defines its loss."""
 
     Settings = LearnedSettings
     network: nn.Module
@@ -45,21 +45,21 @@ class Learned(Intrinsic):
         )
 
     def encoder(self, hidden: tuple[int, ...]) -> Encoder:
-        """Make an encoder of packed observations."""
+        """Create an encoder of packed observations."""
         name = "symbols" if self.codec.has_symbols else "auto"
         return make_encoder(name, self.codec, hidden, "relu", self.generator)
 
     @property
     def generator(self) -> torch.Generator:
-        """Source of initial weights."""
+        """Generator of the initial weights."""
         return self.streams.torch("intrinsic weights", "cpu")
 
     def loss(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-        """Scalar loss of a minibatch; arguments as of `intrinsic`."""
+        """Compute the scalar loss of a minibatch; arguments as in `intrinsic`."""
         raise NotImplementedError
 
     def update(self, rollout: Rollout) -> dict[str, float]:
-        """One pass over the rollout in minibatches."""
+        """Train for one epoch on the rollout, in minibatches."""
         total, count = 0.0, 0
         for minibatch in self._minibatches(rollout):
             loss = self.loss(*minibatch)
@@ -77,7 +77,7 @@ class Learned(Intrinsic):
             yield tuple(part[rows] for part in parts)
 
     def one_hot(self, action: Tensor) -> Tensor:
-        """Actions as network inputs, (N, A) one-hot or (N, D)."""
+        """Convert actions to network inputs, one-hot (N, A) or (N, D)."""
         return nn.functional.one_hot(action, self.actions.n).float() if self.actions.discrete else action
 
     @property
@@ -86,23 +86,23 @@ class Learned(Intrinsic):
         return self.actions.n if self.actions.discrete else self.actions.dim
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks and moments."""
+        """Return the networks and the observation moments."""
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over networks and moments."""
+        """Restore the networks and the observation moments."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
 
 
 class RunningScale(StateHolder):
-    """Standard deviation of all numbers seen so far."""
+    """Running standard deviation of all values seen so far."""
 
     def __init__(self):
         super().__init__(count=0.0, mean=0.0, squares=0.0)
 
     def update(self, values: Tensor) -> None:
-        """Take numbers in (Chan et al., 1979)."""
+        """Update the moments with a batch of values (Chan et al., 1979)."""
         count = values.numel()
         if not count:
             return
@@ -115,5 +115,5 @@ class RunningScale(StateHolder):
 
     @property
     def std(self) -> float:
-        """The standard deviation, 1 before anything was seen; never below 1e-8."""
+        """Standard deviation, at least 1e-8; 1 before the first update."""
         return max(float(np.sqrt(self.squares / self.count)), 1e-8) if self.count else 1.0

@@ -158,7 +158,7 @@ class EpisodicCount(Intrinsic):
     Settings = CountSettings
 
     def build(self) -> None:
-        """Create an empty list of tables; each environment gets its own table."""
+        """Create the list of tables, one per environment, which is empty at first."""
         self.tables: list[CountTable] = []
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:

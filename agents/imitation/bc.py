@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,7 @@ from torch import Tensor, nn
 from envzoo.agents.loops.offline import OfflineAgent
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.networks.action import ActionCodec
-from envzoo.agents.networks.encoders import make_encoder
-from envzoo.agents.networks.layers import linear
+from envzoo.agents.networks.encoders import EncodedLinear
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.networks.rescaled_actions import UnitActionCodec
@@ -61,23 +59,11 @@ class BCConfig:
         require(self.encoder != "gru", "BC is trained on single transitions: its encoder must be memoryless, got 'gru'")
 
 
-class DeterministicPolicy(nn.Module):
+class DeterministicPolicy(EncodedLinear):
     """Deterministic policy: packed observations (..., P) -> actions (..., D), in [-1, 1] when squashed by tanh."""
 
-    def __init__(
-        self,
-        codec: ObservationCodec,
-        actions: ActionCodec,
-        *,
-        encoder: str,
-        hidden: Sequence[int],
-        activation: str,
-        generator: torch.Generator,
-        squash: bool,
-    ):
-        super().__init__()
-        self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
-        self.head = linear(self.encoder.out_dim, actions.dim, generator, gain=0.01)
+    def __init__(self, codec: ObservationCodec, actions: ActionCodec, *, squash: bool, **network: Any):
+        super().__init__(codec, actions.dim, gain=0.01, **network)
         self.squash = squash
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,8 +80,9 @@ class BC(OfflineAgent):
         L = -E_{(s, a) ~ D}[log pi(a|s)]            (loss "log_prob")
         L = E_{(s, a) ~ D}[|pi(s) - a|^2 / D_a]     (loss "mse", D_a action dimensions, actions scaled to [-1, 1])
 
-    With `top_fraction` below 1 the dataset is restricted to the trajectories of largest return. Sources: Pomerleau
-    (1988); %BC: Chen et al. (2021, arXiv 2106.01345).
+    Actions that the action masks of the dataset exclude, in its observations or in its infos, have pi(a|s) = 0. With
+    `top_fraction` below 1 the dataset is restricted to the trajectories of largest return. Sources: Pomerleau (1988);
+    %BC: Chen et al. (2021, arXiv 2106.01345).
 
     Metrics:
         loss/policy: L on the minibatch.

@@ -38,7 +38,7 @@ class Step:
 
 
 class RunningEpisodes(ABC):
-    """The running episodes of a vector environment: saved, and taken up again where the environment allows it.
+    """The running episodes of a vector environment, which are saved and resumed where the environment allows it.
 
     A subclass implements `reset`, which sets the arrays named in `ARRAYS`; `start` and `_resetting` are among them.
 
@@ -75,19 +75,19 @@ class RunningEpisodes(ABC):
         return observation, infos
 
     def _mark_starts(self, done: np.ndarray) -> None:
-        """Note which of the next observations open an episode, after a step that ended the episodes in `done` (B,)."""
+        """Record which of the next observations start an episode, after a step that ended those marked in `done`."""
         if self.mode == AutoresetMode.SAME_STEP:
             self.start = done
         else:
             self.start, self._resetting = self._resetting, done
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the running episodes stand, with the environment's own state where it can be captured."""
+        """Return the state of the running episodes, with that of the environment where it can be captured."""
         arrays = {name: getattr(self, attribute).copy() for name, attribute in self.ARRAYS.items()}
         return {"env": self.capture.get_state(), **arrays, "resets": self.resets}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` stood; from an episode boundary, with a notice, where that is not possible."""
+        """Continue from a saved state, or, with a notice, from the start of an episode where that is not possible."""
         self.resets = state["resets"]
         try:
             steps = self._take_up(state)
@@ -121,7 +121,7 @@ class RunningEpisodes(ABC):
 
 
 class Experience(RunningEpisodes):
-    """Steps a vector environment for a loop, whichever way it resets finished episodes.
+    """Collects experience from a vector environment in any autoreset mode.
 
     Args:
         env: Vector environment with autoreset mode SAME_STEP or NEXT_STEP.
@@ -187,7 +187,7 @@ class Experience(RunningEpisodes):
         return packed if mask is None else self.actions.append_mask(packed, mask)
 
     def _check_choices(self, mask: np.ndarray | None) -> None:
-        """Refuse running episodes in which no action is allowed."""
+        """Reject running episodes in which no action is allowed."""
         if mask is not None:
             stuck = ~mask.any(axis=1) & ~self._resetting
             if stuck.any():
@@ -197,7 +197,7 @@ class Experience(RunningEpisodes):
                 )
 
     def step(self, action: np.ndarray) -> Step:
-        """Act in every environment: action (B,) or (B, dim) in the agent's form."""
+        """Step every environment with actions (B,) or (B, dim) in the agent's form."""
         observation, reward, terminated, truncated, infos = self.env.step(self.actions.to_environment(action))
         done = terminated | truncated
         if self.reward_key is not None:
@@ -251,7 +251,7 @@ class Experience(RunningEpisodes):
         self._lengths[done] = 0
 
     def pop_metrics(self) -> dict[str, float]:
-        """Means over the episodes finished since the last call, as `rollout/return_mean` and so on."""
+        """Return means over the episodes finished since the last call, such as `rollout/return_mean`."""
         metrics = {f"rollout/{key}_mean": float(np.mean(values)) for key, values in self.finished.items() if values}
         if metrics:
             metrics["rollout/episodes"] = float(len(self.finished["return"]))
@@ -259,7 +259,7 @@ class Experience(RunningEpisodes):
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the running episodes stand, and the statistics of those that have ended."""
+        """Return the state of the running episodes, and the statistics of those that have ended."""
         return super().state_dict() | {"finished": self.finished}
 
     def _with_masks(self, state: dict[str, Any]) -> dict[str, Any]:

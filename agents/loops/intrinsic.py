@@ -34,7 +34,7 @@ COUNTS = ("feature_dim", "intrinsic_minibatch_size", "members", "neighbours", "p
 
 @dataclass(frozen=True)
 class IntrinsicConfig:
-    """Which intrinsic reward an on-policy agent adds to that of the environment."""
+    """Hyperparameters that select the intrinsic reward of an on-policy agent."""
 
     intrinsic: str | None = None
     """Intrinsic reward: agac, apt, count, diayn, disagreement, episodic_count, icm or rnd; None for none."""
@@ -52,11 +52,11 @@ class IntrinsicConfig:
 
 @dataclass(frozen=True)
 class NoSettings:
-    """The settings of an intrinsic reward without any."""
+    """Settings of intrinsic rewards without hyperparameters."""
 
 
 class Served(Protocol):
-    """The parts of an agent that its intrinsic reward uses."""
+    """Attributes of an agent that its intrinsic reward uses."""
 
     codec: ObservationCodec
     actions: ActionCodec
@@ -83,16 +83,16 @@ class Intrinsic:
         self.build()
 
     def bare(self, rows: Tensor) -> Tensor:
-        """Leave out the masks of allowed actions that may stand behind packed observations."""
+        """Remove the action masks that may follow the columns of packed observations."""
         return rows[..., : self._packed_dim]
 
     @classmethod
     def wrappers(cls, settings: Any, seed: int) -> list[tuple[type, dict[str, Any]]]:
-        """Wrappers that the environment needs; see `OnPolicyAgent.wrappers`."""
+        """Return the wrappers that the environment needs; see `OnPolicyAgent.wrappers`."""
         return []
 
     def build(self) -> None:
-        """Make networks and memory."""
+        """Create the networks and the memory."""
 
     def intrinsic(self, observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
         """Compute the reward of each of N transitions.
@@ -108,7 +108,7 @@ class Intrinsic:
         raise NotImplementedError
 
     def reward(self, rollout: Rollout) -> Tensor:
-        """Compute the reward of every step of a rollout, (T, B); 0 where a step does not count."""
+        """Compute the reward of every step of a rollout, (T, B); 0 in steps that are not valid."""
         valid = torch.from_numpy(rollout.valid).to(self.device)
         found = torch.zeros(valid.shape, device=self.device)
         with torch.no_grad():
@@ -128,11 +128,11 @@ class Intrinsic:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state made by `state_dict`."""
+        """Restore a state that `state_dict` returned."""
 
 
 def intrinsic_class(name: str) -> type[Intrinsic]:
-    """Return the class of an intrinsic reward."""
+    """Return the class of an intrinsic reward by its name."""
     module, _, attribute = INTRINSICS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from envzoo.action_masks import replace_illegal
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.experience import Experience, Step
 from envzoo.agents.loops.replay import Batch, ReplayBuffer
@@ -54,20 +54,20 @@ class OffPolicyConfig:
 
 
 class Pace(StateHolder):
-    """Where the loop stands between two rounds of updates, as a part of the saved state."""
+    """Progress of the loop between two rounds of updates, as a part of the saved state."""
 
     def __init__(self) -> None:
         # Steps of all environments since the start, transitions since the last round, and updates since the start.
         super().__init__(vector_steps=0, owed=0, updates=0)
 
     def check(self, name: str, present: Any, given: Any) -> None:
-        """Refuse what is no count; raises ValueError."""
+        """Raise ValueError unless a value is a count."""
         super().check(name, present, given)
         if not 0 <= given <= MOST:
             raise ValueError(f"{name} is {given!r}")
 
 
-class OffPolicyAgent(Agent):
+class OffPolicyAgent(MaskedPredict, Agent):
     """Base of agents that learn from a replay buffer; the config is an `OffPolicyConfig`.
 
     A subclass implements `build` (networks, targets and optimizers, all registered), `act`, `random_action` and
@@ -108,31 +108,31 @@ class OffPolicyAgent(Agent):
         """Make what `store` needs, once the environment has been reset; nothing by default."""
 
     def build_actions(self) -> ActionCodec:
-        """Make the action codec; a place for an agent's own requirements on the action space."""
+        """Create the action codec; subclasses override it to check or convert the action space."""
         return ActionCodec(self.source.action_space, self.spec.name, self.spec.actions)
 
     @abstractmethod
     def build(self) -> None:
-        """Make networks, targets and optimizers, once codec and actions exist."""
+        """Create the networks, target networks and optimizers; called once the codecs exist."""
 
     @abstractmethod
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool = False) -> Tensor:
-        """Actions in the agent's form, (B, D) or (B,), for packed observations x (B, P)."""
+        """Choose actions in the agent's form, (B, D) or (B,), for packed observations x (B, P)."""
 
     @abstractmethod
     def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Uniform actions in the agent's form, (count, D) or (count,)."""
+        """Sample uniform actions in the agent's form, (count, D) or (count,)."""
 
     @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One gradient step of everything; returns metrics as 0-d tensors without gradient.
+        """Take one gradient step of all parts; returns metrics as 0-d tensors without gradient.
 
         The loop averages them over an iteration and reads them once at its end, so that an update never waits for the
         device.
         """
 
     def iterate(self) -> dict[str, float]:
-        """`steps_per_iteration` environment steps with their updates; the last iteration ends on the budget."""
+        """Take `steps_per_iteration` environment steps with their updates; the last iteration ends on the budget."""
         c, pace = self.config, self.pace
         left = max(1, min(c.steps_per_iteration, self.target_timesteps - self.num_timesteps))
         acting, sampling = self.streams.torch("actions"), self.streams.torch("minibatches")
@@ -162,7 +162,7 @@ class OffPolicyAgent(Agent):
         return {**self.experience.pop_metrics(), **metrics}
 
     def _step(self, generator: torch.Generator | None) -> int:
-        """One step of all environments, at random without a generator; returns how many transitions it gave."""
+        """Step all environments, with random actions if there is no generator; returns the number of transitions."""
         experience = self.experience
         observation, start = experience.observation, experience.start
         if generator is None:
@@ -190,15 +190,10 @@ class OffPolicyAgent(Agent):
         """
         return self.buffer.add(observation, action, step.reward, step.terminated, step.next_observation, step.valid)
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`. There is no memory, so `state` is handed back as it came."""
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         generator = self.streams.torch("predict")
-        return choose_actions(self, observation, lambda x: self.act(x, generator, deterministic), action_mask), state
+
+        def act(x: Tensor) -> Tensor:
+            return self.act(x, generator, asked.deterministic)
+
+        return choose_actions(self, observation, act, asked.action_mask), asked.state

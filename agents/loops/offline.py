@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envzoo.action_masks import NAME
-from envzoo.agents.agent import Agent
+from envzoo.action_masks import NAME, check_mask
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.networks.action import ActionCodec
@@ -21,7 +21,7 @@ from envzoo.datasets.table import TransitionTable
 from envzoo.errors import DatasetError
 
 
-class OfflineAgent(Agent):
+class OfflineAgent(MaskedPredict, Agent):
     """Base of agents that learn from a dataset; a timestep is a gradient step.
 
     The config has `steps_per_iteration`, `batch_size` and `normalize_observations`, and `gamma` where the algorithm
@@ -31,7 +31,8 @@ class OfflineAgent(Agent):
     Attributes:
         codec: Packs observations.
         actions: Converts actions.
-        data: All transitions as tensors on the agent's device, observations packed and not normalised.
+        data: All transitions as tensors on the agent's device, observations packed and not normalised. Action masks
+            that the dataset holds in its infos stand behind the columns of the observations.
         normalizer: Turns packed observations into what the networks see.
     """
 
@@ -49,24 +50,24 @@ class OfflineAgent(Agent):
         self.build()
 
     def build_actions(self) -> ActionCodec:
-        """Make the action codec."""
+        """Create the action codec."""
         return ActionCodec(self.source.action_space, self.spec.name, self.spec.actions)
 
     def prepare(self, table: TransitionTable) -> TransitionTable:
-        """Change the data before learning (choose episodes, shape rewards)."""
+        """Transform the data before learning, for instance select episodes or shape rewards."""
         return table
 
     @abstractmethod
     def build(self) -> None:
-        """Make networks and optimizers and register them; runs once the data is loaded."""
+        """Create and register the networks and optimizers; called once the data is loaded."""
 
     @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One gradient step on a minibatch with normalised observations; metrics are detached tensors of one number."""
+        """Take one gradient step on a minibatch of normalised observations; returns metrics as 0-d tensors."""
 
     @abstractmethod
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
-        """Actions in the agent's form, (B,) or (B, D), for normalised packed observations (B, P)."""
+        """Choose actions in the agent's form, (B,) or (B, D), for normalised packed observations (B, P)."""
 
     def _to_device(self, table: TransitionTable) -> Batch:
         action = self.actions.from_environment(table.actions)
@@ -75,19 +76,30 @@ class OfflineAgent(Agent):
                 f"dataset {self.source.name} holds actions outside its action space {self.actions.space}"
             )
 
+        inside = (NAME,) in self.codec.paths  # the observation has its own masks
+        masks, next_masks = (None, None) if inside else (table.action_masks, table.next_action_masks)
+        if masks is not None and self.actions.discrete:
+            masks = check_mask(masks, len(action), self.actions.n)
+            illegal = np.flatnonzero(masks.any(axis=1) & ~masks[np.arange(len(action)), action])
+            if len(illegal):
+                raise DatasetError(
+                    f"dataset {self.source.name} breaks its own action masks: transition {illegal[0]} takes action "
+                    f"{table.actions[illegal[0]]}, which its {NAME} does not allow"
+                )
+
         def place(array: np.ndarray) -> Tensor:
             return torch.tensor(array, device=self.device)  # a copy: arrays that a file owns may be read-only
 
         return Batch(
-            observation=place(self.codec.pack(table.observations)),
+            observation=place(self.actions.append_mask(self.codec.pack(table.observations), masks)),
             action=place(action),
             reward=place(table.rewards),
             terminated=place(table.terminals.astype(np.float32)),
-            next_observation=place(self.codec.pack(table.next_observations)),
+            next_observation=place(self.actions.append_mask(self.codec.pack(table.next_observations), next_masks)),
         )
 
     def sample(self, generator: torch.Generator) -> Batch:
-        """`batch_size` transitions drawn uniformly with replacement, observations normalised."""
+        """Sample `batch_size` transitions uniformly with replacement, with normalised observations."""
         data = self.data
         index = torch.randint(len(data.reward), (self.config.batch_size,), generator=generator, device=self.device)
         batch = Batch(*(column[index] for column in data))
@@ -96,7 +108,7 @@ class OfflineAgent(Agent):
         )
 
     def iterate(self) -> dict[str, float]:
-        """`steps_per_iteration` gradient steps (fewer where the budget ends); metrics are their means."""
+        """Take `steps_per_iteration` gradient steps, or as many as the budget allows; returns mean metrics."""
         steps = min(self.config.steps_per_iteration, self.target_timesteps - self.num_timesteps)
         generator = self.streams.torch("minibatches")
         metrics: dict[str, float] = {}
@@ -110,25 +122,13 @@ class OfflineAgent(Agent):
         self.num_timesteps += steps
         return metrics | {name: float(value) / steps for name, value in sums.items()}
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions without memory; see `Agent.predict`."""
-        generator, size = self.streams.torch("predict"), self.codec.packed_dim
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
+        generator = self.streams.torch("predict")
 
         def act(x: Tensor) -> Tensor:
-            rows = self.normalizer(x[:, :size])
-            if action_mask is not None:
-                rows = torch.cat([rows, x[:, size:].to(rows.dtype)], dim=1)
-            return self.act(rows, generator, deterministic)
+            return self.act(self.normalizer(x), generator, asked.deterministic)
 
-        return choose_actions(self, observation, act, action_mask), state
+        return choose_actions(self, observation, act, asked.action_mask), asked.state
 
 
 class ObservationNormalizer:
@@ -156,21 +156,25 @@ class ObservationNormalizer:
             self.scale[part.start : part.stop] = (columns.std(dim=0, correction=0) + self.EPSILON).float()
 
     def __call__(self, packed: Tensor) -> Tensor:
-        """(..., P) -> (..., P)."""
-        return (packed - self.mean) / self.scale if self.active else packed
+        """Normalise packed observations (..., P); masks behind them, (..., P + A), stay as they are."""
+        if not self.active:
+            return packed
+        size = len(self.mean)
+        rows = (packed[..., :size] - self.mean) / self.scale
+        return rows if packed.shape[-1] == size else torch.cat([rows, packed[..., size:].to(rows.dtype)], dim=-1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Mean and scale."""
+        """Return the mean and the scale."""
         return {"mean": self.mean, "scale": self.scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over mean and scale; they belong to the networks, whatever data is at hand now."""
+        """Restore the mean and the scale, which belong to the networks whatever the present data."""
         self.mean.copy_(state["mean"])
         self.scale.copy_(state["scale"])
 
 
 class _Stamp:
-    """Remembers which data an agent learned from, and tells when a resumed one gets other data."""
+    """Fingerprint of the data that an agent learns from; reports when a resumed agent gets other data."""
 
     def __init__(self, table: TransitionTable, notices: list[str]):
         checksum = 0
@@ -184,7 +188,7 @@ class _Stamp:
         return self.stamp
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Compare."""
+        """Compare the saved fingerprint with that of the present data."""
         if state != self.stamp:
             self.notices.append(
                 f"the dataset differs from the one learned from before ({self.stamp['transitions']} transitions, then "

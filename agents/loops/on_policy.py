@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envzoo.agents.agent import Agent
+from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.experience import Experience
 from envzoo.agents.loops.intrinsic import Intrinsic, intrinsic_class, settings_of
 from envzoo.agents.loops.policy_with_wrappers import PolicyWithWrappers, predict_with_policy
@@ -26,7 +26,7 @@ ENV_BYTES = 2**10  # of what is remembered of each environment, four times that 
 ROW_BYTES = 32  # of action, log-probability, values, reward and flags of a step
 
 
-class OnPolicyAgent(Agent):
+class OnPolicyAgent(MaskedPredict, Agent):
     """Base of on-policy agents. The config has `num_envs`; a subclass implements `build_policy` and `update`.
 
     `num_steps` None collects whole episodes: every environment plays exactly one per iteration.
@@ -67,10 +67,10 @@ class OnPolicyAgent(Agent):
 
     @abstractmethod
     def build_policy(self) -> Policy | TabularPolicy:
-        """Make the policy network."""
+        """Create the policy network."""
 
     def wrappers(self) -> list[tuple[type[StatefulVectorWrapper], dict[str, Any]]]:
-        """Wrappers with their arguments, innermost first, to be put around the environment learned in.
+        """Return the wrappers of the training environment with their arguments, innermost first.
 
         What they add to observations is added to those that `predict` is given, too, so that the finished agent acts
         in the bare environment. There they see observations and starts of episodes, but neither rewards nor infos.
@@ -78,7 +78,7 @@ class OnPolicyAgent(Agent):
         return []
 
     def build(self) -> None:
-        """Make optimizers and other parts; runs once the policy exists."""
+        """Create the optimizers and other parts; called once the policy exists."""
 
     @abstractmethod
     def update(self, rollout: Rollout) -> dict[str, float]:
@@ -98,7 +98,7 @@ class OnPolicyAgent(Agent):
         return {**self.experience.pop_metrics(), **metrics}
 
     def _add_intrinsic(self, rollout: Rollout) -> dict[str, float]:
-        """Pay the intrinsic reward of a rollout, then let it learn from the same steps."""
+        """Add the intrinsic rewards of a rollout, then update the intrinsic reward on the same steps."""
         c = self.config
         found = self.intrinsic.reward(rollout).cpu().numpy()
         paid = (c.intrinsic_coefficient * found).astype(np.float32)
@@ -112,7 +112,7 @@ class OnPolicyAgent(Agent):
 
     @torch.no_grad()
     def collect(self) -> Rollout:
-        """Act in all environments for one rollout."""
+        """Collect one rollout from all environments."""
         experience, policy = self.experience, self.policy
         whole_episodes = self.num_steps is None
         if whole_episodes:
@@ -150,7 +150,7 @@ class OnPolicyAgent(Agent):
         return self._stack(rows, first_state, state)
 
     def _final_value(self, step: Any, state: Tensor) -> np.ndarray | None:
-        """V of the final observation of truncated episodes, which the next rollout row does not show."""
+        """Compute the values of the final observations of truncated episodes."""
         truncated = step.done & ~step.terminated
         if not self.policy.has_critic or not truncated.any():
             return None
@@ -194,23 +194,14 @@ class OnPolicyAgent(Agent):
     def _next_observations(self, steps: tuple) -> Tensor:
         return torch.from_numpy(np.stack([step.next_observation for step in steps])).to(self.device)
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions; see `Agent.predict`."""
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         if not self.follower.layers:
-            return predict_with_policy(self, self.policy, observation, state, episode_start, deterministic, action_mask)
-        return self.follower.predict(self, self.policy, observation, state, episode_start, deterministic, action_mask)
+            return predict_with_policy(self, self.policy, observation, asked)
+        return self.follower.predict(self, self.policy, observation, asked)
 
 
 class Memory:
-    """The acting memory of a recurrent policy, as a part of the saved state."""
+    """Memory of a recurrent policy between two rollouts, as a part of the saved state."""
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
@@ -220,6 +211,6 @@ class Memory:
         return {"tensor": self.tensor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a memory; one for another number of environments is left, because episodes start anew then."""
+        """Restore a memory; one for another number of environments is ignored, because episodes start anew then."""
         if state["tensor"].shape == self.tensor.shape:
             self.tensor = state["tensor"].to(self.tensor.device)

@@ -9,6 +9,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from envzoo.agents.agent import PredictArguments
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
@@ -25,7 +26,7 @@ class Followed(NamedTuple):
 
 
 class PolicyWithWrappers:
-    """Wraps the environment learned in, and later adds the same to observations of the bare one.
+    """Wraps the training environment, and extends observations of the bare environment in the same way.
 
     A policy that learned behind a wrapper needs what the wrapper added (clocks, densities, skills). The wrapper's
     tracker is run on the stream of bare observations instead, its arrays travelling in the state of `predict`.
@@ -43,13 +44,13 @@ class PolicyWithWrappers:
         self._cache: tuple[int, list[Tracker]] = (0, [])
 
     def wrap(self, env: VectorEnv, wrapper: type[StatefulVectorWrapper], arguments: dict[str, Any]) -> VectorEnv:
-        """Put one more wrapper around the environment."""
+        """Add a wrapper around the environment."""
         wrapped = wrapper(env, **arguments)
         self.layers.append((wrapper.tracker_class, wrapped.arguments))
         return wrapped
 
     def trackers(self, count: int) -> list[Tracker]:
-        """Fresh or used trackers for `count` episodes, whose arrays the caller overwrites."""
+        """Return trackers for `count` episodes, new or reused, whose arrays the caller overwrites."""
         if self._cache[0] != count or not self._cache[1]:
             space, trackers = self.codec.space, []
             for cls, arguments in self.layers:
@@ -61,7 +62,7 @@ class PolicyWithWrappers:
     def extend(
         self, observation: Any, fresh: np.ndarray, memory: list[dict[str, np.ndarray]] | None
     ) -> tuple[Any, list[dict[str, np.ndarray]]]:
-        """Add the trackers' entries to a batch of bare observations.
+        """Add the entries of the trackers to a batch of bare observations.
 
         Args:
             observation: A batch.
@@ -91,12 +92,10 @@ class PolicyWithWrappers:
         agent: Any,
         policy: Policy | TabularPolicy,
         observation: Any,
-        state: Followed | None,
-        episode_start: np.ndarray | None,
-        deterministic: bool,
-        action_mask: np.ndarray | None = None,
+        asked: PredictArguments,
     ) -> tuple[Any, Followed]:
-        """`Agent.predict` from observations of the bare environment."""
+        """Choose actions as `Agent.predict` does, from observations of the bare environment."""
+        state, action_mask = asked.state, asked.action_mask
         batched = self.codec.is_batched(observation)
         batch = observation if batched else _lift(observation)
         count = len(self.codec.pack(batch))
@@ -106,25 +105,24 @@ class PolicyWithWrappers:
             if not isinstance(state, Followed):
                 raise EnvzooError(f"the state is a {type(state).__name__}; expected what the last predict returned")
             policy_state, memory = state
-            fresh = np.zeros(count, bool) if episode_start is None else read_starts(episode_start, count)
+            fresh = np.zeros(count, bool) if asked.episode_start is None else read_starts(asked.episode_start, count)
         extended, memory = self.extend(batch, fresh, memory)
         if action_mask is not None and not batched:
             action_mask = np.asarray(action_mask)[None]
-        action, policy_state = predict_with_policy(
-            agent, policy, extended, policy_state, fresh, deterministic, action_mask
-        )
+        inner = PredictArguments(policy_state, fresh, asked.deterministic, action_mask)
+        action, policy_state = predict_with_policy(agent, policy, extended, inner)
         return (action if batched else action[0]), Followed(policy_state, memory)
 
 
 def _lift(observation: Any) -> Any:
-    """One observation as a batch of one."""
+    """Convert an observation to a batch of one."""
     if isinstance(observation, dict):
         return {name: _lift(part) for name, part in observation.items()}
     return np.asarray(observation)[None]
 
 
 def read_starts(episode_start: Any, count: int) -> np.ndarray:
-    """Which of `count` observations open an episode, bool (count,), fresh; raises EnvzooError for another number."""
+    """Return which of `count` observations start an episode, a new bool array (count,), after a check of the number."""
     starts = np.array(episode_start)
     if starts.size != count or starts.dtype.kind not in "biu":
         raise EnvzooError(f"episode_start is {episode_start!r}; expected {count} booleans, one for each observation")
@@ -144,13 +142,10 @@ def predict_with_policy(
     agent: Any,
     policy: Policy | TabularPolicy,
     observation: Any,
-    state: Tensor | None,
-    episode_start: np.ndarray | None,
-    deterministic: bool,
-    action_mask: np.ndarray | None = None,
+    asked: PredictArguments,
 ) -> tuple[Any, Tensor]:
-    """`Agent.predict` for an agent with a `Policy`, a `codec` and `actions`."""
-    generator, memory = agent.streams.torch("predict"), None
+    """Choose actions as `Agent.predict` does, for an agent with a `Policy`, a `codec` and `actions`."""
+    generator, state, memory = agent.streams.torch("predict"), asked.state, None
 
     def act(x: Tensor) -> Tensor:
         nonlocal memory
@@ -159,13 +154,13 @@ def predict_with_policy(
         if policy.recurrent:
             if state is not None:
                 check_memory(state, policy.initial_state(len(x)))
-            if episode_start is not None:
-                start = torch.from_numpy(read_starts(episode_start, len(x))).to(agent.device)
-        acting = policy.act(x, memory, start, generator, deterministic)
+            if asked.episode_start is not None:
+                start = torch.from_numpy(read_starts(asked.episode_start, len(x))).to(agent.device)
+        acting = policy.act(x, memory, start, generator, asked.deterministic)
         memory = acting.state
         return acting.action
 
-    return choose_actions(agent, observation, act, action_mask), memory
+    return choose_actions(agent, observation, act, asked.action_mask), memory
 
 
 __getattr__ = former_names(__name__, {"Follower": f"{__name__}:PolicyWithWrappers"})

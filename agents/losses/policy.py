@@ -43,7 +43,7 @@ def clipped_surrogate_gradient(
 
 
 def score_function_loss(log_prob: Tensor, advantage: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Compute the REINFORCE loss -mean log pi(a|s) A, or the mean weighted by `weight`; all (...) of one shape."""
+    """Compute the REINFORCE loss -mean(log pi(a|s) A), optionally weighted; all arguments have one shape (...)."""
     if weight is None:
         return -(log_prob * advantage).mean()
     return -(log_prob * advantage * weight).sum() / weight.sum()

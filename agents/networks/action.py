@@ -70,7 +70,7 @@ class ActionCodec:
         return action.reshape(len(action), self.dim).astype(np.float32)
 
     def append_mask(self, rows: np.ndarray, mask: Any, single: bool = False) -> np.ndarray:
-        """Put the masks of allowed actions behind packed observations, (B, P) -> (B, P + A).
+        """Append the action masks to packed observations, (B, P) -> (B, P + A).
 
         Args:
             rows: (B, P).

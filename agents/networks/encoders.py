@@ -237,7 +237,7 @@ class SymbolEncoder(Encoder):
         return SymbolInput(rows, numbers)
 
     def first(self, read: SymbolInput) -> Tensor:
-        """Compute the first layer before its activation, (N, width)."""
+        """Compute the pre-activations of the first layer, (N, width)."""
         y = self.symbols(read.rows) + self.bias
         if self.numbers is None:
             return y
@@ -275,3 +275,32 @@ def make_encoder(
     if name not in ENCODERS:
         raise unknown("encoder", name, [*ENCODERS, "auto"])
     return ENCODERS[name](codec, tuple(hidden), activation, generator)
+
+
+class EncodedLinear(nn.Module):
+    """An encoder with a linear head, the body of memoryless policies.
+
+    Args:
+        codec: Observation codec.
+        outputs: Outputs of the head.
+        encoder: Name of a memoryless encoder.
+        hidden: Hidden layer sizes.
+        activation: Name of the activation function.
+        generator: Generator of the initial weights.
+        gain: Gain of the orthogonal initial weights of the head; None takes the uniform ones of PyTorch.
+    """
+
+    def __init__(
+        self,
+        codec: ObservationCodec,
+        outputs: int,
+        *,
+        encoder: str,
+        hidden: Sequence[int],
+        activation: str,
+        generator: torch.Generator,
+        gain: float | None,
+    ):
+        super().__init__()
+        self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
+        self.head = linear(self.encoder.out_dim, outputs, generator, gain=gain)

@@ -54,7 +54,7 @@ class DualVariable:
 
     @property
     def value(self) -> Tensor:
-        """The multiplier, a 0-d tensor without gradient."""
+        """Value of the multiplier, a 0-d tensor without gradient."""
         return self.log_value.detach()[0].exp()
 
     def update(self, measured: Tensor) -> Tensor:

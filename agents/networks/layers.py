@@ -14,7 +14,7 @@ from envzoo.errors import unknown
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Compute the hyperbolic tangent, on the CPU without gradients by NumPy, which takes a quarter of the time."""
+    """Compute the hyperbolic tangent; on the CPU without gradients by NumPy, which is four times faster."""
     if x.requires_grad or x.device.type != "cpu":
         return torch.tanh(x)
     return torch.from_numpy(np.tanh(x.numpy()))

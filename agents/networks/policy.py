@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from envzoo.agents.losses import distributions as dist
 from envzoo.agents.networks.action import ActionCodec, MaskReader
@@ -56,7 +56,7 @@ class Policy(nn.Module):
         encoder: str,
         hidden: Sequence[int],
         activation: str,
-        generator: torch.Generator,
+        generator: Generator,
         critic: bool = True,
         shared: bool = False,
         initial_log_std: float = 0.0,
@@ -103,12 +103,7 @@ class Policy(nn.Module):
         return actor if self.shared else self.critic_encoder.features(x)
 
     def act(
-        self,
-        x: Tensor,
-        state: Tensor,
-        start: Tensor | None,
-        generator: torch.Generator | None,
-        deterministic: bool = False,
+        self, x: Tensor, state: Tensor, start: Tensor | None, generator: Generator | None, deterministic: bool = False
     ) -> Acting:
         """Choose actions for packed observations x (B, P)."""
         features, critic_features, state = self._encode_step(x, state, start)
@@ -119,15 +114,15 @@ class Policy(nn.Module):
             return Acting(action, dist.categorical_log_prob(parameters, action), value, state)
         return Acting(action, dist.gaussian_log_prob(parameters, self.log_std, action), value, state)
 
-    def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Sample actions alone, for a memoryless policy: what `act` gives, without its other results."""
+    def choose(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """Sample only the actions of `act`, for a memoryless policy."""
         return self._choose(self._restricted(self.actor_head(self.actor_encoder.features(x)), x), generator, False)
 
     def _restricted(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Give actions that are not allowed at x the probability 0."""
+        """Set the probability of actions that are not allowed at x to 0."""
         return self.masks.restrict(parameters, x) if self.discrete else parameters
 
-    def _choose(self, parameters: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
+    def _choose(self, parameters: Tensor, generator: Generator | None, deterministic: bool) -> Tensor:
         if self.discrete:
             return parameters.argmax(-1) if deterministic else dist.sample_categorical(parameters, generator)
         if deterministic:
@@ -135,7 +130,7 @@ class Policy(nn.Module):
         return parameters + self.log_std.exp() * torch.empty_like(parameters).normal_(generator=generator)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:
-        """Estimate values of packed observations x (B, P), (B,); without memory any leading dimensions will do."""
+        """Estimate the values (B,) of packed observations x (B, P); memoryless policies take any leading dimensions."""
         if not self.recurrent:
             features = (self.actor_encoder if self.shared else self.critic_encoder).features(x)
         else:
@@ -214,12 +209,7 @@ class TabularPolicy(nn.Module):
         return torch.zeros(num_envs, 0, device=self.logits.device)
 
     def act(
-        self,
-        x: Tensor,
-        state: Tensor,
-        start: Tensor | None,
-        generator: torch.Generator | None,
-        deterministic: bool = False,
+        self, x: Tensor, state: Tensor, start: Tensor | None, generator: Generator | None, deterministic: bool = False
     ) -> Acting:
         """Choose actions for packed observations x (B, P)."""
         index = self.codec.index(x)
@@ -228,8 +218,8 @@ class TabularPolicy(nn.Module):
         value = self.values[index] if self.has_critic else None
         return Acting(action, dist.categorical_log_prob(logits, action), value, state)
 
-    def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Sample actions alone: what `act` gives, without its other results."""
+    def choose(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """Sample only the actions of `act`."""
         return dist.sample_categorical(self.masks.restrict(self.logits[self.codec.index(x)], x), generator)
 
     def value(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> Tensor:

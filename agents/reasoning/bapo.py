@@ -176,7 +176,7 @@ class BAPOConfig(TextConfig):
 
 
 class BAPOMethod(Method):
-    """The clipped surrogate with bounds that are searched for in each minibatch."""
+    """PPO's clipped surrogate with bounds that are searched for in each minibatch."""
 
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped surrogate with the bounds that the search finds."""

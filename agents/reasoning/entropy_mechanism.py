@@ -165,7 +165,7 @@ class ClipCovConfig(TextConfig):
 
 
 class ClipCovMethod(Method):
-    """The clipped surrogate without a few tokens of high covariance."""
+    """PPO's clipped surrogate without the gradient of some tokens of high covariance."""
 
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute PPO's loss, 0 on the tokens that are detached."""

@@ -25,7 +25,7 @@ class ForkTokensConfig(GRPOConfig):
 
 
 class ForkTokensMethod(GRPOMethod):
-    """The clipped surrogate on the tokens of the highest entropy."""
+    """PPO's clipped surrogate, restricted to the tokens of the highest entropy."""
 
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped surrogate on forks; the other tokens still count in the mean."""

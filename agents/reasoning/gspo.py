@@ -26,7 +26,7 @@ class GSPOConfig(TextConfig):
 
 
 class GSPOMethod(Method):
-    """The clipped surrogate of the ratio of whole answers."""
+    """PPO's clipped surrogate with one probability ratio per answer."""
 
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped surrogate of the sequence ratio."""

@@ -210,7 +210,7 @@ class HAPOMethod(GRPOMethod):
         return advantage, {"fallback_fraction": float(fell_back.float().mean())}
 
     def observe(self, entropy: Tensor, batch: TextRollout) -> None:
-        """Keep the scale of the entropies for the temperatures of the next rollout."""
+        """Store the scale of the entropies for the temperatures of the next rollout."""
         self.state["scale"] = list(entropy_scale(entropy, batch.mask, self.config.rho, self.config.entropy_floor))
 
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:

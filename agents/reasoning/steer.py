@@ -124,7 +124,7 @@ class STEERConfig(GRPOConfig):
 
 
 class STEERMethod(GRPOMethod):
-    """The clipped surrogate, weighted by the estimated change of entropy."""
+    """PPO's clipped surrogate, weighted by the estimated change of the entropy."""
 
     reads_entropy = True
 

@@ -9,7 +9,7 @@ from envzoo.datasets import load_minari
 
 
 def is_dataset(source: Any) -> bool:
-    """Tell whether an object is a Minari dataset."""
+    """Return whether an object is a Minari dataset."""
     return hasattr(source, "iterate_episodes") and hasattr(source, "spec")
 
 

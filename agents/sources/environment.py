@@ -16,7 +16,7 @@ from envzoo.errors import EnvzooError, shorten
 
 
 def is_environment(source: Any) -> bool:
-    """Tell whether an object is a Gymnasium environment or vector environment."""
+    """Return whether an object is a Gymnasium environment or vector environment."""
     return isinstance(source, gym.Env | VectorEnv)
 
 
@@ -40,7 +40,7 @@ def from_environment(source: gym.Env | VectorEnv) -> Source:
 
 
 def is_maker(source: Any) -> bool:
-    """Tell whether an object is a function (or class) that could make an environment."""
+    """Return whether an object is a function (or class) that could make an environment."""
     return callable(source) and not is_environment(source)
 
 
@@ -61,7 +61,7 @@ def from_maker(source: Any) -> Source:
 
 
 def is_environment_id(name: str) -> bool:
-    """Tell whether a name is the id of an environment, or has the form "module:id"."""
+    """Return whether a name is the id of an environment, or has the form "module:id"."""
     return name in gym.registry or ":" in name
 
 

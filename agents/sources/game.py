@@ -10,7 +10,7 @@ from envzoo.games import make_game
 
 
 def is_game(source: Any) -> bool:
-    """Tell whether an object is a PettingZoo game."""
+    """Return whether an object is a PettingZoo game."""
     return hasattr(source, "possible_agents") and hasattr(source, "observation_space") and hasattr(source, "reset")
 
 

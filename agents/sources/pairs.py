@@ -53,7 +53,7 @@ class Pairs:
 
 
 def is_pairs(source: Any) -> bool:
-    """Tell whether an object is `Pairs`."""
+    """Return whether an object is `Pairs`."""
     return isinstance(source, Pairs)
 
 
@@ -63,7 +63,7 @@ def from_pairs(source: Pairs) -> Source:
 
 
 def pairs_of_dataset(source: Source) -> Source:
-    """Turn a dataset into pairs: every observation, packed, with the one that followed it in its episode."""
+    """Convert a dataset to pairs: every packed observation with the next one in its episode."""
     table = TransitionTable.from_minari(source.given)
     codec = ObservationCodec(source.observation_space)
     pairs = Pairs(codec.pack(table.observations), codec.pack(table.next_observations))

@@ -78,7 +78,7 @@ def _read_items(name: str, values: Any) -> Items:
 
 
 def is_preferences(source: Any) -> bool:
-    """Tell whether an object is `Preferences`."""
+    """Return whether an object is `Preferences`."""
     return isinstance(source, Preferences)
 
 

@@ -17,7 +17,7 @@ from envzoo.games import games
 
 @dataclass(frozen=True)
 class SourceKind:
-    """One way to give a source.
+    """A kind of source: how its objects and ids are recognised and resolved.
 
     Attributes:
         kind: Name of the kind, as in `AgentSpec.sources`.
@@ -73,7 +73,7 @@ ARTICLES = {
 
 
 def resolve(source: Any, spec: AgentSpec, env_kwargs: dict[str, Any] | None = None) -> Source:
-    """Find out what a source is and whether the learner can take it.
+    """Resolve a source, after checking that the learner takes its kind.
 
     Args:
         source: An id, or an object of one of `KINDS`.

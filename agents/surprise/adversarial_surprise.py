@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
+from envzoo.agents.agent import MaskedPredict, PredictArguments
 from envzoo.agents.loops.on_policy import Rollout
 from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
@@ -47,12 +48,9 @@ class AdversarialSurpriseConfig(PPOConfig):
     learning_rate: float = 3e-4
     """Adam's learning rate of both players."""
     anneal: Literal["none", "learning_rate", "both"] = "none"
-    """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
-    range."""
     entropy_coefficient: float = 0.01
     """Coefficient of the entropy bonus (nats) of both players."""
     normalize_advantage: bool = False
-    """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -169,8 +167,11 @@ class AdversarialSurprise(PPO):
         return tuple(own_steps(rollout, rewards[number], player == number) for number in (EXPLORE, CONTROL))
 
 
-class OnePlayer:
-    """One player of the game alone, with the interface that `envzoo.agents.evaluation.evaluate` requires."""
+class OnePlayer(MaskedPredict):
+    """One player of the game alone, with the interface that `envzoo.agents.evaluation.evaluate` requires.
+
+    Rounds and densities continue as in the game.
+    """
 
     def __init__(self, agent: AdversarialSurprise, number: int):
         self.agent, self.number, self.source, self.spec = agent, number, agent.source, agent.spec
@@ -178,18 +179,10 @@ class OnePlayer:
     def set_env(self, env: Any) -> None:
         """Do nothing: the player does not look ahead."""
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_mask: np.ndarray | None = None,
-    ) -> tuple[Any, Any]:
-        """Choose actions as `Agent.predict` does; rounds and densities continue as in the game."""
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         self.agent.policy.only = self.number
         try:
-            return self.agent.predict(observation, state, episode_start, deterministic, action_mask)
+            return self.agent.predict(observation, *asked)
         finally:
             self.agent.policy.only = None
 

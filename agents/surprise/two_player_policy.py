@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from envzoo.agents.networks.policy import Acting, Evaluation, Policy
 from envzoo.moved import former_names
@@ -42,12 +42,7 @@ class TwoPlayerPolicy(nn.Module):
         return x[..., self.column] > 0.5
 
     def act(
-        self,
-        x: Tensor,
-        state: Tensor,
-        start: Tensor | None,
-        generator: torch.Generator | None,
-        deterministic: bool = False,
+        self, x: Tensor, state: Tensor, start: Tensor | None, generator: Generator | None, deterministic: bool = False
     ) -> Acting:
         """Choose actions for packed observations x (B, P)."""
         player = self.player(x)
@@ -62,7 +57,7 @@ class TwoPlayerPolicy(nn.Module):
             state,
         )
 
-    def choose(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def choose(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Sample actions only, without log_prob and value."""
         player = self.player(x)
         if player.all() or not player.any():

@@ -68,9 +68,9 @@ class PartialRollouts:
             The rollout (Q G answers), the number of tokens that were written, and the mean age of the answers in the
             rollout: how many policies ago they were started.
         """
-        tokens = self._grow(count, new_prompts, model, params, policy)
+        tokens = self._grow(self._start(count, new_prompts, policy), model, params)
         while self.finished().sum() < count:  # the policy is still the same
-            tokens += self._grow(count, new_prompts, model, params, policy)
+            tokens += self._grow(self._start(count, new_prompts, policy), model, params)
         taken = np.flatnonzero(self.finished())[:count]
         rows = (taken[:, None] * self.copies + np.arange(self.copies)).ravel()
         prompts, age = np.repeat(self.prompts[taken], self.copies, 0), float((policy - self.born[taken]).mean())
@@ -81,19 +81,19 @@ class PartialRollouts:
         self._keep(np.setdiff1d(np.arange(len(self.prompts)), taken))
         return rollout, tokens, age
 
-    def _grow(
-        self,
-        count: int,
-        new_prompts: Callable[[int], np.ndarray],
-        model: LanguageModel,
-        params: SamplingParams,
-        policy: int,
-    ) -> int:
-        """Let every unfinished answer, and new ones, grow by at most C tokens; returns the number of tokens written."""
+    def _start(self, count: int, new_prompts: Callable[[int], np.ndarray], policy: int) -> int:
+        """Start answers to as many new prompts as finished ones are missing, and return the number of the first."""
         old = len(self.prompts)
         fresh = max(0, count - int(self.finished().sum()))
         if fresh:
             self._begin(new_prompts(fresh), policy)
+        return old
+
+    def _grow(self, old: int, model: LanguageModel, params: SamplingParams) -> int:
+        """Let every unfinished answer grow by at most C tokens; returns the number of tokens written.
+
+        The prompts from number `old` on are new.
+        """
         before = self.completions.mask.sum()
         alive = self.completions.alive.cpu().numpy()
         # Unfinished answers have grown by C in each rollout so far, so those of one age are equally long.

@@ -19,7 +19,7 @@ from envzoo.specs import NOTHING, check_name
 
 @dataclass(frozen=True)
 class BehaviourPolicy:
-    """Who plays the episodes: an agent, and how long it learns first.
+    """Behaviour policy of a dataset: an agent, and its training budget.
 
     Attributes:
         agent: Name of a registered agent.
@@ -38,7 +38,7 @@ class BehaviourPolicy:
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Who plays the episodes of a text puzzle: the puzzle's own generator of demonstrations.
+    """Behaviour policy of a dataset of text puzzles: the demonstrations of the puzzle.
 
     Attributes:
         noise: Share of flawed demonstrations; see the puzzle's manual.
@@ -53,7 +53,7 @@ class Demonstrations:
 
 @dataclass(frozen=True)
 class BeamReference:
-    """How the score 100 is planned: `envzoo.agents.planners.beam_search` with these settings.
+    """Reference for the score 100: `envzoo.agents.planners.beam_search` with these settings.
 
     Attributes:
         width: Plans kept per step.
@@ -68,7 +68,7 @@ class BeamReference:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the content of a dataset.
+    """Complete description of how a dataset is built.
 
     Attributes:
         id: Minari id, `<namespace>/<environment>/<quality>-vN`.

@@ -100,15 +100,7 @@ def satiation(
     For each arm c is uniform on [0.3, 1) and rho on [0.1, 0.5); for rho up to 1/2 the payoffs are also monotone from
     state -1 to state 1.
 
-    Args:
-        arms: K.
-        satiation: M.
-        deprivation: N.
-        seed: See the module docstring.
-        pulls_per_round: k.
-
-    Raises:
-        EnvzooError: A size is not a positive whole number, or the seed is invalid.
+    Arguments and errors are those of `random_monotone`.
     """
     _check_sizes(arms=arms, satiation=satiation, deprivation=deprivation)
     generator = _generator(seed)
@@ -226,14 +218,7 @@ def concave_recharging(
     For each arm c is uniform on [0.3, 1) and rho on [0.3, 0.95). Concave payoffs are the case studied by Kleinberg and
     Immorlica ("Recharging Bandits", FOCS 2018).
 
-    Args:
-        arms: K.
-        max_delay: D, at least 2.
-        seed: See the module docstring.
-        pulls_per_round: k.
-
-    Raises:
-        EnvzooError: A size is out of range, or the seed is invalid.
+    Arguments and errors are those of `random_recharging`.
     """
     _check_sizes(arms=arms)
     check_count("max_delay", max_delay, 2)

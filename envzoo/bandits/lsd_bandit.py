@@ -8,7 +8,7 @@ from typing import Any
 
 from envzoo.bandits.arms import FRESH, ArmsWithMemory
 from envzoo.bandits.generators import LSD_GENERATORS
-from envzoo.bandits.model import BanditModel
+from envzoo.bandits.model import BanditModel, WithModel
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 from envzoo.kernel.arguments import check_choice
@@ -155,23 +155,13 @@ class LSDBandit(ArmsWithMemory):
         self._set_up(model, rewards, start)
 
 
-class LSDBanditEnv(KernelEnv):
+class LSDBanditEnv(WithModel, KernelEnv):
     """Single environment of `LSDBandit`."""
 
     definition_class = LSDBandit
 
-    @property
-    def model(self) -> BanditModel:
-        """Instance of the bandit: payoff table, states and pulls per round."""
-        return self.definition.model
 
-
-class LSDBanditVectorEnv(KernelVectorEnv):
+class LSDBanditVectorEnv(WithModel, KernelVectorEnv):
     """Vector environment of `LSDBandit`."""
 
     definition_class = LSDBandit
-
-    @property
-    def model(self) -> BanditModel:
-        """Instance of the bandit: payoff table, states and pulls per round."""
-        return self.definition.model

@@ -21,6 +21,15 @@ from envzoo.kernel.arguments import MOST
 TOLERANCE = 1e-12
 
 
+class WithModel:
+    """Mixin of the single and vector environments of bandits."""
+
+    @property
+    def model(self) -> BanditModel:
+        """Instance of the bandit: payoff table, states and pulls per round."""
+        return self.definition.model
+
+
 @dataclass(frozen=True, eq=False)
 class BanditModel:
     """A complete LSD bandit, with everything a planner needs.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from envzoo.bandits.arms import FRESH, ArmsWithMemory
 from envzoo.bandits.generators import RECHARGING_GENERATORS, recharging
 from envzoo.bandits.lsd_bandit import generate, refuse_generator_arguments
-from envzoo.bandits.model import BanditModel
+from envzoo.bandits.model import WithModel
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 
 
@@ -85,23 +85,13 @@ class RechargingBandit(ArmsWithMemory):
         self._set_up(model, rewards, start)
 
 
-class RechargingBanditEnv(KernelEnv):
+class RechargingBanditEnv(WithModel, KernelEnv):
     """Single environment of `RechargingBandit`."""
 
     definition_class = RechargingBandit
 
-    @property
-    def model(self) -> BanditModel:
-        """Instance of the bandit: payoff table, states and pulls per round."""
-        return self.definition.model
 
-
-class RechargingBanditVectorEnv(KernelVectorEnv):
+class RechargingBanditVectorEnv(WithModel, KernelVectorEnv):
     """Vector environment of `RechargingBandit`."""
 
     definition_class = RechargingBandit
-
-    @property
-    def model(self) -> BanditModel:
-        """Instance of the bandit: payoff table, states and pulls per round."""
-        return self.definition.model

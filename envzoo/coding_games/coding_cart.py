@@ -16,6 +16,10 @@ from envzoo.coding_games.coding_game import (
     PlayersObservation,
     SenderBeliefObservation,
     SenderObservation,
+    observe_players,
+    observe_players_belief,
+    observe_sender,
+    observe_sender_belief,
 )
 from envzoo.coding_games.messages import (
     MessageRules,
@@ -147,41 +151,6 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
             terminated[i] = ended and not messages.player
         infos.action_mask[i] = 1
         report(messages, state, infos, i)
-
-
-@njit(cache=True)
-def observe_sender(parameters, state, observation):
-    """Observation kernel of the sender alone."""
-    message = observation.message.reshape(state.message.shape)
-    for i in range(state.time.size):
-        for k in range(4):
-            observation.state[i, k] = state.position[i, k]
-        message[i] = state.message[i]
-
-
-@njit(cache=True)
-def observe_players(parameters, state, observation):
-    """Observation kernel of both players."""
-    observe_sender(parameters, state, observation)
-    for i in range(state.time.size):
-        for k in range(4):
-            observation.previous[i, k] = state.previous[i, k]
-        observation.action[i] = state.action[i]
-        observation.guessing[i] = state.over[i]
-
-
-@njit(cache=True)
-def observe_sender_belief(parameters, state, observation):
-    """Observation kernel of the sender alone, with the belief."""
-    observe_sender(parameters, state, observation)
-    observation.belief[:] = state.belief
-
-
-@njit(cache=True)
-def observe_players_belief(parameters, state, observation):
-    """Observation kernel of both players, with the belief."""
-    observe_players(parameters, state, observation)
-    observation.belief[:] = state.belief
 
 
 # ---------------------------------------------------------------------------- the carrier

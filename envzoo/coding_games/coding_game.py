@@ -158,9 +158,9 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 
 @njit(cache=True)
 def observe_sender(parameters, state, observation):
-    """Observation kernel of the sender alone."""
+    """Observation kernel of the sender alone; also of games whose positions are rows of numbers."""
     message = observation.message.reshape(state.message.shape)
-    for i in range(state.position.size):
+    for i in range(state.time.size):
         observation.state[i] = state.position[i]
         message[i] = state.message[i]
 
@@ -169,7 +169,7 @@ def observe_sender(parameters, state, observation):
 def observe_players(parameters, state, observation):
     """Observation kernel of both players."""
     observe_sender(parameters, state, observation)
-    for i in range(state.position.size):
+    for i in range(state.time.size):
         observation.previous[i] = state.previous[i]
         observation.action[i] = state.action[i]
         observation.guessing[i] = state.over[i]

@@ -148,7 +148,7 @@ class FiniteMDP:
         return tabular.FiniteMDP(self.continuing, rewards, self.discount, self.start)
 
     def policy_return(self, policy: np.ndarray, horizon: int) -> float:
-        """Exact expected return of a policy (S, A): sum over t < horizon of discount^(t + 1) E[reward of move t]."""
+        """Compute the exact return of a policy (S, A): sum over t < horizon of discount^(t + 1) E[reward of move t]."""
         policy = _numbers("policy", policy)
         if policy.shape != (self.num_states, self.num_actions):
             raise EnvzooError(f"policy has the shape {policy.shape}; expected {(self.num_states, self.num_actions)}")
@@ -228,7 +228,7 @@ def from_gymnasium(env: gym.Env | str, discount: float = 0.95, **kwargs: Any) ->
 
 
 def _reached(transition: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """(S,) bool, the states that an episode can come to and go on from."""
+    """Return the states that an episode can reach and continue from, bool (S,)."""
     reached = np.asarray(start) > 0
     follows = (transition > TOLERANCE).any(axis=1)
     while True:
@@ -239,7 +239,7 @@ def _reached(transition: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
-    """`values` as finite float64; raises EnvzooError otherwise."""
+    """Return `values` as finite float64; raises EnvzooError otherwise."""
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError):
@@ -250,7 +250,7 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 
 
 def _flags(name: str, values: Any, shape: tuple[int, ...], default: bool) -> np.ndarray:
-    """`values` as a bool array of a shape, all `default` for None; raises EnvzooError otherwise."""
+    """Return `values` as a bool array of a shape, all `default` for None; raises EnvzooError otherwise."""
     array = np.full(shape, default) if values is None else np.array(values)
     if array.dtype != np.bool_ or array.shape != shape:
         raise EnvzooError(f"{name} is {array.dtype} of shape {array.shape}; expected bool of shape {shape}")

@@ -16,7 +16,7 @@ from envzoo.coding_games.coding_game import CodingGame
 from envzoo.coding_games.mdp import FiniteMDP
 from envzoo.errors import EnvzooError, InvalidActionError, ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import EpisodeBatch, check_options, may_render
+from envzoo.kernel.batch import EpisodeBatch, check_options, render_episode
 from envzoo.kernel.definition import Definition, build
 from envzoo.two_players import TwoPlayerForm
 
@@ -178,10 +178,7 @@ class CodingPlayers(ParallelEnv):
         Raises:
             ResetNeededError: The game was never reset.
         """
-        if not may_render(self.render_mode, self._batch.started, "the game"):
-            return None
-        episode = self._batch.episode(0)
-        return self.definition.draw(episode) if self.render_mode == "rgb_array" else self.definition.describe(episode)
+        return render_episode(self, self._batch, "the game")
 
     def close(self) -> None:
         """Do nothing; there are no resources to release."""

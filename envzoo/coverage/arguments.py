@@ -10,46 +10,39 @@ from typing import Any
 
 from envzoo.kernel.manual import with_parts
 
-# Parts of manuals, by the name that stands for them in a docstring, as `$name` on a line of its own.
+# Parts of manuals; a line `$name` of a docstring stands for the part of that name.
 PARTS = {
     "moves_and_position": """\
 ## Action space
-`Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent where it is.
+`Discrete(5)`: 0 stay, 1 right, 2 down, 3 left, 4 up. A move off the grid leaves the agent in place.
 
 ## Observation space
-`MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves made.
-With `coverage_mask=True` or `field_visible=True` a `Dict` of `position` (that pair) and what was asked for:""",
+`MultiDiscrete([rows * columns, horizon + 1])`: the cell (row * columns + column) and the number of moves so far.
+With `coverage_mask=True` or `field_visible=True` a `Dict` of `position` (that pair) and the requested entries:""",
     "episode": """\
 ## Reward
-The weight newly covered. The disc of the start is not part of the return, which is F(path) - F({start}).
+The total weight of the newly covered cells. The disc of the start gives no reward, so the return of an episode is
+F(path) - F({start}).
 
 ## Info
-After every reset and step: `coverage`, F of the path so far, the start's disc included; `modular_reward`, the
-weight of the new cell's disc, covered before or not (0 after a reset), the additive reward of the ModPO baseline.
+After every reset and step: `coverage`, F of the path so far, including the start's disc; `modular_reward`, the weight
+of the new cell's disc, whether or not covered before (0 after a reset), which is the additive reward of the ModPO
+baseline.
 
 ## Start of an episode
-The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.
+Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode.
 
 ## End of an episode
-Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.
+Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
 
 ## Arguments
 - `rows`, `columns` (10, 10): size of the grid.
 - `horizon` (20): number of moves.
 - `start` ("corner"): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-- `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-  "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
-- `coverage_mask` (False): whether the observation shows what has been covered.
-- `field_visible` (False): whether the observation shows the weights.""",
-    "start": """\
-The cell given by `start`, or by `reset(options={"start": ...})`, also an array with a cell for each episode.""",
-    "end": """\
-Terminates after `horizon` moves, which is part of the problem and no time limit laid over it.""",
-    "disc": """\
-- `disc` ("square"), `radius` (1): what a cell covers: "square" is the square of half-width `radius` around it,
-  "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.""",
-    "mask": """\
-- `coverage_mask` (False): whether the observation shows what has been covered.""",
+- `disc` ("square"), `radius` (1): the cells that a cell covers: "square" is the square of half-width `radius` around
+  it, "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner.
+- `coverage_mask` (False): whether the observation includes the covered cells.
+- `field_visible` (False): whether the observation includes the weights.""",
     "field_seed": """\
 - `field_seed` (None): fixes the field; None draws a new one for every episode, from the episode's random stream.""",
     "slips": """\

@@ -72,5 +72,5 @@ def low_rank_factor(points: np.ndarray, lengthscale: float, tolerance: float) ->
 
 
 def _check_size(points: int) -> None:
-    """Refuse a process whose covariance matrices, several of which are needed at a time, take too much memory."""
+    """Reject a process whose covariance matrices, several of which are needed at a time, take too much memory."""
     check_bytes(5 * 8 * points**2, f"a Gaussian process on {points} cells")

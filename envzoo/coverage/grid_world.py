@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +53,7 @@ class MaskObservation(NamedTuple):
 
 @njit(cache=True)
 def begin(walk, state, streams, options, i):
-    """Place episode i on its start cell, which is returned."""
+    """Place episode i on its start cell, and return the cell."""
     start = walk.start if options.start[i] == NO_OPTION else options.start[i]
     if start == RANDOM_START:
         start = walk.starts[integer(streams, i, walk.starts.size)]
@@ -106,6 +106,36 @@ def observe_with_mask(parameters, state, observation):
     for i in range(state.covered.shape[0]):
         for cell in range(state.covered.shape[1]):
             observation.covered[i, cell // columns, cell % columns] = state.covered[i, cell]
+
+
+def read_starts(
+    given: Mapping[str, Any], num_envs: int, by_name: Callable[[str], int], place: str, count: int, names: str
+) -> np.ndarray:
+    """Read the reset option `start` as the index of a place for each episode, int64 (num_envs,).
+
+    Args:
+        given: The options of `reset`; without a start the result is NO_OPTION.
+        num_envs: Number of episodes.
+        by_name: Converts a name to an index.
+        place: What the indices count, for the error.
+        count: Number of places.
+        names: The names, for the error.
+
+    Raises:
+        EnvzooError: The start is neither a name, nor an index, nor an array with one index per episode.
+    """
+    start = given.get("start", NO_OPTION)
+    if isinstance(start, str):
+        start = by_name(start)
+    elif "start" in given:
+        array = np.asarray(start)
+        fits = array.dtype.kind in "iu" and array.shape in ((), (num_envs,))
+        if not fits or array.min() < 0 or array.max() >= count:
+            raise EnvzooError(
+                f"reset option start is {start!r}; expected a {place} from 0 to {count - 1}, an integer array of "
+                f"{num_envs} of them, or {names}"
+            )
+    return np.broadcast_to(np.asarray(start, np.int64), (num_envs,)).copy()
 
 
 def mixed(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -161,20 +191,11 @@ class GridWorld(Definition):
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
         """Read the start cells from the reset options."""
-        start = given.get("start", NO_OPTION)
-        if isinstance(start, str):
-            start = self._start_cell(start)
-        elif "start" in given:
-            array = np.asarray(start)
-            fits = array.dtype.kind in "iu" and array.shape in ((), (num_envs,))
-            if not fits or array.min() < 0 or array.max() >= self.cells:
-                raise EnvzooError(
-                    f"reset option start is {start!r}; expected a cell from 0 to {self.cells - 1}, an integer array of "
-                    f"{num_envs} of them, or 'corner', 'centre' or 'random'"
-                )
-            for cell in np.atleast_1d(array).tolist():
-                self._require_open(cell)
-        return Options(start=np.broadcast_to(np.asarray(start, np.int64), (num_envs,)).copy())
+        names = "'corner', 'centre' or 'random'"
+        starts = read_starts(given, num_envs, self._start_cell, "cell", self.cells, names)
+        for cell in dict.fromkeys(starts[starts >= 0].tolist()):
+            self._require_open(cell)
+        return Options(start=starts)
 
     def _start_cell(self, start: str | int | tuple[int, int]) -> int:
         names = {"corner": 0, "centre": self.rows // 2 * self.columns + self.columns // 2, "random": RANDOM_START}

@@ -87,7 +87,7 @@ def drive(car, throttle, steering, seconds):
 
 @njit(cache=True)
 def locate(track, x, y, near, window):
-    """Find the segment nearest to (x, y) among those within `window` of `near`, and the offset to its left."""
+    """Find the segment nearest to (x, y) within `window` segments of `near`; returns it and the offset to its left."""
     count = track.heading.size
     best, least = near, np.inf
     for k in range(-window, window + 1):

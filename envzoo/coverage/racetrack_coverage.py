@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
-from envzoo.coverage.grid_world import NO_OPTION, RANDOM_START, Infos, Options
+from envzoo.coverage.grid_world import NO_OPTION, RANDOM_START, Infos, Options, read_starts
 from envzoo.coverage.racetrack import FASTEST, SUBSTEP, Track, drive, locate, make_track
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
@@ -250,18 +250,7 @@ class RacetrackCoverage(Definition):
 
     def options(self, given: Mapping[str, Any], num_envs: int) -> Options:
         """Read the start segments from the reset options."""
-        start = given.get("start", NO_OPTION)
-        if isinstance(start, str):
-            start = self._start_segment(start)
-        elif "start" in given:
-            array = np.asarray(start)
-            fits = array.dtype.kind in "iu" and array.shape in ((), (num_envs,))
-            if not fits or array.min() < 0 or array.max() >= SEGMENTS:
-                raise EnvzooError(
-                    f"reset option start is {start!r}; expected a segment from 0 to {SEGMENTS - 1}, an integer array "
-                    f"of {num_envs} of them, or 'random'"
-                )
-        return Options(start=np.broadcast_to(np.asarray(start, np.int64), (num_envs,)).copy())
+        return Options(start=read_starts(given, num_envs, self._start_segment, "segment", SEGMENTS, "'random'"))
 
     def _start_segment(self, start: int | str) -> int:
         if isinstance(start, str):

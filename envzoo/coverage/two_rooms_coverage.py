@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from envzoo.coverage.arguments import WalkArguments, with_shared_manual, with_walk_arguments
+from envzoo.coverage.arguments import WalkArguments, with_walk_arguments
 from envzoo.coverage.weighted_coverage import WeightedCoverage
 from envzoo.kernel import KernelEnv, KernelVectorEnv
 
@@ -13,7 +13,6 @@ ROOM_COLUMNS = 4  # the rooms are the first and the last four columns
 CORRIDOR_ROWS = (2, 3)
 
 
-@with_shared_manual
 class TwoRoomsCoverage(WeightedCoverage):
     """Cover two rooms connected by a corridor, within a fixed number of moves.
 
@@ -41,19 +40,20 @@ class TwoRoomsCoverage(WeightedCoverage):
     baseline.
 
     ## Start of an episode
-    $start
-    "random" chooses among the open cells; a wall is refused.
+    Set by `start` or `reset(options={"start": ...})`, which also accepts an array with one cell per episode. "random"
+    chooses among the open cells; a wall is refused.
 
     ## End of an episode
-    $end
+    Terminates after `horizon` moves; the horizon is part of the problem, not an external time limit.
 
     ## Arguments
     - `horizon` (39): number of moves.
     - `start` ((2, 6)): "corner" (cell 0), "centre", "random" (uniform), a cell index, or a pair (row, column).
-    $disc
-      Discs do not cover walls.
-    $mask
-    $slips
+    - `disc` ("square"), `radius` (1): the cells that a cell covers: "square" is the square of half-width `radius`
+      around it, "paper" and "paper_large" are the 2x2 and 3x3 blocks with the cell in their upper left corner. Discs
+      do not cover walls.
+    - `coverage_mask` (False): whether the observation includes the covered cells.
+    - `stochasticity` (0.0): probability that a move is replaced by one of the five actions, drawn uniformly.
 
     ## Registered ids
     - `envzoo/TwoRoomsCoverage-v0`: the defaults above.

@@ -93,7 +93,7 @@ def check_number(name: str, value: Any, least: float, most: float = math.inf, *,
 
 
 def read_positions(option: str, value: Any, num_envs: int, edge: float) -> np.ndarray:
-    """Read places in a square as an array (num_envs, 2), from one place (x, y) or an array with one for each episode.
+    """Convert a position (x, y) in a square, or one per episode, to an array (num_envs, 2).
 
     Raises:
         EnvzooError: When it is neither, or a place lies outside -edge to edge.

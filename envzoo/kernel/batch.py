@@ -36,7 +36,7 @@ def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
 
 
 def may_render(render_mode: str | None, started: bool, maker: str) -> bool:
-    """Tell whether there is something to draw; warns where no render mode was passed to `maker`.
+    """Return whether there is something to render; warns if no render mode was passed to `maker`.
 
     Raises:
         ResetNeededError: Before the first reset.
@@ -47,6 +47,14 @@ def may_render(render_mode: str | None, started: bool, maker: str) -> bool:
     if not started:
         raise ResetNeededError("render was called before the first reset; call reset first")
     return True
+
+
+def render_episode(env: Any, batch: EpisodeBatch, maker: str) -> np.ndarray | str | None:
+    """Render the only episode of a batch by the `render_mode` and `definition` of `env`; see `may_render`."""
+    if not may_render(env.render_mode, batch.started, maker):
+        return None
+    episode = batch.episode(0)
+    return env.definition.draw(episode) if env.render_mode == "rgb_array" else env.definition.describe(episode)
 
 
 class EpisodeBatch:
@@ -105,7 +113,7 @@ class EpisodeBatch:
     # ---------------------------------------------------------------- moving
 
     def seed(self, seeds: Sequence[int | None], where: np.ndarray) -> None:
-        """Give the episodes marked in `where` new random streams; those whose seed is None keep their stream.
+        """Seed the random streams of the episodes marked in `where`; a seed of None keeps the stream.
 
         Raises:
             EnvzooError: A seed is not a non-negative integer.
@@ -256,7 +264,7 @@ class EpisodeBatch:
         self.started = self.started or len(np.unique(rows)) == self.num_envs
 
     def _check_limits(self, state: Mapping[str, np.ndarray]) -> None:
-        """Refuse values with which a kernel would index outside its arrays."""
+        """Reject values with which a kernel would index outside its arrays."""
         definition = self.definition
         running = ~np.asarray(state["needs_reset"])
         for limits, where in ((definition.limits, slice(None)), (definition.running_limits, running)):

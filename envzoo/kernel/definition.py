@@ -90,16 +90,16 @@ class Definition:
         return ()
 
     def draw(self, state: tuple) -> np.ndarray:
-        """Draw an RGB image, uint8 (height, width, 3), of one episode; `state` holds its fields, unbatched."""
+        """Render one episode as an RGB image, uint8 (height, width, 3); `state` holds its fields, unbatched."""
         raise EnvzooError(f"{type(self).__name__} does not support image rendering")
 
     def describe(self, state: tuple) -> str:
-        """Describe one episode as text, for the `ansi` render mode; `state` as in `draw`."""
+        """Render one episode as text, for the render mode "ansi"; `state` as in `draw`."""
         raise EnvzooError(f"{type(self).__name__} does not support text rendering")
 
 
 def build(definition_class: type[Definition], parameters: Mapping[str, Any]) -> Definition:
-    """Build the definition with the user's keyword arguments; unknown ones are refused by name.
+    """Build the definition from keyword arguments; unknown ones are rejected by name.
 
     Raises:
         UnknownNameError: A keyword is not an argument of the environment.

@@ -11,7 +11,7 @@ from envzoo.kernel.vector import KernelVectorEnv
 
 
 def has_kernel(spec: EnvSpec) -> bool:
-    """Tell whether the vector environment of a registered environment is a `KernelVectorEnv`.
+    """Return whether the vector environment of a registered environment is a `KernelVectorEnv`.
 
     The class is imported for that, as `gymnasium.make_vec` would import it. Ids that come from a file are to be judged
     before their specification is looked up (see `envzoo.agents.guard`).

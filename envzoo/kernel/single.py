@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.errors import ResetNeededError
 from envzoo.kernel.arguments import check_choice
-from envzoo.kernel.batch import EpisodeBatch, may_render
+from envzoo.kernel.batch import EpisodeBatch, render_episode
 from envzoo.kernel.definition import Definition, build
 
 
@@ -107,10 +107,7 @@ class KernelEnv(gym.Env):
         Raises:
             ResetNeededError: The environment was never reset.
         """
-        if not may_render(self.render_mode, self._batch.started, "gymnasium.make"):
-            return None
-        episode = self._batch.episode(0)
-        return self.definition.draw(episode) if self.render_mode == "rgb_array" else self.definition.describe(episode)
+        return render_episode(self, self._batch, "gymnasium.make")
 
     def _info(self, infos: tuple) -> dict[str, Any]:
         # Plain Python numbers, so that SyncVectorEnv batches them with the dtypes of the vector environment.

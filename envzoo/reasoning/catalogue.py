@@ -26,7 +26,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
 
 
 def make_task(name: str, **arguments: Any) -> Task:
-    """Make a task by its name.
+    """Create a task by name.
 
     Args:
         name: A key of `TASKS`, or the id of one of its environments ("envzoo/TextSumTo-v0").

@@ -241,12 +241,9 @@ class TextCountdown(TextEpisode):
     right), 1 the end token, then "0123456789+-*,=:".
 
     $observation
-    1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
+    1 for a right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
 
-    ## Info
-    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
-
-    $start_and_end
+    $info_start_and_end
     - `numbers` (3): how many numbers, 2 to 5.
     - `largest` (9): the largest number, at most 9.
     - `low`, `high` (0, 99): smallest and largest target, at most 999.

@@ -21,24 +21,31 @@ NO_PROBLEM = -1
 _POSITIONS = 2**53  # number of positions in a split's order from which problems are drawn
 _LONGEST = 4096  # longest text, in characters, in the action space of text environments
 
-# Parts of the manuals of the tasks, by the name that stands for them, as `$name` on a line of its own.
-PARTS = {
-    "start_and_end": """\
+_START_AND_END = """\
 ## Start of an episode
-A problem drawn from the split; `reset(options={"problem": k})` gives problem k of `task.sample` with seed 0, and
-an integer array gives each episode its own.
+A problem drawn from the split; `reset(options={"problem": k})` selects problem k of `task.sample` with seed 0, and an
+integer array selects one per episode.
 
 ## End of an episode
-Terminates with the answer (text face), or with the end-of-sequence token. An answer that fills its length without
-one terminates, too, and is wrong: the length is part of the problem, and nothing can be earned after it.
+Terminates with the answer (text environment) or with the end-of-sequence token (token environment). An answer that
+reaches its maximum length without that token also terminates the episode, and is wrong: the length is part of the
+problem, and no further reward is possible.
 
-## Arguments""",
+## Arguments"""
+# Parts of the manuals of the tasks; a line `$name` of a docstring stands for the part of that name.
+PARTS = {
     "observation": """\
 ## Observation space
-Text face: `Text`, the prompt, and after the step the prompt and the answer. Token face: `MultiDiscrete`, the ids
-of the prompt, then of the answer so far, padded with 0.
+Text environment: `Text`, the prompt, and after the step the prompt and the answer. Token environment:
+`MultiDiscrete`, the ids of the prompt, then of the answer so far, padded with 0.
 
 ## Reward""",
+    "start_and_end": _START_AND_END,
+    "info_start_and_end": f"""\
+## Info
+`length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
+
+{_START_AND_END}""",
 }
 with_shared_manual = with_parts(PARTS)
 
@@ -255,7 +262,7 @@ class TextEnv(KernelEnv):
         return self.definition.transcript(self._batch.episode(0))[0].rstrip("$")
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Give an answer, or take a turn.
+        """Submit an answer, or one turn of it.
 
         Raises:
             InvalidActionError: The action is not a string.
@@ -281,7 +288,7 @@ class TextEnv(KernelEnv):
 
 
 def make_faces(definition: type[TextEpisode]) -> tuple[type[TextEnv], type[KernelEnv], type[KernelVectorEnv]]:
-    """Make the environments of a task: the text face, the token face, and the token face of many episodes.
+    """Make the environments of a task: text, tokens, and the vector environment of tokens.
 
     Their names are that of the definition with Env, TokensEnv and TokensVectorEnv behind it, under which the module of
     the definition has to bind them.
@@ -292,7 +299,7 @@ def make_faces(definition: type[TextEpisode]) -> tuple[type[TextEnv], type[Kerne
         return type(f"{definition.__name__}{ending}", (base,), names)
 
     return (
-        make(TextEnv, "Env", f"The text face of `{definition.__name__}`."),
-        make(KernelEnv, "TokensEnv", f"The token face of `{definition.__name__}`."),
-        make(KernelVectorEnv, "TokensVectorEnv", f"The token face of `{definition.__name__}`, many episodes."),
+        make(TextEnv, "Env", f"Text environment of `{definition.__name__}`."),
+        make(KernelEnv, "TokensEnv", f"Token environment of `{definition.__name__}`."),
+        make(KernelVectorEnv, "TokensVectorEnv", f"Vector token environment of `{definition.__name__}`."),
     )

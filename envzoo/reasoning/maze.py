@@ -231,8 +231,8 @@ class TextMaze(TextEpisode):
     right), 1 the end token, then ".#SG:UDLR".
 
     $observation
-    1 for a right answer, else 0, when the answer ends. A walk that touches a wall or the border is wrong, and so is
-    one that passes the goal and ends elsewhere. In the text face spaces and commas do not count.
+    1 for a right answer, otherwise 0, when the answer ends. A walk that touches a wall or the border is wrong, and so
+    is one that passes the goal and ends elsewhere. In the text environment spaces and commas are ignored.
 
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in two sentences.

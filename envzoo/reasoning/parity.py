@@ -118,12 +118,9 @@ class TextParity(TextEpisode):
     right), 1 the end token, then "01:".
 
     $observation
-    1 for the right answer, else 0, when the answer ends. In the text face spaces do not count.
+    1 for the right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
 
-    ## Info
-    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
-
-    $start_and_end
+    $info_start_and_end
     - `bits` (8): how many, 2 to 40.
     - `scratchpad` (True): whether all running parities are asked for.
     - `split` ("train"): "train", "evaluation" or "all".

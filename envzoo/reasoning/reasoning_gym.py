@@ -159,7 +159,7 @@ class ReasoningGym(gym.Env):
         raise EnvzooError(f"no item of the split {self.split!r} was found; expected a dataset with more questions")
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Give the answer.
+        """Submit the answer, which ends the episode.
 
         Raises:
             InvalidActionError: The action is not a string.

@@ -9,7 +9,7 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import integer, uniform
 from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
-from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_numbers
 
 ARROW = DIGIT + 10
 MOST_DIGITS = 16
@@ -17,10 +17,7 @@ MOST_DIGITS = 16
 
 @njit(cache=True)
 def _write(parameters, numbers, prompts):
-    length = prompts.shape[1] - 1
-    for i in range(numbers.size):
-        write_number(prompts, i, 0, length, numbers[i])
-        prompts[i, length] = ARROW
+    write_numbers(prompts, numbers, ARROW)
 
 
 @njit(cache=True)
@@ -109,12 +106,9 @@ class TextSort(TextEpisode):
     right), 1 the end token, then "0123456789>".
 
     $observation
-    1 for the right answer, else 0, when the answer ends. In the text face spaces and commas do not count.
+    1 for the right answer, otherwise 0, when the answer ends. In the text environment spaces and commas are ignored.
 
-    ## Info
-    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
-
-    $start_and_end
+    $info_start_and_end
     - `length` (6): how many digits, 2 to 16.
     - `split` ("train"): "train", "evaluation" or "all"; they share no sequence of digits.
 

@@ -11,7 +11,7 @@ from envzoo.errors import EnvzooError
 from envzoo.kernel.arguments import check_number, check_whole
 from envzoo.kernel.stream import integer, uniform
 from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
-from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_number
+from envzoo.reasoning.task import DIGIT, EOS, Task, TaskKernels, write_numbers
 
 COLON, ROUTE_A, ROUTE_B = DIGIT + 10, DIGIT + 11, DIGIT + 12
 JUNK = 10  # letters that begin no right answer, in addition to the two that do
@@ -41,10 +41,7 @@ def _sum(prompts, i):
 
 @njit(cache=True)
 def _write(parameters, numbers, prompts):
-    length = prompts.shape[1] - 1
-    for i in range(numbers.size):
-        write_number(prompts, i, 0, length, numbers[i])
-        prompts[i, length] = COLON
+    write_numbers(prompts, numbers, COLON)
 
 
 @njit(cache=True)
@@ -151,12 +148,9 @@ class TextSpark(TextEpisode):
     right), 1 the end token, then "0123456789:ABCDEFGHIJKL".
 
     $observation
-    1 for a right answer, else 0, when the answer ends. In the text face spaces do not count.
+    1 for a right answer, otherwise 0, when the answer ends. In the text environment spaces are ignored.
 
-    ## Info
-    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
-
-    $start_and_end
+    $info_start_and_end
     - `length` (5): digits, 2 to 12.
     - `spark_share` (0.04): share of B among the flawed demonstrations.
     - `junk_share` (0.01): share of the ten letters among them, all together.

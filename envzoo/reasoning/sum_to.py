@@ -151,13 +151,10 @@ class TextSumTo(TextEpisode):
     right), 1 the end token, then "0123456789+=:".
 
     $observation
-    1 for a right answer, else 0, when the answer ends. The digits may come in any order, each with no leading zero;
-    in the text face spaces do not count.
+    1 for a right answer, otherwise 0, when the answer ends. The digits may come in any order, without leading zeros. In
+    the text environment spaces are ignored.
 
-    ## Info
-    `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.
-
-    $start_and_end
+    $info_start_and_end
     - `terms` (4): how many digits, at most 12.
     - `low`, `high` (None: `terms` and 8 * `terms`): least and greatest sum.
     - `split` ("train"): "train", "evaluation" or "all".

@@ -58,6 +58,15 @@ def write_number(tokens, i, first, width, value):
         value //= 10
 
 
+@njit(cache=True)
+def write_numbers(prompts, numbers, sign):
+    """Write prompts that consist of a number, with leading zeros, and the token `sign`."""
+    length = prompts.shape[1] - 1
+    for i in range(numbers.size):
+        write_number(prompts, i, 0, length, numbers[i])
+        prompts[i, length] = sign
+
+
 class TaskKernels(NamedTuple):
     """The kernels of a task; each takes the task's `parameters` first.
 
@@ -328,7 +337,7 @@ class Task:
         return prompts, np.ones(numbers.size, np.bool_)
 
     def _recognise(self, prompts: np.ndarray) -> np.ndarray:
-        """Which rows are prompts, bool (n,)."""
+        """Return which rows are prompts, bool (n,)."""
         return self.kernels.recognise(self.parameters, prompts)
 
     def _judge(self, prompts: np.ndarray, answers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -336,11 +345,11 @@ class Task:
         return self._verify(prompts, answers, answer_ends(answers, lengths))
 
     def _verify(self, prompts: np.ndarray, answers: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Rewards (n,) float32 of answers which end at `ends` (n,), -1 where they do not end."""
+        """Compute rewards (n,) float32 of answers that end at `ends` (n,), -1 where they do not end."""
         return self.kernels.verify(self.parameters, prompts, answers, ends)
 
     def _demonstrate(self, prompts: np.ndarray, noise: float, streams: np.ndarray) -> np.ndarray:
-        """Answers (n, L); `streams` (n, 2) are random streams, a row each."""
+        """Generate demonstrations (n, L); `streams` (n, 2) holds one random stream per row."""
         answers = np.full((prompts.shape[0], self.answer_length), PAD, np.int64)
         self.kernels.demonstrate(self.parameters, prompts, noise, streams, answers)
         return answers

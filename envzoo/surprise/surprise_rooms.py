@@ -386,7 +386,7 @@ class SurpriseRooms(Definition):
 
     @staticmethod
     def _require_room(layout: Layout) -> None:
-        """Refuse a grid in which almost no chain of rooms fits, for which the generator would search forever."""
+        """Reject a grid in which almost no chain of rooms fits, for which the generator would search forever."""
         streams = np.array([[0, 0]], np.uint64)
         if not chain_found(layout, ATTEMPTS, streams):
             raise EnvzooError(

@@ -9,7 +9,7 @@ from envzoo.errors import UnsupportedSpaceError
 
 @runtime_checkable
 class HasModel(Protocol):
-    """An environment that tells the exact model of its world: `env.unwrapped.model()`.
+    """An environment whose exact model is available as `env.unwrapped.model()`.
 
     The single and the vector environment both have the method. A finite decision process gives an
     `envzoo.tabular.FiniteMDP`; a family whose worlds have more structure gives a class of its own (bandits give their
@@ -17,7 +17,7 @@ class HasModel(Protocol):
     """
 
     def model(self) -> Any:
-        """Return the model; the caller does not change it."""
+        """Return the model, which the caller must not modify."""
 
 
 def find_model(env: Any) -> Any:

@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+
+from envzoo.scripts.trees import leaves
 
 DOOR_KEY = "envzoo-kills/DoorKeyImage-v0"
 _SMALL = "--hidden 32 32 --batch-size 32 --learning-starts 300 --checkpoint-every 250 --eval-every 1000"
@@ -82,18 +83,6 @@ def kill(process: subprocess.Popen, folder: Path, delay: float) -> bool:
     process.send_signal(signal.SIGKILL)
     process.wait()
     return True
-
-
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of a tree with their paths."""
-    if isinstance(tree, dict):
-        for key, child in tree.items():
-            yield from leaves(child, f"{path}/{key}")
-    elif isinstance(tree, list | tuple):
-        for i, child in enumerate(tree):
-            yield from leaves(child, f"{path}/{i}")
-    else:
-        yield path, tree
 
 
 def as_bytes(leaf: Any) -> bytes:

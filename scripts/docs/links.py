@@ -1,4 +1,4 @@
-"""What there is to document, where its page lies, and links to it."""
+"""The objects to document, their pages, and links to these."""
 
 from __future__ import annotations
 

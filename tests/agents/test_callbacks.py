@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from helpers import CountedSteps
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -55,7 +56,7 @@ class Recorder(Callback):
         self.seen.append(("end", agent.num_timesteps))
 
 
-class Breaking(gym.Env):
+class Breaking(CountedSteps):
     """Episodes of four steps; from a given step on the reward is `value`."""
 
     observation_space = spaces.Box(-1, 1, (1,))
@@ -63,11 +64,6 @@ class Breaking(gym.Env):
 
     def __init__(self, good_steps, value):
         self.good_steps, self.value, self.steps = good_steps, value, 0
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.time = 0
-        return np.zeros(1, np.float32), {}
 
     def step(self, action):
         self.time += 1

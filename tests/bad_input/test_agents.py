@@ -6,14 +6,16 @@ import importlib.util
 import inspect
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
+import helpers
 import pytest
 
 from envzoo import agents
 from envzoo.agents.registry import agent_class
 from envzoo.agents.spec import build_config
-from envzoo.errors import EnvzooError, MissingExtraError
+from envzoo.errors import EnvzooError
 
 NAN, INF = float("nan"), float("inf")
 VALUES = (-1, 0, NAN, INF, 1e30, "x", True, None, [], {}, 2**70, -0.5, [0], [-1], ["x"])
@@ -32,18 +34,7 @@ def small():
     del sys.modules["small_agents"]
 
 
-def accepted(function, *args, **kwargs):
-    """Whether a call works; if not, it raises one of our errors, one sentence long."""
-    try:
-        function(*args, **kwargs)
-        return True
-    except MissingExtraError as error:
-        pytest.skip(str(error))
-    except EnvzooError as error:
-        sentence = str(error)
-    assert "\n" not in sentence, (args, kwargs)
-    assert 10 < len(sentence) < 600, (args, kwargs)
-    return False
+accepted = partial(helpers.accepted, EnvzooError)
 
 
 def fields(name):

@@ -173,7 +173,7 @@ def test_refusals():
 )
 def test_former_names_warn_and_give_the_renamed_class(module, former, present):
     module = importlib.import_module(f"envzoo.wrappers.{module}")
-    with pytest.warns(DeprecationWarning, match=f"{former} is now called {present}"):
+    with pytest.warns(DeprecationWarning, match=rf"{former} is now envzoo\.wrappers\.\w+\.{present}"):
         assert getattr(module, former) is getattr(module, present)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         module.Nothing  # noqa: B018

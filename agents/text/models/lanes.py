@@ -246,16 +246,33 @@ def _compile(context: Any, builder: ir.IRBuilder, function: Any, arguments: list
     return context.compile_internal(builder, function, types.float32(*kinds, types.intp), arguments)
 
 
+def _of_one_row(function: Any, *kinds: Any) -> Any:
+    """Make the code generator of an intrinsic `(x, place, ...)` that hands `function` a pointer to the row."""
+
+    def build(context, builder, signature, arguments):
+        row = _pointer(context, builder, signature.args[:2], *arguments[:2])
+        return _compile(context, builder, function, [row, *arguments[2:]], _row, *kinds)
+
+    return build
+
+
+def _of_two_rows(function: Any) -> Any:
+    """Make the code generator of an intrinsic `(x, place, y, other, n)` that hands `function` pointers to both rows."""
+
+    def build(context, builder, signature, arguments):
+        one = _pointer(context, builder, signature.args[:2], *arguments[:2])
+        two = _pointer(context, builder, signature.args[2:4], *arguments[2:4])
+        return _compile(context, builder, function, [one, two, arguments[4]], _row, _row)
+
+    return build
+
+
 @intrinsic
 def total(typing, x, place, n):
     """Sum the first n of x[place], a row of a float32 array; `place` is a tuple, empty if there is only one row."""
     _check_row(x, place)
 
-    def build(context, builder, signature, arguments):
-        row = _pointer(context, builder, signature.args[:2], *arguments[:2])
-        return _compile(context, builder, _total_of, [row, arguments[2]], _row)
-
-    return types.float32(x, place, types.intp), build
+    return types.float32(x, place, types.intp), _of_one_row(_total_of)
 
 
 @intrinsic
@@ -264,12 +281,7 @@ def dot(typing, x, place, y, other, n):
     _check_row(x, place)
     _check_row(y, other)
 
-    def build(context, builder, signature, arguments):
-        one = _pointer(context, builder, signature.args[:2], *arguments[:2])
-        two = _pointer(context, builder, signature.args[2:4], *arguments[2:4])
-        return _compile(context, builder, _dot_of, [one, two, arguments[4]], _row, _row)
-
-    return types.float32(x, place, y, other, types.intp), build
+    return types.float32(x, place, y, other, types.intp), _of_two_rows(_dot_of)
 
 
 @intrinsic
@@ -278,12 +290,7 @@ def shifted_total(typing, x, place, y, other, n):
     _check_row(x, place)
     _check_row(y, other)
 
-    def build(context, builder, signature, arguments):
-        one = _pointer(context, builder, signature.args[:2], *arguments[:2])
-        two = _pointer(context, builder, signature.args[2:4], *arguments[2:4])
-        return _compile(context, builder, _shifted_total_of, [one, two, arguments[4]], _row, _row)
-
-    return types.float32(x, place, y, other, types.intp), build
+    return types.float32(x, place, y, other, types.intp), _of_two_rows(_shifted_total_of)
 
 
 @intrinsic
@@ -291,11 +298,7 @@ def squares_about(typing, x, place, center, n):
     """Sum the squared differences of the first n of the row x[place] from `center`."""
     _check_row(x, place)
 
-    def build(context, builder, signature, arguments):
-        row = _pointer(context, builder, signature.args[:2], *arguments[:2])
-        return _compile(context, builder, _squares_about_of, [row, *arguments[2:]], _row, types.float32)
-
-    return types.float32(x, place, types.float32, types.intp), build
+    return types.float32(x, place, types.float32, types.intp), _of_one_row(_squares_about_of, types.float32)
 
 
 @intrinsic
@@ -303,8 +306,4 @@ def largest(typing, x, place, n):
     """Return the largest of the first n of the row x[place]; NaN may be ignored."""
     _check_row(x, place)
 
-    def build(context, builder, signature, arguments):
-        row = _pointer(context, builder, signature.args[:2], *arguments[:2])
-        return _compile(context, builder, _largest_of, [row, arguments[2]], _row)
-
-    return types.float32(x, place, types.intp), build
+    return types.float32(x, place, types.intp), _of_one_row(_largest_of)

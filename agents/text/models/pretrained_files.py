@@ -107,7 +107,7 @@ def _without_refused(value: Any) -> Any:
 
 
 def check_known(name: str, data: bytes) -> None:
-    """Refuse a file that could make the library import, open or fetch something.
+    """Reject a file that could make the library import, open or fetch something.
 
     Raises:
         CheckpointError: It has a name, key, kind or value that no saved file has.

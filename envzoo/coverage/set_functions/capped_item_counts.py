@@ -13,7 +13,7 @@ from envzoo.errors import EnvzooError
 
 
 class Data(NamedTuple):
-    """Parameters of the function."""
+    """Kinds of the elements, and caps of the kinds."""
 
     kinds: np.ndarray  # int64 (n,), -1 for an element without an item
     caps: np.ndarray  # int64 (kinds,)

@@ -14,7 +14,7 @@ LONGEST = 2**17  # characters of an answer
 
 
 def check_dataset(name: str, known: list[str]) -> None:
-    """Refuse a dataset that is not supported.
+    """Reject a dataset that is not supported.
 
     Args:
         name: Name of a dataset.

@@ -39,7 +39,7 @@ class Density:
         raise NotImplementedError
 
     def clear(self, where: np.ndarray) -> None:
-        """Reset the models of the marked episodes, bool (B,)."""
+        """Reset the models of the episodes marked in a mask, bool (B,)."""
         raise NotImplementedError
 
     def log_prob(self, components: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ class BernoulliDensity(Density):
         return columns(observation, self._paths).astype(np.int64) - self._low
 
     def clear(self, where: np.ndarray) -> None:
-        """Reset the marked episodes."""
+        """Reset the models of the marked episodes."""
         self.arrays["ones"][where] = 0
         self.arrays["n"][where] = 0
 
@@ -58,7 +58,7 @@ class BernoulliDensity(Density):
         return np.log(np.where(components == 1, theta, 1.0 - theta)).sum(axis=1)
 
     def add(self, components: np.ndarray, where: np.ndarray) -> None:
-        """Count the ones."""
+        """Add the ones of the components to the counts."""
         self.arrays["ones"][where] += components[where]
         self.arrays["n"][where] += 1
 

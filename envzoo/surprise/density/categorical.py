@@ -92,7 +92,7 @@ class CategoricalDensity(Density):
         return components
 
     def clear(self, where: np.ndarray) -> None:
-        """Reset the marked episodes."""
+        """Reset the models of the marked episodes."""
         self.arrays["counts"][where] = 0
         self.arrays["n"][where] = 0
 
@@ -103,7 +103,7 @@ class CategoricalDensity(Density):
         return out
 
     def add(self, components: np.ndarray, where: np.ndarray) -> None:
-        """Count the classes."""
+        """Add the classes of the components to the counts."""
         _add(self.arrays["counts"], self.arrays["n"], self._first, components, where)
 
     def parameters(self) -> np.ndarray:

@@ -64,7 +64,7 @@ class GaussianDensity(Density):
         return (columns(observation, self._paths).astype(np.float64) - self._offset) / self._scale
 
     def clear(self, where: np.ndarray) -> None:
-        """Reset the marked episodes."""
+        """Reset the models of the marked episodes."""
         self.arrays["mean"][where] = 0.0
         self.arrays["squares"][where] = 1.0
         self.arrays["n"][where] = 0

@@ -8,6 +8,7 @@ interval violates it, and `inconclusive` otherwise.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -288,28 +289,33 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Measure: score of an arm less that of another, for each seed that both ran with, (n,)."""
+class PairedMeasure(ABC):
+    """Base of measures that compare a score of two arms for each seed that both ran with."""
 
     arm: str
     other: str
     score: str
 
     def __call__(self, results: Results) -> np.ndarray:
-        """Read the values."""
-        first, second = results.paired(self.arm, self.other, self.score)
+        """Read the values, (n,)."""
+        return self.compare(*results.paired(self.arm, self.other, self.score))
+
+    @abstractmethod
+    def compare(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Compare the scores of the two arms, (n,) each."""
+
+
+class Difference(PairedMeasure):
+    """Measure: score of an arm less that of another, for each seed that both ran with, (n,)."""
+
+    def compare(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Subtract the scores."""
         return first - second
 
 
-@dataclass(frozen=True)
-class Ratio:
+class Ratio(PairedMeasure):
     """Measure: score of an arm over that of another, for each seed that both ran with, (n,); estimand "ratio"."""
 
-    arm: str
-    other: str
-    score: str
-
-    def __call__(self, results: Results) -> np.ndarray:
-        """Read the values."""
-        first, second = results.paired(self.arm, self.other, self.score)
+    def compare(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Divide the scores."""
         return first / second

@@ -26,6 +26,8 @@ BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY = (
     "#5aa9e6",
     "#8a929c",
 )
+OCHRE, PINK = "#b98a2f", "#d78fc0"
+SERIES = (GREY, BLUE, ORANGE, GREEN, RED, PURPLE, SKY, INK, OCHRE, PINK)  # for many arms, the reference first
 
 STYLE = {
     "figure.dpi": 150,

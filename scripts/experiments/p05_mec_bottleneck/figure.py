@@ -10,26 +10,14 @@ import numpy as np
 from envzoo.agents.planners.coupling import ebim, ebim_gap_fill, entropy, mutual_information
 from envzoo.scripts.experiments.core.figures import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PURPLE, final_bars, title
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.p05_mec_bottleneck.names import (
-    BLIND,
-    CART,
-    CART_CODES,
-    CODES,
-    LEARNED,
-    LEARNED_SMALL,
-    LONG,
-    RATES,
-    SMALL,
-    TEMPERATURES,
-    arm_name,
-)
+from envzoo.scripts.experiments.p05_mec_bottleneck import names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RETURN, ACCURACY = "discounted_return", "correct"
-COLOURS = dict(zip(RATES, (INK, BLUE, GREEN, ORANGE), strict=True))
+COLOURS = dict(zip(names.RATES, (INK, BLUE, GREEN, ORANGE), strict=True))
 SOURCES = {
     "three symbols, 0.7, 0.2, 0.1": np.array([0.7, 0.2, 0.1]),
     "seven symbols, binomial (6, 1/2)": np.array([1, 6, 15, 20, 15, 6, 1]) / 64,
@@ -54,7 +42,7 @@ def partitions(n: int) -> Iterator[list[int]]:
 
 def draw(results: Results, figure: Figure) -> None:
     """Draw return against accuracy, accuracy over temperatures, other games, and codes of two small sources."""
-    others = results.has(LONG, ACCURACY)
+    others = results.has(names.LONG, ACCURACY)
     figure.set_size_inches(17 if others else 13, 8.2)
     title(figure, results, "Messages hidden in a policy's actions: the return stays, and the code decides what is told")
     (trade, accuracy, *games), (first, second, *poles) = figure.subplots(2, 3 if others else 2)
@@ -67,8 +55,8 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 def _draw_others(games: Axes, poles: Axes, results: Results) -> None:
-    pole = {f"{CART}{code}": GREY if code == BLIND else BLUE for code in CART_CODES}
-    bars = {SMALL: BLUE, LEARNED_SMALL: ORANGE, LEARNED: ORANGE, LONG: BLUE, **pole}
+    pole = {f"{names.CART}{code}": GREY if code == names.BLIND else BLUE for code in names.CART_CODES}
+    bars = {names.SMALL: BLUE, names.LEARNED_SMALL: ORANGE, names.LEARNED: ORANGE, names.LONG: BLUE, **pole}
     final_bars(games, results, bars, ACCURACY, number="{:.2f}")
     games.set(title="Other games", xlabel="accuracy of the guess", xlim=(0, 1))
     final_bars(poles, results, pole, RETURN)
@@ -76,12 +64,12 @@ def _draw_others(games: Axes, poles: Axes, results: Results) -> None:
 
 
 def _line(results: Results, code: str, score: str) -> list[float]:
-    return [results.iqm(arm_name(code, temperature), score) for temperature in TEMPERATURES]
+    return [results.iqm(names.arm_name(code, temperature), score) for temperature in names.TEMPERATURES]
 
 
 def _draw_trade(axes: Axes, results: Results) -> None:
-    for code, (encoder, rate) in CODES.items():
-        if code == BLIND:
+    for code, (encoder, rate) in names.CODES.items():
+        if code == names.BLIND:
             continue
         quantised = encoder == "quantizer"
         axes.plot(
@@ -93,7 +81,7 @@ def _draw_trade(axes: Axes, results: Results) -> None:
             markersize=4.5,
             label=code,
         )
-    for temperature, value in zip(TEMPERATURES, _line(results, BLIND, RETURN), strict=True):
+    for temperature, value in zip(names.TEMPERATURES, _line(results, names.BLIND, RETURN), strict=True):
         axes.axhline(value, color=MUTED, linewidth=0.7, zorder=0)
         if temperature == -7:  # nearly coincides with the line of -6
             words, below = "-7 and -6", False
@@ -118,17 +106,24 @@ def _draw_trade(axes: Axes, results: Results) -> None:
 
 
 def _draw_accuracy(axes: Axes, results: Results) -> None:
-    for code, (encoder, rate) in CODES.items():
-        if code == BLIND:
+    for code, (encoder, rate) in names.CODES.items():
+        if code == names.BLIND:
             continue
         quantised = encoder == "quantizer"
-        estimates = [results.estimate(arm_name(code, temperature), ACCURACY) for temperature in TEMPERATURES]
+        estimates = [
+            results.estimate(names.arm_name(code, temperature), ACCURACY) for temperature in names.TEMPERATURES
+        ]
         middle = [estimate.iqm for estimate in estimates]
         axes.fill_between(
-            TEMPERATURES, [e.low for e in estimates], [e.high for e in estimates], color=COLOURS[rate], alpha=0.15, lw=0
+            names.TEMPERATURES,
+            [e.low for e in estimates],
+            [e.high for e in estimates],
+            color=COLOURS[rate],
+            alpha=0.15,
+            lw=0,
         )
         axes.plot(
-            TEMPERATURES,
+            names.TEMPERATURES,
             middle,
             color=COLOURS[rate],
             linestyle=(0, (2, 2)) if quantised else "-",
@@ -147,7 +142,7 @@ def _draw_accuracy(axes: Axes, results: Results) -> None:
                 fontsize=7,
                 color=MUTED,
             )
-    axes.set_xticks(TEMPERATURES)
+    axes.set_xticks(names.TEMPERATURES)
     axes.set(title="Accuracy (colours as on the left)", xlabel="log temperature of the policy", ylabel="accuracy")
 
 

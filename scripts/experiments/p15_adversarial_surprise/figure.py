@@ -10,7 +10,9 @@ from envzoo.scripts.experiments.core.figures import (
     GREY,
     INK,
     MUTED,
+    OCHRE,
     ORANGE,
+    PINK,
     PURPLE,
     RED,
     SKY,
@@ -33,9 +35,9 @@ COLOURS = {
     "episodic count": "#8fce9f",
     "ICM": PURPLE,
     "APT": SKY,
-    "DIAYN": "#b98a2f",
+    "DIAYN": OCHRE,
     "disagreement": INK,
-    "AGAC": "#d78fc0",
+    "AGAC": PINK,
     "random": GREY,
 }
 FRAMES = 8

@@ -37,5 +37,5 @@ GOALS = {"alternating": "envzoo/BlockChain-Goal-v0", WORLD: "envzoo/SurpriseRoom
 
 
 def arm_name(method: str, group: str) -> str:
-    """Name of the arm of a method in a world."""
+    """Return the name of the arm of a method in a world."""
     return f"{method} ({group})"

@@ -38,7 +38,7 @@ FULL_ONLY = ("bait, 8 + 1 arms", "random, 20 arms", "satiation, 5 arms")
 
 
 def arm_name(method: str, family: str) -> str:
-    """Name of the arm of a method on a family."""
+    """Return the name of the arm of a method on a family."""
     return f"{method} ({family})"
 
 

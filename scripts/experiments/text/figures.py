@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envzoo.scripts.experiments.core.figures import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
     MUTED,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
+    SERIES,
     learning_curves,
     level,
     title,
@@ -28,13 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (GREY, BLUE, ORANGE, GREEN, RED, PURPLE, SKY, INK, "#b98a2f", "#d78fc0")
 Panel = Callable[["Axes", Results, Mapping[str, str]], None]
 
 
 def colours(arms: Sequence[str]) -> dict[str, str]:
     """Assign a colour to each arm; the first, the reference, is grey."""
-    return dict(zip(arms, COLOURS, strict=False))
+    return dict(zip(arms, SERIES, strict=False))
 
 
 def against_accuracy(axes: Axes, results: Results, arms: Mapping[str, str], metric: str = ENTROPY) -> None:

@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from helpers import CountedSteps
 
 import envzoo.agents
 from envzoo.agents.evaluation import evaluate
@@ -120,22 +121,17 @@ def test_bootstrapping_stops_at_termination_alone(terminated):
 def test_truncated_episodes_are_worth_more_than_terminated_ones():
     """Reward 1 for ever, cut every 4 steps: Q = 1 / (1 - gamma) = 5 if cut by a time limit, at most 3 if it ended."""
 
-    class Cut(gym.Env):
+    class Cut(CountedSteps):
         observation_space = gym.spaces.Box(0, 4, (1,), np.float32)
         action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
 
         def __init__(self, truncate):
             self.truncate = truncate
 
-        def reset(self, *, seed=None, options=None):
-            super().reset(seed=seed)
-            self.t = 0
-            return np.zeros(1, np.float32), {}
-
         def step(self, action):
-            self.t += 1
-            end = self.t == 4
-            observation = np.full(1, self.t % 4, np.float32)
+            self.time += 1
+            end = self.time == 4
+            observation = np.full(1, self.time % 4, np.float32)
             return observation, 1.0, end and not self.truncate, end and self.truncate, {}
 
     values = {}

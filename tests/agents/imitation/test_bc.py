@@ -1,6 +1,7 @@
 """Behavioural cloning and the offline loop."""
 
 import math
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -12,6 +13,7 @@ from envzoo.agents.evaluation import evaluate
 from envzoo.agents.loops.replay import Batch
 from envzoo.datasets import load_minari
 from envzoo.datasets.collect import collect, write
+from envzoo.datasets.table import TransitionTable
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 GRID = "envzoo/GridCoverage-v0"
@@ -189,3 +191,78 @@ def test_refusals():
             make(**{name: value})
     with pytest.raises(EnvzooError, match="memoryless"):
         make(encoder="gru")
+
+
+# ------------------------------------------------------------------ masks in the infos
+
+GAME, GAME_KWARGS = "envzoo/CodingGridSmall-v0", {"num_messages": 2}
+
+
+def last_allowed(observation, state, start, deterministic, action_mask):
+    return action_mask.shape[1] - 1 - action_mask[:, ::-1].argmax(axis=1), None
+
+
+@pytest.fixture(scope="module")
+def episodes():
+    return collect(GAME, last_allowed, episodes=6, seed=0, env_kwargs=GAME_KWARGS)
+
+
+def save(name, buffers):
+    rest = {"description": "d", "algorithm": "a", "ref_min_score": 0.0, "ref_max_score": 1.0}
+    write(name, buffers, env_id=GAME, env_kwargs=GAME_KWARGS, **rest)
+    return name
+
+
+def test_masks_in_the_infos_restrict_the_policy_in_training(episodes):
+    agent = make(save("test/game-v0", episodes))
+    size, masks = agent.codec.packed_dim, np.concatenate([e.infos["action_mask"][:-1] for e in episodes])
+    after = np.concatenate([e.infos["action_mask"][1:] for e in episodes])
+    assert (masks.sum(axis=1) < 4).any()
+    assert agent.data.observation[:, size:].tolist() == masks.tolist()
+    assert agent.data.next_observation[:, size:].tolist() == after.tolist()
+    logits = agent.policy.actor_head(agent.policy.actor_encoder.features(agent.data.observation)).double()
+    weights = logits.exp() * torch.as_tensor(masks)
+    chosen = weights[torch.arange(len(masks)), agent.data.action] / weights.sum(dim=1)
+    loss, metrics = agent.loss(agent.data)
+    torch.testing.assert_close(loss, -chosen.log().mean().float())
+    p = weights / weights.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(metrics["policy/entropy"], -torch.special.xlogy(p, p).sum(dim=1).mean().float())
+    assert agent.learn(50).num_timesteps == 50
+
+
+def test_normalised_observations_keep_their_masks_as_they_are():
+    agent = make("test/pendulum-v0")
+    rows = agent.data.observation[:3]
+    masks = torch.tensor([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
+    wide = agent.normalizer(torch.cat([rows, masks], dim=1))
+    assert torch.equal(wide, torch.cat([agent.normalizer(rows), masks], dim=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("other", lambda mask: 1 - mask, r"breaks its own action masks: transition \d+ takes action \d, which its"),
+        (
+            "values",
+            lambda mask: 2 * mask,
+            r"is damaged \(action_mask of episode 0 has the shape \(\d, 4\)",
+        ),
+        ("wide", lambda mask: np.repeat(mask, 2, axis=1), r"action_mask has the shape \(\d+, 8\)"),
+    ],
+)
+def test_masks_that_do_not_fit_the_data_are_refused(episodes, name, change, words):
+    buffers = [replace(e, infos={**e.infos, "action_mask": change(e.infos["action_mask"])}) for e in episodes]
+    with pytest.raises(EnvzooError, match=words) as error:
+        make(save(f"test/{name}-v0", buffers))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_table_selects_its_masks_with_its_rows(episodes):
+    table = TransitionTable.from_minari(load_minari(save("test/rows-v0", episodes)))
+    lengths = [len(e.rewards) for e in episodes]
+    second = table.select_episodes([1])
+    assert second.action_masks.tolist() == episodes[1].infos["action_mask"][:-1].astype(bool).tolist()
+    assert second.next_action_masks.tolist() == episodes[1].infos["action_mask"][1:].astype(bool).tolist()
+    row = table.rows(np.array([lengths[0]]))
+    assert row["action_masks"].tolist() == second.action_masks[:1].tolist()
+    assert "action_masks" not in TransitionTable.from_minari(load_minari("test/expert-v0")).rows(np.array([0]))

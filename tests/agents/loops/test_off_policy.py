@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from helpers import CountedSteps
 
 import envzoo.agents
 from envzoo.agents.callback import Callback
@@ -90,7 +91,7 @@ def test_saved_state_is_the_filled_part_and_goes_on_alike(filled):
         ReplayBuffer(2, 1, np.float32, 1).load_state_dict(buffer.state_dict())
 
 
-class Corridor(gym.Env):
+class Corridor(CountedSteps):
     """The observation counts the steps of the episode; it ends at `length`, by truncation or by termination."""
 
     observation_space = gym.spaces.Box(0, np.inf, (1,), np.float32)
@@ -99,15 +100,10 @@ class Corridor(gym.Env):
     def __init__(self, length=3, truncate=True):
         self.length, self.truncate = length, truncate
 
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.position = 0
-        return np.zeros(1, np.float32), {}
-
     def step(self, action):
-        self.position += 1
-        end = self.position == self.length
-        observation = np.full(1, self.position, np.float32)
+        self.time += 1
+        end = self.time == self.length
+        observation = np.full(1, self.time, np.float32)
         return observation, 1.0, end and not self.truncate, end and self.truncate, {}
 
 

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import refused
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from envzoo.agents.planners.coupling import (
     mutual_information,
     uniform_quantizer,
 )
-from envzoo.errors import EnvzooError, UnknownNameError
+from envzoo.errors import UnknownNameError
 
 HALVES = [0.7, 0.2, 0.1]
 UNIFORM = np.full(8, 1 / 8)
@@ -385,10 +386,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_input_gives_one_sentence(case):
-    call, words = WRONG[case]
-    with pytest.raises(EnvzooError, match=words) as error:
-        call()
-    assert len(str(error.value).splitlines()) == 1
+    refused(*WRONG[case])
 
 
 def test_an_unknown_encoder_is_named():

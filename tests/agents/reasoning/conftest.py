@@ -1,14 +1,10 @@
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import share
 
-# Shared by test files, which pytest's importlib mode does not let import each other.
-_spec = importlib.util.spec_from_file_location("reasoning_training", Path(__file__).with_name("training.py"))
-_module = importlib.util.module_from_spec(_spec)
-sys.modules["reasoning_training"] = _module
-_spec.loader.exec_module(_module)
+share("reasoning_training", Path(__file__).with_name("training.py"))
+share("reasoning_numbers", Path(__file__).with_name("random_numbers.py"))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -2,6 +2,7 @@
 
 import torch
 
+from envzoo import agents
 from envzoo.agents.agent import Callback
 
 SMALL = {
@@ -16,6 +17,13 @@ SMALL = {
     "num_minibatches": 2,
     "learning_rate": 1e-2,
 }
+SUM = ("envzoo/TextSumTo-Tokens-v0", {"terms": 2})
+
+
+def make(name="GRPO", source=SUM, seed=0, **changes):
+    env_id, env_kwargs = source
+    settings = {**SMALL, "warm_up_updates": 100, **changes}
+    return agents.make(name, env_id, seed=seed, device="cpu", env_kwargs=env_kwargs, **settings)
 
 
 class Record(Callback):
