@@ -1,0 +1,21 @@
+"""Registered environments of the preference family."""
+
+from __future__ import annotations
+
+from envzoo.specs import EnvironmentSpec, kernel
+
+_TILT = "envzoo.preference.text_tilt:TextTilt"
+_TILT_SUMMARY = "continue a letter with many different letters, near a bigram model with exact laws"
+_ALIGNMENT = "37-asymptotics-alignment"
+
+ENVIRONMENTS = (
+    kernel(
+        "envzoo/MemorylessAlign-v0",
+        "envzoo.preference.memoryless_align:MemorylessAlign",
+        "preference",
+        "independent tokens with an additive reward: the best policy under a KL budget is known",
+        paper=_ALIGNMENT,
+    ),
+    EnvironmentSpec("envzoo/TextTilt-v0", f"{_TILT}Env", None, "preference", _TILT_SUMMARY, _ALIGNMENT),
+    kernel("envzoo/TextTilt-Tokens-v0", f"{_TILT}Tokens", "preference", f"{_TILT_SUMMARY}; token by token"),
+)
