@@ -29,9 +29,9 @@ class BestOfNConfig:
 
     n: int = 4
     """Number of candidates (N)."""
-    base: Annotated[str, Holds("agent", part="base_agent")] = "KLPolicyGradient"
+    base: Annotated[str | None, Holds("agent", part="base_agent")] = None
     """The agent that draws candidates: a name, to be trained with its default hyperparameters, or a saved agent's
-    file."""
+    file. None waits for `draw_from`."""
 
     def __post_init__(self):
         require(self.n >= 1, f"n of BestOfN is at least 1, got {self.n}")
@@ -86,7 +86,7 @@ class BestOfN(Agent):
     ):
         super().__init__(source, config, seed=seed, device=device)
         self.trained: Agent | None = None  # the base, if it is trained here
-        self.base = self._build_base(base_agent, device)
+        self.base: Agent | None = None if config.base is None else self._build_base(base_agent, device)
         self.reward: Reward | None = None
         self._env: Any = None
         self.texts_only = isinstance(source.action_space, gym.spaces.Text)
@@ -98,7 +98,7 @@ class BestOfN(Agent):
         """Build an agent for a saved state; a base that was given as a file is built from its copy in the state."""
         from envzoo.agents.registry import specs
 
-        if config.base not in specs():
+        if config.base is not None and config.base not in specs():
             keywords["base_agent"] = revive_carried(state, "base_agent", "base")
         return cls(source, config, **keywords)
 
@@ -189,8 +189,11 @@ class BestOfN(Agent):
         """Choose actions; see `Agent.predict`.
 
         Raises:
-            EnvzooError: No environment was set, or its number of episodes differs from the number of observations.
+            EnvzooError: There is no base agent, no environment was set, or its number of episodes differs from the
+                number of observations.
         """
+        if self.base is None:
+            raise EnvzooError(f"{self.spec.name} has no agent to draw candidates from; give base, or call draw_from")
         kept = None
         if deterministic:
             kept, self.base.streams = self.base.streams, Streams(self.streams.integer("candidates"), self.base.device)
@@ -241,8 +244,9 @@ class BestOfN(Agent):
                 "set_env with the environment in which the agent acts"
             )
         plans = [[] for _ in range(count)] if state is None else [list(plan) for plan in state.actions]
-        fresh = np.ones(count, bool) if state is None or episode_start is None else np.array(episode_start, bool)
-        fresh |= np.array([not plan for plan in plans])
+        fresh = np.array([not plan for plan in plans])
+        if state is not None and episode_start is not None:
+            fresh |= np.array(episode_start, bool).reshape(count)
         if fresh.any():
             self._plan(observation if batched else _stack(observation), fresh, plans)
         action = np.array([plan.pop(0) for plan in plans], self.source.action_space.dtype)

@@ -23,6 +23,6 @@ AGENTS = (
         "Draws N candidates from another agent and acts by the one with the largest reward; learns nothing itself.",
         observations="those of the base agent, Text",
         paper="37-asymptotics-alignment",
-        example=Example("envzoo/MemorylessAlign-v0", _ALIGN, {"n": 2}, timesteps=12),
+        example=Example("envzoo/MemorylessAlign-v0", _ALIGN, {"n": 2, "base": "KLPolicyGradient"}, timesteps=12),
     ),
 )

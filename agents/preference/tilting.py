@@ -6,7 +6,7 @@ For a base distribution p and rewards r on K outcomes, the tilt with multiplier 
 
 It has the largest mean reward of all distributions whose KL divergence from p is at most D(phi_lambda || p), and
 it maximises E r - D(. || p) / lambda. All functions take p and r as arrays (K,), compute in float64 and in nats, and
-ignore outcomes of probability 0. Source: Yang et al. 2024, "Asymptotics of Language Model Alignment" (arXiv 2404.01730).
+ignore outcomes of probability 0. Source: Yang et al. 2024 (arXiv 2404.01730).
 """
 
 from __future__ import annotations
