@@ -152,7 +152,7 @@ def tilt(p: Any, r: Any, delta: float) -> Tilt:
             f"delta is {delta:g} nats, but the outcomes of largest reward need only {largest:.6g}; expected a "
             "budget of at most that"
         )
-    if not problem.range or delta == 0:
+    if not problem.range or delta <= problem.divergence(0.0):  # 0, or below the rounding of log Z(0)
         return problem.result(0.0)
     if delta >= largest * (1 - 1e-12):
         return problem.result(math.inf)
