@@ -67,27 +67,26 @@ def levels(p: Any, r: Any, length: int = 1) -> Levels:
         EnvzooError: The rewards lie on no lattice of moderate size, and there are too many counts to go through.
     """
     p = read_distribution("the base distribution", p)
-    units = np.rint(read_rewards(p, r) / UNIT).astype(np.int64)
+    rewards = read_rewards(p, r)[p > 0]
     length = check_whole("length", length, 1)
-    own, where = np.unique(units[p > 0], return_inverse=True)
-    mass = np.bincount(where, p[p > 0])
+    own, first, where = np.unique(np.rint(rewards / UNIT).astype(np.int64), return_index=True, return_inverse=True)
+    value, mass = rewards[first], np.bincount(where, p[p > 0])
     if length == 1 or own.size == 1:
-        return Levels(length * own * UNIT, mass)
-    step = int(np.gcd.reduce(own - own[0]))
-    cells = (own - own[0]) // step
+        return Levels(length * value, mass)
+    cells = (own - own[0]) // int(np.gcd.reduce(own - own[0]))
     if length * int(cells[-1]) < MOST_CELLS:
         line = np.zeros(int(cells[-1]) + 1)
         line[cells] = mass
         total = _power(line, length)
         held = np.flatnonzero(total)
-        return Levels((length * own[0] + held * step) * UNIT, total[held])
+        return Levels(length * value[0] + held * ((value[-1] - value[0]) / cells[-1]), total[held])
     count = math.comb(length + own.size - 1, own.size - 1)
     if count > MOST_TYPES:
         raise EnvzooError(
             f"sums of {length} rewards of {own.size} kinds have {count:.2g} combinations and no common step; expected "
             f"at most {MOST_TYPES}, or rewards that are multiples of a common step"
         )
-    return _by_counts(own, mass, length)
+    return _by_counts(value, mass, length)
 
 
 def _power(line: np.ndarray, exponent: int) -> np.ndarray:
@@ -102,19 +101,19 @@ def _power(line: np.ndarray, exponent: int) -> np.ndarray:
     return result
 
 
-def _by_counts(own: np.ndarray, mass: np.ndarray, length: int) -> Levels:
+def _by_counts(value: np.ndarray, mass: np.ndarray, length: int) -> Levels:
     """Sum multinomial probabilities over all counts (n_1, ..., n_K) of the outcomes."""
-    left, total = np.array([length]), np.zeros(1, np.int64)
+    left, total = np.array([length]), np.zeros(1)
     log_prob = np.array([gammaln(length + 1.0)])
-    for unit, log_mass in zip(own[:-1], np.log(mass[:-1]), strict=True):
+    for reward, log_mass in zip(value[:-1], np.log(mass[:-1]), strict=True):
         taken = np.concatenate([np.arange(n + 1) for n in left])
         parent = np.repeat(np.arange(left.size), left + 1)
-        left, total = left[parent] - taken, total[parent] + taken * unit
+        left, total = left[parent] - taken, total[parent] + taken * reward
         log_prob = log_prob[parent] + taken * log_mass - gammaln(taken + 1.0)
-    total = total + left * own[-1]
+    total = total + left * value[-1]
     log_prob = log_prob + left * math.log(mass[-1]) - gammaln(left + 1.0)
-    value, where = np.unique(total, return_inverse=True)
-    return Levels(value * UNIT, np.bincount(where, np.exp(log_prob)))
+    _, first, where = np.unique(np.rint(total / UNIT).astype(np.int64), return_index=True, return_inverse=True)
+    return Levels(total[first], np.bincount(where, np.exp(log_prob)))
 
 
 def best_of_n_law(p: Any, r: Any, n: float, length: int = 1) -> BestOfNLaw:

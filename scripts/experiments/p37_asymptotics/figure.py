@@ -60,7 +60,7 @@ def _draw_trade(axes: Axes, results: Results) -> None:
 def _draw_distance(axes: Axes, results: Results) -> None:
     m = np.array(list(CANDIDATES))
     axes.plot(m, [_value(results, f"distance_{k}") for k in m], color=ORANGE, marker="o", markersize=4.5)
-    axes.annotate("KL(best-of-N || tilt) / m", (80, _value(results, "distance_80")), xytext=(6, 4),
+    axes.annotate("KL(best-of-N || tilt) / m", (20, _value(results, "distance_20")), xytext=(-4, -14),
                   textcoords="offset points", color=ORANGE)  # fmt: skip
     axes.plot(m, [_value(results, f"excess_{k}") for k in m], color=GREEN, marker="s", markersize=4.5)
     axes.annotate("exponent of a tail\nless its rate", (20, _value(results, "excess_20")), xytext=(8, 8),
@@ -78,7 +78,7 @@ def _draw_law(axes: Axes, results: Results) -> None:
     for name, colour, offset in shown:
         values = np.array([results.scores(MEASURED, f"{name}_{k}").mean() for k in at])
         axes.bar(at + offset, values, width=0.38, color=colour, linewidth=0)
-        axes.annotate(name, (at[-1] + offset, values[-1]), xytext=(0, 3), textcoords="offset points", ha="center",
+        axes.annotate(name, (at[2] + offset, values[2]), xytext=(0, 3), textcoords="offset points", ha="center",
                       color=colour if colour != GREY else MUTED, fontsize=8)  # fmt: skip
     level(axes, 0.0, "")
     axes.set_xticks(at)

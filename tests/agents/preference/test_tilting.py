@@ -113,12 +113,12 @@ def test_levels_are_those_of_all_sequences():
         found = levels(P, r, 4)
         value, where = np.unique(np.rint(rewards * 1e9).astype(int), return_inverse=True)
         assert found.value == pytest.approx(value * 1e-9, abs=4e-9)
+        assert found.probability @ found.value == pytest.approx(probability @ rewards, abs=1e-14)  # not rounded
         assert found.probability == pytest.approx(np.bincount(where, probability), abs=1e-15)
 
 
 def test_convolution_and_counts_agree():
-    own = np.array([0, 2, 5]) * 500_000_000
-    counted = _by_counts(own, np.array(P), 60)
+    counted = _by_counts(np.array(R), np.array(P), 60)
     found = levels(P, R, 60)
     assert found.value == pytest.approx(counted.value)
     assert found.probability == pytest.approx(counted.probability, rel=1e-11)
