@@ -5,8 +5,31 @@ from __future__ import annotations
 from envzoo.specs import AgentSpec, Example
 
 _ALIGN = {"length": 4}
+_POINT = {"kind": "cyclic", "horizon": 3}
+_SMALL = {"hidden": (8,), "num_envs": 4, "queue": 6, "minibatch_size": 6, "num_epochs": 2}
 
 AGENTS = (
+    AgentSpec(
+        "SPO",
+        "envzoo.agents.preference.spo:SPO",
+        "preference",
+        "Self-play from comparisons of episodes: the reward is the share of recent own episodes that one beats.",
+        paper="20-spo",
+        example=Example("envzoo/PrefPoint-v0", _POINT, {**_SMALL, "mixture": 3}, timesteps=36),
+    ),
+    AgentSpec(
+        "IterativeRewardModel",
+        "envzoo.agents.preference.iterative_reward_model:IterativeRewardModel",
+        "preference",
+        "Baseline of SPO: PPO on a Bradley-Terry reward model that is fitted to all comparisons so far.",
+        paper="20-spo",
+        example=Example(
+            "envzoo/PrefPoint-v0",
+            _POINT,
+            {**_SMALL, "memory": 20, "model_steps": 2, "model_batch": 8, "model_hidden": (8,), "ensemble": 2},
+            timesteps=36,
+        ),
+    ),
     AgentSpec(
         "KLPolicyGradient",
         "envzoo.agents.preference.kl_policy_gradient:KLPolicyGradient",

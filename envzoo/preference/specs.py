@@ -10,6 +10,20 @@ _ALIGNMENT = "37-asymptotics-alignment"
 
 ENVIRONMENTS = (
     kernel(
+        "envzoo/PrefBandit-v0",
+        "envzoo.preference.pref_bandit:PrefBandit",
+        "preference",
+        "arms that are only compared in pairs, in a cycle without a best arm",
+        paper="20-spo",
+    ),
+    kernel(
+        "envzoo/PrefPoint-v0",
+        "envzoo.preference.pref_point:PrefPoint",
+        "preference",
+        "a point whose paths are compared: by return, by a rule about their course, or in a cycle",
+        paper="20-spo",
+    ),
+    kernel(
         "envzoo/MemorylessAlign-v0",
         "envzoo.preference.memoryless_align:MemorylessAlign",
         "preference",
