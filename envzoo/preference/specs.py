@@ -8,6 +8,10 @@ _TILT = "envzoo.preference.text_tilt:TextTilt"
 _TILT_SUMMARY = "continue a letter with many different letters, near a bigram model with exact laws"
 _ALIGNMENT = "37-asymptotics-alignment"
 
+_SEQ = "envzoo.preference.did_seq:DIDSeq"
+_SEQ_SUMMARY = "short sequences whose preferences have a known target, concentrated or spread"
+_DID = "26-did-dpo"
+
 ENVIRONMENTS = (
     kernel(
         "envzoo/PrefBandit-v0",
@@ -32,4 +36,13 @@ ENVIRONMENTS = (
     ),
     EnvironmentSpec("envzoo/TextTilt-v0", f"{_TILT}Env", None, "preference", _TILT_SUMMARY, _ALIGNMENT),
     kernel("envzoo/TextTilt-Tokens-v0", f"{_TILT}Tokens", "preference", f"{_TILT_SUMMARY}; token by token"),
+    kernel(
+        "envzoo/DIDTable-v0",
+        "envzoo.preference.did_table:DIDTable",
+        "preference",
+        "responses without structure, whose preferences have a known target policy",
+        paper=_DID,
+    ),
+    EnvironmentSpec("envzoo/DIDSeq-v0", f"{_SEQ}Env", None, "preference", _SEQ_SUMMARY, _DID),
+    kernel("envzoo/DIDSeq-Tokens-v0", f"{_SEQ}Tokens", "preference", f"{_SEQ_SUMMARY}; token by token"),
 )

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from envzoo.kernel.arguments import check_number, check_whole
-from envzoo.kernel.stream import keys, normal, uniform
+from envzoo.kernel.arguments import check_whole
+from envzoo.preference.bigram import FIRST, BigramTask, demonstrate, recognise, write
 from envzoo.reasoning.episode import TextEpisode, make_faces, with_shared_manual
-from envzoo.reasoning.task import EOS, Task, TaskKernels
-
-SYMBOLS = "abcdefghijkl"
-FIRST = 2  # token id of the first symbol
-
-
-class Parameters(NamedTuple):
-    """Parameters shared by all problems."""
-
-    cumulative: np.ndarray  # float64 (A, A): cumulative probabilities of the next symbol
-    length: int
-
-
-@njit(cache=True)
-def _write(parameters, numbers, prompts):
-    for i in range(numbers.size):
-        prompts[i, 0] = FIRST + numbers[i]
-
-
-@njit(cache=True)
-def _recognise(parameters, prompts):
-    symbols = parameters.cumulative.shape[0]
-    result = np.empty(prompts.shape[0], np.bool_)
-    for i in range(result.size):
-        result[i] = 0 <= prompts[i, 0] - FIRST < symbols
-    return result
+from envzoo.reasoning.task import TaskKernels
 
 
 @njit(cache=True)
@@ -58,63 +31,18 @@ def _verify(parameters, prompts, answers, ends):
     return rewards
 
 
-@njit(cache=True)
-def _demonstrate(parameters, prompts, noise, streams, answers):
-    symbols = parameters.cumulative.shape[0]
-    for i in range(prompts.shape[0]):
-        last = prompts[i, 0] - FIRST
-        for k in range(parameters.length):
-            draw = uniform(streams, i)
-            symbol = 0
-            while symbol < symbols - 1 and draw >= parameters.cumulative[last, symbol]:
-                symbol += 1
-            answers[i, k] = FIRST + symbol
-            last = symbol
-        answers[i, parameters.length] = EOS
-
-
-class Tilt(Task):
-    """Problems of TextTilt; see `TextTilt` for the manual and the arguments.
-
-    Attributes:
-        transitions: (A, A), probabilities of the next symbol after each symbol.
-        length: Number of symbols of an answer.
-    """
+class Tilt(BigramTask):
+    """Problems of TextTilt; see `TextTilt` for the manual and the arguments."""
 
     name = "TextTilt"
-    alphabet = SYMBOLS
-    warm_up_noise = 0.0
-    kernels = TaskKernels(_write, _recognise, _verify, _demonstrate)
+    kernels = TaskKernels(write, recognise, _verify, demonstrate)
 
     def __init__(self, symbols: int = 12, length: int = 8, spread: float = 1.0, model_seed: int = 0) -> None:
-        symbols, self.length = check_whole("symbols", symbols, 2, len(SYMBOLS)), check_whole("length", length, 1, 64)
-        spread, seed = check_number("spread", spread, 0.0), check_whole("model_seed", model_seed, 0, None)
-        streams = np.zeros((1, 2), np.uint64)
-        streams[:, 0] = keys(np.array([seed % 2**64], np.uint64))
-        weight = np.exp([[spread * normal(streams, 0) for _ in range(symbols)] for _ in range(symbols)])
-        self.transitions = weight / weight.sum(1, keepdims=True)
-        self.transitions.setflags(write=False)
-        self.alphabet = SYMBOLS[:symbols]
-        self.parameters = Parameters(np.cumsum(self.transitions, axis=1), self.length)
-        self.prompt_length, self.answer_length = 1, self.length + 1
+        self._build(symbols, length, spread, model_seed)
         self.instruction = (
             f"Continue with {self.length} letters from {self.alphabet[0]} to {self.alphabet[-1]}, as many different "
             "ones as possible."
         )
-        self._number([symbols])
-
-    def base_log_probs(self, prompts: np.ndarray, answers: np.ndarray) -> np.ndarray:
-        """Compute the log-probabilities (n,) of complete answers (n, length + 1) under the bigram model.
-
-        An answer that the model never writes (of another length, or with other tokens) has -inf.
-        """
-        prompts = self._rows("prompts", prompts, 1)
-        answers = self._rows("answers", answers, self.answer_length, len(prompts))
-        path = np.concatenate([prompts, answers[:, : self.length]], axis=1) - FIRST
-        valid = ((path >= 0) & (path < len(self.transitions))).all(1) & (answers[:, self.length] == EOS)
-        safe = np.clip(path, 0, len(self.transitions) - 1)
-        total = np.log(self.transitions[safe[:, :-1], safe[:, 1:]]).sum(1)
-        return np.where(valid, total, -np.inf)
 
     def reward_law(self, prompt: int) -> np.ndarray:
         """Compute P(number of distinct symbols = k) of the bigram model's answers to a prompt, (symbols + 1,).
