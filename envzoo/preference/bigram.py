@@ -24,12 +24,14 @@ class Parameters(NamedTuple):
 
 @njit(cache=True)
 def write(parameters, numbers, prompts):
+    """Write kernel; see `envzoo.reasoning.task.TaskKernels`."""
     for i in range(numbers.size):
         prompts[i, 0] = FIRST + numbers[i]
 
 
 @njit(cache=True)
 def recognise(parameters, prompts):
+    """Recognise kernel; see `envzoo.reasoning.task.TaskKernels`."""
     symbols = parameters.cumulative.shape[0]
     result = np.empty(prompts.shape[0], np.bool_)
     for i in range(result.size):
@@ -39,6 +41,7 @@ def recognise(parameters, prompts):
 
 @njit(cache=True)
 def demonstrate(parameters, prompts, noise, streams, answers):
+    """Demonstrate kernel: samples of the bigram model; see `envzoo.reasoning.task.TaskKernels`."""
     symbols = parameters.cumulative.shape[0]
     for i in range(prompts.shape[0]):
         last = prompts[i, 0] - FIRST
