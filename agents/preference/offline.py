@@ -168,7 +168,7 @@ class OfflinePreference(Agent):
         self.prompts = torch.from_numpy(prompts).to(self.device)
         self.answers = torch.from_numpy(np.stack(answers, axis=1)).to(self.device)  # (N, 2) or (N, 2, T)
         self.lengths = torch.from_numpy(np.stack(lengths, axis=1)).float().to(self.device)
-        label = np.ones(len(self.data)) if self.data.label is None else np.asarray(self.data.label)
+        label = np.ones(len(self.data)) if self.data.label is None else np.array(self.data.label)
         self.label = torch.from_numpy(label).float().to(self.device)
         rate = c.learning_rate or (3e-4 if self.texts_only else 0.01)
         self.optimizer = self.register(
