@@ -30,10 +30,12 @@ from envzoo.agents.preference.pair_models import (
     check_texts,
     make_character_model,
 )
+from envzoo.agents.preference.passes import Passes
 from envzoo.agents.preference.reference import reference_policy
 from envzoo.agents.source import Preferences, Source
 from envzoo.agents.spec import require
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
+from envzoo.reasoning.task import Task
 
 NAMES = (*LOSSES, "kto")
 SCORED_AT_ONCE = 1024  # pairs
@@ -148,6 +150,7 @@ class OfflinePreference(Agent):
     def __init__(self, source: Source, config: OfflinePreferenceConfig, *, seed: int = 0, device: str = "auto"):
         super().__init__(source, config, seed=seed, device=device)
         c = config
+        self.task: Task | None = None  # of an environment of texts
         self.data = self._find_pairs()
         self.texts_only = isinstance(self.data.prompts, tuple)
         self._check_spaces()
@@ -174,7 +177,7 @@ class OfflinePreference(Agent):
         self.optimizer = self.register(
             "optimizer", make_optimizer(model, "adam", lr=rate, max_grad_norm=c.max_grad_norm)
         )
-        self.progress_of_data = self.register("data", _Position())
+        self.progress_of_data = self.register("data", Passes())
         self.reference_log_probs: Tensor | None = None  # (N, 2), and of the mismatched responses (N,)
         self.mismatched_log_probs: Tensor | None = None
 
@@ -184,8 +187,8 @@ class OfflinePreference(Agent):
         if self.source.kind == "preferences":
             return self.source.given
         env = self.source.given if self.source.given is not None else self.source.single_env()
-        inner = env.unwrapped
-        draw = getattr(getattr(inner, "definition", inner), "preference_pairs", None)
+        world = getattr(env.unwrapped, "definition", env.unwrapped)
+        draw, self.task = getattr(world, "preference_pairs", None), getattr(world, "task", None)
         if env is not self.source.given:
             env.close()
         if draw is None:
@@ -199,13 +202,17 @@ class OfflinePreference(Agent):
         if self.source.kind != "environment":
             return
         seen, acts = self.source.observation_space, self.source.action_space
-        wanted = (spaces.Text, spaces.Text) if self.texts_only else (spaces.Discrete, spaces.Discrete)
-        if not isinstance(seen, wanted[0]) or not isinstance(acts, wanted[1]):
-            expected = "texts; use its text environment" if self.texts_only else "Discrete spaces"
-            raise UnsupportedSpaceError(f"{self.spec.name} answers {self.source.name} in {expected}")
+        fits = isinstance(seen, spaces.Discrete) and isinstance(acts, spaces.Discrete)
+        if self.texts_only:
+            fits = isinstance(self.task, Task) and not self.task.multi_turn
+        if not fits:
+            raise UnsupportedSpaceError(
+                f"{self.spec.name} takes pairs of texts from tasks in one turn, and others from environments with "
+                f"Discrete observations and actions; {self.source.name} has {seen} and {acts}"
+            )
 
     def _alphabet(self) -> str:
-        return "".join(self.source.action_space.character_set) if self.source.kind == "environment" else ""
+        return self.task.alphabet if self.task is not None else ""
 
     def _table(self, prompts: np.ndarray, answers: list[np.ndarray]) -> TableModel:
         rows, columns = int(prompts.max()) + 1, int(max(part.max() for part in answers)) + 1
@@ -352,11 +359,26 @@ class OfflinePreference(Agent):
         generator = None if deterministic else self.streams.torch("acting")
         if not self.texts_only:
             return self._choose(observation, generator), None
+        if not isinstance(observation, str) and np.asarray(observation).dtype.kind in "iu":
+            return self._write(np.asarray(observation), generator), None
         single = isinstance(observation, str)
         asked = [observation] if single else [str(text) for text in np.asarray(observation, object)]
         prompts = torch.from_numpy(self.policy.encode_prompts(asked)).to(self.device)
         texts = [self.policy.text(row) for row in self.policy.answer(prompts, generator).cpu().numpy()]
         return (texts[0] if single else texts), None
+
+    def _write(self, windows: np.ndarray, generator: torch.Generator | None) -> Any:
+        """Choose the next tokens for windows (B, P + L) of the ids of a prompt and the answer so far."""
+        task = self.task
+        if task is None or windows.shape[-1] != task.prompt_length + task.answer_length:
+            raise EnvzooError(f"the observation has the shape {windows.shape}; expected texts, or windows of its task")
+        rows = np.atleast_2d(windows)
+        asked, told = rows[:, : task.prompt_length], rows[:, task.prompt_length :]
+        prompts = torch.from_numpy(self.policy.encode_prompts([task.text(row) for row in asked])).to(self.device)
+        answers = [task.signs(row[: int((row != 0).sum())]).rstrip("$") for row in told]
+        signs = self.policy.next_tokens(prompts, answers, generator)
+        tokens = np.array([1 if sign is None else 2 + task.alphabet.index(sign) for sign in signs])
+        return tokens if windows.ndim > 1 else tokens[0]
 
     def _choose(self, observation: Any, generator: torch.Generator | None) -> Any:
         asked = np.asarray(observation)
@@ -370,29 +392,3 @@ class OfflinePreference(Agent):
             chosen = (rows.exp() / torch.empty_like(rows).exponential_(generator=generator)).argmax(-1)
         chosen = chosen.cpu().numpy()
         return chosen if asked.ndim else chosen[0]
-
-
-class _Position:
-    """Where training is in its data: in shuffled passes, with the order of the present pass."""
-
-    def __init__(self) -> None:
-        self.warm, self.at, self.order = False, 0, np.zeros(0, np.int64)
-
-    def next(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the next rows, at most `count`, up to the end of a pass."""
-        if self.at >= len(self.order):
-            self.at, self.order = 0, rng.permutation(size)
-        rows = self.order[self.at : self.at + count]
-        self.at += len(rows)
-        return rows
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position."""
-        return {"warm": self.warm, "at": self.at, "order": self.order}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a position."""
-        order = np.array(state["order"], np.int64)
-        if order.ndim != 1 or not np.array_equal(np.sort(order), np.arange(len(order))):
-            raise ValueError("the order of the pairs is none")
-        self.warm, self.at, self.order = bool(state["warm"]), int(state["at"]), order

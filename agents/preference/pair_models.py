@@ -101,6 +101,35 @@ class CharacterModel(nn.Module):
         logp, _ = answer_log_probs(self.network, prompts, flat[:, :used], 1.0, which)
         return torch.where(flat[:, :used] != PAD, logp, 0.0).sum(1).reshape(count, each)
 
+    def final_states(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """Compute the last hidden states (B, R, D) at the ends of responses (B, R, T) to prompts (B, P)."""
+        count, each, width = responses.shape
+        flat = responses.reshape(count * each, width)
+        ids = torch.cat([prompts.repeat_interleave(each, 0), flat], 1)
+        x = self.network._embed(ids, 0)
+        for block in self.network.blocks:
+            x, _, _ = block(x, None, 0)
+        last = prompts.shape[1] + (flat != PAD).sum(1) - 1
+        return self.network.norm(x[torch.arange(len(x), device=x.device), last]).reshape(count, each, -1)
+
+    def next_tokens(
+        self, prompts: Tensor, answers: Sequence[str], generator: torch.Generator | None
+    ) -> list[str | None]:
+        """Choose the next characters of unfinished answers (n texts) to prompts (n, P); None ends an answer."""
+        ids = np.full((len(answers), self.answer_length), PAD, np.int64)
+        for row, text in zip(ids, answers, strict=True):
+            told = self._look_up("answer", text[: self.answer_length - 1], self.answer_length - 1)
+            row[: len(told)] = told
+        both = torch.cat([prompts, torch.from_numpy(ids).to(prompts.device)], 1)
+        at = torch.tensor([self.prompt_length + min(len(text), self.answer_length - 1) - 1 for text in answers])
+        logits = self.network(both)[torch.arange(len(answers)), at.to(both.device)]
+        if generator is None:
+            token = logits.argmax(-1)
+        else:
+            prob = torch.softmax(logits, -1)
+            token = (prob / torch.empty_like(prob).exponential_(generator=generator)).argmax(-1)
+        return [self.alphabet[k - FIRST] if k >= FIRST else None for k in token.tolist()]
+
     def encode_prompts(self, texts: Sequence[str]) -> np.ndarray:
         """Convert prompts to ids (n, P), padded on the left.
 

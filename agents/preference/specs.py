@@ -7,6 +7,20 @@ from envzoo.specs import AgentSpec, Example
 _ALIGN = {"length": 4}
 _POINT = {"kind": "cyclic", "horizon": 3}
 _SMALL = {"hidden": (8,), "num_envs": 4, "queue": 6, "minibatch_size": 6, "num_epochs": 2}
+_DEGREES = Example(
+    "envzoo/TextTinySummary-Tokens-v0",
+    {"fillers": 2},
+    {
+        "pairs": 24,
+        "batch_size": 8,
+        "sft_updates": 2,
+        "sft_batch": 8,
+        "model_dim": 8,
+        "model_layers": 1,
+        "model_heads": 2,
+    },
+    timesteps=16,
+)
 _PAIRS = Example("envzoo/DIDTable-v0", {"responses": 4}, {"pairs": 32, "batch_size": 8}, timesteps=16)
 
 AGENTS = (
@@ -136,5 +150,27 @@ AGENTS = (
         observations="Discrete, Text",
         paper="kto",
         example=_PAIRS,
+    ),
+    AgentSpec(
+        "PreferenceDegree",
+        "envzoo.agents.preference.degree:PreferenceDegree",
+        "preference",
+        "A preference loss with an auxiliary task that grades how much key content an answer has lost.",
+        sources=("preferences", "environment"),
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="21-spo-degree",
+        example=_DEGREES,
+    ),
+    AgentSpec(
+        "DPODegree",
+        "envzoo.agents.preference.degree:DPODegree",
+        "preference",
+        "DPO with an auxiliary task that grades how much key content an answer has lost.",
+        sources=("preferences", "environment"),
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="21-spo-degree",
+        example=_DEGREES,
     ),
 )

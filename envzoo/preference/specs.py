@@ -11,6 +11,8 @@ _ALIGNMENT = "37-asymptotics-alignment"
 _SEQ = "envzoo.preference.did_seq:DIDSeq"
 _SEQ_SUMMARY = "short sequences whose preferences have a known target, concentrated or spread"
 _DID = "26-did-dpo"
+_SUMMARY = "envzoo.preference.tiny_summary:TextTinySummary"
+_SUMMARY_LINE = "summarise the facts of a short post, with an exact quality and pairs to learn from"
 
 ENVIRONMENTS = (
     kernel(
@@ -45,4 +47,6 @@ ENVIRONMENTS = (
     ),
     EnvironmentSpec("envzoo/DIDSeq-v0", f"{_SEQ}Env", None, "preference", _SEQ_SUMMARY, _DID),
     kernel("envzoo/DIDSeq-Tokens-v0", f"{_SEQ}Tokens", "preference", f"{_SEQ_SUMMARY}; token by token"),
+    EnvironmentSpec("envzoo/TextTinySummary-v0", f"{_SUMMARY}Env", None, "preference", _SUMMARY_LINE, "21-spo-degree"),
+    kernel("envzoo/TextTinySummary-Tokens-v0", f"{_SUMMARY}Tokens", "preference", f"{_SUMMARY_LINE}; token by token"),
 )

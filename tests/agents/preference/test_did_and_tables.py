@@ -225,11 +225,6 @@ def test_texts_learn_save_load_and_answer(tmp_path):
         ),
         (lambda: Preferences(("a",), ("b",), ("c",), label=[1.5]), EnvzooError, "expected probabilities"),
         (lambda: agents.make("DPO", "CartPole-v1"), UnsupportedSpaceError, "CartPole-v1 offers none"),
-        (
-            lambda: agents.make("DPO", "envzoo/DIDSeq-Tokens-v0", pairs=4),
-            UnsupportedSpaceError,
-            "use its text environment",
-        ),
         (lambda: agents.make("DPO", TEXTS, loss="ipo"), EnvzooError, "loss of DPO is 'dpo', got 'ipo'"),
         (lambda: agents.make("OfflinePreference", TEXTS, loss="dppo"), EnvzooError, "did you mean 'dpo'"),
         (lambda: agents.make("DPO", TEXTS, label_smoothing=0.5), EnvzooError, r"lies in \[0, 1/2\), got 0.5"),

@@ -113,10 +113,10 @@ def test_a_contradictory_preference_is_named():
             return np.full((len(first), len(second)), 0.7)
 
     with pytest.raises(
-        EnvzooError, match="trajectory 0 beats trajectory 0 with probability 0.7, and 0 beats 0 with 0.7"
+        EnvzooError, match=r"trajectory 0 beats trajectory 0 with probability 0.7, and 0 beats 0 with 0.7"
     ):
         check_antisymmetric(Wrong(), np.zeros((2, 1)))
-    with pytest.raises(EnvzooError, match="arm 0 is preferred to arm 1 by 0.5, and arm 1 to arm 0 by 0.5"):
+    with pytest.raises(EnvzooError, match=r"arm 0 is preferred to arm 1 by 0.5, and arm 1 to arm 0 by 0.5"):
         read_game([[0, 0.5], [0.5, 0]])
     with pytest.raises(EnvzooError, match=r"outside \[-1, 1\]"):
         read_game([[0, 1.5], [-1.5, 0]])
