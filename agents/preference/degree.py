@@ -152,9 +152,9 @@ class PreferenceDegree(OfflinePreference):
 
     def _copies_as_pairs(self, rows: Tensor, valid: Tensor) -> Tensor:
         asked, told = self.prompts[rows], self.copies[rows]
-        ratio = self.policy.log_probs(asked, told)
         with torch.no_grad():
-            ratio = ratio - self.reference.log_probs(asked, told)
+            reference = self.reference.log_probs(asked, told)
+        ratio = self.policy.log_probs(asked, told) - reference
         margin, both = ratio[:, :-1] - ratio[:, 1:], (valid[:, :-1] & valid[:, 1:]).float()
         count = both.sum().clamp_min(1)
         loss = (dpo_loss(margin, self.config.beta) * both).sum() / count
