@@ -33,6 +33,16 @@ AGENTS = (
         example=Example("envzoo/PrefPoint-v0", _POINT, {**_SMALL, "mixture": 3}, timesteps=36),
     ),
     AgentSpec(
+        "SPOHedge",
+        "envzoo.agents.preference.spo_hedge:SPOHedge",
+        "preference",
+        "Self-play by Hedge over arms that are compared in pairs; returns the mixture of its policies.",
+        actions=("discrete",),
+        observations="Discrete",
+        paper="20-spo",
+        example=Example("envzoo/PrefBandit-v0", timesteps=150),
+    ),
+    AgentSpec(
         "IterativeRewardModel",
         "envzoo.agents.preference.iterative_reward_model:IterativeRewardModel",
         "preference",

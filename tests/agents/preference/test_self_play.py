@@ -13,7 +13,7 @@ from envzoo.agents.preference.iterative_reward_model import Comparisons
 from envzoo.agents.preference.minimax import exploitability, hedge_bound, hedge_self_play, minimax_winner
 from envzoo.agents.preference.spo import PolicyMixture
 from envzoo.agents.preference.trajectories import FeatureQueue, spread
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
 from envzoo.preference.games import cyclic_game, random_game, read_game
 from envzoo.preference.preferences import (
     FeasiblePreference,
@@ -54,6 +54,16 @@ def test_hedge_approaches_the_winner():
         assert gap == pytest.approx(value, abs=5e-4)
         assert gap <= hedge_bound(3, iterations)
         assert exploitability(game, policies[-1]) / 2 > gap
+
+
+def test_the_agent_plays_the_same_rounds():
+    agent = agents.make("SPOHedge", "envzoo/PrefBandit-v0", device="cpu").learn(250)
+    assert agent.mixture() == pytest.approx(hedge_self_play(cyclic_game(), 250).mean(0), abs=1e-12)
+    arms = agent.predict(np.zeros(20_000, int), deterministic=False)[0]
+    counts = np.bincount(arms, minlength=3)
+    assert (np.abs(counts - 20_000 * agent.mixture()) <= 5 * np.sqrt(20_000 * agent.mixture())).all()
+    with pytest.raises(UnsupportedSpaceError, match="PrefPoint-v0 compares episodes in another way"):
+        agents.make("SPOHedge", "envzoo/PrefPoint-v0")
 
 
 def test_seeds_are_independent_rows():
