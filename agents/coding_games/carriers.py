@@ -141,26 +141,6 @@ class AgentCarrier:
         return probabilities / probabilities.sum(axis=1, keepdims=True), memory
 
 
-class CarriedAgent:
-    """Trained carrier agent as a part of a coupling agent: its header and state are saved unchanged.
-
-    Args:
-        agent: Trained agent; it is not trained further.
-        kept: Its header and state from the coupling agent's file; None to take them from the agent.
-    """
-
-    def __init__(self, agent: Agent, kept: dict[str, Any] | None = None):
-        self.agent = agent
-        self.kept = {"header": agent.header(), "state": agent.state_dict()} if kept is None else kept
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the content of the agent's own file."""
-        return self.kept
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Do nothing: the agent was already built from this state (see `CouplingAgent.rebuild`)."""
-
-
 def _same_space(one: spaces.Space, other: spaces.Space) -> bool:
     """Return whether observations of one space can be read as those of the other; Box bounds are ignored."""
     if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):

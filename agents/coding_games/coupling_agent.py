@@ -9,7 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.agents.agent import Agent
-from envzoo.agents.coding_games.carriers import AgentCarrier, CarriedAgent, FormulaCarrier, TableCarrier
+from envzoo.agents.carried import CarriedAgent, revive_carried
+from envzoo.agents.coding_games.carriers import AgentCarrier, FormulaCarrier, TableCarrier
 from envzoo.agents.coding_games.play import guesses, hide, listen
 from envzoo.agents.coding_games.views import MessageBlind, find_definition
 from envzoo.agents.networks.observation import ObservationCodec
@@ -132,17 +133,10 @@ class CouplingAgent(Agent):
     @classmethod
     def rebuild(cls, source: Source, config: CouplingConfig, state: Any, **keywords: Any) -> CouplingAgent:
         """Build an agent for a saved state; a carrier that was given as a file is built from its copy in the state."""
-        from envzoo.agents.loading import revive
         from envzoo.agents.registry import specs
 
         if config.carrier != "planner" and config.carrier not in specs():
-            try:
-                carried = state["parts"]["carrier_agent"]
-                header, inner = carried["header"], carried["state"]
-            except (LookupError, TypeError):
-                raise CheckpointError("the agent's file lacks its carrier agent") from None
-            kept = {"header": header, "state": inner}
-            keywords["carrier_agent"] = CarriedAgent(revive(header, inner, device="cpu"), kept)
+            keywords["carrier_agent"] = revive_carried(state, "carrier_agent", "carrier")
         return cls(source, config, **keywords)
 
     # ------------------------------------------------------------------ overridden by subclasses

@@ -1,0 +1,1 @@
+"""Environments whose feedback compares answers, or whose optimal trade-off of reward and KL divergence is known."""

@@ -1,0 +1,1 @@
+"""Experiment on paper 20, self-play preference optimisation."""

@@ -1,0 +1,1 @@
+"""Experiment on paper 26, differential information distributions."""

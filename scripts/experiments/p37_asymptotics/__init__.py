@@ -1,0 +1,1 @@
+"""Experiment on paper 37, Asymptotics of Language Model Alignment."""
