@@ -11,6 +11,7 @@ from envzoo.agents.planners.coupling import ebim, ebim_gap_fill, entropy, mutual
 from envzoo.scripts.experiments.core.figures import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PURPLE, final_bars, title
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p05_mec_bottleneck.names import (
+    ACCURACY,
     BLIND,
     CART,
     CART_CODES,
@@ -19,6 +20,7 @@ from envzoo.scripts.experiments.p05_mec_bottleneck.names import (
     LEARNED_SMALL,
     LONG,
     RATES,
+    RETURN,
     SMALL,
     TEMPERATURES,
     arm_name,
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RETURN, ACCURACY = "discounted_return", "correct"
 COLOURS = dict(zip(RATES, (INK, BLUE, GREEN, ORANGE), strict=True))
 SOURCES = {
     "three symbols, 0.7, 0.2, 0.1": np.array([0.7, 0.2, 0.1]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MESSAGES = 64
+RETURN, ACCURACY, GAP, BITS = "discounted_return", "correct", "gap", "bits"
 TEMPERATURES = (-7, -6, -5, -4)  # natural logarithms
 RATES = (1.0, 0.75, 0.5, 0.25)  # as fractions of the prior's entropy
 BLIND = "blind"
