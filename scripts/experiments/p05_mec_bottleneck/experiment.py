@@ -138,7 +138,7 @@ def _arms() -> tuple[Arm, ...]:
             full_only=True,
         ),
         *(_cart_arm(code) for code in CART_CODES),
-        Arm(LEARNED, env=GRID, timesteps=400_000, group="learned", **learned),
+        Arm(LEARNED, env=GRID, timesteps=400_000, group="learned", **learned | {"seeds": 2}),
         Arm(LEARNED_SMALL, env=SMALL_GRID, timesteps=400_000, group="small", **learned),
     )
 

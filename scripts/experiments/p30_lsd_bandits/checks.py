@@ -3,7 +3,7 @@
 Planned seeds, from the spreads of five pilot runs (seeds 0 to 4) with the upper 80% limit of their deviation: 6 for the
 bait instances, and 40 for the lowest instance of 20 random arms, 20 for that of recharging bandits, 10 and 8 for two
 others and 5 for the rest (joint power of the primary checks .96); 20 for the planners of recharging bandits (.99), 6
-for the ratio of regrets (.90), 5 for all others (above .99).
+for the ratio of regrets (.90), 4 for their slopes and 5 for all others (above .99).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from envzoo.agents.evaluation import EvaluationResult
 
 HORIZONS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
-MOST_OF_BLOCKS = 50_000  # longest horizon of the agents that search over blocks, which no check needs
+MOST_OF_BLOCKS = 20_000  # longest horizon of the agents that search over blocks, which no check needs
 # Runs per seed. The reward of a run depends strongly on the phases drawn after exploration, so agents that round need
 # many runs; agents that search over blocks are a hundred times slower per round.
 MANY, FEW = 480, 24
@@ -55,7 +55,7 @@ def _model_free() -> Arm:
         evaluations=(EvaluationPlan(episodes=100, deterministic=False, measure=per_round),),
         group="learning",
         full_only=True,
-        seeds=3,
+        seeds=2,
     )
 
 
@@ -79,7 +79,7 @@ def _arms() -> list[Arm]:
                     group="learning",
                     curves=(RETURN, AVERAGE),
                     full_only=horizon > 20_000,
-                    seeds=3 if few else 6 if horizon == HORIZONS[-1] else None,
+                    seeds=3 if few else 6 if horizon == HORIZONS[-1] else 4,
                 )
             )
     return arms
