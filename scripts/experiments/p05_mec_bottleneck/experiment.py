@@ -20,7 +20,6 @@ from envzoo.scripts.experiments.p05_mec_bottleneck.names import (
     CART_CODES,
     CODES,
     GAP,
-    LEARNED,
     LEARNED_SMALL,
     LONG,
     MESSAGES,
@@ -138,7 +137,6 @@ def _arms() -> tuple[Arm, ...]:
             full_only=True,
         ),
         *(_cart_arm(code) for code in CART_CODES),
-        Arm(LEARNED, env=GRID, timesteps=400_000, group="learned", **learned | {"seeds": 2}),
         Arm(LEARNED_SMALL, env=SMALL_GRID, timesteps=400_000, group="small", **learned),
     )
 
@@ -172,11 +170,6 @@ EXPERIMENT = Experiment(
         Table(
             "small",
             "The 4x4 grid: 16 messages, 8 moves",
-            {RETURN: "return", ACCURACY: "accuracy", "length": "moves"},
-        ),
-        Table(
-            "learned",
-            "Learned without couplings on the 8x8 grid: 64 messages",
             {RETURN: "return", ACCURACY: "accuracy", "length": "moves"},
         ),
     ),

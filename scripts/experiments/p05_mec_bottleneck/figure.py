@@ -16,7 +16,6 @@ from envzoo.scripts.experiments.p05_mec_bottleneck.names import (
     CART,
     CART_CODES,
     CODES,
-    LEARNED,
     LEARNED_SMALL,
     LONG,
     RATES,
@@ -69,7 +68,7 @@ def draw(results: Results, figure: Figure) -> None:
 
 def _draw_others(games: Axes, poles: Axes, results: Results) -> None:
     pole = {f"{CART}{code}": GREY if code == BLIND else BLUE for code in CART_CODES}
-    bars = {SMALL: BLUE, LEARNED_SMALL: ORANGE, LEARNED: ORANGE, LONG: BLUE, **pole}
+    bars = {SMALL: BLUE, LEARNED_SMALL: ORANGE, LONG: BLUE, **pole}
     final_bars(games, results, bars, ACCURACY, number="{:.2f}")
     games.set(title="Other games", xlabel="accuracy of the guess", xlim=(0, 1))
     final_bars(poles, results, pole, RETURN)

@@ -15,7 +15,7 @@ CODES = {
     BLIND: ("ebim", 0.0),
 }
 LONG, SMALL = "FIMEC, 2^40 messages", "MEME, 4x4 grid"
-LEARNED, LEARNED_SMALL = "learned, 8x8 grid", "learned, 4x4 grid"
+LEARNED_SMALL = "learned, 4x4 grid"
 # Pole balanced by PPO: code -> agent and hyperparameters, without the carrier.
 CART = "pole, "
 CART_CODES = {

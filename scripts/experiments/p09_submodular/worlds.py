@@ -115,7 +115,7 @@ def _rooms() -> list[Arm]:
     arms = []
     for group, start in (("rooms", (2, 6)), ("rooms, random start", "random")):
         rest = {"env_kwargs": {"start": start}, "evaluations": _evaluations(measure_rooms), "full_only": True}
-        compared = {"seeds": 12} if group == "rooms" else {}
+        compared = {"seeds": 12 if group == "rooms" else 3}
         arms.append(_arm(group, "random", "Random", env, **rest))
         if group == "rooms":
             arms.append(_arm(group, "ModPO, table", "ModPO", env, steps, **rest))
