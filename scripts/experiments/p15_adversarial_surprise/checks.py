@@ -1,8 +1,8 @@
 """The checks of paper 15, and those that they replaced.
 
 Planned seeds, from five pilot runs (seeds 0 to 4): 6 on both lines (joint power of the two primary checks there above
-.99), 12 for AS with the television (.95 for a verdict, which is `fails` at the pilot's mean), 6 in the rooms, where the
-pilot was too short to give a spread for 10 million steps.
+.99), 10 for AS on the line, because of its goal (.92), 24 for AS with the television (.93 for a verdict, which is
+`fails` at the pilot's mean), 6 in the rooms, where the pilot was too short to give a spread for 10 million steps.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ def _arm(method: str, group: str) -> Arm:
 
 
 def _seeds(method: str, group: str) -> int | None:
-    if (method, group) == ("AS", "tv"):
-        return 12
+    if group in CHAINS and method in ("AS", "random"):
+        return 24 if group == "tv" else 10
     return 3 if group == WORLD and method not in ("random", *COMPARED) else None
 
 
