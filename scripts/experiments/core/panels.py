@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 9.0  # inches of a figure; at 150 dots per inch and shown 800 pixels wide, 9 points are 11 pixels
-LETTERS, SMALL_LETTERS = 76, 128  # that fit a line of the title, and of the note below the panels
+LETTERS, SMALL_LETTERS = 76, 150  # that fit a line of the title, and of the note below the panels
 LINE = 0.052  # height of a label, as a share of the axes
 
 

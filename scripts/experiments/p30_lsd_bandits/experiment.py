@@ -126,7 +126,7 @@ EXPERIMENT = Experiment(
         "leave about a quarter of the rounds unused, and there are more baits from which the greedy policy profits.",
         "Families and sizes were fixed before the runs, after pilots of the planners on the same families.",
         *learning.NOTES,
-        "CombUCB1 earns more than the informed planner without fill on this instance (regret below 0, not on the "
-        "logarithmic axes): blocks leave no round unused, while collisions do.",
+        "CombUCB1 earns more than the informed planner without fill on this instance (its regret is below 0 and not "
+        "drawn): blocks leave no round unused, while collisions do.",
     ),
 )

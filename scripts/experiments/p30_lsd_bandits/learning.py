@@ -10,11 +10,8 @@ import numpy as np
 from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
 from envzoo.scripts.experiments.core.experiment import Table
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.core.statistics import bootstrap_iqm
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from envzoo.agents.evaluation import EvaluationResult
 
 HORIZONS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
@@ -168,28 +165,3 @@ NOTES = (
     "PPO is the model-free reference: it observes the states of all arms and is trained on all runs together, and its "
     "reward per round is that of the trained policy, not of training.",
 )
-
-
-def draw_regret(axes: Axes, results: Results) -> None:
-    """Plot regret over the horizon on logarithmic axes for each agent, and a line of slope 2/3."""
-    from envzoo.scripts.experiments.core import figures
-
-    colours = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.GREY)
-    for colour, learner in zip(colours, LEARNERS, strict=True):
-        found = regrets(results, learner)
-        if not found:
-            continue
-        x = np.array(list(found), float)
-        iqm, low, high = np.array([bootstrap_iqm(values) for values in found.values()]).T
-        shown = iqm > 0
-        axes.fill_between(x[shown], np.maximum(low, 1e-3)[shown], high[shown], color=colour, alpha=0.16, linewidth=0)
-        axes.plot(x[shown], iqm[shown], color=colour, marker="o", markersize=4, label=learner)
-    x = np.array(HORIZONS, float)
-    axes.plot(
-        x, 100 * (x / x[0]) ** (2 / 3), color=figures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="slope 2/3"
-    )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("horizon T (rounds)")
-    axes.set_ylabel("regret against the informed planner")
-    axes.legend()
