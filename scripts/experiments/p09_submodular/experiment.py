@@ -97,6 +97,9 @@ EXPERIMENT = Experiment(
     superseded=SUPERSEDED,
     first_seed=1000,
     figure=draw,
+    reason="An additive reward pays for every visit again, so a policy that stands still on a rich disc loses nothing; "
+    "marginal gains make the same step worth nothing the second time. SubPO measures 1.3% less than a planner that "
+    "looks one step ahead, with an interval that is also above the former bound of 2%.",
     quick_seeds=1,
     tables=(
         *(
