@@ -91,7 +91,10 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     axes.set_ylim(*axes.get_ylim())  # later lines must not move the labels
     to_share = axes.transAxes.inverted()
     rows = sorted((float(to_share.transform(axes.transData.transform((0, y)))[1]), words, c) for y, words, c in ends)
-    heights = spread([row[0] for row in rows], LINE * 3.0 / axes.get_position().height / axes.figure.get_figheight())
+    gap = LINE * 3.0 / axes.get_position().height / axes.figure.get_figheight()
+    heights = spread([row[0] for row in rows], gap)
+    for i in reversed(range(len(heights))):  # the highest must not reach the title
+        heights[i] = min(heights[i], 1.0 if i == len(heights) - 1 else heights[i + 1] - gap)
     for (_, words, colour), height in zip(rows, heights, strict=True):
         place = {"xycoords": "axes fraction", "xytext": (5, 0), "textcoords": "offset points"}
         axes.annotate(words, (1.0, height), va="center", fontsize=8, color=colour, annotation_clip=False, **place)
@@ -131,12 +134,18 @@ def dots(axes: Axes, rows: Sequence[Row], *, number: Callable[[float], str] = fo
     _name_rows(axes, [row.label for row in rows])
 
 
-def verdicts(axes: Axes, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def verdicts(
+    axes: Axes,
+    entries: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    number: Callable[[float], str] = format_number,
+) -> None:
     """Draw the estimates of checks with their intervals and bounds, coloured by their verdicts.
 
     Args:
         axes: Axes to draw on.
         entries: (label, entry of results.json) of seeded checks and equivalences.
+        number: Formats the numbers in the column to the right.
     """
     colours = {HOLDS: GREEN, FAILS: RED}
     for at, (_, entry) in enumerate(entries):
@@ -147,7 +156,7 @@ def verdicts(axes: Axes, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> No
         axes.plot([value], [at], "o", color=colour, markersize=6)
         bounds = entry["threshold"] if isinstance(entry["threshold"], list | tuple) else [entry["threshold"]]
         axes.plot(bounds, [at] * len(bounds), "|", color=INK, markersize=13, markeredgewidth=1.6)
-        _number(axes, at, format_number(value))
+        _number(axes, at, number(value))
     _name_rows(axes, [label for label, _ in entries])
 
 

@@ -151,6 +151,9 @@ EXPERIMENT = Experiment(
     checks=CHECKS,
     superseded=SUPERSEDED,
     figure=draw,
+    reason="A coupling has the policy as its marginal, so the actions of a random message are those of the policy. "
+    "EBIM merges as few messages as the rate allows and separates them later, when the receiver's belief is narrower; "
+    "the quantiser never separates the messages of a block.",
     tables=(
         Table(
             "grid",

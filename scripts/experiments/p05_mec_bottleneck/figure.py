@@ -90,7 +90,7 @@ def _over_temperatures(axes: Axes, results: Results, codes: tuple[str, ...], sco
 
 def _returns(axes: Axes, results: Results) -> None:
     entries = {part["sentence"]: part for part in entry_of(results, "The return at every rate")["components"]}
-    verdicts(axes, [(f"rate {rate:g}", entries[f"rate {rate:g}"]) for rate in RATES])
+    verdicts(axes, [(f"rate {rate:g}", entries[f"rate {rate:g}"]) for rate in RATES], number="{:.4f}".format)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set(
         title="Return less that without a message", xlabel="difference; ticks are the bounds", xlim=(-0.007, 0.007)

@@ -69,7 +69,7 @@ def draw_differences(axes: Axes, results: Results) -> None:
     if not results.data["quick"]:
         parts = entry_of(results, "Random monotone")["components"]
         shown += [(f"greedy less mirrored,\n{part['sentence']}", part) for part in parts]
-    verdicts(axes, shown)
+    verdicts(axes, shown, number="{:.3f}".format)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set(title="Differences of shares", xlabel="share of the relaxation; ticks are bounds")
 
