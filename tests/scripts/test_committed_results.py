@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from envzoo.scripts.experiments import comparisons, find_experiment, numbers
+from envzoo.scripts.experiments.core.execution import judge
 from envzoo.scripts.experiments.core.renewal import awaits_run, stale_arms, standing
-from envzoo.scripts.experiments.core.report import read_results
+from envzoo.scripts.experiments.core.report import draw, read_results
+from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.verdicts import HOLDS
 
 PAPERS = Path(__file__).parents[2] / "docs" / "papers"
@@ -53,3 +55,17 @@ def test_judged_results_are_of_the_present_code(name):
     if experiment.judged:
         stale = [arm.name for arm in stale_arms(experiment, results.data)]
         assert not stale, f"run `envzoo reproduce {name} --out docs/papers/{name}` (with --renew if no number changed)"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_quick_run_has_is_enough_for_its_checks_and_figure(name):
+    experiment, results = judged(name)
+    if not experiment.judged:
+        pytest.skip("its checks are not judged")
+    arms = {arm.name: results.data["arms"][arm.name] for arm in experiment.sweep(True)}
+    few = {key: {**arm, "runs": arm["runs"][: experiment.quick_seeds]} for key, arm in arms.items()}
+    quick = Results({**results.data, "quick": True, "seeds": [0], "arms": few})
+    judge(experiment, quick, quick=True)
+    assert {check["verdict"] for check in quick.data["checks"]} == {"not judged"}
+    assert quick.verdict == "not judged"
+    assert draw(experiment, quick).startswith(b"\x89PNG")
