@@ -48,10 +48,10 @@ def claim_section(number: str) -> str:
 def claim(number: str) -> str:
     """Say what an experiment asks, what it expects, and how it is run."""
     experiment = experiments.find_experiment(number)
-    bounds = [
-        (f"**primary.** {check.sentence}" if check.primary else check.sentence, check_bound(check))
-        for check in experiment.checks
-    ]
+    bounds = []
+    for check in experiment.checks:
+        bounds.append((f"**primary.** {check.sentence}" if check.primary else check.sentence, check_bound(check)))
+        bounds += [(f"- {part.sentence}", check_bound(part)) for part in check.components]
     return blocks(
         "## Claim",
         f"{experiment.question} {experiment.claim}",
