@@ -28,7 +28,7 @@ def _in_noise(method: str, group: str, operator: str, bound: float, null: str) -
     arm = arm_name(method, group)
     null_arms = {arm: arm_name(null, group)}
     return seeded(
-        f"{method} {operator} {bound:g}",
+        method,
         Score(arm, NOISE),
         operator,
         bound,
@@ -102,7 +102,7 @@ CHECKS = (
     all_of(
         "Television: AS visits more than 8 rooms, and novelty stays in the second",
         seeded(
-            "AS > 8",
+            "AS",
             Score(arm_name("AS", TELEVISION), ROOMS),
             ">",
             8.0,
@@ -110,7 +110,7 @@ CHECKS = (
         ),
         *(
             seeded(
-                f"{method} < 3",
+                method,
                 Score(arm_name(method, TELEVISION), ROOMS),
                 "<",
                 3.0,
