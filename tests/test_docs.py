@@ -17,6 +17,7 @@ from envzoo.datasets import is_dataset_id
 from envzoo.scripts import build_docs, experiments, reference
 from envzoo.scripts.cli import COMMANDS
 from envzoo.scripts.docs.agents import example_source
+from envzoo.scripts.experiments.core.renewal import awaits_run
 from envzoo.scripts.markdown import field_docstrings, manual, table
 from envzoo.specs import AgentSpec, Example
 
@@ -158,9 +159,12 @@ def test_committed_results_are_of_the_present_claim():
         if file.exists():
             results = json.loads(file.read_text(encoding="utf-8"))
             assert not results["quick"]
+            if awaits_run(experiment, results):
+                continue  # its page says so
             assert results["claim"] == experiment.claim
             judged = [(check["sentence"], check["operator"], check["threshold"]) for check in results["checks"]]
-            assert judged == [(check.sentence, check.operator, check.threshold) for check in experiment.checks]
+            present = [[check.sentence, check.operator, check.threshold] for check in experiment.checks]
+            assert json.dumps(judged) == json.dumps(present)
 
 
 def test_the_readme_is_short():

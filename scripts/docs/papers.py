@@ -9,22 +9,29 @@ from envzoo.papers import Paper
 from envzoo.scripts import experiments
 from envzoo.scripts.docs.links import GENERATED, NOTES, agent_link, environments, paper_page
 from envzoo.scripts.experiments.core.checks import Check
-from envzoo.scripts.experiments.core.report import format_bound
+from envzoo.scripts.experiments.core.renewal import standing
+from envzoo.scripts.experiments.core.report import format_bound, read_results
 from envzoo.scripts.markdown import blocks, code, table
 
 
-def committed_results(root: Path, folder: str) -> str:
-    """Show the verdict, tables and figure of the committed full run; "" when there is none."""
-    return results_in(root / "docs" / "papers" / folder)
+def committed_results(root: Path, number: str, folder: str) -> str:
+    """Show the verdict, tables and figure of the committed full run of an experiment here; "" when there is none."""
+    return results_in(root / "docs" / "papers" / folder, number) if number in _own() else ""
 
 
-def results_in(folder: Path) -> str:
-    """Show the results of a full run that lie in a folder; "" when there are none."""
+def results_in(folder: Path, number: str) -> str:
+    """Show the results of a full run that lie in a folder, with a mark if they are stale; "" when there are none."""
     report = folder / "table.md"
     if not report.exists():
         return ""
     _, _, rest = report.read_text(encoding="utf-8").partition("**Found.**")
-    return "## Results\n\n**Found.**" + rest.replace("`results.json`", "[results.json](results.json)")
+    mark = standing(experiments.find_experiment(number), read_results(folder).data)
+    found = "**Found.**" + rest.replace("`results.json`", "[results.json](results.json)")
+    return blocks("## Results", mark, found) if mark else f"## Results\n\n{found}"
+
+
+def _own() -> tuple[str, ...]:
+    return (*experiments.numbers(), *experiments.comparisons())
 
 
 def check_bound(check: Check) -> str:
@@ -35,17 +42,16 @@ def check_bound(check: Check) -> str:
 
 def claim_section(number: str) -> str:
     """Say what an experiment of envzoo asks, expects, and how it is run; "" when the paper has none."""
-    own = (*experiments.numbers(), *experiments.comparisons())
-    return claim(number) if number in own else ""
+    return claim(number) if number in _own() else ""
 
 
 def claim(number: str) -> str:
     """Say what an experiment asks, what it expects, and how it is run."""
     experiment = experiments.find_experiment(number)
-    bounds = [
-        (f"**primary.** {check.sentence}" if check.primary else check.sentence, check_bound(check))
-        for check in experiment.checks
-    ]
+    bounds = []
+    for check in experiment.checks:
+        bounds.append((f"**primary.** {check.sentence}" if check.primary else check.sentence, check_bound(check)))
+        bounds += [(f"- {part.sentence}", check_bound(part)) for part in check.components]
     return blocks(
         "## Claim",
         f"{experiment.question} {experiment.claim}",
@@ -66,7 +72,7 @@ def paper_page_text(root: Path, paper: Paper) -> str:
         GENERATED,
         ", ".join(part for part in (paper.authors, str(paper.year), where) if part) + ".",
         claim_section(number),
-        committed_results(root, paper.slug),
+        committed_results(root, number, paper.slug),
         "## Environments" if ids else "",
         table(("id", "what it is"), ids) if ids else "",
         "## Agents" if own else "",
@@ -85,5 +91,5 @@ def comparison_page(root: Path, name: str) -> str:
     """Write the page of a comparison that is of no single paper."""
     paper = experiments.find_experiment(name).paper
     return blocks(
-        f"# {paper.title}", GENERATED, f"{paper.authors}.", claim_section(name), committed_results(root, name)
+        f"# {paper.title}", GENERATED, f"{paper.authors}.", claim_section(name), committed_results(root, name, name)
     )

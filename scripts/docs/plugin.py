@@ -101,7 +101,7 @@ def _experiment_page(out: Path, name: str, own_environments: list[Environment], 
         GENERATED,
         f"{paper_link(paper, None)}.",
         claim(name),
-        results_in(page.parent),
+        results_in(page.parent, name),
         *_tables(
             "../../",
             "##",

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from envzoo.scripts.experiments import comparisons, find_experiment, numbers
-from envzoo.scripts.experiments.core.renewal import stale_arms
-from envzoo.scripts.experiments.core.report import read_results
+from envzoo.scripts.experiments.core.execution import judge
+from envzoo.scripts.experiments.core.renewal import awaits_run, stale_arms, standing
+from envzoo.scripts.experiments.core.report import draw, read_results
+from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.verdicts import HOLDS
 
 PAPERS = Path(__file__).parents[2] / "docs" / "papers"
@@ -21,9 +23,18 @@ def committed(name):
     return find_experiment(name), read_results(PAPERS / find_experiment(name).paper.slug)
 
 
+def judged(name):
+    """The experiment and its committed results, unless they are from before its checks, as its page then says."""
+    experiment, results = committed(name)
+    if awaits_run(experiment, results.data):
+        assert "Not yet judged" in standing(experiment, results.data)
+        pytest.skip("its checks are newer than its results")
+    return experiment, results
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_stored_verdicts_are_those_of_the_stored_runs(name):
-    experiment, results = committed(name)
+    experiment, results = judged(name)
     confidence = max((check["confidence"] or 0.95 for check in results.data["checks"]), default=0.95)
     again = [check.judge(results, confidence=confidence) for check in experiment.checks]
     for stored, found in zip(results.data["checks"], again, strict=True):
@@ -32,7 +43,7 @@ def test_stored_verdicts_are_those_of_the_stored_runs(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_check_holds_when_the_claim_is_false(name):
-    experiment, results = committed(name)
+    experiment, results = judged(name)
     for check in experiment.checks:
         if check.kind != "point":
             assert check.under_null(results)["verdict"] != HOLDS, check.sentence
@@ -40,7 +51,21 @@ def test_no_check_holds_when_the_claim_is_false(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_judged_results_are_of_the_present_code(name):
-    experiment, results = committed(name)
+    experiment, results = judged(name)
     if experiment.judged:
         stale = [arm.name for arm in stale_arms(experiment, results.data)]
         assert not stale, f"run `envzoo reproduce {name} --out docs/papers/{name}` (with --renew if no number changed)"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_quick_run_has_is_enough_for_its_checks_and_figure(name):
+    experiment, results = judged(name)
+    if not experiment.judged:
+        pytest.skip("its checks are not judged")
+    arms = {arm.name: results.data["arms"][arm.name] for arm in experiment.sweep(True)}
+    few = {key: {**arm, "runs": arm["runs"][: experiment.quick_seeds]} for key, arm in arms.items()}
+    quick = Results({**results.data, "quick": True, "seeds": [0], "arms": few})
+    judge(experiment, quick, quick=True)
+    assert {check["verdict"] for check in quick.data["checks"]} == {"not judged"}
+    assert quick.verdict == "not judged"
+    assert draw(experiment, quick).startswith(b"\x89PNG")

@@ -32,6 +32,7 @@ BOOTSTRAP_SEED = 20_240_109
 POWER = 0.9
 SPREAD_LIMIT = 0.8  # confidence of the upper limit of the variance in `seeds_needed`
 MOST_SEEDS = 10_000
+LARGEST_SHIFT = 30.0  # standard errors beyond the critical value; it falls short with probability below 0.001
 NO_SPREAD_SEEDS = 6  # a sign test of equal values in all seeds has the one-sided level (1/2)^6 < .025
 
 
@@ -226,8 +227,10 @@ def _mean_power(m: int, mean: float, deviation: float, bounds: tuple[float, floa
         gaps = [low - mean if mean < low else mean - high]
     missed = 0.0
     for gap in gaps:
-        missed += float(stats.nct.cdf(critical, m - 1, gap * math.sqrt(m) / deviation))
-    return 1.0 - missed if math.isfinite(missed) else 0.0
+        shift = gap * math.sqrt(m) / deviation
+        # Far from the bound, where SciPy's distribution function overflows, nothing is missed.
+        missed += float(stats.nct.cdf(critical, m - 1, shift)) if shift < critical + LARGEST_SHIFT else 0.0
+    return 1.0 - missed
 
 
 def _median_power(m: int, values: np.ndarray, bounds: tuple[float, float], confidence: float) -> float:

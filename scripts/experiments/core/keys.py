@@ -34,6 +34,9 @@ IGNORED = (
     ),
     *("envzoo.agents.callbacks", "envzoo.kernel.drawing", "envzoo.scripts.launch"),
 )
+# Libraries that register environments. Their versions are in the results; which of their optional parts can be imported
+# depends on the machine.
+LIBRARIES = ("gymnasium", "pettingzoo")
 # Methods that store, load, draw or describe, on which no run of an experiment depends.
 SILENT_METHODS = frozenset(
     (
@@ -41,6 +44,10 @@ SILENT_METHODS = frozenset(
         *("render", "close", "__repr__", "__str__", "texts"),
     )
 )
+
+# Fields of syntax trees: those that Python 3.11 lacks, and those in which None is a value.
+LATER_FIELDS = frozenset(("type_params",))
+NEVER_OPTIONAL = frozenset((("Constant", "value"), ("MatchSingleton", "value")))
 
 Definition = tuple[str, str]  # module, name; the name "*" is the whole module
 
@@ -140,12 +147,28 @@ def _imports(node: ast.AST, module: _Module, used: set[str] | None) -> Iterable[
                     yield (inner, "*") if alias.name == "*" or _is_module(inner) else (base, alias.name)
 
 
+def _dump(node: Any) -> str:
+    """Write a syntax tree as `ast.dump` of Python 3.11 does; later versions add fields and leave out empty ones."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    kind, shown = type(node).__name__, []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if name not in LATER_FIELDS and (value is not None or (kind, name) in NEVER_OPTIONAL):
+            shown.append(f"{name}={_dump(value)}")
+    return f"{kind}({', '.join(shown)})"
+
+
 @functools.cache
 def _expand(definition: Definition) -> tuple[str, tuple[Definition, ...]]:
     """Compute the digest of one definition, and list the definitions that it reaches directly."""
     name, wanted = definition
+    if name in IGNORED or name.partition(".")[0] in LIBRARIES:
+        return "", ()
     module = _load(name)
-    if module is None or name in IGNORED:
+    if module is None:
         return "", ()
     nodes = [n for ns in module.nodes.values() for n in ns] if wanted == "*" else module.nodes.get(wanted, [])
     digest, reached = hashlib.blake2b(digest_size=16), []
@@ -154,7 +177,7 @@ def _expand(definition: Definition) -> tuple[str, tuple[Definition, ...]]:
             reached += _imports(node, module, None if wanted == "*" else {wanted})
             continue
         stripped = _Strip().visit(ast.parse(ast.unparse(node)))
-        digest.update(ast.dump(stripped).encode())
+        digest.update(_dump(stripped).encode())
         names = {part.id for part in ast.walk(stripped) if isinstance(part, ast.Name)}
         reached += [(name, n) for n in names & set(module.nodes) if n != wanted]
         reached += _imports(stripped, module, None)  # inside functions

@@ -12,6 +12,7 @@ from envzoo.scripts.experiments.core.execution import current_key
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.report import read_results, to_json
 from envzoo.scripts.experiments.core.run import run_job
+from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, verdict_of
 from envzoo.scripts.launch import run_jobs
 
 
@@ -19,6 +20,24 @@ def stale_arms(experiment: Experiment, data: dict[str, Any]) -> list[AnyArm]:
     """List the arms whose stored results are missing, or were produced with other settings or code."""
     stored = data["arms"]
     return [arm for arm in experiment.arms if stored.get(arm.name, {}).get("key") != current_key(arm)]
+
+
+def awaits_run(experiment: Experiment, data: dict[str, Any]) -> bool:
+    """Check whether the stored results are older than the experiment's judged checks."""
+    return experiment.judged and verdict_of(data) == NOT_JUDGED
+
+
+def standing(experiment: Experiment, data: dict[str, Any]) -> str:
+    """Say for its page what a run would change about the stored results of an experiment; "" if nothing."""
+    if not experiment.judged:
+        return ""
+    if awaits_run(experiment, data):
+        return "**Not yet judged with intervals.** These results are from before the checks above, on other seeds."
+    stale = [arm.name for arm in stale_arms(experiment, data)]
+    if not stale:
+        return ""
+    names = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
+    return f"**Stale.** Settings or code of {len(stale)} of {len(experiment.arms)} arms have changed since: {names}."
 
 
 def renew(experiment: Experiment, folder: Path, **where: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MESSAGES = 64
+RETURN, ACCURACY, GAP, BITS = "discounted_return", "correct", "gap", "bits"
 TEMPERATURES = (-7, -6, -5, -4)  # natural logarithms
 RATES = (1.0, 0.75, 0.5, 0.25)  # as fractions of the prior's entropy
 BLIND = "blind"
@@ -14,7 +15,7 @@ CODES = {
     BLIND: ("ebim", 0.0),
 }
 LONG, SMALL = "FIMEC, 2^40 messages", "MEME, 4x4 grid"
-LEARNED, LEARNED_SMALL = "learned, 8x8 grid", "learned, 4x4 grid"
+LEARNED_SMALL = "learned, 4x4 grid"
 # Pole balanced by PPO: code -> agent and hyperparameters, without the carrier.
 CART = "pole, "
 CART_CODES = {

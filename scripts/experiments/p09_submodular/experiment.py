@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
-from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p09_submodular import worlds as worlds
+from envzoo.scripts.experiments.p09_submodular.checks import CHECKS, SUPERSEDED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +34,7 @@ METHODS = {
 }
 LEARNING = ("ModPO", "SubPO")
 FULL_ONLY = ("SubPO, cumulative credit", "SubPO, GRU")
+COMPARED = {("ModPO", "corner"), ("SubPO", "corner"), ("ModPO", "centre"), ("random", "centre")}
 
 # Results of an independent NumPy implementation with the same batch, horizon and number of steps.
 EXPECTED = {
@@ -65,6 +66,7 @@ def _arms() -> tuple[Arm, ...]:
                     curves=(CURVE, "policy/entropy"),
                     quick_timesteps=BATCH * HORIZON * 120 if learns else 0,
                     full_only=label in FULL_ONLY,
+                    seeds=10 if (label, start) in COMPARED else None,
                 )
             )
     return tuple(arms)
@@ -77,18 +79,6 @@ def upper_bound(start: str) -> int:
     return GridCoverage(start=start).upper_bound
 
 
-def _times_modpo(results: Results) -> float:
-    return results.iqm("SubPO (corner)", COVERAGE) / results.iqm("ModPO (corner)", COVERAGE)
-
-
-def _share_of_bound(results: Results) -> float:
-    return results.iqm("SubPO (corner)", COVERAGE) / upper_bound("corner")
-
-
-def _modpo_over_random(results: Results) -> float:
-    return results.iqm("ModPO (centre)", COVERAGE) - results.iqm("random (centre)", COVERAGE)
-
-
 def draw(results: Results, figure: Figure) -> None:
     """Draw all parts of the claim; see the module `figure`."""
     from envzoo.scripts.experiments.p09_submodular.figure import draw as draw_all
@@ -99,18 +89,17 @@ def draw(results: Results, figure: Figure) -> None:
 EXPERIMENT = Experiment(
     paper=find("09-submodular"),
     question="Does a policy gradient on marginal gains cover, collect and learn more than one on additive rewards?",
-    claim="From a grid's corner SubPO covers most of what any path could; it covers more of a plane than ModPO, "
-    "collects the items that count, measures about as well as a planner and comes close to the best plan where that "
-    "is known. ModPO, paid for every visit again, ends below a random walk where standing still pays. A policy that "
-    "remembers its path covers two rooms in more runs.",
+    claim="From a grid's corner SubPO covers far more than ModPO and most of what any path could, and comes close to "
+    "the best plan where that is known. ModPO, paid for every visit again, ends below a random walk where standing "
+    "still pays.",
     arms=(*_arms(), *worlds.ARMS),
-    checks=(
-        point("From the corner SubPO covers at least 1.6 times what ModPO covers", _times_modpo, ">=", 1.6),
-        point("From the corner SubPO covers at least 85% of the upper bound", _share_of_bound, ">=", 0.85),
-        point("From the centre ModPO covers less than the random policy (difference)", _modpo_over_random, "<", 0.0),
-        *worlds.CHECKS,
-    ),
+    checks=CHECKS,
+    superseded=SUPERSEDED,
+    first_seed=1000,
     figure=draw,
+    reason="An additive reward pays for every visit again, so a policy that stands still on a rich disc loses nothing; "
+    "marginal gains make the same step worth nothing the second time. SubPO measures 1.3% less than a planner that "
+    "looks one step ahead, with an interval that is also above the former bound of 2%.",
     quick_seeds=1,
     tables=(
         *(

@@ -12,7 +12,8 @@ CURVES = (ROOMS_CURVE, SHARE_CURVE, NOISE_CURVE)
 CHAINS = {"alternating": "envzoo/BlockChain-v0", "tv": "envzoo/BlockChain-TV-v0"}
 WORLD = "rooms"
 # In the rooms those that a check compares learn equally long, and longer than all others.
-CHAIN_STEPS, COMPARED_STEPS, OTHER_STEPS = 393_216, 262_144, 65_536
+CHAIN_STEPS, COMPARED_STEPS, OTHER_STEPS = 393_216, 2_442 * 4_096, 65_536
+EPISODES = 300  # of an evaluation
 QUICK_CHAIN, QUICK_WORLD = 98_304, 8_192
 COMPARED = ("AS", "SMiRL", "RND")
 # Label -> (agent, hyperparameters).
@@ -30,7 +31,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "AGAC": ("AGAC", {}),
 }
 IN_ROOMS = {"encoder": "symbols", "learning_rate": 5e-4, "entropy_coefficient": 0.03}
-ON_CHAINS = ("random", "AS", "SMiRL", "count")
+ON_CHAINS = ("random", "AS", "SMiRL", "count", "RND")
 QUICK = {"alternating": ("random", "AS", "SMiRL", "count"), "tv": (), "rooms": ("random", "AS", "SMiRL", "RND")}
 PLACES = {"alternating": "Line", WORLD: "Rooms"}
 GOALS = {"alternating": "envzoo/BlockChain-Goal-v0", WORLD: "envzoo/SurpriseRooms-Goal-v0"}

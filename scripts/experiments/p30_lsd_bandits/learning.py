@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from envzoo.scripts.experiments.core.arms import Arm, EvaluationPlan
-from envzoo.scripts.experiments.core.checks import point
 from envzoo.scripts.experiments.core.experiment import Table
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.core.statistics import bootstrap_iqm
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from envzoo.agents.evaluation import EvaluationResult
 
 HORIZONS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+MOST_OF_BLOCKS = 20_000  # longest horizon of the agents that search over blocks, which no check needs
 # Runs per seed. The reward of a run depends strongly on the phases drawn after exploration, so agents that round need
 # many runs; agents that search over blocks are a hundred times slower per round.
 MANY, FEW = 480, 24
@@ -55,13 +52,17 @@ def _model_free() -> Arm:
         evaluations=(EvaluationPlan(episodes=100, deterministic=False, measure=per_round),),
         group="learning",
         full_only=True,
+        seeds=2,
     )
 
 
 def _arms() -> list[Arm]:
     arms = []
     for learner, (agent, hyperparameters, runs) in LEARNERS.items():
+        few = runs == FEW
         for horizon in HORIZONS:
+            if few and horizon > MOST_OF_BLOCKS:
+                continue
             # Only the last of ten iterations is in the last tenth, so the score is the sum at the horizon.
             arms.append(
                 Arm(
@@ -75,6 +76,7 @@ def _arms() -> list[Arm]:
                     group="learning",
                     curves=(RETURN, AVERAGE),
                     full_only=horizon > 20_000,
+                    seeds=3 if few else 6 if horizon == HORIZONS[-1] else 4,
                 )
             )
     return arms
@@ -104,37 +106,45 @@ def regrets(results: Results, learner: str) -> dict[int, np.ndarray]:
     }
 
 
-def slope(results: Results, learner: str) -> float:
-    """Fit the slope of log regret over log horizon; NaN if a regret is not positive."""
-    mean = {horizon: values.mean() for horizon, values in regrets(results, learner).items()}
-    if min(mean.values()) <= 0:
-        return float("nan")
-    return float(np.polyfit(np.log(list(mean)), np.log(list(mean.values())), 1)[0])
+def _paired(results: Results, learner: str) -> np.ndarray:
+    """Compute the regret for each seed that ran with all horizons, (horizons, seeds)."""
+    arms = [_name(learner, horizon) for horizon in HORIZONS]
+    seeds = results.shared(*arms)
+    optimal = informed_reward() * np.array(HORIZONS, float)[:, None]
+    return optimal - np.array([results.by_seed(arm, RETURN, seeds) for arm in arms])
 
 
-def optimism_over_commit(results: Results) -> float:
-    """Compute the ratio of the optimistic agent's regret to that of explore-then-commit at the largest horizon."""
-    optimism, commit = (regrets(results, learner) for learner in ("optimism", "explore then commit"))
-    horizon = max(optimism)
-    return float(optimism[horizon].mean() / commit[horizon].mean())
+def _fit(regret: np.ndarray) -> np.ndarray:
+    """Fit the slope of log regret over log horizon for each column; NaN where a regret is not positive."""
+    fitted = np.full(regret.shape[1], np.nan)
+    positive = (regret > 0).all(axis=0)
+    if positive.any():
+        fitted[positive] = np.polyfit(np.log(HORIZONS), np.log(regret[:, positive]), 1)[0]
+    return fitted
 
 
-CHECKS = (
-    point(
-        "Learning: slope of log regret over log T, explore then commit",
-        partial(slope, learner="explore then commit"),
-        "<",
-        0.85,
-        full_only=True,
-    ),
-    point(
-        "Learning: regret of the optimistic learner over explore then commit's at the largest T",
-        optimism_over_commit,
-        "<",
-        1.0,
-        full_only=True,
-    ),
-)
+def slopes(results: Results, learner: str) -> np.ndarray:
+    """Compute the slope of log regret over log horizon for each seed that ran with all horizons, (seeds,)."""
+    return _fit(_paired(results, learner))
+
+
+def linear_slopes(results: Results) -> np.ndarray:
+    """Compute the slopes if explore-then-commit learned nothing after the shortest horizon, (seeds,)."""
+    shortest = _paired(results, "explore then commit")[:1]
+    return _fit(shortest * np.array(HORIZONS, float)[:, None] / HORIZONS[0])
+
+
+SAME_LEARNER = {_name("optimism", HORIZONS[-1]): _name("explore then commit", HORIZONS[-1])}
+
+
+def optimism_over_commit(results: Results) -> np.ndarray:
+    """Compute the ratio of the optimistic agent's regret to explore-then-commit's at the longest horizon, (seeds,)."""
+    horizon = HORIZONS[-1]
+    returns = results.paired(_name("optimism", horizon), _name("explore then commit", horizon), RETURN)
+    optimism, commit = (informed_reward() * horizon - values for values in returns)
+    return optimism / commit
+
+
 TABLES = (
     Table(
         "learning",
@@ -155,28 +165,3 @@ NOTES = (
     "PPO is the model-free reference: it observes the states of all arms and is trained on all runs together, and its "
     "reward per round is that of the trained policy, not of training.",
 )
-
-
-def draw_regret(axes: Axes, results: Results) -> None:
-    """Plot regret over the horizon on logarithmic axes for each agent, and a line of slope 2/3."""
-    from envzoo.scripts.experiments.core import figures
-
-    colours = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.GREY)
-    for colour, learner in zip(colours, LEARNERS, strict=True):
-        found = regrets(results, learner)
-        if not found:
-            continue
-        x = np.array(list(found), float)
-        iqm, low, high = np.array([bootstrap_iqm(values) for values in found.values()]).T
-        shown = iqm > 0
-        axes.fill_between(x[shown], np.maximum(low, 1e-3)[shown], high[shown], color=colour, alpha=0.16, linewidth=0)
-        axes.plot(x[shown], iqm[shown], color=colour, marker="o", markersize=4, label=learner)
-    x = np.array(HORIZONS, float)
-    axes.plot(
-        x, 100 * (x / x[0]) ** (2 / 3), color=figures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="slope 2/3"
-    )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("horizon T (rounds)")
-    axes.set_ylabel("regret against the informed planner")
-    axes.legend()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from envzoo.errors import EnvzooError, UnknownNameError
-from envzoo.scripts.experiments.core.intervals import interval, seeds_needed
+from envzoo.scripts.experiments.core.intervals import _mean_power, interval, seeds_needed
 
 
 def test_student_below_twenty_seeds():
@@ -125,6 +125,14 @@ def test_seeds_needed_for_a_mean_gives_the_power_it_promises():
 
 def test_seeds_needed_at_the_bound_are_beyond_ten_thousand():
     assert seeds_needed(np.array([-1.0, 1.0, -0.5, 0.5]), (0.0, math.inf)) is None
+
+
+def test_far_from_its_bound_a_verdict_is_certain():
+    for gap in (0.08, 0.3, 1.0, 5.0, 100.0):  # from 20 deviations on
+        power = [_mean_power(m, gap, 0.004, (0.0, math.inf), 0.95) for m in range(3, 60)]
+        assert min(power) > 0.98
+    values = np.array([1.2374, 1.2411, 1.2405, 1.2480, 1.2411])
+    assert seeds_needed(values, (1.15, math.inf), "ratio") == 2
 
 
 def test_seeds_needed_without_spread_are_six():

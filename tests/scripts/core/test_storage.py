@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import sys
@@ -13,10 +14,10 @@ from envzoo.errors import EnvzooError
 from envzoo.papers import Paper
 from envzoo.scripts.experiments.core import keys
 from envzoo.scripts.experiments.core.arms import Arm, FunctionArm
-from envzoo.scripts.experiments.core.checks import Difference, Score, seeded
+from envzoo.scripts.experiments.core.checks import Difference, Score, point, seeded
 from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
-from envzoo.scripts.experiments.core.renewal import renew, stale_arms
+from envzoo.scripts.experiments.core.renewal import awaits_run, renew, stale_arms, standing
 from envzoo.scripts.experiments.core.report import write_results
 
 CALLS = []
@@ -123,6 +124,43 @@ def test_other_settings_are_other_results(experiment, tmp_path):
     CALLS.clear()
     assert run_experiment(experiment, folder=tmp_path, launcher="inline").scores("shifted", "x")[0] > 1.0
     assert CALLS == [0, 1, 2, 3]
+
+
+def test_a_page_says_if_its_results_are_stale_or_older_than_its_checks(experiment, tmp_path):
+    results = run_experiment(experiment, folder=tmp_path, launcher="inline")
+    assert standing(experiment, results.data) == ""
+    changed = dataclasses.replace(experiment.arms[1], settings={"shift": 2.0})
+    after = dataclasses.replace(experiment, arms=(experiment.arms[0], changed))
+    assert standing(after, results.data) == ("**Stale.** Settings or code of 1 of 2 arms have changed since: shifted.")
+    data = {**results.data, "verdict": "not judged"}
+    assert awaits_run(experiment, data)
+    assert standing(experiment, data).startswith("**Not yet judged with intervals.**")
+    points = dataclasses.replace(experiment, checks=(point("x", Score("plain", "x"), ">", 0.0),))
+    assert standing(points, data) == ""
+
+
+def test_a_key_needs_no_optional_part_of_a_library():
+    assert keys.arm_key(Arm("a", "SAC", "Pendulum-v1", 0), 0, False)
+    roots = keys._environment_roots("Pendulum-v1")
+    assert roots[0][0].startswith("gymnasium.")
+    assert keys.fingerprint(roots) == keys.fingerprint([])
+
+
+def test_trees_are_written_alike_by_every_python():
+    source = (
+        "class A(B):\n    x: int = None\n    def f(self, *a, k=1, **b):\n        return {**b, f'{k!r:>3}': [None]}\n"
+    )
+    tree = ast.parse(source)
+    written = keys._dump(tree)
+    assert written.startswith(
+        "Module(body=[ClassDef(name='A', bases=[Name(id='B', ctx=Load())], keywords=[], body=[Ann"
+    )
+    if sys.version_info < (3, 12):
+        assert written == ast.dump(tree)
+    # Later versions know type parameters.
+    tree.body[0]._fields = (*ast.ClassDef._fields, "type_params")
+    tree.body[0].type_params = []
+    assert keys._dump(tree) == written
 
 
 def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(experiment, tmp_path):

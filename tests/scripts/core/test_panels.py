@@ -1,0 +1,63 @@
+"""Panels of figures: labels that do not overlap, and estimates beside their bounds."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from envzoo.scripts.experiments.core.panels import Row, dots, entry_of, heading, median_curves, spread, verdicts
+from envzoo.scripts.experiments.core.results import Results
+
+
+@given(st.lists(st.floats(-10, 10), max_size=8), st.floats(0.01, 3))
+def test_labels_are_moved_apart_and_no_further(heights, gap):
+    heights = sorted(heights)
+    moved = spread(heights, gap)
+    assert len(moved) == len(heights)
+    assert all(b - a >= gap - 1e-9 for a, b in pairwise(moved))
+    assert sum(moved) == pytest.approx(sum(heights), abs=1e-9)
+    if all(b - a >= gap for a, b in pairwise(heights)):
+        assert moved == pytest.approx(heights)
+
+
+def test_labels_of_equal_heights_are_centred():
+    assert spread([1.0, 1.0, 1.0], 0.5) == pytest.approx([0.5, 1.0, 1.5])
+    assert spread([0.0, 0.9, 5.0], 1.0) == pytest.approx([-0.05, 0.95, 5.0])
+
+
+def entry(verdict, value, threshold):
+    return {"sentence": f"it {verdict}", "verdict": verdict, "value": value, "interval": None, "threshold": threshold}
+
+
+def results(verdict="fails"):
+    curves = {"timesteps": [1.0, 2.0, 3.0], "y": [0.0, 1.0, None]}
+    runs = [{"seed": seed, "scores": {}, "curves": curves} for seed in range(3)]
+    data = {"arms": {"a": {"runs": runs}}, "paper": {"slug": "00-none"}, "verdict": verdict, "seeds": [0]}
+    checks = [{**entry("holds", 1.0, 0.5), "primary": True, "components": [entry("fails", 0.1, [0.2, 0.3])]}]
+    return Results({**data, "checks": checks})
+
+
+def test_a_figure_says_its_verdict_and_marks_its_bounds():
+    figure, found = Figure(), results()
+    heading(figure, found, "the claim " * 20, 4.0)
+    assert figure._suptitle.get_text().startswith("Fails: the claim")
+    assert max(map(len, figure._suptitle.get_text().splitlines())) <= 76
+    first, second = figure.subplots(1, 2)
+    verdicts(first, [("one", found.data["checks"][0]), ("two", entry_of(found, "it fails"))])
+    marks = [line.get_xdata().tolist() for line in first.lines if line.get_marker() == "|"]
+    assert marks == [[0.5], [0.2, 0.3]]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["one", "two"]
+    with pytest.raises(LookupError):
+        entry_of(found, "nothing")
+    dots(second, [Row("mean", np.array([1.0, 3.0]), "black")])
+    assert [text.get_text() for text in second.texts] == ["2"]
+
+
+def test_curves_are_medians_with_labels_at_their_ends():
+    axes = Figure().subplots()
+    median_curves(axes, results(), {"a": "red", "absent": "blue"}, "y", {"a": "arm a"}, references={"top": (2.0, "k")})
+    assert axes.lines[0].get_ydata().tolist() == [0.0, 1.0]
+    assert sorted(text.get_text() for text in axes.texts) == ["arm a", "top"]
