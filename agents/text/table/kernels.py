@@ -27,11 +27,16 @@ def initialize(streams, plausible, spread, bias, logits):
 
 
 @njit(cache=True)
-def tabulate(logits, temperature, log_probs, entropy):
-    """Compute log-probabilities (S, R, V) and entropies (S, R) of softmax(logits / temperature (S, R))."""
+def tabulate(logits, temperature, needed, log_probs, entropy):
+    """Compute log-probabilities (S, R, V) and entropies (S, R) of softmax(logits / temperature) in the needed rows.
+
+    `temperature` and `needed`, bool, are (S, R).
+    """
     width = logits.shape[2]
     for s in range(logits.shape[0]):
         for r in range(logits.shape[1]):
+            if not needed[s, r]:
+                continue
             high = -np.inf
             for v in range(width):
                 log_probs[s, r, v] = logits[s, r, v] / temperature[s, r]
@@ -166,14 +171,17 @@ def solve(prompts, after, row, reward, log_probs, entropy, success, accuracy, me
     of Cov(log pi, A), with the exact advantage A of each token.
     """
     states, width = after.shape
-    value, mass = np.empty(states), np.empty(states)
+    value, mass, probs = np.empty(states), np.empty(states), np.empty(log_probs.shape[1:])
     for s in range(log_probs.shape[0]):
+        for r in range(probs.shape[0]):
+            for v in range(width):
+                probs[r, v] = math.exp(log_probs[s, r, v])
         for n in range(states - 1, -1, -1):  # a token leads to a higher number
             value[n] = reward[n]
             if row[n] >= 0:
                 value[n] = 0.0
                 for v in range(width):
-                    value[n] += math.exp(log_probs[s, row[n], v]) * value[after[n, v]]
+                    value[n] += probs[row[n], v] * value[after[n, v]]
         mass[:] = 0.0
         total = 0.0
         for j in range(prompts.size):
@@ -188,9 +196,8 @@ def solve(prompts, after, row, reward, log_probs, entropy, success, accuracy, me
                 continue
             product = 0.0
             for v in range(width):
-                p = math.exp(log_probs[s, r, v])
-                product += p * log_probs[s, r, v] * value[after[n, v]]
-                mass[after[n, v]] += mass[n] * p
+                product += probs[r, v] * log_probs[s, r, v] * value[after[n, v]]
+                mass[after[n, v]] += mass[n] * probs[r, v]
             tokens += mass[n]
             sum_entropy += mass[n] * entropy[s, r]
             sum_covariance += mass[n] * (product + entropy[s, r] * value[n])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from envzoo.agents.text.table.puzzle import TokenPuzzle, build_puzzle
+from envzoo.kernel.arguments import check_whole
 from envzoo.reasoning.countdown import Countdown
 from envzoo.reasoning.sum_to import SumTo
 from envzoo.reasoning.sum_to_rules import SumToRules
@@ -133,3 +134,32 @@ def countdown(**arguments: Any) -> TokenPuzzle:
         "countdown", tokens, train, evaluation, advance, reward,
         plausible=lambda state, token: len(advance(state, token)) > 1,
     )  # fmt: skip
+
+
+def walk(length: int = 9, moves: int = 12) -> TokenPuzzle:
+    """Make a walk along a line, whose failures are longer than its successes; it has no environment.
+
+    A prompt is a place and a goal. A token moves one or two places to the left or to the right, as far as the line
+    goes. The answer ends at the goal, which earns 1, or after so many moves, which earns nothing. The policy sees the
+    place and the goal, but not the number of moves. A fifth of the prompts is held out.
+
+    Args:
+        length: Number of places, at least 3.
+        moves: Maximum number of moves, at least `length`.
+
+    Raises:
+        EnvzooError: A number is too small.
+    """
+    length = check_whole("length", length, 3)
+    moves = check_whole("moves", moves, length)
+    steps = (-1, 1, -2, 2)
+    pairs = [(0, place, goal) for place in range(length) for goal in range(length) if place != goal]
+    return build_puzzle(
+        "walk",
+        tuple(f"{step:+d}" for step in steps),
+        [pair for pair in pairs if sum(pair) % 5],
+        [pair for pair in pairs if sum(pair) % 5 == 0],
+        advance=lambda state, token: (state[0] + 1, min(max(state[1] + steps[token], 0), length - 1), state[2]),
+        reward=lambda state: 1.0 if state[1] == state[2] else 0.0 if state[0] == moves else None,
+        sees=lambda state: state[1:],
+    )

@@ -139,7 +139,8 @@ class TokenTable:
         self._steps = np.zeros(len(self.seeds), np.int64)
         self._log_probs, self._entropy = np.empty(shape), np.empty(shape[:2])
         self._heat = np.full(shape[:2], float(c.temperature))
-        self._tabulate()
+        self._everywhere = np.ones(shape[:2], np.bool_)
+        self._tabulate(self._everywhere)
         self._reference = self._log_probs.copy() if c.kl_coefficient else None
         self._streams = [Streams(seed) for seed in self.seeds]
         self.methods = [cls(c, streams=s, longest=puzzle.longest, progress=self._progress) for s in self._streams]
@@ -155,17 +156,19 @@ class TokenTable:
     def _progress(self) -> float:
         return self.updates / self._planned if self._planned else 0.0
 
-    def _tabulate(self) -> None:
-        kernels.tabulate(self.logits, self._heat, self._log_probs, self._entropy)
+    def _tabulate(self, needed: np.ndarray) -> None:
+        """Compute the policy in the needed rows (S, R)."""
+        kernels.tabulate(self.logits, self._heat, needed, self._log_probs, self._entropy)
 
     # --------------------------------------------------------------- learning
 
-    def learn(self, updates: int, *, exact: str | None = "train") -> dict[str, np.ndarray]:
+    def learn(self, updates: int, *, exact: str | None = "train", every: int = 1) -> dict[str, np.ndarray]:
         """Run the loop: sample, verify, compare, select, update.
 
         Args:
             updates: Number of rollouts to train on.
-            exact: Split of the prompts on which the exact measures are computed before each update; None for none.
+            exact: Split of the prompts on which the exact measures are computed; None for none.
+            every: Updates between exact measures, each of which is computed before an update; nan between them.
 
         Returns:
             Curves by name, float64 (S, updates). "accuracy", "entropy", "pass_at_G" and "distinct_correct" are those of
@@ -173,7 +176,8 @@ class TokenTable:
             over minibatches of the method's metrics, and "grad_norm" and "largest_grad_norm" are mean and maximum over
             minibatches of the norm of the gradient before clipping. "select/..." are metrics of the selection.
         """
-        require(updates >= 1, f"updates is at least 1, got {updates}")
+        for name, value in (("updates", updates), ("every", every)):
+            require(value >= 1, f"{name} is at least 1, got {value}")
         self._planned = self.updates + updates
         curves: dict[str, np.ndarray] = {}
 
@@ -184,7 +188,7 @@ class TokenTable:
 
         with using_threads(1):
             while self.updates < self._planned:
-                if exact is not None:
+                if exact is not None and (self.updates + updates - self._planned) % every == 0:
                     for name, values in self.measure(exact)._asdict().items():
                         keep(f"exact/{name}", values)
                 while len(self._queue) <= self.config.staleness:
@@ -272,7 +276,9 @@ class TokenTable:
         """Compute the log-probabilities (1, R, V) of a seed's policy at a temperature, or one for each row (R,)."""
         heat = np.broadcast_to(np.asarray(temperature, float), self._entropy[s].shape)[None]
         result, unused = np.empty_like(self.logits[s : s + 1]), np.empty((1, heat.size))
-        kernels.tabulate(self.logits[s : s + 1], np.ascontiguousarray(heat), result, unused)
+        kernels.tabulate(
+            self.logits[s : s + 1], np.ascontiguousarray(heat), self._everywhere[s : s + 1], result, unused
+        )
         return result
 
     def _generate(self) -> list[TextRollout]:
@@ -348,6 +354,8 @@ class TokenTable:
             {name: value.flatten(0, 1) for name, value in stack(rollouts).items()},
             rows // c.num_minibatches,
         )
+        needed = np.zeros_like(self._everywhere)
+        np.put_along_axis(needed, together[ROW].reshape(len(rollouts), -1).numpy(), True, axis=1)
         first = rows * np.arange(len(rollouts))[:, None]  # row of each seed's first answer
         totals: dict[str, list[np.ndarray]] = {}
         for _ in range(c.num_epochs):
@@ -360,6 +368,8 @@ class TokenTable:
                 }
                 for name, value in self._minibatch(batch).items():
                     totals.setdefault(name, []).append(value)
+                self._tabulate(needed)
+        self._tabulate(self._everywhere)
         metrics = {name: np.mean(values, axis=0) for name, values in totals.items()}
         return metrics | {"largest_grad_norm": np.max(totals["grad_norm"], axis=0)}
 
@@ -388,5 +398,4 @@ class TokenTable:
         if not np.isfinite(norms).all():
             seed = self.seeds[int(np.argmin(np.isfinite(norms)))]
             raise NonFiniteError(f"the gradient of {self.name} is not finite in update {self.updates} of seed {seed}")
-        self._tabulate()
         return metrics | {"grad_norm": norms}

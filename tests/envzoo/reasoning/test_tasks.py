@@ -320,7 +320,7 @@ def test_mixed_lengths_take_turns():
         ("TextSumTo", {"high": 40}, "high is 40, which 4 digits cannot add up to; expected at most 36"),
         ("TextSumTo", {"low": 9, "high": 9}, "expected low below high"),
         ("TextSumTo-v1", {"fewest": 65}, "0 problems of 4 digits have 65 answers or more"),
-        ("TextSumTo-v1", {"terms": 1}, "terms is 1; expected at least 2"),
+        ("TextSumTo-v1", {"terms": 1}, "terms is 1; expected a whole number of at least 2"),
         ("TextCountdown", {"low": 600, "high": 700, "largest": 3}, "3 numbers up to 3 reach 0 targets"),
         ("TextCountdown", {"numbers": 9}, "numbers is 9; expected at most 5"),
         ("TextChainArith", {"steps": 9}, "steps is 9; expected at most 8"),

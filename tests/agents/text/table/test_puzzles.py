@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from envzoo.agents.text.table import build_puzzle, countdown, sum_to, sum_to_rules
+from envzoo.agents.text.table import build_puzzle, countdown, sum_to, sum_to_rules, walk
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.reasoning.catalogue import make_task
 
@@ -76,6 +76,20 @@ def test_states_of_a_row_share_what_the_policy_sees():
     first = puzzle.row[puzzle.prompts("all")]
     assert len(set(first)) <= 10 < len(first)
     assert set(puzzle.row[puzzle.evaluation]) <= set(puzzle.row[puzzle.train])
+
+
+def test_failures_of_a_walk_are_longer_than_successes():
+    puzzle = walk(length=3, moves=4)
+    assert (len(puzzle.train), len(puzzle.evaluation), puzzle.longest) == (6, 0, 4)
+    state = puzzle.train[0]  # from place 0 to place 1
+    assert puzzle.reward[puzzle.after[state, 1]] == 1
+    assert ending(puzzle, state, [3, 0, 3, 2])[0] == ending(puzzle, state, [3, 0])[0]  # two to the right, one back
+    assert ending(puzzle, state, [0, 2, 0, 2]) == (ending(puzzle, state, [2, 2, 2, 2])[0], 4)  # the wall
+    assert puzzle.reward[ending(puzzle, state, [0, 2, 0, 2])[0]] == 0
+    assert puzzle.num_rows == 6
+    larger = walk()
+    assert len(larger.evaluation) == 14
+    assert not set(larger.train) & set(larger.evaluation)
 
 
 def test_puzzles_that_cannot_be():

@@ -89,7 +89,9 @@ def test_a_batch_of_seeds_is_each_seed_alone_bit_for_bit(name, extra):
 def test_runs_go_on_where_they_stopped_and_methods_of_a_seed_meet_the_same_prompts():
     whole, parts = (TokenTable(small(), "GRPO", seeds=[1, 2], **SMALL) for _ in range(2))
     curves = whole.learn(4)
-    first, second = parts.learn(1), parts.learn(3)
+    first, second = parts.learn(1), parts.learn(3, every=2)
+    assert np.array_equal(second["exact/entropy"][:, ::2], curves["exact/entropy"][:, 1::2])
+    assert np.isnan(second["exact/entropy"][:, 1]).all()
     assert np.array_equal(whole.logits, parts.logits)
     assert np.array_equal(curves["accuracy"], np.concatenate([first["accuracy"], second["accuracy"]], axis=1))
     other = TokenTable(small(), "CISPO", seeds=[2, 1], **SMALL).learn(1)
@@ -177,7 +179,7 @@ def test_the_exact_covariance_is_the_slope_of_the_entropy_along_the_advantages()
     right = right[np.argsort(puzzle.row[puzzle.train])]
     eta = 1e-6
     table.logits += eta * (right - (p * right).sum(-1, keepdims=True))
-    table._tabulate()
+    table._tabulate(table._everywhere)
     slope = (table.measure().entropy - before.entropy) / eta
     assert slope == pytest.approx(-before.covariance, rel=1e-4)
 
@@ -267,6 +269,8 @@ def test_what_cannot_be_is_refused():
         table("GRPO", eps_hi=1.0)
     with pytest.raises(EnvzooError, match="updates is at least 1"):
         table("GRPO", **SMALL).learn(0)
+    with pytest.raises(EnvzooError, match="every is at least 1"):
+        table("GRPO", **SMALL).learn(1, every=0)
 
     class Broken(Method):
         def token_loss(self, logp, entropy, batch):
