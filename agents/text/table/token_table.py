@@ -160,6 +160,30 @@ class TokenTable:
         """Compute the policy in the needed rows (S, R)."""
         kernels.tabulate(self.logits, self._heat, needed, self._log_probs, self._entropy)
 
+    def set_logits(self, logits: np.ndarray) -> None:
+        """Replace the logits of all seeds, for another start than a random one.
+
+        Args:
+            logits: (R, V) or (S, R, V), finite; very low ones, such as -1e4, exclude tokens.
+
+        Raises:
+            EnvzooError: The shape is another one, or a logit is not finite.
+        """
+        given = np.asarray(logits, float)
+        require(
+            given.shape in (self.logits.shape, self.logits.shape[1:]),
+            f"logits have shape {self.logits.shape} or {self.logits.shape[1:]}, got {given.shape}",
+        )
+        require(bool(np.isfinite(given).all()), "logits are finite; use -1e4 to exclude a token")
+        self.logits[:] = given
+        self._tabulate(self._everywhere)
+        if self._reference is not None:
+            self._reference[:] = self._log_probs
+
+    def probabilities(self) -> np.ndarray:
+        """Compute the probabilities of the present policies, (S, R, V)."""
+        return np.exp(self._log_probs)
+
     # --------------------------------------------------------------- learning
 
     def learn(self, updates: int, *, exact: str | None = "train", every: int = 1) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ AREA, AREA_PASS = "entropy at equal accuracy", "pass@16 at equal accuracy"
 # TextSumTo-v1 then starts at an accuracy of .13 and an entropy of 1.06 nats.
 START = {"rules": {"spread": 2.0, "bias": 4.0}, "walk": {"spread": 1.0, "bias": 0.0}}
 LEVELS = (0.3, 0.8)  # accuracies between which methods are compared
-SEEDS, FIRST_SEED, UPDATES, QUICK = 100, 1000, 150, 20
+FIRST_SEED, UPDATES, QUICK = 1000, 150, 20
 
 
 @lru_cache(maxsize=4)
@@ -147,7 +147,7 @@ def table_arm(
     settings = {"method": method, "hyperparameters": dict(hyperparameters or {}), **more}
     return FunctionArm(
         name, run_seeds=run_table, budget=updates, settings=settings, group=group, quick_spend=min(QUICK, updates),
-        full_only=full_only, seeds=seeds, batch=50,
+        full_only=full_only, seeds=seeds, batch=20,
     )  # fmt: skip
 
 

@@ -128,6 +128,21 @@ def test_a_step_is_that_of_torch_on_the_logits(name, temperature):
     assert steps
 
 
+def test_a_start_of_ones_own():
+    table = TokenTable(small(), seeds=[0, 1], **SMALL, kl_coefficient=0.1)
+    logits = np.zeros(table.logits.shape[1:])
+    logits[:, 3:] = -1e4
+    table.set_logits(logits)
+    np.testing.assert_allclose(table.probabilities()[1, 0], [1 / 3] * 3 + [0] * 7, atol=1e-15)
+    assert (table._generate()[0].tokens < 3).all()
+    assert np.isfinite(table.measure().entropy).all()
+    assert table.learn(1)["policy/clip_fraction"].shape == (2, 1)
+    with pytest.raises(EnvzooError, match=r"logits have shape \(2, \d+, 10\) or \(\d+, 10\), got \(3,\)"):
+        table.set_logits(np.zeros(3))
+    with pytest.raises(EnvzooError, match="logits are finite; use -1e4"):
+        table.set_logits(logits - np.inf)
+
+
 def test_gradient_descent_lowers_logits_by_the_gradient():
     settings = {**SMALL, "num_minibatches": 1, "learning_rate": 0.5, "max_grad_norm": 1e9}
     table = TokenTable(small(), "GRPO", seeds=[1], optimizer="sgd", **settings)
