@@ -25,7 +25,7 @@ from envzoo.scripts.experiments.p38_lp_reg.race import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UPDATES, SEEDS, MINIBATCHES = 100, 200, 8
+UPDATES, SEEDS, MINIBATCHES = 100, 100, 8
 RACE, ON_POLICY = "8 minibatches", "1 minibatch"
 LOOSE, GRPO, WEAK, MIDDLE, STRONG = "loose clip", "GRPO", "Lp-Reg, weight 1", "Lp-Reg, weight 5", "Lp-Reg, weight 20"
 UNFILTERED = "Lp-Reg, weight 20, without filter"
@@ -63,12 +63,13 @@ def draw(results: Results, figure: Figure) -> None:
 
     heading(figure, results, "a strong pull keeps a rare strategy alive that clipping alone loses", (12.4, 3.9))
     left, middle, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1.1, 0.9, 0.8]})
-    for arm, colour, place in ((LOOSE, GREY, 0.62), (GRPO, ORANGE, 0.8), (STRONG, BLUE, 0.98)):
+    for arm, colour in ((LOOSE, GREY), (GRPO, ORANGE), (STRONG, BLUE)):
         if arm in results.arms:
             lines = results.lines(arm, P_SPARK)
             values = np.stack([y for _, y in lines])
             left.plot(lines[0][0], (values > 0.5).mean(0), color=colour)
-            left.annotate(arm, (lines[0][0][-1], place), ha="right", color=colour, fontsize=8)
+            end = (lines[0][0][-1], (values[:, -1] > 0.5).mean())
+            left.annotate(arm, end, xytext=(-4, 4), textcoords="offset points", ha="right", color=colour, fontsize=8)
     left.set_ylim(0, 1.05)
     left.set_xlabel("rollouts")
     left.set_title("Share of seeds with P(spark) above one half")
@@ -100,8 +101,8 @@ EXPERIMENT = Experiment(
     paper=find("38-lp-reg"),
     question="Does protecting rare but sensible tokens keep a better route alive that looks worse at first?",
     claim="Where a rare first token leads to a route that is learned late, more of these sparks survive with Lp-Reg "
-    "than with the same loose clipping alone and with GRPO, if a rollout is used for several steps; its noise filter leaves "
-    "junk unprotected.",
+    "than with the same loose clipping alone and with GRPO, if a rollout is used for several steps; its noise filter "
+    "leaves junk unprotected.",
     arms=(
         _arm(LOOSE, "LpReg", **LOOSE_CLIP, rho=0.0),
         _arm(GRPO, "GRPO"),
