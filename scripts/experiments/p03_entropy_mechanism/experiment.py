@@ -26,7 +26,7 @@ from envzoo.scripts.experiments.text.tables import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UPDATES, SEEDS = 240, 40
+UPDATES, SEEDS = 240, 20
 PLAIN, BONUS = "GRPO", "entropy bonus"
 # Doses of a method -> arm, from weak to strong.
 CLIP = {dose: f"Clip-Cov {dose:g}" for dose in (0.02, 0.05, 0.1)}
@@ -117,7 +117,7 @@ def draw(results: Results, figure: Figure) -> None:
     right.set_title("Entropy at equal accuracy over GRPO's")
 
 
-_GONE = "replaced by the exact table, where 40 seeds decide what five runs of a network could not"
+_GONE = "replaced by the exact table, where 20 seeds decide what five runs of a network could not"
 _DOUBLE = "false by more seeds of the network (11 seeds: 1.55 and 1.21); replaced by superiority and dose response"
 _LEAST = "a least value falls with every further seed; replaced by the median"
 _MARGIN = "would hold for no difference; replaced by a margin of 2% for pass@16"

@@ -25,7 +25,7 @@ from envzoo.scripts.experiments.p38_lp_reg.race import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UPDATES, SEEDS, MINIBATCHES = 100, 100, 8
+UPDATES, SEEDS, MINIBATCHES = 100, 60, 8
 RACE, ON_POLICY = "8 minibatches", "1 minibatch"
 LOOSE, GRPO, WEAK, MIDDLE, STRONG = "loose clip", "GRPO", "Lp-Reg, weight 1", "Lp-Reg, weight 5", "Lp-Reg, weight 20"
 UNFILTERED = "Lp-Reg, weight 20, without filter"

@@ -25,7 +25,7 @@ def run_control(
 
     Returns:
         For each seed, curves of the exact entropy and accuracy over the training prompts, and as scores the mean
-        entropy over the last third, Spearman's rho of time and entropy, the accuracy at the end, and the injected answers.
+        entropy over the last third, Spearman's rho of time and entropy, final accuracy, and the injected answers.
     """
     agent = AGENTS[method]
     table = TokenTable(sum_to(), agent.Method, config=agent.Config, seeds=seeds, **dict(hyperparameters or {}))
