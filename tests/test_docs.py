@@ -119,7 +119,7 @@ def test_docstrings_become_markdown():
     assert table(("a",), [("p(a|s)\nnext",)]) == "| a |\n| --- |\n| p(a\\|s) next |"
 
 
-@pytest.mark.parametrize("name", [*WRITTEN, "docs/README.md"])
+@pytest.mark.parametrize("name", [*WRITTEN, "docs/README.md", "docs/losses.md"])
 def test_links_lead_somewhere(name):
     page = ROOT / name
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):

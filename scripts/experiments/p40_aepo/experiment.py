@@ -68,7 +68,7 @@ def draw(results: Results, figure: Figure) -> None:
     for target in TARGETS:
         middle.axvline(target, color=MUTED, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     middle.set_title("Entropy over the last third")
-    over_updates(right, results, {PLAIN: GREY, AEPO[0.75]: GREEN}, ACCURACY, (20.0, 60.0))
+    over_updates(right, results, {PLAIN: GREY, AEPO[0.75]: GREEN}, ACCURACY, (120.0, 35.0))
     right.set_title("Accuracy")
 
 
