@@ -124,7 +124,7 @@ EXPERIMENT = Experiment(
             0.1, null={STRONG: GRPO}, primary=True,
         ),
         exact(
-            "A punished token rests where |A| r = beta (1/r - 1): largest distance of r", worst_fixed_point, "<", 1e-3,
+            "A punished token rests where abs(A) r = beta (1/r - 1): largest distance of r", worst_fixed_point, "<", 1e-3,
             null=partial(worst_fixed_point, factor=1.1), primary=True,
         ),
         seeded(
