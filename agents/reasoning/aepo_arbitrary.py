@@ -33,7 +33,7 @@ def reinforced_rows(advantage: Tensor, threshold: float = 0.05) -> Tensor:
 
 def injected_advantage(mask: Tensor) -> Tensor:
     """Return the advantage (B, T) of injected answers: 1 on their tokens, as in REINFORCE with reward 1."""
-    return torch.where(mask > 0, 1.0, 0.0)
+    return (mask > 0).to(mask.dtype)
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class AEPOArbitraryMethod(GRPOMethod):
     """
 
     injects = True
+    vectorizes = True
 
     def initial_state(self) -> dict[str, Any]:
         """Return the state before the first rollout."""

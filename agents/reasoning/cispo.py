@@ -26,6 +26,8 @@ class CISPOConfig(TextConfig):
 class CISPOMethod(Method):
     """REINFORCE with clipped importance weights."""
 
+    vectorizes = True
+
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped weight times -A log pi."""
         loss, bounded = cispo(logp, batch.old_logp, batch.advantage, self.config.eps_low, self.config.eps_high)

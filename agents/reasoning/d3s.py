@@ -116,6 +116,7 @@ class D3SMethod(GRPOMethod):
     """The selection of answers and tokens of D3S, with the loss of GRPO or GSPO."""
 
     reads_entropy = True
+    vectorizes = True
 
     def select(self, rollout: TextRollout) -> tuple[TextRollout, dict[str, float]]:
         """Select answers and tokens, once per rollout; advantages are not normalized again."""

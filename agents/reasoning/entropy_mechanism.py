@@ -34,7 +34,7 @@ def clip_cov(
     old_logp: Tensor,
     advantage: Tensor,
     mask: Tensor,
-    generator: torch.Generator,
+    generator: torch.Generator | Tensor,
     fraction: float = 2e-4,
     low: float = 1.0,
     high: float = 5.0,
@@ -53,7 +53,7 @@ def clip_cov(
         old_logp: (B, T).
         advantage: (B, T).
         mask: (B, T), N tokens.
-        generator: Random generator on the device of the tensors.
+        generator: Random generator on the device of the tensors, or random numbers (B, T) drawn before.
         fraction: Fraction of tokens to detach.
         low: Smallest covariance of a candidate.
         high: Largest covariance of a candidate.
@@ -68,8 +68,9 @@ def clip_cov(
     covariance = token_covariance(logp, advantage, mask)
     bound = low if low_quantile is None else masked_quantile(covariance, mask, low_quantile)
     candidate = (covariance > bound) & (covariance < high) & ~clipped & (mask > 0)
-    count = max(1, int(fraction * float(mask.sum())))
-    keys = torch.rand(mask.shape, generator=generator, device=mask.device)
+    if isinstance(generator, torch.Generator):
+        generator = torch.rand(mask.shape, generator=generator, device=mask.device)
+    keys, count = generator, _count(fraction, mask)
     removed = top_mask(keys, candidate, count)
     metrics = _metrics(covariance, mask, removed) | {"clip_fraction": masked_mean(clipped.to(mask.dtype), mask)}
     return torch.where(removed, 0.0, loss), metrics
@@ -108,11 +109,16 @@ def kl_cov(
     if penalty not in KL_ESTIMATORS:
         raise unknown("penalty", penalty, KL_ESTIMATORS)
     covariance = token_covariance(logp, advantage, mask)
-    count = max(1, int(fraction * float(mask.sum()))) if bool((advantage * mask).any()) else 0
+    count = torch.where((advantage * mask != 0).any(), _count(fraction, mask), 0)
     chosen = top_mask(covariance, mask, count)
     loss = -advantage * probability_ratio(logp, old_logp)
     loss = loss + torch.where(chosen, beta * KL_ESTIMATORS[penalty](logp, old_logp), 0.0)
     return loss, _metrics(covariance, mask, chosen)
+
+
+def _count(fraction: float, mask: Tensor) -> Tensor:
+    """Compute max(1, int(fraction N)) for the N tokens of a mask."""
+    return (fraction * mask.sum().double()).long().clamp_min(1)
 
 
 def _metrics(covariance: Tensor, mask: Tensor, chosen: Tensor) -> dict[str, Tensor]:
@@ -167,12 +173,18 @@ class ClipCovConfig(TextConfig):
 class ClipCovMethod(Method):
     """PPO's clipped surrogate without the gradient of some tokens of high covariance."""
 
+    vectorizes = True
+
+    def draw(self, batch: TextRollout) -> dict[str, Tensor]:
+        """Draw the numbers by which tokens are chosen."""
+        generator = self.streams.torch("clip_cov")
+        return {"clip_cov": torch.rand(batch.mask.shape, generator=generator, device=batch.mask.device)}
+
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute PPO's loss, 0 on the tokens that are detached."""
         c = self.config
-        generator = self.streams.torch("clip_cov")
         return clip_cov(
-            logp, batch.old_logp, batch.advantage, batch.mask, generator,
+            logp, batch.old_logp, batch.advantage, batch.mask, batch.extras["clip_cov"],
             c.fraction, c.low, c.high, c.low_quantile, c.eps_low, c.eps_high,
         )  # fmt: skip
 
@@ -220,6 +232,8 @@ class KLCovConfig(TextConfig):
 
 class KLCovMethod(Method):
     """The unclipped surrogate with a penalty on the tokens of the largest covariance."""
+
+    vectorizes = True
 
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the unclipped surrogate, with the penalty on the chosen tokens."""

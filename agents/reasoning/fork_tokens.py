@@ -27,6 +27,8 @@ class ForkTokensConfig(GRPOConfig):
 class ForkTokensMethod(GRPOMethod):
     """PPO's clipped surrogate, restricted to the tokens of the highest entropy."""
 
+    vectorizes = True
+
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped surrogate on forks; the other tokens still count in the mean."""
         loss, metrics = super().token_loss(logp, entropy, batch)

@@ -37,6 +37,8 @@ class GRPOConfig(TextConfig):
 class GRPOMethod(Method):
     """PPO's clipped surrogate with the advantages of the config."""
 
+    vectorizes = True
+
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped surrogate."""
         c = self.config

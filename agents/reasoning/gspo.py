@@ -28,6 +28,8 @@ class GSPOConfig(TextConfig):
 class GSPOMethod(Method):
     """PPO's clipped surrogate with one probability ratio per answer."""
 
+    vectorizes = True
+
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped surrogate of the sequence ratio."""
         c = self.config

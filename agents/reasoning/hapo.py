@@ -43,15 +43,19 @@ def entropy_scale(entropy: Tensor, mask: Tensor, rho: float = 0.8, floor: float 
         rho: The quantile that is the centre.
         floor: Lower bound of the entropy before the logarithm.
     """
+    return EntropyScale(*(float(part) for part in _scale(entropy, mask, rho, floor)))
+
+
+def _scale(entropy: Tensor, mask: Tensor, rho: float, floor: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     logs = entropy.detach().clamp_min(floor).log()
     centre = masked_quantile(logs, mask, rho)
     spread = masked_mean((logs - centre) ** 2, mask).clamp_min(1e-8).sqrt()
     h = torch.where(mask > 0, (logs - centre) / spread, 0.0)
-    return EntropyScale(float(centre), float(spread), float(h.max()), float(h.min()))
+    return centre, spread, h.max(), h.min()
 
 
 def normalised_entropy(
-    entropy: Tensor, scale: EntropyScale, floor: float = 1e-8, official_sign: bool = False
+    entropy: Tensor, scale: EntropyScale | tuple[Tensor, ...], floor: float = 1e-8, official_sign: bool = False
 ) -> Tensor:
     """Normalize entropies to h in [-1, 1] (...): positive above the quantile, 1 for the highest, -1 for the lowest.
 
@@ -62,9 +66,10 @@ def normalised_entropy(
         official_sign: Divide negative values by the negative minimum, as the released code does; the lowest entropies
             then get +1, like the highest. False by default, because it contradicts the paper.
     """
-    h = (entropy.detach().clamp_min(floor).log() - scale.centre) / scale.spread
-    up = h / max(scale.highest, 1e-8)
-    down = h / min(scale.lowest, -1e-8)  # both negative: the share of the way down, as a positive number
+    centre, spread, highest, lowest = (torch.as_tensor(x, dtype=entropy.dtype, device=entropy.device) for x in scale)
+    h = (entropy.detach().clamp_min(floor).log() - centre) / spread
+    up = h / highest.clamp_min(1e-8)
+    down = h / lowest.clamp_max(-1e-8)  # both negative: the share of the way down, as a positive number
     return torch.where(h > 0, up, down if official_sign else -down).clamp(-1.0, 1.0)
 
 
@@ -183,6 +188,8 @@ class HAPOMethod(GRPOMethod):
     component A in the next rollout.
     """
 
+    vectorizes = True
+
     def initial_state(self) -> dict[str, Any]:
         """Return the state before the first rollout: no scale."""
         return {"scale": []}
@@ -216,7 +223,7 @@ class HAPOMethod(GRPOMethod):
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the clipped surrogate with the clipping ranges of D and the advantages of C."""
         c = self.config
-        scale = entropy_scale(entropy, batch.mask, c.rho, c.entropy_floor)
+        scale = _scale(entropy, batch.mask, c.rho, c.entropy_floor)
         h = normalised_entropy(entropy, scale, c.entropy_floor, c.official_sign)
         low: Any = c.eps_low
         high: Any = c.eps_high

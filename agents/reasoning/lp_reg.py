@@ -65,7 +65,7 @@ def low_probability_gate(
         raise unknown("gate", gate, ("code", "paper"))
     logp, punished = logp.detach(), (advantage < 0) & (mask > 0)
     among = punished if gate == "code" else mask > 0
-    rare = top_mask(logp, among, math.ceil(rho * int(among.sum()) - 1e-9), largest=False)
+    rare = top_mask(logp, among, (rho * among.sum().double() - 1e-9).ceil(), largest=False)
     sensible = logp < proxy_logp if gate == "code" else proxy_logp > FILTERED / 2
     return rare & punished & sensible
 
@@ -161,6 +161,7 @@ class LpRegMethod(Method):
     """The surrogate with the divergence from the filtered sampling policy, which `record` evaluates while sampling."""
 
     records = ("proxy_logp",)
+    vectorizes = True
 
     def record(self, log_probs: Tensor, token: Tensor) -> dict[str, Tensor]:
         """Compute the log-probabilities of the sampled tokens under the proxy."""

@@ -25,6 +25,8 @@ class RLOOConfig(TextConfig):
 class RLOOMethod(Method):
     """REINFORCE."""
 
+    vectorizes = True
+
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute -A log pi."""
         return reinforce(logp, batch.advantage), {}

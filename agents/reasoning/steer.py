@@ -127,6 +127,7 @@ class STEERMethod(GRPOMethod):
     """PPO's clipped surrogate, weighted by the estimated change of the entropy."""
 
     reads_entropy = True
+    vectorizes = True
 
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the weighted surrogate; the estimate uses the entropy of the sampling policy."""

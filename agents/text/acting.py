@@ -43,7 +43,7 @@ def task_of(source: Source, agent: str, pretrained: bool = False) -> tuple[Task,
     if pretrained and isinstance(source.action_space, gym.spaces.Discrete):
         raise UnsupportedSpaceError(
             f"{agent} with a pretrained model acts in texts, but {source.name} takes tokens; expected "
-            f"envzoo/{definition.task.name}-v0"
+            f"{definition.task.env_id()}"
         )
     return definition.task, definition.split
 

@@ -147,6 +147,6 @@ class CharacterCodec(Codec):
                 acts token by token.
         """
         if self.task.multi_turn:
-            name = self.task.name
-            raise EnvzooError(f"the tiny model acts in {name} token by token; evaluate it in envzoo/{name}-Tokens-v0")
+            name, where = self.task.name, self.task.env_id(tokens=True)
+            raise EnvzooError(f"the tiny model acts in {name} token by token; evaluate it in {where}")
         return self.task.prompt_ids(observations), self.answer_length

@@ -56,12 +56,16 @@ class Method:
         reads_entropy: Whether the method reads `rollout.entropy`, the entropies of the sampling policy. A trainer
             whose sampler does not provide them has to compute them.
         injects: Whether the method adds answers of its own to a rollout (see `inject`).
+        vectorizes: Whether `token_loss` runs under `torch.vmap`: its control flow does not depend on the values of
+            tensors, and it draws no random numbers (see `draw`). `TokenTable` then computes the losses of all seeds at
+            once. A class that overrides `token_loss` has to say so again.
         state: Everything the method remembers between updates, as JSON values. It is saved with the agent.
     """
 
     records: ClassVar[tuple[str, ...]] = ()
     reads_entropy: ClassVar[bool] = False
     injects: ClassVar[bool] = False
+    vectorizes: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -144,6 +148,10 @@ class Method:
     def observe(self, entropy: Tensor, batch: TextRollout) -> None:
         """Update `state` from the entropies (B, T) of the current policy on a minibatch, before its loss."""
 
+    def draw(self, batch: TextRollout) -> dict[str, Tensor]:
+        """Draw the random numbers (B, T) of a minibatch's loss, by name; `token_loss` finds them in `batch.extras`."""
+        return {}
+
     def token_loss(self, logp: Tensor, entropy: Tensor, batch: TextRollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss per token (B, T) of a minibatch, and metrics.
 
@@ -165,8 +173,16 @@ class Method:
             batch: The minibatch.
             weight: Factor of the loss of each token, such as an importance weight of another sampler; (B, T) or (B, 1).
         """
-        c = self.config
         self.observe(entropy.detach(), batch)
+        numbers = self.draw(batch)
+        batch = batch.replace(extras=batch.extras | numbers) if numbers else batch
+        return self.total_loss(logp, entropy, batch, weight)
+
+    def total_loss(
+        self, logp: Tensor, entropy: Tensor, batch: TextRollout, weight: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Compute what `objective` returns, from a minibatch that was observed and has its random numbers."""
+        c = self.config
         loss, metrics = self.token_loss(logp, entropy.detach(), batch)
         if weight is not None:
             loss = loss * weight

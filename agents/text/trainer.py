@@ -333,7 +333,7 @@ class TextAgent(PolicyUpdates, Agent):
         if self.config.pretrained:
             raise EnvzooError(
                 f"{self.spec.name} with a pretrained model acts in texts, not in windows of ids; evaluate it in "
-                f"envzoo/{self.task.name}-v0"
+                f"{self.task.env_id()}"
             )
         windows = np.atleast_2d(observation)
         tokens = choose_tokens(self.policy, self.task, windows, self.config.temperature, generator)

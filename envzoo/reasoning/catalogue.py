@@ -14,6 +14,7 @@ from envzoo.reasoning.task import Task
 TASKS: Mapping[str, str] = MappingProxyType(
     {
         "TextSumTo": "envzoo.reasoning.sum_to:SumTo",
+        "TextSumTo-v1": "envzoo.reasoning.sum_to_rules:SumToRules",
         "TextCountdown": "envzoo.reasoning.countdown:Countdown",
         "TextChainArith": "envzoo.reasoning.chain_arith:ChainArith",
         "TextSort": "envzoo.reasoning.sort:Sort",
@@ -36,7 +37,7 @@ def make_task(name: str, **arguments: Any) -> Task:
         UnknownNameError: The task or an argument is unknown.
         EnvzooError: The arguments admit no solvable problem.
     """
-    short = name.removeprefix("envzoo/").removesuffix("-v0").removesuffix("-Tokens")
+    short = name.removeprefix("envzoo/").removesuffix("-v0").replace("-Tokens", "")
     if short not in TASKS:
         raise unknown("task", name, TASKS)
     module, class_name = TASKS[short].split(":")

@@ -5,17 +5,29 @@ from __future__ import annotations
 from envzoo.specs import EnvironmentSpec, kernel
 
 
-def puzzle(name: str, module: str, summary: str) -> tuple[EnvironmentSpec, EnvironmentSpec]:
-    """Make the rows of a text puzzle: its text environment and its token environment on the kernel base."""
-    path = f"envzoo.reasoning.{module}:{name}"
+def puzzle(
+    name: str, module: str, summary: str, version: int = 0, definition: str | None = None
+) -> tuple[EnvironmentSpec, EnvironmentSpec]:
+    """Make the rows of a text puzzle: its text environment and its token environment on the kernel base.
+
+    The definition has the name of the puzzle unless another one is given.
+    """
+    path = f"envzoo.reasoning.{module}:{definition or name}"
     return (
-        EnvironmentSpec(f"envzoo/{name}-v0", f"{path}Env", None, "reasoning", summary),
-        kernel(f"envzoo/{name}-Tokens-v0", f"{path}Tokens", "reasoning", f"{summary}; token by token"),
+        EnvironmentSpec(f"envzoo/{name}-v{version}", f"{path}Env", None, "reasoning", summary),
+        kernel(f"envzoo/{name}-Tokens-v{version}", f"{path}Tokens", "reasoning", f"{summary}; token by token"),
     )
 
 
 ENVIRONMENTS = (
     *puzzle("TextSumTo", "sum_to", "find digits with a given sum"),
+    *puzzle(
+        "TextSumTo",
+        "sum_to_rules",
+        "find digits with a given sum and first digit, without a forbidden one",
+        version=1,
+        definition="TextSumToRules",
+    ),
     *puzzle("TextCountdown", "countdown", "reach a target with given numbers, each used once"),
     *puzzle("TextSort", "sort", "sort digits in ascending order"),
     *puzzle("TextParity", "parity", "compute the parity of a string of bits"),

@@ -92,7 +92,7 @@ class Task:
     `_recognise`, `_verify` and `_demonstrate` themselves.
 
     Attributes:
-        name: Name in the catalogue ("TextSumTo").
+        name: Name in the catalogue ("TextSumTo"); it ends with the version of the environments unless that is 0.
         kernels: The kernels that do the work.
         parameters: What they get first, a NamedTuple of scalars and arrays.
         alphabet: The task's characters.
@@ -133,6 +133,11 @@ class Task:
     def num_kinds(self) -> int:
         """Number of kinds of problem."""
         return self._sizes.size
+
+    def env_id(self, tokens: bool = False) -> str:
+        """Return the id of the task's text environment, or of its token environment."""
+        name, _, version = self.name.partition("-v")
+        return f"envzoo/{name}{'-Tokens' * tokens}-v{version or 0}"
 
     # --------------------------------------------------------------- prompts
 

@@ -10,9 +10,11 @@ from envzoo.scripts.experiments.p06_steer import study as steer_study
 from envzoo.scripts.experiments.p14_hapo import experiment as hapo
 from envzoo.scripts.experiments.p22_d3s import experiment as d3s
 from envzoo.scripts.experiments.p23_bapo import experiment as bapo
-from envzoo.scripts.experiments.p40_aepo import experiment as aepo_arbitrary
+from envzoo.scripts.experiments.p38_lp_reg import race
+from envzoo.scripts.experiments.p40_aepo import control
 from envzoo.scripts.experiments.text import figures as text_figures
 from envzoo.scripts.experiments.text import runs as runs
+from envzoo.scripts.experiments.text import tables
 from envzoo.scripts.experiments.text.runs import ACCURACY, ENTROPY
 
 
@@ -77,9 +79,52 @@ def test_tokens_trained_on_are_the_used_share_of_those_generated():
     assert reached == pytest.approx(x[25] / 4)
 
 
-def test_entropy_is_held_where_the_last_third_lies():
-    held = aepo_arbitrary.held(results(a=[curves(entropy=[9, 9, 9, 9, 0.4, 0.6])]), "a")
-    assert held == pytest.approx([0.5])
+def test_a_curve_is_read_where_the_accuracy_first_reaches_a_level():
+    accuracy, entropy = np.array([0.1, 0.3, 0.2, 0.5]), np.array([1.0, 0.8, 0.9, 0.5])
+    found = tables.at_accuracy(accuracy, entropy, np.array([0.05, 0.2, 0.3, 0.4, 0.6]))
+    assert found[:4] == pytest.approx([1.0, 0.9, 0.8, 0.9 - 0.4 * 2 / 3])
+    assert np.isnan(found[4])
+    assert tables.area(np.linspace(0, 1, 11), np.linspace(1, 0, 11)) == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize("method", tables.AGENTS)
+def test_tables_give_the_same_numbers_for_a_seed_in_any_batch(method):
+    hyperparameters = {"num_prompts": 4, "group_size": 4}
+    found = tables.run_table([3, 8], 3, True, method, hyperparameters, every=2)
+    (alone,) = tables.run_table([8], 3, True, method, hyperparameters, every=2)
+    assert str(alone) == str(found[1])
+    assert alone["curves"]["timesteps"] == [0, 2, 3]
+    assert set(map(len, alone["curves"].values())) == {3}
+
+
+def test_what_the_entropy_does_in_a_run():
+    entropy = np.linspace(1.0, 0.2, 9) ** 2
+    covariance = np.append(-np.diff(entropy), 0.1)
+    found = tables.entropy_scores(0, 1 - np.exp(entropy) / 3, entropy, covariance)
+    assert found["R^2 of the law"] == pytest.approx(1.0)
+    assert found["rho of covariance and fall"] == pytest.approx(1.0)
+    assert found["share of positive covariances"] == 1
+    assert found["spread of changes"] == pytest.approx(np.percentile(-np.diff(entropy), 95))
+    assert found["R^2 of the law, shuffled"] < 0.9
+
+
+def test_the_race_starts_as_the_page_says_and_the_pull_has_no_force_on_policy():
+    p = np.exp(race.first_logits() - np.logaddexp.reduce(race.first_logits(), axis=1, keepdims=True))
+    assert p[0, :3] == pytest.approx([0.95, 0.04, 0.001])
+    assert p[1, :2] == pytest.approx([0.12, 0.88])
+    puzzle = race.race_puzzle()
+    worth = puzzle.reward[puzzle.after[puzzle.train, race.USUAL]]
+    assert worth.mean() == 0.5
+    second = puzzle.after[puzzle.train[0], race.SPARK]
+    assert puzzle.reward[puzzle.after[second, :3]] == pytest.approx([1, 0, 0])
+    # Without the filter, the proxy of a single step is the policy itself.
+    loose = {"eps_low": 1.0, "eps_high": 9.0, "min_p": 0.0, "num_minibatches": 1}
+    pulled, free = (race.run_race([1, 2], 4, True, "LpReg", {**loose, "rho": rho, "beta": 20.0}) for rho in (0.05, 0.0))
+    for one, other in zip(pulled, free, strict=True):
+        assert one["scores"][race.P_SPARK] == pytest.approx(other["scores"][race.P_SPARK], rel=1e-9)
+    several = race.run_race([1, 2], 4, True, "LpReg", {**loose, "num_minibatches": 8, "rho": 0.05, "beta": 20.0})
+    assert all(run["scores"][race.GATED] > 0 for run in several)
+    assert several[0]["scores"][race.P_SPARK] != pytest.approx(free[0]["scores"][race.P_SPARK], rel=1e-3)
 
 
 def test_spread_of_changes():
@@ -107,7 +152,8 @@ def test_a_curve_has_as_many_points_as_asked_for():
 
 def test_exact_checks_hold():
     assert entropy_mechanism.worst_identity(None) < 1e-3
-    assert aepo_arbitrary.temperature_moves_entropy(None) < 1e-6
+    assert control.temperature_moves_entropy() < 1e-6 < control.temperature_moves_entropy(power=2)
+    assert race.worst_fixed_point(None) < 1e-3 < race.worst_fixed_point(None, 1.1)
     assert hapo.largest_token_sum(None) < 1e-5
     assert bapo.start_of_the_search(None) < 1e-9
     assert d3s.variance_lead(None) >= 1

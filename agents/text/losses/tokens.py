@@ -115,21 +115,25 @@ def aggregate(loss: Tensor, mask: Tensor, how: str = "token_mean", length: int |
     return AGGREGATIONS[how](loss, mask, length)
 
 
-def top_mask(values: Tensor, mask: Tensor, count: int, largest: bool = True) -> Tensor:
+def top_mask(values: Tensor, mask: Tensor, count: int | Tensor, largest: bool = True) -> Tensor:
     """Select the `count` masked tokens of the largest (or smallest) value, bool (B, T); earlier tokens win ties."""
-    valid = (mask > 0).flatten().nonzero().squeeze(1)
-    order = torch.argsort(values.detach().flatten()[valid], descending=largest, stable=True)
-    chosen = torch.zeros(mask.numel(), dtype=torch.bool, device=mask.device)
-    chosen[valid[order[: max(0, count)]]] = True
-    return chosen.view_as(mask)
+    valid = (mask > 0).flatten()
+    order = torch.argsort(values.detach().flatten(), descending=largest, stable=True)
+    order = order.gather(
+        0, torch.argsort((~valid).gather(0, order).to(torch.int8), stable=True)
+    )  # the valid ones first
+    rank = torch.empty_like(order).scatter(0, order, torch.arange(mask.numel(), device=mask.device))
+    return ((rank < count) & valid).view(mask.shape)
 
 
 def masked_quantile(values: Tensor, mask: Tensor, q: float) -> Tensor:
     """Compute the q-quantile of `values` over the mask by the nearest rank; 0 if the mask is empty."""
-    kept = values.detach()[mask > 0]
-    if not kept.numel():
+    valid = (mask > 0).flatten()
+    if not valid.numel():
         return values.new_zeros(())
-    return kept.sort().values[round(q * (kept.numel() - 1))]
+    ranked = torch.where(valid, values.detach().flatten(), torch.inf).sort().values
+    index = (q * (valid.sum() - 1).clamp_min(0).double()).round().long()
+    return torch.where(valid.any(), ranked.gather(0, index[None])[0], 0.0)
 
 
 def fork_token_mask(entropy: Tensor, mask: Tensor, share: float = 0.2) -> Tensor:

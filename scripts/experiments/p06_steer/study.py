@@ -1,9 +1,8 @@
-"""Compare STEER's estimate of the entropy change with the covariance, for tabular policies and a network."""
+"""Compare STEER's estimate of the entropy change with the covariance, for random tabular policies."""
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,19 +10,18 @@ from scipy.stats import spearmanr
 
 from envzoo.agents.reasoning.entropy_mechanism import token_covariance
 from envzoo.agents.reasoning.steer import entropy_change_estimate
-from envzoo.agents.text.losses.policy import ppo_clip_per_token
-from envzoo.agents.text.losses.tokens import aggregate, entropy_of_logits, masked_mean
-from envzoo.agents.text.models.language import answer_log_probs
 
-if TYPE_CHECKING:
-    from envzoo.agents.agent import Agent
-
-ACTIONS, SAMPLES, DRAWS = 20, 16, 2_000
-BATCHES, PROMPTS, RATE = 100, 4, 0.05
-ESTIMATE, COVARIANCE = "study/estimate", "study/covariance"
+ACTIONS, SAMPLES, DRAWS = 20, 16, 1_000
+ESTIMATE, COVARIANCE, LEAD = "estimate", "covariance", "lead of the estimate"
 
 
-def table_study(whole_gradient: bool) -> tuple[float, float]:
+def run_study(seed: int, budget: int, quick: bool, whole_gradient: bool) -> dict[str, Any]:
+    """Compute both correlations for the random policies of a seed, and their difference; a run of arms."""
+    estimate, covariance = table_study(whole_gradient, seed)
+    return {"scores": {ESTIMATE: estimate, COVARIANCE: covariance, LEAD: estimate - covariance}}
+
+
+def table_study(whole_gradient: bool, seed: int = 0) -> tuple[float, float]:
     """Compute Spearman's rho of the true entropy change with STEER's estimate and with the covariance.
 
     Each random draw is a softmax policy over 20 actions, 16 sampled actions with normal advantages, and one small step.
@@ -31,8 +29,9 @@ def table_study(whole_gradient: bool) -> tuple[float, float]:
     Args:
         whole_gradient: Take the gradient step of the samples, which changes all logits; otherwise change only the logit
             of each sample, as the estimate assumes.
+        seed: Seed of the policies, samples and advantages.
     """
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     z = 1.5 * generator.normal(size=(DRAWS, ACTIONS))
     p = _softmax(z)
     actions = (p.cumsum(1)[:, None, :] < generator.random((DRAWS, SAMPLES, 1))).sum(2).clip(max=ACTIONS - 1)
@@ -61,34 +60,3 @@ def _softmax(z: np.ndarray) -> np.ndarray:
 
 def _entropy(p: np.ndarray) -> np.ndarray:
     return -(p * np.log(p)).sum(1)
-
-
-def network_study(agent: Agent) -> dict[str, float]:
-    """Compute the same correlations for a language model: one step of gradient descent on each of 100 minibatches.
-
-    The change is that of the mean entropy at the token positions of the minibatch; every step starts from the same
-    weights.
-    """
-    foretold, known = {ESTIMATE: [], COVARIANCE: []}, []
-    temperature = agent.config.temperature
-    for _ in range(BATCHES):
-        batch = agent.sample(PROMPTS)
-        batch = batch.replace(advantage=agent.advantages(batch))
-        if not bool(batch.advantage.any()):
-            continue
-        model = copy.deepcopy(agent.policy)
-        logp, every = answer_log_probs(model, batch.prompts, batch.tokens, temperature)
-        loss, clipped = ppo_clip_per_token(logp, batch.old_logp, batch.advantage, 0.2, 0.28)
-        omega = entropy_change_estimate(logp, batch.old_logp, batch.advantage, batch.entropy, clipped)
-        foretold[ESTIMATE].append(-float(masked_mean(omega, batch.mask)))
-        foretold[COVARIANCE].append(
-            -float(masked_mean(token_covariance(logp, batch.advantage, batch.mask), batch.mask))
-        )
-        gradients = torch.autograd.grad(aggregate(loss, batch.mask), list(model.parameters()))
-        with torch.no_grad():
-            before = masked_mean(entropy_of_logits(every), batch.mask)
-            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
-                parameter -= RATE * gradient
-            _, every = answer_log_probs(model, batch.prompts, batch.tokens, temperature)
-            known.append(float(masked_mean(entropy_of_logits(every), batch.mask) - before))
-    return {name: float(spearmanr(values, known).statistic) for name, values in foretold.items()}

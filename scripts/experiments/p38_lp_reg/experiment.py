@@ -2,150 +2,167 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from envzoo.papers import find
-from envzoo.scripts.experiments.core.arms import Arm
-from envzoo.scripts.experiments.core.experiment import Experiment
+from envzoo.scripts.experiments.core.arms import FunctionArm
+from envzoo.scripts.experiments.core.checks import Difference, Ratio, equivalence, exact, seeded
+from envzoo.scripts.experiments.core.experiment import Experiment, Superseded, Table
+from envzoo.scripts.experiments.core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.text import runs as runs
-from envzoo.scripts.experiments.text.runs import FINAL, text_arm
+from envzoo.scripts.experiments.p38_lp_reg.race import (
+    GATED,
+    P_JUNK,
+    P_SPARK,
+    SURVIVES,
+    run_race,
+    worst_fixed_point,
+)
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from envzoo.agents.agent import Agent
-
-UPDATES = 100
-TASK, KEYWORDS = "TextSpark", {"spark_share": 0.07}
-SPARK, JUNK = f"{FINAL}spark", f"{FINAL}junk"
-GATED = "policy/gated_fraction"
-PROBES = 256
-STRONG = {"rho": 0.3, "beta": 20.0}
-# Arm -> (agent, hyperparameters).
-METHODS = {
-    "GRPO": ("GRPO", {}),
-    "Lp-Reg": ("LpReg", {}),
-    "Lp-Reg without filter": ("LpReg", {"min_p": 0.0}),
-    "Lp-Reg, strong": ("LpReg", STRONG),
-    "Lp-Reg, strong, without filter": ("LpReg", {**STRONG, "min_p": 0.0}),
-    "entropy bonus": ("EntropyBonus", {}),
-    "80/20": ("ForkTokens", {}),
-}
-QUICK = ("GRPO", "Lp-Reg")
+UPDATES, SEEDS, MINIBATCHES = 100, 60, 8
+RACE, ON_POLICY = "8 minibatches", "1 minibatch"
+LOOSE, GRPO, WEAK, MIDDLE, STRONG = "loose clip", "GRPO", "Lp-Reg, weight 1", "Lp-Reg, weight 5", "Lp-Reg, weight 20"
+UNFILTERED = "Lp-Reg, weight 20, without filter"
+LOOSE_ONCE, STRONG_ONCE = "loose clip, on-policy", "Lp-Reg, weight 20, on-policy"
+# Junk begins at .001 a letter, below .003 times the largest probability of .95, and the spark at .04.
+LOOSE_CLIP = {"eps_low": 1.0, "eps_high": 9.0, "min_p": 0.003}
 
 
-def routes(agent: Agent) -> dict[str, float]:
-    """Compute the usual scores, and the mean probabilities of beginning with the spark B and with a junk letter."""
-    import torch
-
-    from envzoo.reasoning.spark import JUNK as LETTERS
-    from envzoo.reasoning.spark import ROUTE_B
-
-    prompts = torch.as_tensor(agent.task.sample(PROBES, "evaluation", 1))
-    with torch.no_grad():
-        logits, _ = agent.policy.prefill(prompts)
-    first = torch.softmax(logits / agent.config.temperature, -1).mean(0)
-    junk = first[ROUTE_B + 1 : ROUTE_B + 1 + LETTERS].sum()
-    return runs.assess(agent) | {SPARK: float(first[ROUTE_B]), JUNK: float(junk)}
-
-
-def _arm(method: str) -> Arm:
-    agent, hyperparameters = METHODS[method]
-    return text_arm(
-        method,
-        agent,
-        UPDATES,
-        {"learning_rate": 3e-4, **hyperparameters},
-        task=TASK,
-        env_kwargs=KEYWORDS,
-        curves=(GATED,) if agent == "LpReg" else (),
-        inspect=routes,
-        full_only=method not in QUICK,
+def _arm(name: str, method: str, minibatches: int = MINIBATCHES, **hyperparameters: Any) -> FunctionArm:
+    return FunctionArm(
+        name,
+        run_seeds=run_race,
+        budget=UPDATES,
+        settings={"method": method, "hyperparameters": {"num_minibatches": minibatches, **hyperparameters}},
+        group=RACE if minibatches > 1 else ON_POLICY,
+        quick_spend=10,
+        full_only=name in (WEAK, MIDDLE),
     )
 
 
-def draw_routes(axes: Axes, results: Results, arms: dict[str, str]) -> None:
-    """Plot the final probabilities of the spark and of junk letters on a logarithmic axis."""
-    shown = [arm for arm in arms if results.has(arm, SPARK)]
-    for row, arm in enumerate(shown):
-        for score, marker, label in ((SPARK, "o", "spark"), (JUNK, "x", "junk, all ten letters")):
-            values = results.scores(arm, score).clip(min=1e-8)
-            axes.scatter(values, [row] * len(values), marker=marker, color=arms[arm], label=label if not row else None)
-    axes.set_xscale("log")
-    axes.set_yticks(range(len(shown)), shown)
-    axes.invert_yaxis()
-    axes.set_title("Probability at the end: spark (dots), junk (crosses)")
+def saved(results: Results, arm: str = STRONG, other: str = LOOSE) -> np.ndarray:
+    """Return how many more sparks survive with an arm than with another, -1, 0 or 1 for each seed, (seeds,)."""
+    return Difference(arm, other, SURVIVES)(results)
+
+
+def _far(results: Results) -> np.ndarray:
+    """Return the difference that Lp-Reg makes off-policy, in place of that on-policy."""
+    return saved(results)
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Draw training curves, and the final probabilities of the spark and of junk letters."""
-    from envzoo.scripts.experiments.text.figures import curve_panel, draw_rows
+    """Draw the probability of the spark over time, the share of surviving sparks, and junk."""
+    from envzoo.scripts.experiments.core.checks import Score
+    from envzoo.scripts.experiments.text.table_figures import effects, heading
 
-    panels = (
-        curve_panel(runs.ACCURACY, "Accuracy"),
-        curve_panel(runs.ENTROPY, "Entropy, nats per token"),
-        draw_routes,
-    )
-    draw_rows(results, figure, "Is a rare but better route kept alive?", {TASK: panels})
+    heading(figure, results, "a strong pull keeps a rare strategy alive that clipping alone loses", (12.4, 3.9))
+    left, middle, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1.1, 0.9, 0.8]})
+    for arm, colour in ((LOOSE, GREY), (GRPO, ORANGE), (STRONG, BLUE)):
+        if arm in results.arms:
+            lines = results.lines(arm, P_SPARK)
+            values = np.stack([y for _, y in lines])
+            left.plot(lines[0][0], (values > 0.5).mean(0), color=colour)
+            end = (lines[0][0][-1], (values[:, -1] > 0.5).mean())
+            left.annotate(arm, end, xytext=(-4, 4), textcoords="offset points", ha="right", color=colour, fontsize=8)
+    left.set_ylim(0, 1.05)
+    left.set_xlabel("rollouts")
+    left.set_title("Share of seeds with P(spark) above one half")
+    colours = {
+        LOOSE: GREY,
+        GRPO: ORANGE,
+        WEAK: BLUE,
+        MIDDLE: BLUE,
+        STRONG: BLUE,
+        LOOSE_ONCE: PURPLE,
+        STRONG_ONCE: PURPLE,
+    }
+    rows = {arm: (Score(arm, SURVIVES), colour) for arm, colour in colours.items() if arm in results.arms}
+    effects(middle, results, rows, estimand="proportion")
+    middle.set_title("Share of sparks that survive")
+    rows = {"without over\nwith filter": (Ratio(UNFILTERED, STRONG, P_JUNK), GREEN)}
+    effects(right, results, rows, estimand="ratio", bound=1.0)
+    right.set_title("Junk at the end")
 
+
+_NETWORK = (
+    "the transformer lost the spark on-policy, where the pull has no force, and its wrong digits were rare tokens that "
+    "the gate protects; replaced by the exact race, off-policy"
+)
+
+_CEILING = "both are at the ceiling of 1, so it could not fail"
 
 EXPERIMENT = Experiment(
     paper=find("38-lp-reg"),
     question="Does protecting rare but sensible tokens keep a better route alive that looks worse at first?",
-    claim="Where a rare first token B leads to a route that solves everything but is badly learned, Lp-Reg ends with "
-    "at least five times GRPO's probability of B, and a pass@16 at least as high; without its noise filter junk "
-    "tokens are kept alive as well.",
-    arms=tuple(_arm(method) for method in METHODS),
+    claim="Where a rare first token leads to a route that is learned late, more of these sparks survive with Lp-Reg "
+    "than with the same loose clipping alone and with GRPO, if a rollout is used for several steps; its noise filter "
+    "leaves junk unprotected.",
+    arms=(
+        _arm(LOOSE, "LpReg", **LOOSE_CLIP, rho=0.0),
+        _arm(GRPO, "GRPO"),
+        _arm(WEAK, "LpReg", **LOOSE_CLIP, beta=1.0),
+        _arm(MIDDLE, "LpReg", **LOOSE_CLIP, beta=5.0),
+        _arm(STRONG, "LpReg", **LOOSE_CLIP, beta=20.0),
+        _arm(UNFILTERED, "LpReg", **{**LOOSE_CLIP, "min_p": 0.0}, beta=20.0),
+        _arm(LOOSE_ONCE, "LpReg", 1, **LOOSE_CLIP, rho=0.0),
+        _arm(STRONG_ONCE, "LpReg", 1, **LOOSE_CLIP, beta=20.0),
+    ),
     checks=(
-        runs.compare(
-            "Probability of the spark at the end, Lp-Reg over GRPO", runs.final_ratio, "Lp-Reg", "GRPO", SPARK, ">", 5.0
+        seeded(
+            "More sparks survive with Lp-Reg (weight 20) than with its loose clipping alone: share saved", saved, ">",
+            0.2, null={STRONG: LOOSE}, primary=True,
+            paper_claim="sparks survive and training stays stable; the paper's weight is 1, at eight steps per rollout",
         ),
-        runs.compare(
-            "pass@16 on held-out prompts, Lp-Reg less GRPO",
-            runs.final_difference,
-            "Lp-Reg",
-            "GRPO",
-            f"{FINAL}pass_at_16",
-            ">=",
-            0.0,
+        seeded(
+            "More sparks survive with Lp-Reg (weight 20) than with GRPO: share saved", partial(saved, other=GRPO), ">",
+            0.1, null={STRONG: GRPO}, primary=True,
         ),
-        runs.compare(
-            "Probability of junk at the end, without the filter over with it",
-            runs.final_ratio,
-            "Lp-Reg without filter",
-            "Lp-Reg",
-            JUNK,
-            ">",
-            1.0,
+        exact(
+            "A punished token rests where abs(A) r = beta (1/r - 1): largest distance of r", worst_fixed_point, "<", 1e-3,
+            null=partial(worst_fixed_point, factor=1.1), primary=True,
+        ),
+        seeded(
+            "More sparks survive with the published weight of 1 than with its loose clipping alone: share saved",
+            partial(saved, arm=WEAK), ">", 0.05, null={WEAK: LOOSE}, full_only=True,
+        ),
+        equivalence(
+            "On-policy the pull has no force: sparks saved", partial(saved, arm=STRONG_ONCE, other=LOOSE_ONCE), -0.1,
+            0.1, null=_far,
+        ),
+        seeded(
+            "Junk at the end, without the filter over with it", Ratio(UNFILTERED, STRONG, P_JUNK), ">", 1.0,
+            null={UNFILTERED: STRONG}, estimand="ratio", paper_claim="without the filter performance falls",
         ),
     ),
     figure=draw,
-    tables=(
-        runs.final_table(
-            TASK,
-            "TextSpark: A solves the prompts with an even sum, B all of them",
-            {SPARK: "P(spark)", JUNK: "P(junk)", GATED: "gated tokens"},
-        ),
+    tables=tuple(
+        Table(group, f"The race, {group} per rollout", {name: name for name in (P_SPARK, P_JUNK, SURVIVES, GATED)})
+        for group in (RACE, ON_POLICY)
     ),
-    seeds=3,
+    seeds=SEEDS,
+    first_seed=1000,
     small_scale=True,
-    quick_seeds=1,
+    quick_seeds=4,
     notes=(
-        runs.SCALE_NOTE.replace(f"{runs.LEARNING_RATE:g}", "3e-4"),
-        "Two of the paper's baselines are shown without checks: an entropy bonus of 0.02, and the 80/20 rule, by which "
-        "only the fifth of the tokens with the highest entropy has a gradient.",
-        "B occurs in 7% of the demonstrations, after which the model writes it with a probability of about 0.04, as "
-        "the task intends.",
-        "Pilots on seed 100 tried regularisation weights from 1 to 300, fractions of rare tokens from 5% to all, "
-        "filter thresholds of 0.02, 0.003 and 0, and 1 and 4 passes over a rollout. In none of them was B preserved "
-        "without a loss of accuracy. The regularisation draws a token towards the policy that sampled the rollout, "
-        "whose renormalised copy is the proxy. Its gradient is proportional to pi_proxy / pi - 1, which is zero until "
-        "the policy changes within the rollout. Here B loses a tenth of its probability per rollout, so that a factor "
-        "of 0.1 acts against an advantage of -3.75, and B soon becomes so rare that it counts as noise. A weight of 20 "
-        "changes nothing in the full runs; without the filter it preserves B, junk and every other rare token, and "
-        "accuracy falls. The checks use the published weight. Junk with and without the filter differs by less than "
-        "the intervals.",
+        "The race is a softmax table with two rows: the first token (A, B, or one of ten junk letters, at .95, .04 and "
+        ".01 in total), and after B a choice that is right in 12% of the cases at first. A is right for half of the "
+        "prompts, which do not show which half, B if its second token is right, so B is worth less than A until that "
+        "is learned. 100 rollouts of 16 prompts with 16 answers, plain gradient descent with a step of 1, 5% of the "
+        "punished tokens count as rare, and tokens below .003 times the largest probability as noise. The losses are "
+        "those of the agents.",
+        "A spark survives if its probability is above one half at the end.",
+        "Weights of 1, 5 and 20, steps and the first share of right choices were tried on seeds 0 to 99; bounds and "
+        "the number of seeds were written down before any run on the seeds from 1000 that are judged.",
     ),
-)
+    superseded=(
+        Superseded("Probability of the spark at the end, Lp-Reg over GRPO (network)", 1.0279, "> 5", _NETWORK),
+        Superseded("pass@16 on held-out prompts, Lp-Reg less GRPO", 0.0, ">= 0", _CEILING),
+        Superseded("Probability of junk, without the filter over with it (network)", 0.9607, "> 1", _NETWORK),
+    ),
+)  # fmt: skip

@@ -6,6 +6,8 @@ import re
 CASES = {
     "sum": ("TextSumTo", {}),
     "sum-small": ("TextSumTo", {"terms": 2, "low": 0, "high": 18}),
+    "sum-rules": ("TextSumTo-v1", {}),
+    "sum-rules-small": ("TextSumTo-v1", {"terms": 2, "fewest": 1}),
     "countdown": ("TextCountdown", {}),
     "countdown-four": ("TextCountdown", {"numbers": 4, "largest": 5, "high": 30}),
     "chain": ("TextChainArith", {}),
@@ -27,6 +29,15 @@ def sum_to(task, prompt, answer):
         return False
     digits = [int(d) for d in answer.split("+")]
     return len(digits) == task.parameters.terms and sum(digits) == int(prompt[1:-1])
+
+
+def sum_to_rules(task, prompt, answer):
+    if not re.fullmatch(r"[0-9](\+[0-9])*", answer):
+        return False
+    total, first, forbidden = re.fullmatch("=([0-9]{2}),([0-9])!([0-9]):", prompt).groups()
+    digits = [int(d) for d in answer.split("+")]
+    well = len(digits) == task.parameters.terms and sum(digits) == int(total)
+    return well and answer.startswith(first) and forbidden not in answer
 
 
 def left_to_right(text):
@@ -105,6 +116,7 @@ def tool_puzzle(task, prompt, answer):
 
 VERIFIERS = {
     "TextSumTo": sum_to,
+    "TextSumTo-v1": sum_to_rules,
     "TextCountdown": countdown,
     "TextChainArith": chain_arith,
     "TextSort": sort,

@@ -9,21 +9,25 @@ from helpers import check_same_vectors
 from reasoning_plain import CASES
 
 from envzoo.errors import EnvzooError, InvalidActionError, MissingExtraError, ResetNeededError
-from envzoo.reasoning.catalogue import TASKS
+from envzoo.reasoning.catalogue import TASKS, make_task
 from envzoo.reasoning.task import MODEL
 
 each_case = pytest.mark.parametrize("case", CASES)
 each_task = pytest.mark.parametrize("name", TASKS)
 
 
+def task_id(name, tokens=False):
+    return make_task(name).env_id(tokens)
+
+
 def text_env(case, **more):
     name, arguments = CASES[case]
-    return gym.make(f"envzoo/{name}-v0", disable_env_checker=True, **arguments, **more).unwrapped
+    return gym.make(task_id(name), disable_env_checker=True, **arguments, **more).unwrapped
 
 
 def token_env(case, **more):
     name, arguments = CASES[case]
-    return gym.make(f"envzoo/{name}-Tokens-v0", disable_env_checker=True, **arguments, **more).unwrapped
+    return gym.make(task_id(name, True), disable_env_checker=True, **arguments, **more).unwrapped
 
 
 def turns_of(task, prompt, answer):
@@ -72,7 +76,7 @@ def test_both_faces_play_the_same_episodes(case, noise):
 @each_case
 def test_vector_face_equals_sync_vector_env_of_single_faces(case):
     name, arguments = CASES[case]
-    ours = gym.make_vec(f"envzoo/{name}-Tokens-v0", num_envs=3, **arguments)
+    ours = gym.make_vec(task_id(name, True), num_envs=3, **arguments)
     theirs = SyncVectorEnv([lambda: token_env(case)] * 3)
     check_same_vectors(ours, theirs, steps=60)
 
@@ -118,7 +122,7 @@ def test_asked_for_problems(case):
         observation, _ = env.reset(options={"problem": k})
         assert np.array_equal(observation[: task.prompt_length], expected[k])
     name, arguments = CASES[case]
-    vector = gym.make_vec(f"envzoo/{name}-Tokens-v0", num_envs=4, split="evaluation", **arguments)
+    vector = gym.make_vec(task_id(name, True), num_envs=4, split="evaluation", **arguments)
     observations, _ = vector.reset(options={"problem": np.arange(4)})
     assert np.array_equal(observations[:, : task.prompt_length], expected)
     with pytest.raises(EnvzooError, match="reset option problem is -1"):
@@ -127,7 +131,7 @@ def test_asked_for_problems(case):
 
 @each_task
 def test_pictures(name):
-    env = gym.make(f"envzoo/{name}-v0", render_mode="ansi").unwrapped
+    env = gym.make(task_id(name), render_mode="ansi").unwrapped
     env.reset(seed=0)
     before = env.render()
     assert env.definition.task.instruction in before
@@ -137,7 +141,7 @@ def test_pictures(name):
     if not env.definition.task.multi_turn:
         assert "\033[31m" in env.render()
         assert env.render().endswith("$\033[0m  wrong")
-    image = gym.make(f"envzoo/{name}-Tokens-v0", render_mode="rgb_array")
+    image = gym.make(task_id(name, True), render_mode="rgb_array")
     image.reset(seed=0)
     first = image.render()
     image.step(3)
@@ -148,7 +152,7 @@ def test_pictures(name):
 
 @each_task
 def test_anything_may_be_said(name):
-    env = gym.make(f"envzoo/{name}-v0").unwrapped
+    env = gym.make(task_id(name)).unwrapped
     for text in ("", "\0", "１７", "x" * 100_000, "\ud800", "$", "_"):
         env.reset(seed=0)
         terminated = False

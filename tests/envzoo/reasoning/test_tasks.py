@@ -228,6 +228,28 @@ def test_sum_to_demonstrations_are_uniform():
     assert ((counts - 1000) ** 2 / 1000).sum() < 20.5  # chi-squared, five degrees of freedom, p = 0.001
 
 
+def test_sum_to_with_rules_poses_all_that_has_enough_answers():
+    task = make_task("envzoo/TextSumTo-Tokens-v1")
+    tuples = np.array(list(itertools.product(range(10), repeat=4)))
+    expected = {}
+    for first, forbidden in itertools.permutations(range(10), 2):
+        right = tuples[(tuples[:, 0] == first) & (tuples != forbidden).all(1)]
+        for total, count in zip(*np.unique(right.sum(1), return_counts=True), strict=True):
+            if count >= 20:
+                expected[f"={total:02d},{first}!{forbidden}:"] = count
+    assert len(expected) >= 1250
+    prompts = np.concatenate([task.sample(task.num_distinct(split), split) for split in ("train", "evaluation")])
+    assert dict(zip(map(task.text, prompts), task.num_answers(prompts), strict=True)) == expected
+
+
+def test_sum_to_with_rules_demonstrations_are_uniform():
+    task = make_task("TextSumTo-v1", terms=3, fewest=1)
+    prompts = np.repeat(task.prompt_ids(["=07,2!1:"]), 4000, axis=0)
+    found, counts = np.unique(task.demo(prompts), axis=0, return_counts=True)
+    assert [task.text(row) for row in found] == ["2+0+5", "2+2+3", "2+3+2", "2+5+0"]
+    assert ((counts - 1000) ** 2 / 1000).sum() < 16.3  # chi-squared, three degrees of freedom, p = 0.001
+
+
 def test_countdown_poses_all_that_can_be_solved():
     task = make_task("TextCountdown", numbers=2, largest=3, high=9)
     texts = {task.text(row) for row in task.sample(task.num_distinct("all"), "all")}
@@ -297,6 +319,8 @@ def test_mixed_lengths_take_turns():
     [
         ("TextSumTo", {"high": 40}, "high is 40, which 4 digits cannot add up to; expected at most 36"),
         ("TextSumTo", {"low": 9, "high": 9}, "expected low below high"),
+        ("TextSumTo-v1", {"fewest": 65}, "0 problems of 4 digits have 65 answers or more"),
+        ("TextSumTo-v1", {"terms": 1}, "terms is 1; expected a whole number of at least 2"),
         ("TextCountdown", {"low": 600, "high": 700, "largest": 3}, "3 numbers up to 3 reach 0 targets"),
         ("TextCountdown", {"numbers": 9}, "numbers is 9; expected at most 5"),
         ("TextChainArith", {"steps": 9}, "steps is 9; expected at most 8"),
