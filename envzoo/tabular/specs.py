@@ -11,4 +11,10 @@ ENVIRONMENTS = (
         "tabular",
         "a random finite world (Garnet) whose tables are known",
     ),
+    kernel(
+        "envzoo/BernoulliBandit-v0",
+        "envzoo.tabular.bernoulli_bandit:BernoulliBandit",
+        "tabular",
+        "the multi-armed bandit: arms with coins of unknown bias",
+    ),
 )
