@@ -17,4 +17,26 @@ ENVIRONMENTS = (
         "tabular",
         "the multi-armed bandit: arms with coins of unknown bias",
     ),
+    kernel(
+        "envzoo/CliffGrid-v0",
+        "envzoo.tabular.cliff_grid:CliffGrid",
+        "tabular",
+        "a grid in which all shortest routes tie, so that any small reward decides",
+        paper="31-policy-cliff",
+        max_episode_steps=40,
+    ),
+    kernel(
+        "envzoo/TraceChoice-v0",
+        "envzoo.tabular.trace_choice:TraceChoice",
+        "tabular",
+        "several traces of tokens that lead to the same right answer",
+        paper="31-policy-cliff",
+    ),
+    kernel(
+        "envzoo/MultiRewardBandit-v0",
+        "envzoo.tabular.multi_reward_bandit:MultiRewardBandit",
+        "tabular",
+        "one choice, several rewards, and a domain that decides their weights",
+        paper="31-policy-cliff",
+    ),
 )

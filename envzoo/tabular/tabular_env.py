@@ -21,7 +21,7 @@ from envzoo.tabular.outcomes import Outcomes, outcomes_of_tables
 from envzoo.tabular.tabular_kernels import NO_HORIZON, Parameters, State
 
 Model = FiniteMDP | FinitePOMDP | LatentMDP
-SHOWN = 16  # states per row of the picture
+SHOWN, MOST_ROWS = 16, 64  # states per row of the picture, and its rows
 CELL, STRIP = 22, 26  # pixels
 
 
@@ -77,6 +77,8 @@ class Tabular(Definition):
     ## Arguments
     - `model`: the world.
     """
+
+    columns: int | None = None  # cells per row of the picture; None for a default
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -174,8 +176,8 @@ class Tabular(Definition):
     def draw(self, state: State) -> np.ndarray:
         """Draw a cell for each observation, the present one marked, and the number of steps below."""
         count = int(self.observation_space.n)
-        columns = min(count, SHOWN)
-        rows = min(-(-count // columns), SHOWN)
+        columns = self.columns or min(count, SHOWN)
+        rows = min(-(-count // columns), MOST_ROWS)
         canvas = art.Canvas(max(columns * CELL, 8 * CELL), rows * CELL + STRIP, art.PAPER)
         for cell in range(min(count, rows * columns)):
             x, y = cell % columns * CELL, cell // columns * CELL
