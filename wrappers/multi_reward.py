@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import EnvzooError, UnknownNameError
+from envzoo.errors import EnvzooError, UnknownNameError, shorten
 from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tracker
 
 
@@ -26,6 +26,9 @@ class MultiRewardTracker(Tracker):
             table = np.empty(0)
         if table.ndim not in (1, 2) or 0 in table.shape or not np.isfinite(table).all():
             raise EnvzooError(f"weights have the shape {table.shape}; expected (K,), or (domains, K) finite numbers")
+        for name, value in (("key", key), ("domain", domain)):
+            if not isinstance(value, str):
+                raise EnvzooError(f"{name} is {shorten(repr(value))}; expected a key of info")
         self._weights, self._key, self._domain = table, key, domain
         self.info_keys = (key,) if table.ndim == 1 else (key, domain)
         self.space, self.arrays = space, {"mixed": np.zeros(num_envs)}
@@ -39,8 +42,11 @@ class MultiRewardTracker(Tracker):
         for name in self.info_keys:
             if name not in infos:
                 raise UnknownNameError(f"info has no {name!r} for MultiReward to read")
-        parts = np.asarray(infos[self._key], np.float64)
+        parts = np.asarray(infos[self._key])
+        if parts.dtype.kind not in "iubf":
+            raise EnvzooError(f"info[{self._key!r}] holds no numbers for MultiReward to mix")
         count = self._weights.shape[-1]
+        parts = parts[:, None] if parts.ndim == 1 else parts
         if parts.shape != (where.size, count):
             raise EnvzooError(f"info[{self._key!r}] has the shape {parts.shape}; expected {(where.size, count)}")
         weights = self._weights
@@ -57,8 +63,9 @@ class MultiRewardTracker(Tracker):
 class MultiReward(StatefulWrapper):
     """Replaces the reward by sum_k w_k(d) R_k: several reward models, weighted by the domain of the episode.
 
-    R_k are the entries of `info["rewards"]`, d is `info["domain"]`. Where the best action for one weight is not the
-    best for another, it jumps at some weight in between, although the mixture changes continuously.
+    R_k are the entries of `info["rewards"]` (one number is one entry), d is `info["domain"]`. Where the best action for
+    one weight is not the best for another, it jumps at some weight in between, although the mixture changes
+    continuously.
     `VectorMultiReward` wraps vector environments.
 
     ```python

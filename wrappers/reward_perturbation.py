@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.errors import EnvzooError, UnknownNameError
+from envzoo.errors import EnvzooError, UnknownNameError, shorten
 from envzoo.kernel.arguments import check_number
 from envzoo.wrappers.stateful import StatefulVectorWrapper, StatefulWrapper, Tracker
 
@@ -32,6 +32,8 @@ class PerturbationTracker(Tracker):
         except (TypeError, ValueError):
             self._direction = np.empty(0)
         size = None
+        if key is not None and not isinstance(key, str):
+            raise EnvzooError(f"key is {shorten(repr(key))}; expected a key of info, or None for the observation")
         if key is None:
             if not isinstance(space, spaces.Discrete):
                 raise EnvzooError(f"the observation space is {space}; expected Discrete, or a key of info to read")
@@ -53,8 +55,10 @@ class PerturbationTracker(Tracker):
         else:
             if self._key not in infos:
                 raise UnknownNameError(f"info has no {self._key!r} for RewardPerturbation to read")
-            index = np.asarray(infos[self._key])
-            if index.dtype.kind not in "iub" or (where & (index >= self._direction.size)).any():
+            given = np.asarray(infos[self._key])
+            whole = given.shape == where.shape and given.dtype.kind in "iubf" and np.isfinite(given[where]).all()
+            index = np.where(where, given, 0).astype(np.int64) if whole else given
+            if not whole or (where & ((index != given) | (index >= self._direction.size))).any():
                 raise EnvzooError(
                     f"info[{self._key!r}] is no number from 0 to {self._direction.size - 1}, or below 0 for nothing"
                 )

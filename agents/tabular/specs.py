@@ -10,6 +10,13 @@ _WORLD = {"states": 4, "actions": 2, "successors": 2, "horizon": 5}
 _EXAMPLE = Example("envzoo/RandomMDP-v0", _WORLD, {"num_envs": 2, "steps_per_iteration": 12}, timesteps=48)
 _BANDIT = Example("envzoo/BernoulliBandit-v0", {"horizon": 6}, {"num_envs": 2, "steps_per_iteration": 12}, timesteps=48)
 
+_LAYERED = Example(
+    "envzoo/AdversarialLinearMDP-v0",
+    {"horizon": 2, "states": 2, "actions": 2, "dimension": 2},
+    {"num_envs": 2, "steps_per_iteration": 12, "num_episodes": 24},
+    timesteps=48,
+)
+
 
 def _row(name: str, module: str, summary: str, **more: Any) -> AgentSpec:
     facts = {"actions": ("discrete",), "observations": "Discrete", "example": _EXAMPLE} | more
@@ -28,5 +35,33 @@ AGENTS = (
         "Thompson sampling for bandits, with Beta posteriors.",
         paper="thompson-sampling",
         example=_BANDIT,
+    ),
+    _row(
+        "LogBarrierPO",
+        "log_barrier_po",
+        "Policy optimisation with the log-barrier, for linear losses that change between episodes.",
+        paper="44-refined-adversarial-mdp",
+        example=_LAYERED,
+    ),
+    _row(
+        "MagnitudeReducedPO",
+        "magnitude_reduced_po",
+        "Policy optimisation with magnitude-reduced estimates, for linear losses that change between episodes.",
+        paper="44-refined-adversarial-mdp",
+        example=_LAYERED,
+    ),
+    _row(
+        "DilatedBonusPO",
+        "dilated_bonus_po",
+        "Exponential weights with a dilated bonus, for linear losses that change between episodes.",
+        paper="dilated-bonus",
+        example=_LAYERED,
+    ),
+    _row(
+        "Exp3PO",
+        "exp3_po",
+        "Exp3 with implicit exploration in every state, for losses that change between episodes.",
+        paper="exp3-ix",
+        example=_LAYERED,
     ),
 )

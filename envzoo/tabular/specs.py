@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from envzoo.specs import kernel
 
+_ADVERSARIAL = "envzoo.tabular.adversarial_linear"
+
 ENVIRONMENTS = (
     kernel(
         "envzoo/RandomMDP-v0",
@@ -38,5 +40,26 @@ ENVIRONMENTS = (
         "tabular",
         "one choice, several rewards, and a domain that decides their weights",
         paper="31-policy-cliff",
+    ),
+    kernel(
+        "envzoo/AdversarialLinearBandit-v0",
+        f"{_ADVERSARIAL}:AdversarialLinearBandit",
+        "tabular",
+        "a bandit with linear losses that may change between episodes",
+        paper="44-refined-adversarial-mdp",
+    ),
+    kernel(
+        "envzoo/AdversarialLinearMDP-v0",
+        f"{_ADVERSARIAL}:AdversarialLinearMDP",
+        "tabular",
+        "a layered world with linear action values whose losses change between episodes",
+        paper="44-refined-adversarial-mdp",
+    ),
+    kernel(
+        "envzoo/AdvRareCombo-v0",
+        f"{_ADVERSARIAL}:AdvRareCombo",
+        "tabular",
+        "a lock in which one sequence of actions is without loss, beside a detour",
+        paper="44-refined-adversarial-mdp",
     ),
 )
