@@ -17,6 +17,13 @@ _LAYERED = Example(
     timesteps=48,
 )
 
+_LOCK = Example(
+    "envzoo/RevealingLock-v0",
+    {"leaves": 1, "length": 1, "symbols": 4},
+    {"num_envs": 2, "steps_per_iteration": 12, "num_episodes": 24},
+    timesteps=48,
+)
+
 
 def _row(name: str, module: str, summary: str, **more: Any) -> AgentSpec:
     facts = {"actions": ("discrete",), "observations": "Discrete", "example": _EXAMPLE} | more
@@ -63,5 +70,26 @@ AGENTS = (
         "Exp3 with implicit exploration in every state, for losses that change between episodes.",
         paper="exp3-ix",
         example=_LAYERED,
+    ),
+    _row(
+        "CollisionETC",
+        "collision_etc",
+        "Explore a revealing lock by tests of uniformity, then commit.",
+        paper="45-revealing-pomdp-lower-bounds",
+        example=_LOCK,
+    ),
+    _row(
+        "PolicyUCB",
+        "policy_ucb",
+        "UCB1 over all open-loop policies of a revealing lock, from rewards alone.",
+        paper="45-revealing-pomdp-lower-bounds",
+        example=_LOCK,
+    ),
+    _row(
+        "OMLE",
+        "omle",
+        "Optimistic maximum likelihood over all models of a tiny revealing lock.",
+        paper="omle",
+        example=_LOCK,
     ),
 )

@@ -62,4 +62,11 @@ ENVIRONMENTS = (
         "a lock in which one sequence of actions is without loss, beside a detour",
         paper="44-refined-adversarial-mdp",
     ),
+    kernel(
+        "envzoo/RevealingLock-v0",
+        "envzoo.tabular.revealing_lock:RevealingLock",
+        "tabular",
+        "a combination lock whose state shows weakly, for free or at a price",
+        paper="45-revealing-pomdp-lower-bounds",
+    ),
 )
