@@ -40,6 +40,9 @@ def check_policy(model: FiniteMDP, policy: Any) -> np.ndarray:
 def induced_chain(model: FiniteMDP, policy: Any) -> tuple[np.ndarray, np.ndarray]:
     """Compute transitions (S, S) and expected rewards (S,) of the Markov chain under a policy."""
     pi = check_policy(model, policy)
+    if np.ndim(policy) == 1:  # reads one row per state in place of all
+        rows = (np.arange(model.num_states), np.asarray(policy))
+        return model.p[rows], model.r[rows]
     return np.einsum("sa,sat->st", pi, model.p), (pi * np.where(model.available, model.r, 0.0)).sum(axis=1)
 
 

@@ -105,6 +105,34 @@ def policy_iteration(model: FiniteMDP, *, start: np.ndarray | None = None, tie_t
     raise EnvzooError("policy iteration did not end within 10000 improvements")
 
 
+@njit(cache=True, parallel=True)
+def dense_sweep(p, r, gamma, v, q, out):
+    """Write the action values r + gamma P v into q (S, A), and their maxima into out (S,); p is (S, A, S)."""
+    states, actions = r.shape
+    for s in prange(states):
+        best = -np.inf
+        for a in range(actions):
+            row = p[s, a]
+            # Eight sums, because one sum has to wait for each addition; their order is fixed.
+            x0 = x1 = x2 = x3 = x4 = x5 = x6 = x7 = 0.0
+            whole = states - states % 8
+            for t in range(0, whole, 8):
+                x0 += row[t] * v[t]
+                x1 += row[t + 1] * v[t + 1]
+                x2 += row[t + 2] * v[t + 2]
+                x3 += row[t + 3] * v[t + 3]
+                x4 += row[t + 4] * v[t + 4]
+                x5 += row[t + 5] * v[t + 5]
+                x6 += row[t + 6] * v[t + 6]
+                x7 += row[t + 7] * v[t + 7]
+            for t in range(whole, states):
+                x0 += row[t] * v[t]
+            total = r[s, a] + gamma * (((x0 + x1) + (x2 + x3)) + ((x4 + x5) + (x6 + x7)))
+            q[s, a] = total
+            best = max(best, total)
+        out[s] = best
+
+
 # ---------------------------------------------------------------------------- sparse worlds
 
 
