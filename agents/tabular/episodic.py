@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.agents.loops.experience import Step
 from envzoo.agents.spec import require
-from envzoo.agents.tabular.learning import TabularAgent, TabularConfig
+from envzoo.agents.tabular.learning import TabularAgent, TabularConfig, first_env
 from envzoo.errors import EnvzooError
 from envzoo.sizes import check_bytes
 from envzoo.tabular import HasModel
@@ -36,12 +36,10 @@ def find_horizon(env: Any, given: int | None, name: str) -> int:
     """
     if given is not None:
         return given
-    base = env.unwrapped
-    copies = getattr(base, "envs", ())
-    single = copies[0].unwrapped if copies else base
+    single = first_env(env)
     known = getattr(single.model(), "horizon", None) if isinstance(single, HasModel) else None
     if known is None:
-        spec = getattr(copies[0] if copies else env, "spec", None)
+        spec = getattr((getattr(env.unwrapped, "envs", ()) or (env,))[0], "spec", None)
         known = spec.max_episode_steps if spec is not None else None
     if known is None:
         raise EnvzooError(f"{name} plans over a horizon, and the world has none; give the hyperparameter horizon")

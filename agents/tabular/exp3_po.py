@@ -11,7 +11,7 @@ from envzoo.agents.loops.experience import Step
 from envzoo.agents.planners.tabular.ftrl import Exp3
 from envzoo.agents.spec import require
 from envzoo.agents.tabular.episodic import EpisodicConfig, find_horizon
-from envzoo.agents.tabular.learning import TabularAgent
+from envzoo.agents.tabular.learning import TabularAgent, read_losses
 from envzoo.agents.tabular.linear_policy import sample
 from envzoo.errors import EnvzooError
 
@@ -80,12 +80,7 @@ class Exp3PO(TabularAgent):
     def learn_step(self, states: np.ndarray, chosen: np.ndarray, step: Step, following: np.ndarray) -> None:
         """Note the step; at the end of an episode apply (1)."""
         t, runs = self.policy, np.flatnonzero(step.valid)
-        loss = -step.reward[runs].astype(np.float64)
-        if loss.size and not ((loss >= 0) & (loss <= 1)).all():
-            worst = loss[np.abs(loss - 0.5).argmax()]
-            raise EnvzooError(
-                f"a step cost {worst:g}; {self.spec.name} expects losses from 0 to 1, as minus the reward"
-            )
+        loss = read_losses(step.reward[runs], self.spec.name)
         at = self.time[runs]
         if (at >= self.horizon).any():
             raise EnvzooError(f"an episode has more than {self.horizon} steps; give a larger horizon")

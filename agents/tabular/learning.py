@@ -134,6 +134,22 @@ class TabularAgent(Agent):
         return (action if batched else action[0]), time + 1
 
 
+def first_env(env: Any) -> Any:
+    """Return the unwrapped environment, of Gymnasium's vector environments the first copy."""
+    base = env.unwrapped
+    copies = getattr(base, "envs", ())
+    return copies[0].unwrapped if copies else base
+
+
+def read_losses(rewards: np.ndarray, name: str) -> np.ndarray:
+    """Return losses (n,) in [0, 1], minus the rewards; raises EnvzooError for others."""
+    loss = -rewards.astype(np.float64)
+    if loss.size and not ((loss >= 0) & (loss <= 1)).all():
+        worst = loss[np.abs(loss - 0.5).argmax()]
+        raise EnvzooError(f"a step cost {worst:g}; {name} expects losses from 0 to 1, as minus the reward")
+    return loss + 0.0  # no negative zeros
+
+
 def pick_best(values: np.ndarray, generator: np.random.Generator | None) -> np.ndarray:
     """Choose the largest of values (B, A): a uniform one of those that tie, or without generator the first."""
     ties = values == values.max(axis=1, keepdims=True)

@@ -11,6 +11,7 @@ from numba import njit
 
 from envzoo.agents.planners.tabular.ftrl import entropy_row, log_barrier_row
 from envzoo.kernel.stream import uniform
+from envzoo.tabular.sampling import draw_index
 
 
 @njit(cache=True)
@@ -211,17 +212,6 @@ def expected_loss(p, initial, pi, loss):
     return total
 
 
-@njit(cache=True)
-def draw(weights, streams, i):
-    """Draw an index from probabilities (n,)."""
-    u = uniform(streams, i)
-    for k in range(weights.size - 1):
-        u -= weights[k]
-        if u < 0.0:
-            return k
-    return weights.size - 1
-
-
 @njit(cache=True, nogil=True)
 def play_run(p, phi, initial, loss, schedule, marks, eta, gamma, beta, barrier, reduced, streams, seed, regret, least):
     """Play K episodes with the random stream of one seed.
@@ -253,13 +243,13 @@ def play_run(p, phi, initial, loss, schedule, marks, eta, gamma, beta, barrier, 
         now = loss[schedule[k]]
         make_policy(total, eta, barrier, pi)
         spent += expected_loss(p, initial, pi, now)
-        state = draw(initial, streams, seed)
+        state = draw_index(initial, streams, seed)
         for h in range(layers):
-            action = draw(pi[h, state], streams, seed)
+            action = draw_index(pi[h, state], streams, seed)
             visited[h], taken[h] = state, action
             seen[h] = 1.0 if uniform(streams, seed) < now[h, state, action] else 0.0
             if h < layers - 1:
-                state = draw(p[h, state, action], streams, seed)
+                state = draw_index(p[h, state, action], streams, seed)
         visit_law(p, initial, pi, law)
         exact_inverses(phi, law, pi, gamma, matrix, inverses)
         found = learn_episode(

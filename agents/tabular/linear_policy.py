@@ -11,7 +11,7 @@ import numpy as np
 from envzoo.agents.loops.experience import Step
 from envzoo.agents.spec import require
 from envzoo.agents.tabular.covariance import empirical_inverse, resampled_inverse
-from envzoo.agents.tabular.learning import TabularAgent, TabularConfig
+from envzoo.agents.tabular.learning import TabularAgent, TabularConfig, first_env, read_losses
 from envzoo.agents.tabular.linear_kernels import exact_inverses, learn_episode, make_policy, visit_law
 from envzoo.errors import EnvzooError
 from envzoo.sizes import check_bytes
@@ -109,9 +109,7 @@ class LinearPolicyAgent(TabularAgent):
 
     def prepare(self, env: Any) -> None:
         """Read the model, and find the step sizes."""
-        base = env.unwrapped
-        copies = getattr(base, "envs", ())
-        single = copies[0].unwrapped if copies else base
+        single = first_env(env)
         model = single.model() if isinstance(single, HasModel) else None
         self.p, self.phi, _, self.initial = read_layers(model, self.spec.name)
         c, (eta, gamma) = self.config, self.rates(len(self.p))
@@ -143,12 +141,7 @@ class LinearPolicyAgent(TabularAgent):
     def learn_step(self, states: np.ndarray, chosen: np.ndarray, step: Step, following: np.ndarray) -> None:
         """Note the step; at the end of an episode, learn from it."""
         p, n, runs = self.policy, self.phi.shape[1], np.flatnonzero(step.valid)
-        loss = -step.reward[runs].astype(np.float64)
-        if loss.size and not ((loss >= 0) & (loss <= 1)).all():
-            worst = loss[np.abs(loss - 0.5).argmax()]
-            raise EnvzooError(
-                f"a step cost {worst:g}; {self.spec.name} expects losses from 0 to 1, as minus the reward"
-            )
+        loss = read_losses(step.reward[runs], self.spec.name)
         layer = states[runs] // n
         p.visited[runs, layer], p.taken[runs, layer], p.seen[runs, layer] = states[runs] % n, chosen[runs], loss
         for run in runs[step.done[runs]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.agents.loops.experience import Step
 from envzoo.agents.spec import require
-from envzoo.agents.tabular.learning import TabularAgent, TabularConfig
+from envzoo.agents.tabular.learning import TabularAgent, TabularConfig, first_env
 from envzoo.errors import UnsupportedSpaceError
 from envzoo.tabular.revealing_lock import Lock
 
@@ -33,9 +33,7 @@ def find_lock(env: Any, name: str) -> Lock:
     Raises:
         UnsupportedSpaceError: It is no revealing lock.
     """
-    base = env.unwrapped
-    copies = getattr(base, "envs", ())
-    single = copies[0].unwrapped if copies else base
+    single = first_env(env)
     lock = getattr(getattr(single, "definition", None), "lock", None)
     if not isinstance(lock, Lock):
         raise UnsupportedSpaceError(f"{name} plays envzoo/RevealingLock-v0, and {single} is none")

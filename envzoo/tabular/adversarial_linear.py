@@ -21,6 +21,7 @@ from envzoo.tabular.adversarial_worlds import (
     schedule_tables,
 )
 from envzoo.tabular.finite_mdp import FiniteMDP
+from envzoo.tabular.sampling import draw_index
 
 LAST = 2**53 - 1  # episode
 
@@ -55,16 +56,6 @@ class Options(NamedTuple):
 
 
 @njit(cache=True)
-def _draw(weights, streams, i):
-    u = uniform(streams, i)
-    for k in range(weights.size - 1):
-        u -= weights[k]
-        if u < 0.0:
-            return k
-    return weights.size - 1
-
-
-@njit(cache=True)
 def reset(parameters, state, streams, where, options, infos):
     """Reset kernel; see `envzoo.kernel.Kernels`. An episode whose stream was never used is the first one."""
     for i in range(where.size):
@@ -73,7 +64,7 @@ def reset(parameters, state, streams, where, options, infos):
                 state.episode[i] = options.episode[i]
             else:
                 state.episode[i] = 0 if streams[i, 1] == 0 else min(state.episode[i] + 1, 2**53 - 1)
-            state.cell[i] = _draw(parameters.initial, streams, i)
+            state.cell[i] = draw_index(parameters.initial, streams, i)
             infos.episode[i] = state.episode[i]
             infos.losses[i] = 0.0
 
@@ -94,7 +85,7 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
             if h == layers - 1:
                 terminated[i] = True
             else:
-                state.cell[i] = (h + 1) * states + _draw(parameters.p[h, s, actions[i]], streams, i)
+                state.cell[i] = (h + 1) * states + draw_index(parameters.p[h, s, actions[i]], streams, i)
 
 
 @njit(cache=True)
