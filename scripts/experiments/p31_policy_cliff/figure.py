@@ -41,7 +41,15 @@ def draw_grid(axes: Axes, results: Results) -> None:
             label, (EPS[2], tv[2]), xytext=(0, 5), textcoords="offset points", color=COLOURS[alpha], ha="right"
         )
     axes.loglog(EPS, [eps / (2 * 1.0 * 0.05) for eps in EPS], color=MUTED, linestyle=(0, (2, 3)), linewidth=1)
-    axes.annotate("bound, alpha = 1", (EPS[0], EPS[0] * 10), color=MUTED, fontsize=7.5, ha="right", va="bottom")
+    axes.annotate(
+        "bound, alpha = 1",
+        (EPS[-1], EPS[-1] * 10),
+        xytext=(4, -1),
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=7.5,
+        va="top",
+    )
     axes.set(title="CliffGrid: largest distance over states", xlabel="size eps of the perturbations", ylabel="TV")
 
 

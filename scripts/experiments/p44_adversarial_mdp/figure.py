@@ -63,10 +63,17 @@ def draw_world(axes: Axes, results: Results, world: str) -> None:
             first = rows[0, 0]
     x = np.array([EPISODES[0], EPISODES[-1]], float)
     for power, label, dash in ((2 / 3, "slope 2/3", (4, 3)), (1 / 2, "slope 1/2", (1, 2))):
-        y = 0.45 * first * (x / x[0]) ** power
+        y = 0.2 * first * (x / x[0]) ** power
         axes.plot(x, y, color=MUTED, linestyle=(0, dash), linewidth=1)
         axes.annotate(
-            label, (x[0], y[0]), xytext=(0, -2), textcoords="offset points", color=MUTED, fontsize=7.5, va="top"
+            label,
+            (x[1], y[1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=MUTED,
+            fontsize=7.5,
+            va="center",
+            annotation_clip=False,
         )
         first *= 0.8
     axes.set(xscale="log", yscale="log", xlabel="episodes K", ylabel="regret", title=f"{world} (mean slopes)")
