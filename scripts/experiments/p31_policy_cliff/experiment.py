@@ -205,9 +205,9 @@ EXPERIMENT = Experiment(
     seeds=20,
     quick_seeds=1,
     first_seed=1000,
-    reason="Values change by at most the change of rewards over 1 - gamma, so that a hard policy moves only where actions "
-    "tie, and there by everything; a softmax of the values moves in proportion. Trained policies without entropy mostly "
-    "kept the trace that they had found first, and did not follow the optimum.",
+    reason="Values change by at most the change of rewards over 1 - gamma, so that a hard policy moves only where "
+    "actions tie, and there by everything; a softmax of the values moves in proportion. Trained policies without "
+    "entropy mostly kept the trace that they had found first, and did not follow the optimum.",
     notes=(
         "The exact parts have nothing random except the 200 worlds. The perturbations add eps (1 - row / 5) to moves "
         "right or eps (1 - column / 5) to moves down. The digits of the table hold where the far corner is absorbing "
