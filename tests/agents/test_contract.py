@@ -22,6 +22,7 @@ GRID = ("envzoo/GridCoverage-v0", {"rows": 3, "columns": 4, "horizon": 5, "start
 LEARNERS = (
     *("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "SubPOActorCritic", "ModPOActorCritic", "BC"),
     *("LSDExploreCommit", "LSDUCB", "CombUCB1", "ISICombUCB1"),
+    *("UCBVI", "UCB1", "CollisionETC", "PolicyUCB", "OMLE"),
 )
 each_agent = pytest.mark.parametrize("name", agents.specs())
 

@@ -20,6 +20,9 @@ ROUNDS = {"rounds": 2, "round_length": 3}
 NEEDS = {
     "AdversarialRounds": ROUNDS,
     "HistoryObservation": {"length": 3, "key": 0},
+    "LossSchedule": {"weights": [[1.0], [0.5]], "key": "coverage"},
+    "MultiReward": {"weights": [1.0], "key": "coverage"},
+    "RewardPerturbation": {"eps": 0.1, "direction": np.ones(10), "key": "coverage"},
     "RoundSwitcher": ROUNDS,
     "SubmodularReward": {"set_function": Coverage.on_grid(3, 3, radius=1), "key": 0},
     "TimeInObservation": {"horizon": 6},

@@ -1,0 +1,1 @@
+"""Planners that return exact answers for finite worlds."""

@@ -1,0 +1,290 @@
+"""Speed of finite worlds: sweeps of value iteration, time to an optimum, steps of `TabularEnv`, papers 44 and 45."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from scipy import sparse
+
+from envzoo.agents.planners.tabular.optimum import dense_sweep, policy_iteration, sparse_optimum, sparse_sweep
+from envzoo.scripts.bench.report import Row, measure
+from envzoo.tabular import FiniteMDP, Outcomes, TabularVectorEnv, random_mdp, random_outcomes
+
+DESCRIPTION = "finite worlds: sweeps, optima to one error, steps of TabularEnv, algorithms of papers 44 and 45"
+
+SPARSE, QUICK_SPARSE = 200_000, 20_000  # states, with 5 actions and 4 successors
+PEERS = 20_000  # states of the world that all packages solve
+DENSE, ACTIONS = 1_000, 10
+GAMMA, ERROR = 0.99, 1e-6
+VECTOR_STEPS, EPISODES = 977, 1_024
+
+
+def run(quick: bool = False) -> list[Row]:
+    """Run all measurements.
+
+    Args:
+        quick: Use fewer repetitions and smaller worlds.
+
+    Returns:
+        Rows in million backups per second, milliseconds and seconds; the `ratio` of another package is its time over
+        ours, that of a target the measured value over the wanted one (or the inverse, for times).
+    """
+    repeats = 2 if quick else 5
+    return [*_sweeps(quick, repeats), *_optima(repeats), *_steps(quick, repeats), *_papers(quick)]
+
+
+@njit(cache=True, parallel=True)
+def read_all(rows):
+    """Sum a table (n, m), to measure how fast memory can be read."""
+    total = 0.0
+    for i in prange(rows.shape[0]):
+        x0 = x1 = x2 = x3 = 0.0
+        for j in range(0, rows.shape[1] - 3, 4):
+            x0 += rows[i, j]
+            x1 += rows[i, j + 1]
+            x2 += rows[i, j + 2]
+            x3 += rows[i, j + 3]
+        total += (x0 + x1) + (x2 + x3)
+    return total
+
+
+def _matrix(world: Outcomes) -> sparse.csr_array:
+    """Return the transitions as a sparse matrix (S * A, S)."""
+    states, actions, most = world.probability.shape
+    starts = np.arange(0, states * actions * most + 1, most)
+    return sparse.csr_array((world.probability.ravel(), world.next_state.ravel(), starts), (states * actions, states))
+
+
+def _sweeps(quick: bool, repeats: int) -> list[Row]:
+    world = random_outcomes(QUICK_SPARSE if quick else SPARSE, 5, 4)
+    states, actions, _ = world.probability.shape
+    following, weight = world.next_state.astype(np.int32), GAMMA * world.probability
+    r, q, v, out = world.expected_reward(), np.empty((states, actions)), np.zeros(states), np.empty(states)
+    matrix = _matrix(world)
+
+    def scipy_sweep() -> None:
+        (r + GAMMA * (matrix @ v).reshape(r.shape)).max(axis=1)
+
+    timings = measure(
+        {"ours": lambda: sparse_sweep(following, weight, r, v, q, out), "scipy": scipy_sweep}, 3 * repeats
+    )
+    ours = timings["ours"].best
+    rate = states * actions / ours / 1e6
+    rows = [
+        Row(f"sparse sweep, {states:,} x {actions}, 4 successors", rate, "million backups/s", rate / 100, 1.0),
+        Row("  scipy sparse", 1e3 * timings["scipy"].best, "ms", timings["scipy"].best / ours, 4.0),
+    ]
+    model = random_mdp(DENSE, ACTIONS, gamma=GAMMA)
+    flat, dense_v = model.p.reshape(-1, DENSE), np.random.default_rng(0).random(DENSE)
+    dense_q, dense_out = np.empty(model.r.shape), np.empty(DENSE)
+
+    def numpy_sweep() -> None:
+        (model.r + GAMMA * (flat @ dense_v).reshape(model.r.shape)).max(axis=1)
+
+    timings = measure(
+        {
+            "ours": lambda: dense_sweep(model.p, model.r, GAMMA, dense_v, dense_q, dense_out),
+            "numpy": numpy_sweep,
+            "read": lambda: read_all(flat),
+        },
+        3 * repeats,
+    )
+    ours, read = timings["ours"].best, timings["read"].best
+    note = f"{flat.nbytes / ours / 1e9:.1f} GB/s; reading alone {flat.nbytes / read / 1e9:.1f} GB/s, 1.5 times its time"
+    rows += [
+        Row(f"dense sweep, {DENSE:,} x {ACTIONS}", 1e3 * ours, "ms", 1.5 * read / ours, 1.0, note),
+        Row("  NumPy", 1e3 * timings["numpy"].best, "ms", timings["numpy"].best / ours, 1.2),
+    ]
+    return rows
+
+
+# ---------------------------------------------------------------------------- optima
+
+
+def _optima(repeats: int) -> list[Row]:
+    """Compare times to values within 1e-6, with the best method of each package; a note tells what was reached."""
+    world = random_outcomes(PEERS, 5, 4)
+    truth = sparse_optimum(world, GAMMA, tolerance=1e-11).v
+    found: dict[str, np.ndarray] = {}
+
+    def ours() -> None:
+        found["ours"] = sparse_optimum(world, GAMMA, tolerance=ERROR, evaluations=50).v
+
+    rows = _compare(f"optimum, {PEERS:,} x 5 sparse", ours, _sparse_peers(world, found), found, truth, repeats)
+    model = random_mdp(DENSE, ACTIONS, gamma=GAMMA)
+    dense_truth, dense_found = policy_iteration(model).v, {}
+
+    def dense_ours() -> None:
+        dense_found["ours"] = policy_iteration(model).v
+
+    peers = _dense_peers(model, dense_found)
+    return rows + _compare(
+        f"optimum, {DENSE:,} x {ACTIONS} dense", dense_ours, peers, dense_found, dense_truth, max(1, repeats // 2)
+    )
+
+
+def _compare(
+    name: str,
+    ours: Callable[[], None],
+    peers: dict[str, Callable[[], None] | None],
+    found: dict[str, np.ndarray],
+    truth: np.ndarray,
+    repeats: int,
+) -> list[Row]:
+    there = {peer: solve for peer, solve in peers.items() if solve is not None}
+    timings = measure({"ours": ours, **there}, repeats)
+    best = timings["ours"].best
+
+    def error(who: str) -> str:
+        return f"largest error {np.abs(np.asarray(found[who]) - truth).max():.1e}"
+
+    rows = [Row(name, 1e3 * best, "ms", note=error("ours"))]
+    for peer, solve in peers.items():
+        if solve is None:
+            rows.append(Row(f"  {peer}", math.nan, "ms", note="not installed (extra bench)"))
+        else:
+            rows.append(Row(f"  {peer}", 1e3 * timings[peer].best, "ms", timings[peer].best / best, 1.0, error(peer)))
+    return rows
+
+
+def _sparse_peers(world: Outcomes, found: dict[str, np.ndarray]) -> dict[str, Callable[[], None] | None]:
+    states, actions, _ = world.probability.shape
+    matrix, r = _matrix(world), world.expected_reward()
+
+    def scipy_iteration() -> None:
+        v = np.full(states, float(r.min()) / (1 - GAMMA))
+        while True:
+            q = r + GAMMA * (matrix @ v).reshape(r.shape)
+            new = q.max(axis=1)
+            if GAMMA * np.abs(new - v).max() <= (1 - GAMMA) * ERROR:
+                break
+            rows = np.arange(states) * actions + q.argmax(axis=1)
+            chosen, pays, v = matrix[rows], r.ravel()[rows], new
+            for _ in range(50):
+                v = pays + GAMMA * (chosen @ v)
+        found["scipy sparse, modified policy iteration"] = new
+
+    peers: dict[str, Callable[[], None] | None] = {"scipy sparse, modified policy iteration": scipy_iteration}
+    s, a = np.repeat(np.arange(states), actions), np.tile(np.arange(actions), states)
+    peers["quantecon"] = _quantecon("quantecon", (r.ravel(), sparse.csr_matrix(matrix), GAMMA, s, a), found)
+    peers["mdpsolver"] = _mdpsolver(world.probability, world.next_state, r, found)
+    return peers
+
+
+def _dense_peers(model: FiniteMDP, found: dict[str, np.ndarray]) -> dict[str, Callable[[], None] | None]:
+    """Return the peers for dense worlds; mdpsolver takes lists, in which ten million numbers would take minutes."""
+    return {"quantecon": _quantecon("quantecon", (model.r, model.p, GAMMA), found)}
+
+
+def _quantecon(name: str, parts: tuple, found: dict[str, np.ndarray]) -> Callable[[], None] | None:
+    """Return the faster of its policy iterations; building the model is not timed."""
+    if importlib.util.find_spec("quantecon") is None:
+        return None
+    from quantecon.markov import DiscreteDP
+
+    process = DiscreteDP(*parts)
+
+    def solve(method: str) -> None:
+        found[name] = process.solve(method=method, epsilon=ERROR).v
+
+    times = {}
+    for method in ("policy_iteration", "modified_policy_iteration"):
+        solve(method)
+        start = time.perf_counter()
+        solve(method)
+        times[method] = time.perf_counter() - start
+    best = min(times, key=times.get)
+    return lambda: solve(best)
+
+
+def _mdpsolver(p: np.ndarray, columns: np.ndarray, r: np.ndarray, found: dict[str, np.ndarray]) -> Any:
+    """Return its modified policy iteration; handing over the model as lists is not timed."""
+    if importlib.util.find_spec("mdpsolver") is None:
+        return None
+    import mdpsolver
+
+    model = mdpsolver.model()
+    model.mdp(discount=GAMMA, rewards=r.tolist(), tranMatProbs=p.tolist(), tranMatColumns=columns.tolist())
+
+    def solve() -> None:
+        # Its tolerance is that of the span of a change, which bounds the error of values after its last correction.
+        model.solve(algorithm="mpi", update="standard", tolerance=ERROR, parIterLim=50)
+        found["mdpsolver"] = np.array(model.getValueVector())
+
+    return solve
+
+
+# ---------------------------------------------------------------------------- environments and papers
+
+
+def _steps(quick: bool, repeats: int) -> list[Row]:
+    steps, rows = VECTOR_STEPS // (10 if quick else 1), []
+    for name, model in (
+        ("1,000 x 10, dense", random_mdp(DENSE, ACTIONS)),
+        ("1,000 x 10, 4 successors", random_mdp(DENSE, ACTIONS, successors=4)),
+    ):
+        env = TabularVectorEnv(model, EPISODES)
+        env.reset(seed=0)
+        actions = np.random.default_rng(0).integers(ACTIONS, size=(64, EPISODES))
+
+        def play(env: TabularVectorEnv = env, actions: np.ndarray = actions) -> None:
+            for t in range(steps):
+                env.step(actions[t % 64])
+
+        seconds = measure({"": play}, repeats)[""].best * VECTOR_STEPS / steps
+        rows.append(Row(f"10^6 steps of TabularVectorEnv, {name}: 0.1 s", seconds, "s", 0.1 / seconds, 1.0))
+    return rows
+
+
+def _papers(quick: bool) -> list[Row]:
+    from envzoo.agents.tabular.linear_kernels import play_run
+    from envzoo.kernel.stream import keys
+    from envzoo.tabular.adversarial_worlds import linear_mdp, schedule_tables
+
+    episodes, seeds = (2_000, 2) if quick else (32_000, 12)
+    world, rows = linear_mdp(), []
+    schedule = schedule_tables("iid", episodes, 2)
+    for name, barrier, reduced in (
+        ("plain", False, False),
+        ("magnitude-reduced", False, True),
+        ("log-barrier", True, False),
+    ):
+        streams = np.zeros((seeds, 2), np.uint64)
+        streams[:, 0] = keys(np.arange(seeds).astype(np.uint64))
+        spent, least, marks = np.empty((seeds, 1)), np.empty(seeds), np.array([episodes])
+        rest = (0.5 * episodes**-0.5, 1 / episodes, 1e-4, barrier, reduced)
+        parts = (world.p, world.phi, world.initial, world.loss)
+        play_run(*parts, schedule[:10], np.array([10]), *rest, streams.copy(), 0, spent, least)
+        start = time.perf_counter()
+        for seed in range(seeds):
+            play_run(*parts, schedule, marks, *rest, streams, seed, spent, least)
+        seconds = (time.perf_counter() - start) * 12 * 32_000 / (seeds * episodes)
+        title = f"paper 44, {name}, 12 seeds x 32,000 episodes: 20 s"
+        rows.append(Row(title, seconds, "s", 20 / seconds, 1.0, "scaled from a shorter run" if quick else ""))
+    return [*rows, _likelihoods(quick)]
+
+
+def _likelihoods(quick: bool) -> Row:
+    """Measure the likelihoods of OMLE: 54 models x 2,000 episodes x 20 seeds."""
+    from envzoo.agents.tabular.omle import add_likelihoods
+    from envzoo.tabular.revealing_lock import all_locks, draw_lock
+
+    models = [lock.pomdp() for lock in all_locks(draw_lock(1, 3, 1, 4))]
+    p, emission = np.stack([m.p for m in models]), np.stack([m.emission for m in models])
+    first, total = models[0], np.zeros(len(models))
+    shown, plan = np.array([0, 1, 2, 3, 8]), np.array([0, 1, 2, 0])
+    add_likelihoods(p, emission, first.initial, first.terminal, shown, plan, total)
+    count = 2_000 if quick else 40_000
+    start = time.perf_counter()
+    for _ in range(count):
+        add_likelihoods(p, emission, first.initial, first.terminal, shown, plan, total)
+    seconds = (time.perf_counter() - start) * 40_000 / count
+    return Row(
+        f"paper 45, OMLE, {len(models)} models, 20 seeds x 2,000 episodes: 10 s", seconds, "s", 10 / seconds, 1.0
+    )

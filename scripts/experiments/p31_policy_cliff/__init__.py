@@ -1,0 +1,1 @@
+"""Paper 31: the policy cliff."""

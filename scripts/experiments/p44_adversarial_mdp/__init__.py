@@ -1,0 +1,1 @@
+"""Paper 44: refined regret for adversarial MDPs with linear action values."""

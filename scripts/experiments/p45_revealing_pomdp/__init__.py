@@ -1,0 +1,1 @@
+"""Paper 45: lower bounds for learning in revealing POMDPs."""
