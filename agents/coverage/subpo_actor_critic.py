@@ -28,7 +28,7 @@ class SubPOActorCriticConfig(PPOConfig):
     entropy_coefficient: float = 0.01
     """Coefficient of the entropy bonus (nats)."""
     hidden: tuple[int, ...] = (128, 128)
-    """Hidden layer sizes (the last one is the width of the GRU)."""
+    """Hidden layer sizes (the last one is the width of a memory)."""
     initial_log_std: float = 0.1
     """Initial log standard deviation of continuous actions."""
 
