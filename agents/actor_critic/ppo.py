@@ -63,7 +63,7 @@ class PPOConfig(IntrinsicConfig):
     initial_log_std: float = 0.0
     """Initial log standard deviation of continuous actions."""
     optimizer: str = "adam"
-    """Optimizer: adam, adamw or sgd."""
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -41,7 +41,7 @@ class SubPOConfig(IntrinsicConfig):
     activation: str = "tanh"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     optimizer: str = "adam"
-    """Optimizer: adam, adamw or sgd."""
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -51,7 +51,7 @@ class BCConfig:
     activation: str = "relu"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     optimizer: str = "adam"
-    """Optimizer: adam, adamw or sgd."""
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         for name in ("batch_size", "steps_per_iteration"):
