@@ -123,7 +123,8 @@ def measure_identities(seed: int, budget: int, quick: bool) -> dict[str, Any]:
 
 
 def _memory(width: int, generator: torch.Generator, dt_min: float) -> Stack:
-    return Stack([GatedBlock(S4D(width, STATE, dt_min=dt_min, generator=generator), generator) for _ in range(2)])
+    steps = {"dt_min": dt_min, "dt_max": max(0.1, dt_min)}
+    return Stack([GatedBlock(S4D(width, STATE, **steps, generator=generator), generator) for _ in range(2)])
 
 
 def solve_maze(seed: int, budget: int, quick: bool, encoder: str, length: int) -> dict[str, Any]:
