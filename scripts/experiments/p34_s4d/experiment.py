@@ -145,6 +145,6 @@ EXPERIMENT = Experiment(
         "numbers, batches of 32, AdamW with a learning rate of 4e-3 (1e-3 for eigenvalues and step sizes).",
         "All models get the same number of updates, not the same time. The GRU has twice the parameters.",
         "T-maze: two S4D layers of width 32 whose smallest initial step is 1/length, shared by actor and critic; "
-        "gamma = 1 - 1/(4 length). The best policy that is blind to the cue has a return of 1.95, the best of all has 4.",
+        "gamma = 1 - 1/(4 length). The best policy that is blind to the cue has a return of 1.95, the best of all 4.",
     ),
 )
