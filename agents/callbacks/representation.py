@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from envzoo.agents.callback import Callback
 from envzoo.agents.diagnostics.spectral_entropy import as_classes, dse, dsmi, median_distance
 from envzoo.agents.diagnostics.units import dormant_share, effective_rank
+from envzoo.agents.networks.sequence.mamba import SelectiveScan, positive_share
 from envzoo.errors import EnvzooError, unknown
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ class RepresentationProbe(Callback):
 
     The metrics `representation/...` are `dse` and `dsmi` (in bits, at the bandwidth sigma), `dse_median` and
     `dsmi_median` (at the median distance of the representations, which no scaling of them changes), `median_distance`,
-    `effective_rank` and `dormant_share`. Those with labels are left out without labels. The probe draws nothing from
+    `effective_rank` and `dormant_share`. Those with labels are left out without labels. For an encoder of Mamba blocks
+    `ssm/eig_pos_fraction` is the share of positive eigenvalues of their input-output matrices (see
+    `envzoo.agents.networks.sequence.token_dynamics`). The probe draws nothing from
     the agent's random streams, so that an agent learns the same with it and without it.
 
     Args:
@@ -115,7 +118,11 @@ class RepresentationProbe(Callback):
             found["dse_median"] = dse(z, median)
             if self._classes is not None:
                 found["dsmi_median"] = dsmi(z, self._classes, median)
-        return {f"representation/{name}": value for name, value in found.items()}
+        metrics = {f"representation/{name}": value for name, value in found.items()}
+        cores = [module for module in self._encoder(agent).modules() if isinstance(module, SelectiveScan)]
+        if cores:
+            metrics["ssm/eig_pos_fraction"] = float(np.mean([positive_share(core) for core in cores]))
+        return metrics
 
     def on_batch(self, agent: Agent, batch: Any, metrics: dict[str, float]) -> None:
         """Measure before the first update."""

@@ -192,6 +192,7 @@ def test_recurrent_encoders_are_probed_with_an_empty_memory(encoder):
     probe = RepresentationProbe(OBSERVATIONS)
     agent, _ = learn(probe, make(encoder=encoder), 16)
     assert probe.represent(agent).shape == (20, 6)
+    assert ("ssm/eig_pos_fraction" in probe.measure(agent)) == (encoder == "mamba")
 
 
 def test_a_layer_by_name():
