@@ -30,8 +30,8 @@ def go_deep(seed: int, budget: int, quick: bool, eig: str, state_size: int) -> d
         core.d.zero_()
         x = 0.3 * torch.randn(TOKENS, 1, CHANNELS, generator=generator)
         state = torch.zeros(1, CHANNELS, state_size)
-        first, layers, norms = float(x.norm(dim=2).mean()), 0, []
-        for layers in range(1, budget + 1):
+        first, norms = float(x.norm(dim=2).mean()), []
+        for _ in range(budget):
             after = x + STEP * core(x, state, None)[0]
             if not torch.isfinite(after).all():
                 break
@@ -42,7 +42,7 @@ def go_deep(seed: int, budget: int, quick: bool, eig: str, state_size: int) -> d
     padded = np.minimum(np.pad(norms, (0, budget - len(norms)), mode="edge"), LIMIT)
     scores = {
         "log growth": float(np.log(padded[-1] / first)),
-        "layers": float(layers),
+        "layers": float(len(norms)),
         "positive share": positive_share(core),
     }
     return {

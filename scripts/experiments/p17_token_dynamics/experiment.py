@@ -1,4 +1,4 @@
-"""Paper 17, token dynamics: eigenvalues of the input-output matrix decide whether tokens shrink or diverge with depth."""
+"""Paper 17, token dynamics: eigenvalues of the input-output matrix decide whether tokens shrink or diverge."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def draw(results: Results, figure: Figure) -> None:
 EXPERIMENT = Experiment(
     paper=find("17-mamba-token-dynamics"),
     question="Do tokens in deep S6 stacks shrink or diverge as the eigenvalues of the input-output matrix say?",
-    claim="With a positive eigenvalue tokens diverge, with negative ones alone they shrink; all runs follow the theory.",
+    claim="With a positive eigenvalue tokens diverge, with negative ones alone they shrink, in all runs.",
     arms=(
         *(
             FunctionArm(
