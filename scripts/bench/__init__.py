@@ -21,6 +21,7 @@ BENCHMARKS = {
     "coupling": ("envzoo.scripts.bench.coupling", "Speed of minimum entropy couplings and of a coding game."),
     "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise environments."),
     "bandits": ("envzoo.scripts.bench.bandits", "Planning and simulation of history-dependent bandits."),
+    "memory": ("envzoo.scripts.bench.memory", "Memory worlds, sequence layers, 8-bit optimizers and diagnostics."),
     "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, other methods against GRPO."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }

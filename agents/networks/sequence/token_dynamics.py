@@ -4,8 +4,8 @@ In the limit of many thin residual layers, depth becomes a time t and the tokens
 
     dx_l/dt = sum_{j <= l} (x_l^T M x_j) Delta(x_j) exp(-a sum_{k = j+1..l} Delta(x_k)) x_j
 
-per channel, with Delta(x) = softplus(S x) and the input-output matrix M = S_C^T S_B. If all its eigenvalues are negative, all tokens shrink to zero;
-if one is positive, they diverge.
+per channel, with Delta(x) = softplus(S x) and the input-output matrix M = S_C^T S_B. If all its eigenvalues are
+negative, all tokens shrink to zero; if one is positive, they diverge.
 """
 
 from __future__ import annotations
