@@ -1,25 +1,20 @@
-"""What the experiment of paper 34 runs: sequence copying with S4D layers and a GRU, and PPO in the T-maze."""
+"""What the experiment of paper 34 runs: sequence copying with S4D layers and a GRU, and identities."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents import make
-from envzoo.agents.evaluation import evaluate
-from envzoo.agents.networks.encoders import SequenceEncoder
 from envzoo.agents.networks.layers import gru, linear
-from envzoo.agents.networks.sequence import S4D, GatedBlock, Stack, segmented_scan
+from envzoo.agents.networks.sequence import S4D, GatedBlock, segmented_scan
 from envzoo.agents.networks.sequence.s4d import hippo_legs, initial_eigenvalues
 from envzoo.agents.threads import using_threads
 
 SUITS, LAG, LENGTH = 4, 16, 128
 WIDTH, STATE, BATCH = 64, 32, 32
-BLIND, BEST = 1.95, 4.0  # returns in the T-maze: the best policy blind to the cue, and the best of all
 
 
 class Copier(nn.Module):
@@ -120,45 +115,3 @@ def measure_identities(seed: int, budget: int, quick: bool) -> dict[str, Any]:
     legs, inv = initial_eigenvalues("legs", 64), np.sort(initial_eigenvalues("inv", 64).imag)
     scores["largest frequency of Inv against LegS"] = float(abs(inv[-1] / legs.imag[-1] - 1))
     return {"scores": scores}
-
-
-def _memory(width: int, generator: torch.Generator, dt_min: float) -> Stack:
-    steps = {"dt_min": dt_min, "dt_max": max(0.1, dt_min)}
-    return Stack([GatedBlock(S4D(width, STATE, **steps, generator=generator), generator) for _ in range(2)])
-
-
-def solve_maze(seed: int, budget: int, quick: bool, encoder: str, length: int) -> dict[str, Any]:
-    """Train PPO in the T-maze, and return (return - blind) / (best - blind) over 200 episodes."""
-    own = functools.partial(SequenceEncoder, layer=functools.partial(_memory, dt_min=1 / length))
-    agent = make(
-        "PPO",
-        "envzoo/TMaze-v0",
-        env_kwargs={"length": length},
-        seed=seed,
-        device="cpu",
-        encoder=own if encoder == "s4d" else encoder,
-        hidden=(32,),
-        num_envs=32,
-        num_steps=2 * (length + 2),
-        num_epochs=4,
-        minibatch_size=8 * 2 * (length + 2),
-        learning_rate=2e-3,
-        gamma=1 - 1 / (4 * length),
-        gae_lambda=1 - 1 / (4 * length),
-        entropy_coefficient=0.02,
-        share_encoder=True,
-        anneal="learning_rate",
-    )
-    times, curve = [], []
-
-    def record(learner: Any, metrics: dict[str, float]) -> None:
-        if "rollout/return_mean" in metrics:
-            times.append(learner.num_timesteps)
-            curve.append((metrics["rollout/return_mean"] - BLIND) / (BEST - BLIND))
-
-    agent.learn(budget, callback=record)
-    result = evaluate(agent, episodes=200, seed=seed)
-    return {
-        "scores": {"normalised return": (float(np.mean(result.returns)) - BLIND) / (BEST - BLIND)},
-        "curves": {"timesteps": times, "normalised return": curve},
-    }

@@ -14,23 +14,21 @@ from envzoo.scripts.experiments.core.figures import (
     GREEN,
     MUTED,
     ORANGE,
-    PURPLE,
     RED,
     learning_curves,
     level,
     title,
 )
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.p34_s4d.arms import LAG, copy_suits, measure_identities, solve_maze
+from envzoo.scripts.experiments.p34_s4d.arms import LAG, copy_suits, measure_identities
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UPDATES, STEPS, CORRIDOR = 120, 500_000, 50
+UPDATES = 120
 LIN, INV, LEGS, RANDOM, REAL, GRU = "S4D-Lin", "S4D-Inv", "S4D-LegS", "S4D-Random", "S4D-Real", "GRU"
 MODELS = {LIN: "lin", INV: "inv", LEGS: "legs", RANDOM: "random", REAL: "real", GRU: "gru"}
 COLOURS = {LIN: BLUE, INV: GREEN, RANDOM: ORANGE, REAL: RED, GRU: MUTED}
-PPO_S4D, PPO_BLIND = "PPO with S4D", "PPO without memory"
 IDENTITIES = {
     "recurrence against convolution": 1e-4,
     "resets against episodes apart": 1e-5,
@@ -56,22 +54,13 @@ def _largest(score: str, fault: float = 0.0) -> Callable[[Results], float]:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Draw accuracy over the updates on the left, and PPO's return in the T-maze on the right."""
+    """Draw the share of right answers over the updates."""
     title(figure, results, "S4D remembers if it starts from the right eigenvalues")
-    left, right = figure.subplots(1, 2)
+    left = figure.add_subplot()
     learning_curves(left, results, COLOURS, "accuracy")
     level(left, 0.25, "guessing", below=True)
     left.set(title=f"Naming the suit shown {LAG - 1} steps ago", xlabel="updates", ylabel="share of right answers")
     left.legend(loc="center right")
-    learning_curves(right, results, {PPO_S4D: BLUE, PPO_BLIND: PURPLE}, "normalised return")
-    level(right, 0.9, "bound", below=True)
-    right.set(
-        title=f"T-maze of length {CORRIDOR}",
-        xlabel="timesteps",
-        ylabel="(return - blind) / (best - blind)",
-        ylim=(-1, 1.1),
-    )
-    right.legend(loc="lower right")
 
 
 EXPERIMENT = Experiment(
@@ -84,18 +73,6 @@ EXPERIMENT = Experiment(
             for arm, model in MODELS.items()
         ),
         FunctionArm("identities", measure_identities, group="identities"),
-        *(
-            FunctionArm(
-                arm,
-                solve_maze,
-                budget=STEPS,
-                settings={"encoder": encoder, "length": CORRIDOR},
-                group="maze",
-                quick_spend=4_000,
-                quick_settings={"length": 5},
-            )
-            for arm, encoder in ((PPO_S4D, "s4d"), (PPO_BLIND, "mlp"))
-        ),
     ),
     checks=(
         all_of(
@@ -112,15 +89,6 @@ EXPERIMENT = Experiment(
             primary=True,
             paper_claim="Real and random initialisations are several points worse on sequential CIFAR-10.",
         ),
-        seeded(
-            "PPO with S4D gets at least 90% of the way from the best blind return to the best one in the T-maze",
-            Score(PPO_S4D, "normalised return"),
-            ">=",
-            0.9,
-            null={PPO_S4D: PPO_BLIND},
-            primary=True,
-            paper_claim="None: the paper has no reinforcement learning.",
-        ),
         *(
             exact(
                 f"{name[0].upper()}{name[1:]}: at most {bound:g}", _largest(name), "<=", bound, null=_largest(name, 1.0)
@@ -135,7 +103,6 @@ EXPERIMENT = Experiment(
             f"Copying over {LAG - 1} steps, {UPDATES} updates",
             {"accuracy": "accuracy", "parameters": "parameters"},
         ),
-        Table("maze", f"T-maze of length {CORRIDOR}", {"normalised return": "(return - blind) / (best - blind)"}),
         Table("identities", "Identities in float32: largest errors", {name: name for name in IDENTITIES}),
     ),
     seeds=5,
@@ -144,7 +111,5 @@ EXPERIMENT = Experiment(
         "Copying: suits are drawn independently; sequences of 128; two layers of 64 channels with states of 32 "
         "numbers, batches of 32, AdamW with a learning rate of 4e-3 (1e-3 for eigenvalues and step sizes).",
         "All models get the same number of updates, not the same time. The GRU has twice the parameters.",
-        "T-maze: two S4D layers of width 32 whose smallest initial step is 1/length, shared by actor and critic; "
-        "gamma = 1 - 1/(4 length). The best policy that is blind to the cue has a return of 1.95, the best of all 4.",
     ),
 )
