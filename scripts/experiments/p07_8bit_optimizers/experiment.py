@@ -78,6 +78,7 @@ def draw(results: Results, figure: Figure) -> None:
     left, right = figure.subplots(1, 2)
     learning_curves(left, results, COLOURS, "loss")
     left.set(title="Next token of a skewed chain", xlabel="steps", ylabel="loss (20: diverged)", yscale="log")
+    left.xaxis.set_major_formatter("{x:g}")
     left.legend(loc="center right")
     final_bars(right, results, dict.fromkeys(TAILS, BLUE) | {"linear, 256": ORANGE}, "vanished", number="{:.2%}")
     right.set(title="Heavy-tailed numbers that become 0", xlabel="share of the numbers")

@@ -45,6 +45,7 @@ def draw(results: Results, figure: Figure) -> None:
         for eig, colour in COLOURS.items():
             learning_curves(axes, results, {_arm(eig, size): colour}, "log10 norm", labels={_arm(eig, size): eig})
         axes.set(title=f"State of {size} numbers", xlabel="layers", ylabel="log10 of the mean norm, cut off at 6")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.legend(loc="center right", title="eigenvalues")
 
 

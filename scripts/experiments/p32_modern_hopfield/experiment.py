@@ -38,6 +38,7 @@ def draw(results: Results, figure: Figure) -> None:
     learning_curves(left, results, {POOLING: BLUE, LSTM4: ORANGE}, "accuracy")
     level(left, 0.5, "guessing", below=True)
     left.set(title="Latch: name the first of 32 symbols", xlabel="epochs of 96 updates", ylabel="validation accuracy")
+    left.xaxis.set_major_formatter("{x:g}")
     left.legend(loc="center right")
     learning_curves(right, results, {HOPFIELD: BLUE, GRU: ORANGE}, "return")
     level(right, -0.75, "guessing", below=True)

@@ -60,6 +60,7 @@ def draw(results: Results, figure: Figure) -> None:
     learning_curves(left, results, COLOURS, "accuracy")
     level(left, 0.25, "guessing", below=True)
     left.set(title=f"Naming the suit shown {LAG - 1} steps ago", xlabel="updates", ylabel="share of right answers")
+    left.xaxis.set_major_formatter("{x:g}")
     left.legend(loc="center right")
 
 

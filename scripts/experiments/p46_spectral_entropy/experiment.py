@@ -53,6 +53,7 @@ def draw(results: Results, figure: Figure) -> None:
     for axes, score, text in ((left, "dse", "Entropy, DSE"), (middle, "dsmi", "Information, DSMI")):
         learning_curves(axes, results, colours, score)
         axes.set(title=text, xlabel="epochs", ylabel="bits")
+        axes.xaxis.set_major_formatter("{x:g}")
     left.legend(loc="lower right")
     for score, colour in (("dse_median", BLUE), ("dsmi_median", GREEN)):
         learning_curves(right, results, {PPO: colour}, score, labels={PPO: score.partition("_")[0].upper()})
