@@ -52,8 +52,9 @@ class PPOConfig(IntrinsicConfig):
     target_kl: float | None = None
     """Stop the epochs of a rollout when the approximate KL divergence exceeds 1.5 times this value."""
     encoder: Annotated[str, Holds("encoder")] = "auto"
-    """Encoder of the observation: auto, mlp, cnn, symbols; with a memory gru, lstm, lru, s4d, mamba, transformer or
-    hopfield; or a class or function of your own (see `envzoo.agents.networks.encoders.make_encoder`)."""
+    """Encoder of the observation: auto, mlp, cnn, efficient_vmamba (images) or symbols; with a memory gru, lstm, lru,
+    s4d, mamba, transformer or hopfield; or a class or function of your own (see
+    `envzoo.agents.networks.encoders.make_encoder`)."""
     hidden: tuple[int, ...] = (64, 64)
     """Hidden layer sizes (the last one is the width of a memory)."""
     activation: str = "tanh"

@@ -44,8 +44,8 @@ class BCConfig:
     normalize_observations: bool = True
     """Normalise each column of Box observations to mean 0 and standard deviation 1 over the dataset."""
     encoder: Annotated[str, Holds("encoder")] = "auto"
-    """Encoder of the observation: auto, mlp or cnn; or a class or function of your own, without a memory (see
-    `envzoo.agents.networks.encoders.make_encoder`)."""
+    """Encoder of the observation: auto, mlp, cnn or efficient_vmamba; or a class or function of your own, without a
+    memory (see `envzoo.agents.networks.encoders.make_encoder`)."""
     hidden: tuple[int, ...] = (256, 256)
     """Hidden layer sizes."""
     activation: str = "relu"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.networks.basic_encoders import ONE_HOT_LIMIT, CNNEncoder, Encoder, MLPEncoder
+from envzoo.agents.networks.efficient_vmamba import EfficientVMambaEncoder
 from envzoo.agents.networks.layers import MLP, gru, linear
 from envzoo.agents.networks.observation import MOST_SYMBOLS, ObservationCodec, leaves
 from envzoo.agents.networks.own_encoder import OwnEncoder
@@ -165,6 +166,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "cnn": CNNEncoder,
     "gru": GRUEncoder,
     "symbols": SymbolEncoder,
+    "efficient_vmamba": EfficientVMambaEncoder,
     **{name: partial(SequenceEncoder, layer=layer) for name, layer in LAYERS.items()},
 }
 MEMORIES = ("gru", *LAYERS)
