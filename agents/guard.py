@@ -149,7 +149,18 @@ def check_work(steps: float, most: float, what: str) -> None:
         )
 
 
-def check_config(config: type, values: Mapping[str, Any], agents: Collection[str], parts: Any) -> None:
+def check_encoder(field: str, name: str, known: Collection[str]) -> None:
+    """Reject an encoder that a file names and that is not among the known ones; raises CheckpointError."""
+    if current_file() is not None and name not in known:
+        raise CheckpointError(
+            f"{current_file()} names the encoder {shorten(repr(name))} in {field}, but a file may not import code; "
+            "give the same class or function again, as encoder= of envzoo.agents.load, or register it first"
+        )
+
+
+def check_config(
+    config: type, values: Mapping[str, Any], agents: Collection[str], parts: Any, encoders: Collection[str] = ()
+) -> None:
     """Check the fields of a saved config that refer to something external.
 
     Args:
@@ -157,6 +168,7 @@ def check_config(config: type, values: Mapping[str, Any], agents: Collection[str
         values: Content of the file.
         agents: Names of registered agents.
         parts: The parts of the saved state, which contain what the file needs.
+        encoders: Names of known encoders.
 
     Raises:
         CheckpointError: A field refers to something that the file may not import, open or fetch.
@@ -167,6 +179,8 @@ def check_config(config: type, values: Mapping[str, Any], agents: Collection[str
             continue
         if held.kind == "environment":
             check_environment(value)
+        elif held.kind == "encoder":
+            check_encoder(name, value, encoders)
         elif held.kind == "agent" and value in agents:
             continue
         elif not (held.part is not None and isinstance(parts, Mapping) and held.part in parts):

@@ -10,7 +10,7 @@ import os
 import time
 from abc import ABC
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from envzoo.agents.callback import Callback, CallbackList
 from envzoo.agents.registry import OwnSpec, require_registered
 from envzoo.agents.seeding import Streams
 from envzoo.agents.source import Source
-from envzoo.agents.spec import AgentSpec
+from envzoo.agents.spec import AgentSpec, plain_config
 from envzoo.agents.threads import check_threads, count_parameters, on_own_threads, rows_of, threads_for
 from envzoo.errors import CheckpointError, EnvzooError, NonFiniteError, shorten
 from envzoo.kernel.arguments import MOST
@@ -228,7 +228,7 @@ class Learner(ABC):  # noqa: B024  (its subclasses have abstract methods)
         keywords = {name: value for name, value in self.source.env_kwargs.items() if name != "render_mode"}
         return {
             "agent": self.spec.name,
-            "config": asdict(self.config),
+            "config": plain_config(self.config),
             "seed": self.seed,
             "source": self.source.id if again else None,
             "source_name": self.source.name,

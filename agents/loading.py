@@ -9,21 +9,22 @@ from typing import Any
 
 from envzoo.agents import budget, checkpoint, guard
 from envzoo.agents.learner import Learner
+from envzoo.agents.networks.encoders import encoder_names
 from envzoo.agents.registry import agent_class, specs
 from envzoo.agents.source import Source, resolve
-from envzoo.agents.spec import build_config, current_names
-from envzoo.errors import CheckpointError, shorten
+from envzoo.agents.spec import build_config, current_names, held_fields, name_of
+from envzoo.errors import CheckpointError, EnvzooError, shorten
 from envzoo.sizes import at_most
 
 # What an environment may take that a file names, over what the file holds, unless ENVZOO_MAX_BYTES is set.
 BYTES, BYTES_EACH = 128 * 2**20, 8
 
 
-def load(path: str | os.PathLike, source: Any, device: str, expect: str | None) -> Learner:
+def load(path: str | os.PathLike, source: Any, device: str, expect: str | None, encoder: Any = None) -> Learner:
     """Load a learner; see `envzoo.agents.load`."""
     guard.check_file(path)
     header, state = checkpoint.read(path)
-    return _assemble(path, header, state, source, device, expect)
+    return _assemble(path, header, state, source, device, expect, encoder)
 
 
 def revive(header: Any, state: Any, *, device: str = "auto") -> Learner:
@@ -36,7 +37,9 @@ def revive(header: Any, state: Any, *, device: str = "auto") -> Learner:
     return _assemble(guard.current_file(), header, state, None, device, None)
 
 
-def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expect: str | None) -> Learner:
+def _assemble(
+    path: Any, header: Any, state: Any, source: Any, device: str, expect: str | None, encoder: Any = None
+) -> Learner:
     try:
         name, hyperparameters, seed = header["agent"], header["config"], header["seed"]
         stored_source, env_kwargs = header["source"], header["env_kwargs"]
@@ -61,7 +64,9 @@ def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expe
             stack.enter_context(at_most(BYTES + BYTES_EACH * budget.sizes(state)[0]))
         parts = state.get("parts") if isinstance(state, Mapping) else None
         hyperparameters = current_names(cls.Config, name, hyperparameters)
-        guard.check_config(cls.Config, hyperparameters, specs(), parts)
+        if encoder is not None:
+            hyperparameters = _with_encoder(path, cls.Config, hyperparameters, encoder)
+        guard.check_config(cls.Config, hyperparameters, specs(), parts, encoder_names())
         config = build_config(cls.Config, name, hyperparameters)
         # Who names the stored source vouches for the keywords that are stored with it.
         again = source is None or (isinstance(source, str) and source == stored_source)
@@ -72,6 +77,22 @@ def _assemble(path: Any, header: Any, state: Any, source: Any, device: str, expe
         agent = cls.rebuild(resolved, config, state, seed=seed, device=device)
         agent.restore(state, header, path)
     return agent
+
+
+def _with_encoder(path: Any, config: type, values: Mapping[str, Any], encoder: Any) -> dict[str, Any]:
+    """Put the encoder that the user gives into the fields that name it.
+
+    Raises:
+        CheckpointError: The file names no such encoder.
+    """
+    fields = [name for name, held in held_fields(config).items() if held.kind == "encoder"]
+    if isinstance(encoder, str) or not callable(encoder):
+        raise EnvzooError(f"encoder of load is a class or function of your own, got {shorten(repr(encoder))}")
+    named = [name for name in fields if values.get(name) == name_of(encoder)]
+    if not named:
+        stored = ", ".join(shorten(repr(values.get(name))) for name in fields) or "none"
+        raise CheckpointError(f"{path} was trained with the encoder {stored}, not with {name_of(encoder)!r}")
+    return {**values, **dict.fromkeys(named, encoder)}
 
 
 def _check_spaces(path: Any, header: Mapping[str, Any], source: Source) -> None:

@@ -56,7 +56,14 @@ def make(
     return made
 
 
-def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", expect: str | None = None) -> Learner:
+def load(
+    path: str | os.PathLike,
+    source: Any = None,
+    *,
+    device: str = "auto",
+    expect: str | None = None,
+    encoder: Any = None,
+) -> Learner:
     """Load an agent or another learner from a file that `save` wrote, with everything needed to continue training.
 
     Args:
@@ -65,10 +72,12 @@ def load(path: str | os.PathLike, source: Any = None, *, device: str = "auto", e
             here vouches for the keywords that are stored with it.
         device: As in `make`.
         expect: Name of the agent the file must hold, if it matters.
+        encoder: The class or function that was given as encoder=, for an agent with an encoder of your own: a file
+            holds its name alone, which is compared and never imported.
 
     Raises:
         CheckpointError: Missing, truncated, unsafe or damaged file, another agent, or a source with other spaces.
     """
     from envzoo.agents import loading
 
-    return loading.load(path, source, device, expect)
+    return loading.load(path, source, device, expect, encoder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import numbers
 import types
@@ -27,6 +28,9 @@ class Holds:
 
     What such a field holds in a file is judged before anything is built from it (see `envzoo.agents.guard`).
 
+    A field that holds an encoder also takes a class or function of the user's own, which no file contains: it is saved
+    as text (see `name_of`), and `load` has to be given it again.
+
     Attributes:
         kind: What it names.
         words: Values that name nothing outside.
@@ -34,7 +38,7 @@ class Holds:
             neither name nor path; None when the name is looked up again.
     """
 
-    kind: Literal["environment", "agent", "model"]
+    kind: Literal["environment", "agent", "model", "encoder"]
     words: tuple[str, ...] = ()
     part: str | None = None
 
@@ -44,6 +48,23 @@ def held_fields(cls: type) -> dict[str, Holds]:
     hints = typing.get_type_hints(cls, include_extras=True)
     marked = {field.name: getattr(hints[field.name], "__metadata__", ()) for field in dataclasses.fields(cls)}
     return {name: mark for name, marks in marked.items() for mark in marks if isinstance(mark, Holds)}
+
+
+def name_of(encoder: Any) -> str:
+    """Return the text under which an encoder of the user's own is saved, which is compared but never imported."""
+    while isinstance(encoder, functools.partial):
+        encoder = encoder.func
+    named = encoder if hasattr(encoder, "__qualname__") else type(encoder)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+def plain_config(config: Any) -> dict[str, Any]:
+    """Return a config as plain values for a file, with encoders of the user's own as text."""
+    values = dataclasses.asdict(config)
+    for name, held in held_fields(type(config)).items():
+        if held.kind == "encoder" and callable(values[name]):
+            values[name] = name_of(getattr(config, name))
+    return values
 
 
 def require(condition: bool, sentence: str) -> None:
@@ -143,13 +164,16 @@ def build_config(cls: type[C], agent: str, given: Mapping[str, Any]) -> C:
     """
     names = [field.name for field in dataclasses.fields(cls)]
     hints = typing.get_type_hints(cls)
-    values = {}
+    own = [name for name, held in held_fields(cls).items() if held.kind == "encoder" and callable(given.get(name))]
+    values = {name: given[name] for name in own}
     for name in given.keys() & getattr(cls, "RENAMED", {}).keys():
         now = cls.RENAMED[name]
         warnings.warn(f"hyperparameter {name} of {agent} is now called {now}", DeprecationWarning, stacklevel=3)
     for name, value in current_names(cls, agent, given).items():
         if name not in names:
             raise unknown(f"hyperparameter of {agent}", name, names)
+        if name in own:
+            continue
         try:
             values[name] = _coerce(value, hints[name])
         except (TypeError, ValueError, OverflowError):

@@ -9,10 +9,11 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from envzoo.agents.spec import plain_config
 from envzoo.errors import EnvzooError, RunDirectoryError, StorageError, unknown
 from envzoo.files import write_text
 from envzoo.scripts.import_modules import command_line
@@ -189,7 +190,7 @@ def _start(
         "agent": agent,
         "source": source,
         "env_kwargs": env_kwargs,
-        "hyperparameters": asdict(learner.config),
+        "hyperparameters": plain_config(learner.config),
         "given": given,
         "seed": learner.seed,
         "timesteps": timesteps,

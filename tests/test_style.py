@@ -113,6 +113,7 @@ RANKS = {
     "wrappers": 1,
     "datasets": 2,
     "losses": 3,
+    "diagnostics": 3,
     "optim": 3,
     "networks": 4,
     "planners": 5,

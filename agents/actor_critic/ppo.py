@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, clipp
 from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
-from envzoo.agents.spec import require
+from envzoo.agents.spec import Holds, require
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,12 @@ class PPOConfig(IntrinsicConfig):
     """Maximum Euclidean norm of the gradient; larger gradients are clipped."""
     target_kl: float | None = None
     """Stop the epochs of a rollout when the approximate KL divergence exceeds 1.5 times this value."""
-    encoder: str = "auto"
-    """Encoder of the observation: auto, mlp, cnn, gru or symbols."""
+    encoder: Annotated[str, Holds("encoder")] = "auto"
+    """Encoder of the observation: auto, mlp, cnn, efficient_vmamba (images) or symbols; with a memory gru, lstm, lru,
+    s4d, mamba, transformer or hopfield; or a class or function of your own (see
+    `envzoo.agents.networks.encoders.make_encoder`)."""
     hidden: tuple[int, ...] = (64, 64)
-    """Hidden layer sizes (the last one is the width of the GRU)."""
+    """Hidden layer sizes (the last one is the width of a memory)."""
     activation: str = "tanh"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     share_encoder: bool = False
@@ -62,7 +64,7 @@ class PPOConfig(IntrinsicConfig):
     initial_log_std: float = 0.0
     """Initial log standard deviation of continuous actions."""
     optimizer: str = "adam"
-    """Optimizer: adam, adamw or sgd."""
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -6,6 +6,7 @@ from envzoo.agents.callbacks.early_stop import EarlyStop
 from envzoo.agents.callbacks.evaluation import PeriodicEvaluation
 from envzoo.agents.callbacks.metrics_table import MetricsTable
 from envzoo.agents.callbacks.progress import ProgressBar
+from envzoo.agents.callbacks.representation import RepresentationProbe
 from envzoo.agents.callbacks.tensorboard import TensorBoard
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "MetricsTable",
     "PeriodicEvaluation",
     "ProgressBar",
+    "RepresentationProbe",
     "TensorBoard",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from gymnasium import spaces
@@ -12,6 +12,7 @@ from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
 from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.coding_games.views import PlayerView, find_definition
 from envzoo.agents.source import Source, make_vector_env
+from envzoo.agents.spec import Holds
 from envzoo.coding_games.players import RECEIVER, SEES, SENDER
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
@@ -22,10 +23,10 @@ PLAYERS = (SENDER, RECEIVER)
 class IndependentPPOConfig(PPOConfig):
     """Hyperparameters of IndependentPPO: those of PPO for the sender, and the listener's deviations from them."""
 
-    listener_encoder: str = "gru"
+    listener_encoder: Annotated[str, Holds("encoder")] = "gru"
     """Encoder of the listener (receiver), which observes one move at a time and therefore needs a memory."""
     listener_hidden: tuple[int, ...] = (64,)
-    """Hidden layer sizes of the listener (the last one is the width of the GRU)."""
+    """Hidden layer sizes of the listener (the last one is the width of a memory)."""
 
 
 class IndependentPPO(MaskedPredict, Agent):

@@ -21,8 +21,8 @@ from envzoo.agents.spec import require
 class SubPOConfig(IntrinsicConfig):
     """Hyperparameters of SubPO and ModPO, which differ only in the reward."""
 
-    policy: Literal["tabular", "mlp", "gru"] = "tabular"
-    """tabular: Markovian table of logits; mlp: Markovian network; gru: recurrent, history-dependent network."""
+    policy: Literal["tabular", "mlp", "gru", "lstm", "lru", "s4d", "mamba", "transformer", "hopfield"] = "tabular"
+    """tabular: Markovian table of logits; mlp: Markovian network; gru and the rest: history-dependent networks."""
     num_envs: int = 128
     """Trajectories per update (B); the official code uses 500."""
     learning_rate: float | None = None
@@ -37,11 +37,11 @@ class SubPOConfig(IntrinsicConfig):
     gamma: float = 1.0
     """Discount factor; the paper uses none."""
     hidden: tuple[int, ...] = (64, 32)
-    """Hidden layer sizes of a network (the last one is the width of the GRU)."""
+    """Hidden layer sizes of a network (the last one is the width of a memory)."""
     activation: str = "tanh"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     optimizer: str = "adam"
-    """Optimizer: adam, adamw or sgd."""
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from envzoo.agents.loops.offline import OfflineAgent
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.networks.action import ActionCodec
-from envzoo.agents.networks.encoders import EncodedLinear
+from envzoo.agents.networks.encoders import EncodedLinear, is_recurrent
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.networks.rescaled_actions import UnitActionCodec
 from envzoo.agents.optim import make_optimizer
-from envzoo.agents.spec import require
+from envzoo.agents.spec import Holds, require
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import UnsupportedSpaceError
 
@@ -41,14 +41,15 @@ class BCConfig:
     """Adam's learning rate."""
     normalize_observations: bool = True
     """Normalise each column of Box observations to mean 0 and standard deviation 1 over the dataset."""
-    encoder: str = "auto"
-    """Encoder of the observation: auto, mlp or cnn."""
+    encoder: Annotated[str, Holds("encoder")] = "auto"
+    """Encoder of the observation: auto, mlp, cnn or efficient_vmamba; or a class or function of your own, without a
+    memory (see `envzoo.agents.networks.encoders.make_encoder`)."""
     hidden: tuple[int, ...] = (256, 256)
     """Hidden layer sizes."""
     activation: str = "relu"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     optimizer: str = "adam"
-    """Optimizer: adam, adamw or sgd."""
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         for name in ("batch_size", "steps_per_iteration"):
@@ -56,7 +57,10 @@ class BCConfig:
         require(0 < self.top_fraction <= 1, f"top_fraction of BC lies in (0, 1], got {self.top_fraction}")
         require(0 <= self.gamma <= 1, f"gamma of BC lies in [0, 1], got {self.gamma}")
         require(self.learning_rate > 0, f"learning_rate of BC is positive, got {self.learning_rate}")
-        require(self.encoder != "gru", "BC is trained on single transitions: its encoder must be memoryless, got 'gru'")
+        require(
+            not is_recurrent(self.encoder),
+            f"BC is trained on single transitions: its encoder must be memoryless, got {self.encoder!r}",
+        )
 
 
 class DeterministicPolicy(EncodedLinear):

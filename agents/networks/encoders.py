@@ -1,130 +1,38 @@
-"""Encoders by name: packed observations -> features, with or without memory.
-
-Every encoder has the same three methods. `initial_state(num_envs)` returns the memory at the start of episodes; `step`
-advances one time step during acting; `forward` processes a sequence (T, B, ...) during training. `start` marks
-observations at the start of an episode: the memory is reset before they are read. Both methods agree up to rounding.
-"""
+"""Encoders by name: packed observations -> features, with or without memory; see `basic_encoders` for the contract."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.layers import MLP, convolution, gru, linear
-from envzoo.agents.networks.observation import MOST_SYMBOLS, ObservationCodec, Part, leaves
+from envzoo.agents.networks.basic_encoders import ONE_HOT_LIMIT, CNNEncoder, Encoder, MLPEncoder
+from envzoo.agents.networks.efficient_vmamba import EfficientVMambaEncoder
+from envzoo.agents.networks.layers import MLP, gru, linear
+from envzoo.agents.networks.observation import MOST_SYMBOLS, ObservationCodec, leaves
+from envzoo.agents.networks.own_encoder import OwnEncoder
+from envzoo.agents.networks.sequence import LAYERS
+from envzoo.agents.networks.sequence.encoder import SequenceEncoder
 from envzoo.agents.networks.unique_rows import few_distinct
-from envzoo.errors import UnsupportedSpaceError, unknown
+from envzoo.errors import EnvzooError, UnsupportedSpaceError, shorten, unknown
 
-ONE_HOT_LIMIT = 64  # above this many one-hot columns a row lookup is faster than a matrix product
-
-
-class Encoder(nn.Module):
-    """Base class of the encoders; memoryless encoders implement only `features`."""
-
-    recurrent = False
-    out_dim: int
-    state_dim = 0
-
-    def initial_state(self, num_envs: int) -> Tensor:
-        """Return the memory of `num_envs` new episodes, (num_envs, state_dim)."""
-        parameter = next(self.parameters(), None)
-        return torch.zeros(num_envs, self.state_dim, device=None if parameter is None else parameter.device)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Compute the features of packed observations, (..., packed_dim) -> (..., out_dim)."""
-        raise NotImplementedError
-
-    def step(self, x: Tensor, state: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Advance one step: x (B, packed_dim), state (B, state_dim), start (B,) bool -> features and new state."""
-        return self.features(x), state
-
-    def forward(
-        self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Process a sequence: x (T, B, packed_dim), state, start (T, B) bool -> features (T, B, out_dim), new state.
-
-        Memoryless encoders accept any leading dimensions.
-        """
-        return self.features(x), state
-
-
-class MLPEncoder(Encoder):
-    """Multi-layer perceptron on the expanded observation; wide one-hot inputs become row lookups in the first layer."""
-
-    def __init__(self, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator):
-        super().__init__()
-        if codec.images:
-            raise UnsupportedSpaceError("the mlp encoder takes no images; use encoder='cnn' for this observation space")
-        self.codec = codec
-        self.net = MLP(codec.vector_dim, hidden, activation, generator)
-        self.out_dim = self.net.out_dim
-        self.lookup = codec.num_states is not None and codec.vector_dim > ONE_HOT_LIMIT and len(hidden) > 0
-
-    def features(self, x: Tensor) -> Tensor:
-        """Compute the features of packed observations, (..., packed_dim) -> (..., out_dim)."""
-        if not self.lookup:
-            return self.net(self.codec.vector(x))
-        first, *rest = self.net.layers
-        rows = self.codec.one_hot_index(x)
-        table = first.weight.t()
-        flat = nn.functional.embedding_bag(rows.reshape(-1, rows.shape[-1]), table, mode="sum") + first.bias
-        y = self.net.activation(flat.reshape(*x.shape[:-1], -1))
-        for layer in rest:
-            y = self.net.activation(layer(y))
-        return y
-
-
-class CNNEncoder(Encoder):
-    """Convolutions on each image part, followed by one linear layer together with the vector parts.
-
-    Images of at least 36 pixels per side use the three layers of Mnih et al. (2015), smaller images three 3x3 layers.
-    """
-
-    def __init__(self, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator):
-        super().__init__()
-        if not codec.images:
-            raise UnsupportedSpaceError("the cnn encoder needs an image in the observation; use encoder='mlp' instead")
-        self.codec = codec
-        self.stacks = nn.ModuleList(self._stack(part, generator) for part in codec.images)
-        with torch.no_grad():
-            width = codec.vector_dim + sum(
-                stack(torch.zeros(1, *self._planes(part))).numel()
-                for stack, part in zip(self.stacks, codec.images, strict=True)
-            )
-        self.net = MLP(width, hidden or (512,), "relu" if activation == "tanh" else activation, generator)
-        self.out_dim = self.net.out_dim
-
-    @staticmethod
-    def _planes(part: Part) -> tuple[int, int, int]:
-        h, w, c = part.shape if part.channels_last else (*part.shape[1:], part.shape[0])
-        return c, h, w
-
-    @classmethod
-    def _stack(cls, part: Part, generator: torch.Generator) -> nn.Sequential:
-        channels, height, width = cls._planes(part)
-        if min(height, width) >= 36:
-            shapes = [(32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)]
-        else:
-            shapes = [(16, 3, 1, 1), (32, 3, 2, 1), (32, 3, 1, 1)]
-        layers: list[nn.Module] = []
-        for outputs, kernel, stride, padding in shapes:
-            layers += [convolution(channels, outputs, kernel, stride, padding, generator), nn.ReLU()]
-            channels = outputs
-        return nn.Sequential(*layers, nn.Flatten())
-
-    def features(self, x: Tensor) -> Tensor:
-        """Compute the features of packed observations, (..., packed_dim) -> (..., out_dim)."""
-        flat = x.reshape(-1, x.shape[-1])
-        pieces = [
-            stack(self.codec.image(flat, part)) for stack, part in zip(self.stacks, self.codec.images, strict=True)
-        ]
-        if self.codec.vector_dim:
-            pieces.append(self.codec.vector(flat))
-        return self.net(torch.cat(pieces, dim=-1)).reshape(*x.shape[:-1], -1)
+__all__ = [
+    "ENCODERS",
+    "ONE_HOT_LIMIT",
+    "CNNEncoder",
+    "Encoder",
+    "GRUEncoder",
+    "MLPEncoder",
+    "SequenceEncoder",
+    "SymbolEncoder",
+    "is_recurrent",
+    "make_encoder",
+    "register_encoder",
+]
 
 
 class GRUEncoder(Encoder):
@@ -258,22 +166,86 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "cnn": CNNEncoder,
     "gru": GRUEncoder,
     "symbols": SymbolEncoder,
+    "efficient_vmamba": EfficientVMambaEncoder,
+    **{name: partial(SequenceEncoder, layer=layer) for name, layer in LAYERS.items()},
 }
+MEMORIES = ("gru", *LAYERS)
+_OWN: dict[str, Any] = {}  # those that `register_encoder` added
+
+
+def register_encoder(name: str, encoder: Any) -> None:
+    """Give an encoder of your own a name, under which `encoder=` and the command line know it.
+
+    Files hold the name alone, so it has to be registered before a file of an agent with this encoder is loaded; on the
+    command line, `--import MODULE` runs the module that does so.
+
+    Args:
+        name: A Python identifier that no other encoder has.
+        encoder: What `make_encoder` takes: a class or function that makes a torch.nn.Module.
+
+    Raises:
+        EnvzooError: The name is taken or no identifier, or the encoder cannot be called.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or name == "auto":
+        raise EnvzooError(f"the name of an encoder is a Python identifier such as 'my_encoder', got {name!r:.80}")
+    if name in ENCODERS or (name in _OWN and _OWN[name] is not encoder):
+        raise EnvzooError(f"there is an encoder {name!r} already; choose another name")
+    if not callable(encoder):
+        raise EnvzooError(f"an encoder is a class or function that makes a torch.nn.Module, got {encoder!r:.80}")
+    _OWN[name] = encoder
+
+
+def encoder_names() -> list[str]:
+    """Return the names that `make_encoder` knows."""
+    return ["auto", *ENCODERS, *_OWN]
+
+
+def is_recurrent(encoder: Any) -> bool:
+    """Tell whether an encoder of this name has a memory; for one of your own, whether its class has a method `step`."""
+    encoder = _OWN.get(encoder, encoder) if isinstance(encoder, str) else encoder
+    if isinstance(encoder, str):
+        return encoder in MEMORIES
+    while isinstance(encoder, partial):
+        encoder = encoder.func
+    if isinstance(encoder, type) and issubclass(encoder, Encoder):
+        return encoder.recurrent
+    return hasattr(encoder, "step")
 
 
 def make_encoder(
-    name: str, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator
+    name: Any, codec: ObservationCodec, hidden: Sequence[int], activation: str, generator: torch.Generator
 ) -> Encoder:
-    """Create the encoder called `name`; "auto" is "cnn" for observations with images and "mlp" otherwise.
+    """Create an encoder.
+
+    Args:
+        name: One of `encoder_names`; "auto" is "cnn" for observations with images and "mlp" otherwise. Or a class or
+            function of your own: a subclass of `Encoder` is called as ours are, `(codec, hidden, activation,
+            generator)`, anything else as `encoder(inputs)` with the number of input features (see `OwnEncoder`).
+        codec: Describes the observations.
+        hidden: Hidden layer sizes; the last one is the width of a memory.
+        activation: Name of the activation function.
+        generator: Source of the initial weights.
 
     Raises:
         UnknownNameError: No such encoder.
         UnsupportedSpaceError: The encoder cannot read this observation space.
+        EnvzooError: An encoder of your own does not make a torch.nn.Module that keeps the contract.
     """
+    if isinstance(name, str) and name in _OWN:
+        name = _OWN[name]
+    if not isinstance(name, str):
+        if not callable(name):
+            raise EnvzooError(f"encoder is a name, or a class or function that makes one, got {shorten(repr(name))}")
+        base = name
+        while isinstance(base, partial):
+            base = base.func
+        if isinstance(base, type) and issubclass(base, Encoder):
+            return name(codec, tuple(hidden), activation, generator)
+        return OwnEncoder(name, codec, generator)
     if name == "auto":
         name = "cnn" if codec.images else "mlp"
     if name not in ENCODERS:
-        raise unknown("encoder", name, [*ENCODERS, "auto"])
+        raise unknown("encoder", name, encoder_names())
     return ENCODERS[name](codec, tuple(hidden), activation, generator)
 
 

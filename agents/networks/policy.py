@@ -81,7 +81,12 @@ class Policy(nn.Module):
 
     def initial_state(self, num_envs: int) -> Tensor:
         """Return the memory of fresh episodes, (num_envs, state_dim)."""
-        return torch.zeros(num_envs, self.state_dim, device=self.actor_head.weight.device)
+        if not self.recurrent:
+            return torch.zeros(num_envs, self.state_dim, device=self.actor_head.weight.device)
+        encoders = (
+            [self.actor_encoder, self.critic_encoder] if self.has_critic and not self.shared else [self.actor_encoder]
+        )
+        return torch.cat([encoder.initial_state(num_envs) for encoder in encoders], dim=1)
 
     def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
         return state[:, : self.actor_state_dim], state[:, self.actor_state_dim :]

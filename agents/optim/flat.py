@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from envzoo.agents.optim.eight_bit import EIGHT_BIT
 from envzoo.errors import unknown
 
 # The kernels of the fused optimizers; calling `Optimizer.step` takes several times as long as the step itself. They are
@@ -45,7 +46,7 @@ class FlatOptimizer:
 
     Args:
         parameters: Parameters of one device and dtype.
-        name: Key of `OPTIMIZERS`.
+        name: Key of `OPTIMIZERS`, or of `EIGHT_BIT`, which keep statistics of each tensor by itself.
         lr: Learning rate.
         eps: Adam's denominator constant.
         weight_decay: Weight decay.
@@ -65,8 +66,8 @@ class FlatOptimizer:
         weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
     ):
-        if name not in OPTIMIZERS:
-            raise unknown("optimizer", name, OPTIMIZERS)
+        if name not in OPTIMIZERS and name not in EIGHT_BIT:
+            raise unknown("optimizer", name, [*OPTIMIZERS, *EIGHT_BIT])
         self.parameters = list(dict.fromkeys(parameters))
         first = self.parameters[0]
         size = sum(p.numel() for p in self.parameters)
@@ -82,7 +83,11 @@ class FlatOptimizer:
         self.flat = nn.Parameter(flat)
         self.flat.grad = grad
         self.max_grad_norm = max_grad_norm
-        self.optimizer = OPTIMIZERS[name](self.flat, lr, eps, weight_decay)
+        self.by_tensor = name in EIGHT_BIT
+        if self.by_tensor:
+            self.optimizer = EIGHT_BIT[name](self.parameters, lr, eps=eps, weight_decay=weight_decay)
+        else:
+            self.optimizer = OPTIMIZERS[name](self.flat, lr, eps, weight_decay)
         self._vector, self._fused = self.flat.detach(), FUSED.get(name)
 
     @property
@@ -112,6 +117,9 @@ class FlatOptimizer:
         if self.max_grad_norm is not None:
             norm = torch.linalg.vector_norm(grad)
             grad.mul_((self.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
+        if self.by_tensor:
+            self.optimizer.step()
+            return
         state = self.optimizer.state[self.flat]
         if self._fused is None or not state:  # the first step creates the moments
             self.optimizer.step()
@@ -150,7 +158,7 @@ class FlatOptimizer:
             ValueError: Moments of another shape or dtype (which the fused step would not detect), or a learning rate
                 that is negative or not finite.
         """
-        for moments in state["state"].values():
+        for moments in () if self.by_tensor else state["state"].values():  # the 8-bit optimizers check theirs
             for name, tensor in moments.items():
                 shape = torch.Size([]) if name == "step" else self.flat.shape
                 fits = tensor.shape == shape and (name == "step" or tensor.dtype == self.flat.dtype)

@@ -13,6 +13,7 @@ import torch
 from envzoo.agents.actor_critic.ppo import PPO, PPOConfig
 from envzoo.agents.agent import MaskedPredict, PredictArguments
 from envzoo.agents.loops.on_policy import Rollout
+from envzoo.agents.networks.encoders import is_recurrent
 from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
@@ -56,8 +57,8 @@ class AdversarialSurpriseConfig(PPOConfig):
         super().__post_init__()
         check_rounds(self.rounds, self.explore_first, self.warm_up)
         require(
-            self.encoder != "gru",
-            "encoder of AdversarialSurprise must be memoryless (auto, mlp, cnn or symbols), got 'gru'",
+            not is_recurrent(self.encoder),
+            f"encoder of AdversarialSurprise must be memoryless (auto, mlp, cnn or symbols), got {self.encoder!r}",
         )
 
 

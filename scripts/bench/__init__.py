@@ -22,6 +22,7 @@ BENCHMARKS = {
     "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise environments."),
     "bandits": ("envzoo.scripts.bench.bandits", "Planning and simulation of history-dependent bandits."),
     "tabular": ("envzoo.scripts.bench.tabular", "Sweeps, optima and steps of finite worlds, against other packages."),
+    "memory": ("envzoo.scripts.bench.memory", "Memory worlds, sequence layers, 8-bit optimizers and diagnostics."),
     "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, other methods against GRPO."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }

@@ -40,6 +40,11 @@ CASES = {
     "recharging": ("envzoo/RechargingBandit-v0", {}, 7),
     "chain": ("envzoo/BlockChain-Goal-v0", {"rooms": 3, "layout": [0, 1]}, 6),
     "rooms": ("envzoo/SurpriseRooms-Balls-Goal-v0", {"size": 12, "rooms": 2, "p_dark": 0.2, "p_floor": 0.55}, 5),
+    "cards": ("envzoo/RepeatPrevious-v0", {"k": 2}, 6),
+    "maze": ("envzoo/TMaze-v0", {"length": 3}, None),
+    "recall": ("envzoo/AssociativeRecall-v0", {"pairs": 3, "queries": 3}, None),
+    "bag": ("envzoo/BitPatternBag-v0", {}, None),
+    "pixels": ("envzoo/PixelMatch-v0", {}, 5),
 }
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from envzoo.agents.callback import Callback
+from envzoo.agents.spec import plain_config
 from envzoo.errors import EnvzooError
 from envzoo.scripts.experiments.core.arms import EvaluationPlan, FunctionArm
 
@@ -158,7 +158,7 @@ def run_arm(job: dict[str, Any]) -> dict[str, Any]:
         "seed": seed,
         "scores": scores,
         "curves": recorder.curves(),
-        "config": asdict(agent.config),
+        "config": plain_config(agent.config),
         "seconds": round(time.perf_counter() - began, 2),
     }
 

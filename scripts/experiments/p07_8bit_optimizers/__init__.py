@@ -1,0 +1,1 @@
+"""Paper 07: 8-bit optimizers."""

@@ -1,0 +1,191 @@
+"""Paper 07, 8-bit optimizers: statistics of one byte per number train as well as those of four."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envzoo.papers import find
+from envzoo.scripts.experiments.core.arms import FunctionArm
+from envzoo.scripts.experiments.core.checks import Difference, Score, all_of, equivalence, exact, seeded
+from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.figures import (
+    BLUE,
+    GREEN,
+    MUTED,
+    ORANGE,
+    final_bars,
+    learning_curves,
+    level,
+    title,
+)
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.p07_8bit_optimizers.arms import model_chain, play_with, quantise_heavy_tails
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FULL, SMALL, LARGE, LINEAR = "32 bits", "8 bits, blocks of 256", "8 bits, blocks of 2048", "8 bits, linear code"
+CHAIN = {
+    FULL: {"optimizer": "adam"},
+    SMALL: {"optimizer": "dynamic", "blocksize": 256},
+    LARGE: {"optimizer": "dynamic", "blocksize": 2048},
+    LINEAR: {"optimizer": "linear", "blocksize": 2048},
+}
+COLOURS = {FULL: MUTED, SMALL: BLUE, LARGE: GREEN, LINEAR: ORANGE}
+WORLDS = {"GridCoverage": ("envzoo/GridCoverage-v0", 30_000)}
+TAILS = {
+    "dynamic, 256": ("dynamic", 256),
+    "dynamic, 2048": ("dynamic", 2048),
+    "dynamic, whole tensor": ("dynamic", 0),
+    "linear, 256": ("linear", 256),
+}
+
+
+def _arm(world: str, bits: int) -> str:
+    return f"{world}, {bits} bits"
+
+
+class _RelativeDifference:
+    """Return with 8 bits less that with 32, over the mean return with 32 bits, for each seed."""
+
+    def __init__(self, world: str):
+        self.world = world
+
+    def __call__(self, results: Results) -> np.ndarray:
+        eight, full = results.paired(_arm(self.world, 8), _arm(self.world, 32), "return")
+        return (eight - full) / np.mean(full)
+
+
+def _worse(world: str) -> Any:
+    measure = _RelativeDifference(world)
+    return lambda results: measure(results) - 0.2
+
+
+def _bytes(fault: float = 0.0) -> Any:
+    return lambda results: fault + max(results.scores(arm, "state bytes").max() for arm in (SMALL, LARGE))
+
+
+def _close(arm: str) -> Any:
+    sentence = f"{arm}: the loss differs by less than .02 from that with 32 bits"
+    return equivalence(sentence, Difference(arm, FULL, "loss"), -0.02, 0.02, null={arm: LINEAR})
+
+
+def draw(results: Results, figure: Figure) -> None:
+    """Draw the loss on the chain on the left, and the errors of heavy-tailed numbers on the right."""
+    title(figure, results, "8-bit statistics train as well as 32-bit ones")
+    left, right = figure.subplots(1, 2)
+    learning_curves(left, results, COLOURS, "loss")
+    left.set(title="Next token of a skewed chain", xlabel="steps", ylabel="loss (20: diverged)", yscale="log")
+    left.xaxis.set_major_formatter("{x:g}")
+    left.legend(loc="center right")
+    final_bars(right, results, dict.fromkeys(TAILS, BLUE) | {"linear, 256": ORANGE}, "vanished", number="{:.2%}")
+    right.set(title="Heavy-tailed numbers that become 0", xlabel="share of the numbers")
+    level(right, 0.5, "", vertical=True)
+
+
+EXPERIMENT = Experiment(
+    paper=find("07-8bit-optimizers"),
+    question="Can Adam keep its statistics in 8 bits without training worse?",
+    claim="With the block-wise dynamic code the loss is that of 32 bits, with a linear code training diverges.",
+    arms=(
+        *(
+            FunctionArm(arm, model_chain, budget=400, settings=settings, group="chain", quick_spend=20)
+            for arm, settings in CHAIN.items()
+        ),
+        *(
+            FunctionArm(
+                _arm(world, bits),
+                play_with,
+                budget=budget,
+                settings={"env": env, "optimizer": "adam8bit" if bits == 8 else "adam"},
+                group="ppo",
+                quick_spend=2048,
+                seeds=10,
+            )
+            for world, (env, budget) in WORLDS.items()
+            for bits in (32, 8)
+        ),
+        *(
+            FunctionArm(
+                arm,
+                quantise_heavy_tails,
+                budget=2**20,
+                settings={"code": code, "blocksize": blocksize},
+                group="tails",
+                quick_spend=2**14,
+            )
+            for arm, (code, blocksize) in TAILS.items()
+        ),
+    ),
+    checks=(
+        all_of(
+            "With the dynamic code, the loss differs by less than .02 from that with 32 bits, for both block sizes",
+            _close(SMALL),
+            _close(LARGE),
+            primary=True,
+            paper_claim="8-bit Adam matches 32-bit Adam with unchanged hyperparameters on all tasks of the paper.",
+        ),
+        seeded(
+            "With the linear code, the loss is worse by more than .5 (a run that diverges counts as 20)",
+            Difference(LINEAR, FULL, "loss"),
+            ">",
+            0.5,
+            null={LINEAR: SMALL},
+            primary=True,
+            paper_claim="The linear code is unstable or diverges.",
+        ),
+        all_of(
+            "PPO with two layers of 256 units gets the same return within 5%",
+            *(
+                equivalence(f"{world}: within 5%", _RelativeDifference(world), -0.05, 0.05, null=_worse(world))
+                for world in WORLDS
+            ),
+            primary=True,
+            paper_claim="None: the paper has no reinforcement learning.",
+        ),
+        exact(
+            "The statistics take less than 27% of the bytes of 32-bit ones",
+            _bytes(),
+            "<",
+            0.27,
+            null=_bytes(0.75),
+            paper_claim="About 75% less memory for the statistics.",
+        ),
+        seeded(
+            "A linear code loses more than half of the heavy-tailed numbers to 0",
+            Score("linear, 256", "vanished"),
+            ">",
+            0.5,
+            null={"linear, 256": "dynamic, 256"},
+        ),
+        seeded(
+            "The dynamic code loses less than 1% of them in blocks of 2048",
+            Score("dynamic, 2048", "vanished"),
+            "<",
+            0.01,
+            null={"dynamic, 2048": "linear, 256"},
+        ),
+    ),
+    figure=draw,
+    tables=(
+        Table(
+            "chain", "Skewed chain of 400 tokens, 400 steps", {"loss": "loss", "state bytes": "bytes / 32-bit bytes"}
+        ),
+        Table(
+            "ppo", "PPO, two layers of 256 units", {"return": "return", "share of 8-bit parameters": "8-bit parameters"}
+        ),
+        Table(
+            "tails", "Numbers N(0, 1) exp(2 N(0, 1))", {"relative error": "mean relative error", "vanished": "become 0"}
+        ),
+    ),
+    seeds=5,
+    first_seed=1000,
+    notes=(
+        "On the chain every tensor is quantised, in PPO those of at least 4096 elements, as in bitsandbytes.",
+        "The paper uses blocks of 2048 numbers, today's bitsandbytes 256.",
+        "A run whose loss is no longer finite, or above 20, counts with a loss of 20.",
+    ),
+    small_scale=True,
+)

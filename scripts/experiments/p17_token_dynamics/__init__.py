@@ -1,0 +1,1 @@
+"""Paper 17: token dynamics."""

@@ -1,0 +1,1 @@
+"""Paper 32: modern Hopfield networks."""

@@ -1,0 +1,116 @@
+"""Paper 34, S4D: which eigenvalues a diagonal state space layer starts from decides whether it learns to remember."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from envzoo.papers import find
+from envzoo.scripts.experiments.core.arms import FunctionArm
+from envzoo.scripts.experiments.core.checks import Score, all_of, exact, seeded
+from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.figures import (
+    BLUE,
+    GREEN,
+    MUTED,
+    ORANGE,
+    RED,
+    learning_curves,
+    level,
+    title,
+)
+from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.p34_s4d.arms import LAG, copy_suits, measure_identities
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+UPDATES = 120
+LIN, INV, LEGS, RANDOM, REAL, GRU = "S4D-Lin", "S4D-Inv", "S4D-LegS", "S4D-Random", "S4D-Real", "GRU"
+MODELS = {LIN: "lin", INV: "inv", LEGS: "legs", RANDOM: "random", REAL: "real", GRU: "gru"}
+COLOURS = {LIN: BLUE, INV: GREEN, RANDOM: ORANGE, REAL: RED, GRU: MUTED}
+IDENTITIES = {
+    "recurrence against convolution": 1e-4,
+    "resets against episodes apart": 1e-5,
+    "kernel against parallel scan": 1e-5,
+    "asymmetry of the normal part": 1e-10,
+    "largest frequency of Inv against LegS": 0.05,
+}
+
+
+def _above(arm: str, bound: float, null: str):
+    return seeded(f"{arm}: accuracy of at least {bound}", Score(arm, "accuracy"), ">=", bound, null={arm: null})
+
+
+def _below(arm: str, bound: float, null: str):
+    return seeded(f"{arm}: accuracy of at most {bound}", Score(arm, "accuracy"), "<=", bound, null={arm: null})
+
+
+def _largest(score: str, fault: float = 0.0) -> Callable[[Results], float]:
+    def measure(results: Results) -> float:
+        return fault + float(results.scores("identities", score).max())
+
+    return measure
+
+
+def draw(results: Results, figure: Figure) -> None:
+    """Draw the share of right answers over the updates."""
+    title(figure, results, "S4D remembers if it starts from the right eigenvalues")
+    left = figure.add_subplot()
+    learning_curves(left, results, COLOURS, "accuracy")
+    level(left, 0.25, "guessing", below=True)
+    left.set(title=f"Naming the suit shown {LAG - 1} steps ago", xlabel="updates", ylabel="share of right answers")
+    left.xaxis.set_major_formatter("{x:g}")
+    left.legend(loc="center right")
+
+
+EXPERIMENT = Experiment(
+    paper=find("34-s4d"),
+    question="Do diagonal state space layers learn to remember, and does it depend on their initial eigenvalues?",
+    claim="Layers that start from S4D-Lin or S4D-Inv learn to copy over 15 steps; real or random eigenvalues do not.",
+    arms=(
+        *(
+            FunctionArm(arm, copy_suits, budget=UPDATES, settings={"model": model}, group="copying", quick_spend=6)
+            for arm, model in MODELS.items()
+        ),
+        FunctionArm("identities", measure_identities, group="identities"),
+    ),
+    checks=(
+        all_of(
+            "S4D-Lin and S4D-Inv name at least 95% of the suits after 120 updates",
+            _above(LIN, 0.95, REAL),
+            _above(INV, 0.95, REAL),
+            primary=True,
+            paper_claim="Lin, Inv and LegS are within about a point of each other on sequential CIFAR-10.",
+        ),
+        all_of(
+            "Real and random eigenvalues stay at 60% or below after as many updates",
+            _below(REAL, 0.6, LIN),
+            _below(RANDOM, 0.6, LIN),
+            primary=True,
+            paper_claim="Real and random initialisations are several points worse on sequential CIFAR-10.",
+        ),
+        *(
+            exact(
+                f"{name[0].upper()}{name[1:]}: at most {bound:g}", _largest(name), "<=", bound, null=_largest(name, 1.0)
+            )
+            for name, bound in IDENTITIES.items()
+        ),
+    ),
+    figure=draw,
+    tables=(
+        Table(
+            "copying",
+            f"Copying over {LAG - 1} steps, {UPDATES} updates",
+            {"accuracy": "accuracy", "parameters": "parameters"},
+        ),
+        Table("identities", "Identities in float32: largest errors", {name: name for name in IDENTITIES}),
+    ),
+    seeds=5,
+    first_seed=1000,
+    notes=(
+        "Copying: suits are drawn independently; sequences of 128; two layers of 64 channels with states of 32 "
+        "numbers, batches of 32, AdamW with a learning rate of 4e-3 (1e-3 for eigenvalues and step sizes).",
+        "All models get the same number of updates, not the same time. The GRU has twice the parameters.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Paper 46: diffusion spectral entropy."""

@@ -1,0 +1,1 @@
+"""Paper 51: EfficientVMamba."""
