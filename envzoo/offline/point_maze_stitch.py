@@ -21,6 +21,7 @@ STEP = 0.3
 GOAL = (5.0, 5.0)
 GOAL_RADIUS = 0.5
 START = (1.0, 1.0)
+STARTS = ("corner", "left", "anywhere")
 SPREAD = 0.25  # the start is uniform within this distance of START in each coordinate
 # The walls, (x low, x high, y low, y high): two blocks leave the shape of an H.
 WALLS = np.array([[2.0, 4.0, 0.0, 2.0], [2.0, 4.0, 4.0, 6.0]])
@@ -30,7 +31,7 @@ class Parameters(NamedTuple):
     """Parameters shared by all episodes."""
 
     noise: float
-    anywhere: bool
+    start: int  # index in STARTS
 
 
 class State(NamedTuple):
@@ -68,13 +69,15 @@ def reset(parameters, state, streams, where, options, infos):
         if where[i]:
             if not np.isnan(options.start[i, 0]):
                 x, y = options.start[i, 0], options.start[i, 1]
-            elif parameters.anywhere:
+            elif parameters.start == 2:
                 x, y = EDGE * uniform(streams, i), EDGE * uniform(streams, i)
                 while inside_wall(x, y):
                     x, y = EDGE * uniform(streams, i), EDGE * uniform(streams, i)
             else:
                 x = START[0] + SPREAD * (2.0 * uniform(streams, i) - 1.0)
                 y = START[1] + SPREAD * (2.0 * uniform(streams, i) - 1.0)
+                if parameters.start == 1 and uniform(streams, i) < 0.5:
+                    y = EDGE - y
             state.position[i, 0], state.position[i, 1] = x, y
             state.moves[i] = 0
             infos.success[i] = False
@@ -135,15 +138,16 @@ class PointMazeStitch(Definition):
     After every reset and step: `success`, whether the goal is reached.
 
     ## Start of an episode
-    Uniform within 0.25 of (1, 1) in each coordinate; with `start="anywhere"` uniform outside the walls; or
-    `reset(options={"start": (x, y)})`, which may also be an array (num_envs, 2).
+    Uniform within 0.25 of (1, 1) in each coordinate; with `start="left"` there or at (1, 5), each
+    with probability 1/2; with `start="anywhere"` uniform outside the walls; or `reset(options={"start": (x, y)})`, which
+    may also be an array (num_envs, 2).
 
     ## End of an episode
     Terminates within 0.5 of (5, 5). The registered id truncates after 60 steps.
 
     ## Arguments
     - `noise` (0.0): standard deviation of the noise of a move.
-    - `start` ("corner"): "corner" or "anywhere".
+    - `start` ("corner"): "corner", "left" or "anywhere".
 
     ## Registered ids
     - `envzoo/PointMazeStitch-v0`
@@ -153,8 +157,8 @@ class PointMazeStitch(Definition):
     render_fps = 10
 
     def __init__(self, noise: float = 0.0, start: str = "corner") -> None:
-        check_choice("start", start, ("corner", "anywhere"))
-        self.parameters = Parameters(check_number("noise", noise, 0), start == "anywhere")
+        check_choice("start", start, STARTS)
+        self.parameters = Parameters(check_number("noise", noise, 0), STARTS.index(start))
         self.state = State(position=(np.float64, (2,)), moves=np.int64)
         self.limits = {"position": (0.0, EDGE), "moves": (0, MOST)}
         self.infos = Infos(success=np.bool_)
