@@ -19,7 +19,7 @@ from envzoo.agents.agent import Agent
 from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
 from envzoo.agents.planners.beam_search import planned_returns
 from envzoo.datasets import recipe as find_recipe
-from envzoo.datasets.collect import Predict, check_free, collect, returns, write
+from envzoo.datasets.collector import Predict, check_free, collect, returns, write
 from envzoo.datasets.demonstrations import Demonstrator
 from envzoo.datasets.recipes import (
     BeamReference,

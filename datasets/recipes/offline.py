@@ -38,7 +38,7 @@ DATASETS = (
     ),
     _line(
         "hard",
-        "to the right in 90% of the steps in every other stretch of length 1.25, and in 2% in those between them",
+        "to the right in 90% of the steps in every other stretch of length 1.25, in 2% in those between them",
     ),
     Recipe(
         "envzoo/line-world/random-v0",

@@ -138,9 +138,9 @@ class PointMazeStitch(Definition):
     After every reset and step: `success`, whether the goal is reached.
 
     ## Start of an episode
-    Uniform within 0.25 of (1, 1) in each coordinate; with `start="left"` there or at (1, 5), each
-    with probability 1/2; with `start="anywhere"` uniform outside the walls; or `reset(options={"start": (x, y)})`, which
-    may also be an array (num_envs, 2).
+    Uniform within 0.25 of (1, 1) in each coordinate; with `start="left"` there or around (1, 5), each with probability
+    1/2; with `start="anywhere"` uniform outside the walls; or `reset(options={"start": (x, y)})`, which may also be an
+    array (num_envs, 2).
 
     ## End of an episode
     Terminates within 0.5 of (5, 5). The registered id truncates after 60 steps.

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from envzoo import agents
-from envzoo.datasets import collect as collecting
+from envzoo.datasets import collector as collecting
 from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari, recipes
-from envzoo.datasets.collect import collect, returns, write
+from envzoo.datasets.collector import collect, returns, write
 from envzoo.datasets.recipes import Demonstrations, ScriptedPolicy
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import DatasetError, EnvzooError, UnknownNameError
