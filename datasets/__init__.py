@@ -3,14 +3,14 @@
 Importing this package imports neither Minari nor PyTorch.
 """
 
+from __future__ import annotations
+
 if __name__ != "envzoo.datasets":
     raise ImportError(
         "this folder is envzoo.datasets, but it was found as the top-level package 'datasets' because Python was "
         "started in envzoo's repository with the current folder on its path: start it with `python -P`, or in another "
         "folder, so that Hugging Face's `datasets` is found instead"
     )
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
