@@ -187,17 +187,17 @@ EXPERIMENT = Experiment(
     quick_seeds=2,
     first_seed=1000,
     notes=(
-        "All worlds are `envzoo/TwoStateRealizable-v0` with gamma 0.9 and reward noise of standard deviation 0.5, except "
-        "for the finite class, which is on `envzoo/RandomFeatureMDP-v0` with 10 states. States are equally frequent.",
-        "The paper is theoretical and was available as an abstract: the estimator and the shape of its bound follow the "
-        "abstract, the closed forms are derived here and tested. Its constants and logarithms are not tested.",
-        "Errors are medians over independent samples, because the error of LSTD has no mean where its matrix can be "
-        "nearly singular. Values of k with beta above .996 are left out: with 500 transitions they are outside the "
+        "All worlds are `envzoo/TwoStateRealizable-v0` with gamma 0.9 and reward noise of standard deviation 0.5, "
+        "except for the finite class, which is on `envzoo/RandomFeatureMDP-v0` with 10 states. States are equally frequent.",
+        "The paper is theoretical and was available as an abstract: the estimator and the shape of its bound follow "
+        "the abstract, the closed forms are derived here and tested. Its constants and logarithms are not tested.",
+        "Errors are medians over independent samples, because the error of LSTD has no mean where its matrix can "
+        "be nearly singular. Values of k with beta above .996 are left out: with 500 transitions they are outside the "
         "regime of large samples.",
-        "With deterministic transitions the naive residual minimiser has no bias and is the better estimator; its floor "
-        "needs random ones. There k is -2 and state 0 stays with probability 1/2, so that beta is .82.",
-        "LSTD is a minimiser of the minimax objective also where temporal differences diverge; the paper's statement on "
-        "temporal differences is about those that converge.",
+        "With deterministic transitions the naive residual minimiser has no bias and is the better estimator; its "
+        "floor needs random ones. There k is -2 and state 0 stays with probability 1/2, so that beta is .82.",
+        "LSTD is a minimiser of the minimax objective also where temporal differences diverge; the paper's statement "
+        "on temporal differences is about those that converge.",
         "Bounds were fixed after pilots on seeds 0 to 2, which gave spreads of 1.06 to 1.07.",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -71,7 +72,7 @@ def run_sizes(seed: int, budget: int, quick: bool, k: float, stay: float, sizes:
         found = median_errors(generator, k, n, budget, stay)
         scores |= {f"{name} {n}": error for name, error in found.items()}
     for name in ("lstd", "naive"):
-        for small, large in zip(sizes, sizes[1:], strict=False):
+        for small, large in itertools.pairwise(sizes):
             scores[f"{name} {small}/{large}"] = scores[f"{name} {small}"] / scores[f"{name} {large}"]
     return {"scores": scores}
 
