@@ -39,17 +39,20 @@ def draw_amplification(axes: Axes, results: Results) -> None:
     ]
     axes.errorbar(factors, values, spread, color=BLUE, marker="o", linestyle="none", markersize=5, elinewidth=1.2)
     for (beta, k), factor, value in zip(points, factors, values, strict=True):
-        if beta > 0.3:
+        if beta > 0.5:
             axes.annotate(
                 f"k = {k:g}", (factor, value), xytext=(-5, 4), textcoords="offset points", ha="right", fontsize=8
             )
+    axes.set_xscale("log")
+    axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.set(
-        xscale="log",
         yscale="log",
         title="Error of LSTD, 500 transitions",
         xlabel="1 / sqrt(1 - beta²)",
         ylabel="median Bellman error",
     )
+    axes.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
+    axes.minorticks_off()
 
 
 def draw_sizes(axes: Axes, results: Results) -> None:
@@ -67,7 +70,7 @@ def draw_sizes(axes: Axes, results: Results) -> None:
         axes.annotate(
             label,
             (sizes[1], values[1]),
-            xytext=(0, 8 if above or colour == BLUE else -8),
+            xytext=(0 if above or colour == BLUE else -40, 8 if above or colour == BLUE else -14),
             textcoords="offset points",
             ha="center",
             va="bottom" if above or colour == BLUE else "top",
@@ -77,5 +80,6 @@ def draw_sizes(axes: Axes, results: Results) -> None:
         xscale="log", yscale="log", title="Error and sample size", xlabel="transitions", ylabel="median Bellman error"
     )
     axes.set_xticks(sizes, [str(n) for n in sizes])
+    axes.set_yticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
     axes.minorticks_off()
     axes.margins(x=0.1, y=0.18)
