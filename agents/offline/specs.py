@@ -41,6 +41,7 @@ AGENTS = (
     _continuous("TD3BC", "td3_bc", "TD3 whose actor also imitates the logged actions.", "td3-bc"),
     _continuous("PRDC", "prdc", "TD3 whose actor is pulled to the nearest logged pair of state and action.", "33-prdc"),
     _both("IQL", "iql", "Implicit Q-learning: expectiles of the values of logged actions.", "iql"),
+    _both("CQL", "cql", "Q-learning that keeps the values of actions outside the data low.", "cql"),
     _both("AWAC", "awac", "Cloning weighted by the advantage under the policy itself.", "awac"),
     _both(
         "FilteredBC",

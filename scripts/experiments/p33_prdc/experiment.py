@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STRIPED, HARD = "envzoo/line-world/striped-v0", "envzoo/line-world/hard-v0"
-NETWORK = {"hidden": [64, 64]}
-STEPS = 4000
+NETWORK = {"hidden": [64, 64], "learning_rate": 1e-3, "batch_size": 128, "tau": 0.05}
+STEPS = 1500
 GOAL_REWARD = 1.0  # the largest return from anywhere: the goal's reward, with a cost for every step before
 GRID = 101  # places of the corridor at which the policies are drawn
 
@@ -188,9 +188,11 @@ EXPERIMENT = Experiment(
     quick_seeds=2,
     first_seed=1000,
     notes=(
-        "Networks are 2 x 64, alpha is 2.5 and beta 2 (the paper's code), 4000 critic updates of 256 transitions; "
-        "everything else is the default. Success is the share of 100 episodes that reach the goal within 60 steps, "
-        "with the policy of the final step.",
+        "Networks are 2 x 64, alpha is 2.5 and beta 2 (the paper's code); 1500 critic updates of 128 transitions with a "
+        "learning rate of 0.001 and targets that follow ten times faster than in the paper's code (tau 0.05), the same in "
+        "all arms. A pilot on seed 0 with tau 0.005 had not carried the reward along the corridor after 4000 updates, so "
+        "that neither agent moved; one with these settings reached the goal after 750.",
+        "Success is the share of 100 episodes that reach the goal within 60 steps, with the policy of the final step.",
         "The corridor is built after the paper's didactic example, whose details were not available; the D4RL tasks of "
         "the paper were not run.",
         "Largest possible return: the goal's reward of 1, less the costs of the steps before.",
