@@ -188,10 +188,11 @@ EXPERIMENT = Experiment(
     quick_seeds=2,
     first_seed=1000,
     notes=(
-        "Networks are 2 x 64, alpha is 2.5 and beta 2 (the paper's code); 1500 critic updates of 128 transitions with a "
-        "learning rate of 0.001 and targets that follow ten times faster than in the paper's code (tau 0.05), the same in "
-        "all arms. A pilot on seed 0 with tau 0.005 had not carried the reward along the corridor after 4000 updates, so "
-        "that neither agent moved; one with these settings reached the goal after 750.",
+        "Networks are 2 x 64, alpha is 2.5 and beta 2 (the paper's code); 1500 critic updates of 128 transitions "
+        "with a learning rate of 0.001 and targets that follow ten times faster than in the paper's code (tau "
+        "0.05), the same in all arms. A pilot on seed 0 with tau 0.005 had not carried the reward along the "
+        "corridor after 4000 updates, so that neither agent reached the goal; one of PRDC with these settings "
+        "reached it after 750.",
         "Success is the share of 100 episodes that reach the goal within 60 steps, with the policy of the final step.",
         "The corridor is built after the paper's didactic example, whose details were not available; the D4RL tasks of "
         "the paper were not run.",
