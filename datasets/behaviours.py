@@ -99,3 +99,14 @@ def nearly_optimal(definition: FiniteWorld, seed: int, horizon: int, epsilon: fl
         return np.where(explore, generator.integers(actions, size=len(cell)), chosen), left - 1
 
     return predict
+
+
+def choose_arms(definition: FiniteWorld, seed: int, good: float):
+    """Make the policy of a bandit with two arms that pulls the arm of larger mean reward with probability `good`."""
+    generator = np.random.default_rng(seed)
+    best = int(definition.model().r[0].argmax())
+
+    def predict(observation, state, episode_start, deterministic):
+        return np.where(generator.random(len(observation)) < good, best, 1 - best), state
+
+    return predict

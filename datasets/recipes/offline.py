@@ -110,4 +110,41 @@ DATASETS = (
         namespace="Steps between two states with one feature (envzoo/TwoStateRealizable-v0).",
         collection_kwargs={"max_episode_steps": 1},
     ),
+    Recipe(
+        "envzoo/lucky-bandit/p10-v0",
+        "envzoo/LuckyBandit-v0",
+        ScriptedPolicy("envzoo.datasets.behaviours:choose_arms", {"good": 0.1}, agent="Arms"),
+        ModelReference(horizon=1),
+        "1000 pulls: one time in ten of the arm that pays with probability 0.9, otherwise of the one with 0.1.",
+        episodes=1000,
+        namespace="Pulls of a bandit whose rewards are a matter of luck (envzoo/LuckyBandit-v0).",
+    ),
+    Recipe(
+        "envzoo/lucky-bandit/jackpot-v0",
+        "envzoo/LuckyBandit-Jackpot-v0",
+        BehaviourPolicy("Random"),
+        ModelReference(horizon=1),
+        "2000 pulls, of either arm equally often: a jackpot of 100 one time in a hundred, or 5 for certain.",
+        episodes=2000,
+    ),
+    Recipe(
+        "envzoo/lucky-tree/random-v0",
+        "envzoo/LuckyTree-v0",
+        BehaviourPolicy("Random"),
+        ModelReference(horizon=3),
+        "2000 uniformly random walks down the tree.",
+        episodes=2000,
+        namespace="Walks down a tree whose left half is left to chance (envzoo/LuckyTree-v0).",
+    ),
+    Recipe(
+        "envzoo/slip-lake/eps40-v0",
+        "envzoo/SlipLake-v0",
+        ScriptedPolicy(
+            "envzoo.datasets.behaviours:nearly_optimal", {"horizon": 50, "epsilon": 0.4}, agent="NearlyOptimal"
+        ),
+        ModelReference(horizon=50),
+        "Walks on the lake with the best action of the exact model in six steps of ten, else a random one.",
+        episodes=1000,
+        namespace="Walks on a lake that slips with probability 0.6 (envzoo/SlipLake-v0).",
+    ),
 )

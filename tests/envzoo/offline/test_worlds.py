@@ -177,3 +177,52 @@ def test_planning_by_hand():
     assert policy_return(model, np.array([[0.5, 0.5]]), 2) == pytest.approx(0.7 + 0.5 * 0.7)
     with pytest.raises(EnvzooError, match="horizon"):
         optimal_values(model, 0)
+
+
+# ---------------------------------------------------------------------------- worlds of luck
+
+
+def test_lucky_bandits_by_hand():
+    model = find_model(gym.make("envzoo/LuckyBandit-v0"))
+    assert model.r.tolist() == pytest.approx(np.array([[0.1, 0.9]]))
+    jackpot = find_model(gym.make("envzoo/LuckyBandit-Jackpot-v0"))
+    assert jackpot.r.tolist() == pytest.approx(np.array([[1.0, 5.0]]))
+    assert optimal_return(jackpot, 1) == 5.0
+    with pytest.raises(EnvzooError, match="one for each arm"):
+        gym.make("envzoo/LuckyBandit-v0", probabilities=(0.5,))
+
+
+def test_the_lucky_tree_by_hand():
+    model = find_model(gym.make("envzoo/LuckyTree-v0"))
+    values = optimal_values(model, 3)
+    assert values[3][0].tolist() == pytest.approx([2.5, 4.0])
+    assert optimal_return(model, 3) == pytest.approx(4.0)
+    assert policy_return(model, np.full((7, 2), 0.5), 3) == pytest.approx(np.mean([10, 0, 0, 0, 1, 2, 4, 3]))
+    env = gym.make("envzoo/LuckyTree-v0")
+    env.reset(seed=0)
+    path = [env.step(1)[0], env.step(1)[0]]
+    _, reward, terminated, _, _ = env.step(0)
+    assert (path, reward, terminated) == ([2, 6], 4.0, True)
+
+
+@pytest.mark.parametrize("name", ["4x4", "8x8"])
+def test_slip_lake_is_gymnasiums_lake_at_two_thirds(name):
+    ours = find_model(gym.make("envzoo/SlipLake-v0", slip=2 / 3, map=name))
+    theirs = gym.make("FrozenLake-v1", map_name=name).unwrapped
+    frozen = "".join("".join(map(bytes.decode, row)) for row in theirs.desc)
+    for s in range(len(frozen)):
+        if frozen[s] in "GH":
+            continue
+        for a in range(4):
+            p, r = np.zeros(len(frozen)), 0.0
+            for probability, target, reward, end in theirs.P[s][a]:
+                p[target] += 0 if end else probability
+                r += probability * reward
+            assert ours.p[s, a] == pytest.approx(p)
+            assert ours.r[s, a] == pytest.approx(r)
+
+
+def test_a_lake_that_does_not_slip_is_crossed():
+    assert optimal_return(find_model(gym.make("envzoo/SlipLake-v0", slip=0.0)), 6) == 1.0
+    assert optimal_return(find_model(gym.make("envzoo/SlipLake-v0", slip=0.0)), 5) == 0.0
+    assert 0.5 < optimal_return(find_model(gym.make("envzoo/SlipLake-v0")), 50) < 0.9
