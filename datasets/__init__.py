@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from envzoo.datasets.recipes import Recipe, recipe, recipes, register
 from envzoo.datasets.returns import NStepReturns, n_step_returns
+from envzoo.datasets.scores import normalised_scores, reference_returns
 from envzoo.datasets.store import is_dataset_id, known_dataset_ids, load_minari
 from envzoo.datasets.table import TransitionTable
 
@@ -31,8 +32,10 @@ __all__ = [
     "known_dataset_ids",
     "load_minari",
     "n_step_returns",
+    "normalised_scores",
     "recipe",
     "recipes",
+    "reference_returns",
     "register",
 ]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from envzoo import agents
 from envzoo.agents.evaluation import evaluate
-from envzoo.datasets import load_minari
+from envzoo.datasets import normalised_scores
 from envzoo.datasets.store import is_local
 from envzoo.errors import DatasetError
 from envzoo.scripts.make_dataset import make_dataset
@@ -27,13 +25,6 @@ def provide(dataset_id: str) -> None:
                 raise
 
 
-def normalised(dataset_id: str, returns: np.ndarray) -> np.ndarray:
-    """Map returns to 0 for the random policy and 1 for the reference of the dataset's metadata."""
-    metadata = load_minari(dataset_id).storage.metadata
-    low, high = metadata["ref_min_score"], metadata["ref_max_score"]
-    return (returns - low) / (high - low)
-
-
 def train(
     seed: int, steps: int, agent: str, dataset: str, hyperparameters: Mapping[str, Any]
 ) -> tuple[Any, dict[str, float]]:
@@ -49,6 +40,6 @@ def train(
     result = evaluate(made, episodes=EPISODES)
     limit = made.source.given.env_spec.max_episode_steps
     return made, {
-        "score": float(normalised(dataset, result.returns).mean()),
+        "score": float(normalised_scores(made.source.given, result.returns).mean()),
         "success": float((result.lengths < limit).mean()),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE, PALE, PURPLE, final_bars, title
+from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE, PALE, final_bars, title
 from envzoo.scripts.experiments.core.results import Results
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def draw(results: Results, figure: Figure) -> None:
     names = {
         "PRDC, striped": BLUE,
         "TD3+BC, striped": ORANGE,
-        "PRDC, beta 1000, striped": PURPLE,
         "TD3, striped": GREY,
         "PRDC, hard": BLUE,
         "TD3+BC, hard": ORANGE,

@@ -187,7 +187,7 @@ EXPERIMENT = Experiment(
             },
         ),
     ),
-    seeds=8,
+    seeds=6,
     quick_seeds=2,
     first_seed=1000,
     notes=(
