@@ -49,5 +49,6 @@ AGENTS = (
         "Behavioural cloning of the best tenth of the trajectories.",
         "decision-transformer",
     ),
+    _both("RCSL", "rcsl", "Imitation of the data given the return, and then asking for a large one.", "rcsl"),
     _both("ODICE", "odice", "A dual loss of visitations whose next-state gradient is made orthogonal.", "42-odice"),
 )

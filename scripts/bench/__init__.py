@@ -21,6 +21,7 @@ BENCHMARKS = {
     "coupling": ("envzoo.scripts.bench.coupling", "Speed of minimum entropy couplings and of a coding game."),
     "surprise": ("envzoo.scripts.bench.surprise", "Steps per second of the surprise environments."),
     "bandits": ("envzoo.scripts.bench.bandits", "Planning and simulation of history-dependent bandits."),
+    "offline": ("envzoo.scripts.bench.offline", "Updates of offline agents, neighbours, and loading of datasets."),
     "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, other methods against GRPO."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
