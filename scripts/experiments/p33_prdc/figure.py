@@ -25,8 +25,6 @@ def draw(results: Results, figure: Figure) -> None:
         "PRDC, striped": BLUE,
         "TD3+BC, striped": ORANGE,
         "TD3, striped": GREY,
-        "PRDC, hard": BLUE,
-        "TD3+BC, hard": ORANGE,
     }
     final_bars(right, results, names, "success", number="{:.2f}")
     right.set(title="Share of episodes that reach the goal", xlim=(0, 1))

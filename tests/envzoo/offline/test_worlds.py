@@ -226,3 +226,76 @@ def test_a_lake_that_does_not_slip_is_crossed():
     assert optimal_return(find_model(gym.make("envzoo/SlipLake-v0", slip=0.0)), 6) == 1.0
     assert optimal_return(find_model(gym.make("envzoo/SlipLake-v0", slip=0.0)), 5) == 0.0
     assert 0.5 < optimal_return(find_model(gym.make("envzoo/SlipLake-v0")), 50) < 0.9
+
+
+# ---------------------------------------------------------------------------- WindyPoint
+
+
+def test_a_step_in_the_wind_by_hand():
+    env = at("envzoo/WindyPoint-v0", (-0.5, 0.5, 0.2, -0.1), noise=0.0)
+    observation, reward, terminated, _, _ = env.step(np.array([1.0, -1.0], np.float32))
+    expected = [-0.48, 0.49, 0.9 * 0.2 + 0.1, 0.9 * -0.1 - 0.1 - 0.03]
+    assert observation.tolist() == pytest.approx(expected, abs=1e-6)
+    assert reward == pytest.approx(-np.hypot(1.48, 0.51))
+    assert not terminated
+    mean, spread = env.definition.dynamics(np.array([[-0.5, 0.5, 0.2, -0.1]]), np.array([[1.0, -1.0]]))
+    assert mean[0] == pytest.approx(expected)
+    assert spread.tolist() == [[0.0] * 4]
+
+
+@pytest.mark.parametrize(("place", "noise"), [((-1, -1), 0.01), ((-1, 1), 0.1), ((1, -1), 0.01), ((1, 1), 0.1)])
+def test_the_noise_of_the_quadrants(place, noise):
+    env = gym.make_vec("envzoo/WindyPoint-v0", num_envs=4000)
+    env.reset(seed=0, options={"start": (*place, 0.0, 0.0)})
+    after = env.step(np.zeros((4000, 2), np.float32))[0]
+    assert after[:, 2:].std(axis=0) == pytest.approx([noise] * 2, rel=0.06)
+    mean, spread = env.unwrapped.definition.dynamics(np.array([[*place, 0.0, 0.0]]), np.zeros((1, 2)))
+    assert after.mean(axis=0) == pytest.approx(mean[0], abs=5 * noise / np.sqrt(4000) + 1e-6)
+    assert spread[0].tolist() == [0, 0, noise, noise]
+
+
+def test_windy_point_refuses_starts():
+    with pytest.raises(EnvzooError, match="within the observation space"):
+        gym.make("envzoo/WindyPoint-v0").unwrapped.reset(options={"start": (3.0, 0.0, 0.0, 0.0)})
+
+
+# ---------------------------------------------------------------------------- dark rooms
+
+
+def play(env_id, actions, **kwargs):
+    env = gym.make(env_id, **kwargs)
+    env.reset(seed=0)
+    steps = [env.step(action) for action in actions]
+    return [s[0].tolist() for s in steps], [s[1] for s in steps]
+
+
+def test_darkroom_by_hand():
+    cells, rewards = play("envzoo/Darkroom-v0", [0, 0, 2, 4, 1], goal=(6, 5))
+    assert cells == [[5, 4], [6, 4], [6, 5], [6, 5], [5, 5]]
+    assert rewards == [0, 0, 1, 1, 0]
+    cells, _ = play("envzoo/Darkroom-Permuted-v0", [0, 1, 2], permutation=(2, 0, 1, 3, 4))
+    assert cells == [[0, 1], [1, 1], [0, 1]]
+    cells, _ = play("envzoo/Darkroom-v0", [1] * 6)
+    assert cells[-1] == [0, 4]  # the wall
+
+
+@pytest.mark.parametrize(("goal", "most"), [((4, 4), 20), ((4, 6), 19), ((8, 8), 13)])
+def test_the_largest_return(goal, most):
+    definition = gym.make("envzoo/Darkroom-v0", goal=goal).unwrapped.definition
+    assert definition.largest_return(20) == most
+    way = [0] * (goal[0] - 4) + [2] * (goal[1] - 4)
+    _, rewards = play("envzoo/Darkroom-v0", [*way, *[4] * (20 - len(way))], goal=goal)
+    assert sum(rewards) == most
+
+
+def test_the_door_pays_only_after_the_key():
+    kwargs = {"key": (4, 5), "door": (4, 3), "size": 9}
+    _, rewards = play("envzoo/DarkKeyToDoor-v0", [3, 2, 2, 2, 3, 3, 3, 2, 3], **kwargs)
+    assert rewards == [0, 0, 1, 0, 0, 0, 1, 0, 0]
+
+
+def test_dark_rooms_refuse():
+    with pytest.raises(EnvzooError, match=r"goal is \(9, 0\); expected \(row, column\) from 0 to 8"):
+        gym.make("envzoo/Darkroom-v0", goal=(9, 0))
+    with pytest.raises(EnvzooError, match="the numbers 0 to 4, each of them once"):
+        gym.make("envzoo/Darkroom-v0", permutation=(0, 0, 1, 2, 3))
