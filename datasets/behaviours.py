@@ -21,6 +21,12 @@ STRETCHES = {"easy": (1.0, 1.0), "striped": (1.0, 0.0), "hard": (0.9, 0.02)}
 LOWER = ((1.5, 3.0), (4.5, 3.0), (5.0, 1.0))
 UPPER = ((1.5, 3.0), (4.5, 3.0), (5.0, 5.0))
 DIRECT = ((1.9, 2.2), (3.8, 3.8), (5.0, 5.0))
+# Places that WindyPoint's policy steers to: lowest and highest (x, y).
+STEERING = {
+    "goal": ((1.0, 1.0), (1.0, 1.0)),
+    "left": ((-1.8, -1.8), (-0.2, 1.8)),
+    "everywhere": ((-1.8, -1.8), (1.8, 1.8)),
+}
 REACH = 0.3  # distance at which the next waypoint is headed for
 
 
@@ -108,5 +114,29 @@ def choose_arms(definition: FiniteWorld, seed: int, good: float):
 
     def predict(observation, state, episode_start, deterministic):
         return np.where(generator.random(len(observation)) < good, best, 1 - best), state
+
+    return predict
+
+
+def steer(definition: Any, seed: int, area: str, noise: float):
+    """Make the policy of WindyPoint that steers to a place, which each episode draws anew.
+
+    Args:
+        definition: The environment.
+        seed: Seed of the places and of the noise.
+        area: Where the places lie: "goal", "left" (x below 0) or "everywhere".
+        noise: Standard deviation of normal noise on the actions.
+    """
+    if area not in STEERING:
+        raise unknown("area", area, STEERING)
+    generator, (low, high) = np.random.default_rng(seed), STEERING[area]
+
+    def predict(observation, state, episode_start, deterministic):
+        here = np.asarray(observation, np.float64)
+        drawn = generator.uniform(low, high, (len(here), 2))
+        target = drawn if state is None else np.where(episode_start[:, None], drawn, state)
+        force = 5.0 * (target - here[:, :2]) - 5.0 * here[:, 2:]
+        action = np.clip(force + noise * generator.standard_normal(target.shape), -1, 1)
+        return action.astype(np.float32), target
 
     return predict

@@ -11,6 +11,7 @@ from envzoo.datasets.recipes import (
 _LINE, _MAZE, _TWO = "envzoo/LineWorld-v0", "envzoo/PointMazeStitch-v0", "envzoo/TwoStateRealizable-v0"
 _RIGHT = ScriptedPolicy("envzoo.datasets.behaviours:drift", {"mean": 1.0, "spread": 0.0}, agent="Right")
 _BY_STRETCH = "envzoo.datasets.behaviours:stretches"
+_STEER = "envzoo.datasets.behaviours:steer"
 _PATHS = "envzoo.datasets.behaviours:follow_paths"
 _DIRECT = ScriptedPolicy(_PATHS, {"noise": 0.0, "direct": True}, agent="Waypoints")
 
@@ -146,5 +147,28 @@ DATASETS = (
         "Walks on the lake with the best action of the exact model in six steps of ten, else a random one.",
         episodes=1000,
         namespace="Walks on a lake that slips with probability 0.6 (envzoo/SlipLake-v0).",
+    ),
+    *(
+        Recipe(
+            f"envzoo/windy-point/{quality}-v0",
+            "envzoo/WindyPoint-v0",
+            ScriptedPolicy(_STEER, {"area": area, "noise": 0.5}, agent="Steering"),
+            PolicyReference(ScriptedPolicy(_STEER, {"area": "goal", "noise": 0.0}, agent="Steering")),
+            f"100 flights of 50 steps to places drawn anew in {text}.",
+            episodes=100,
+            namespace="Flights of a point mass in wind (envzoo/WindyPoint-v0)." if quality == "half" else "",
+        )
+        for quality, area, text in (
+            ("half", "left", "the left half of the arena, the right half has hardly any data"),
+            ("mixed", "everywhere", "the whole arena"),
+        )
+    ),
+    Recipe(
+        "envzoo/darkroom/random-v0",
+        "envzoo/Darkroom-v0",
+        BehaviourPolicy("Random"),
+        13.0,  # 20 + 1 steps less the 8 to the goal
+        "1000 uniformly random walks in the dark room with the goal in a corner.",
+        namespace="Walks in a dark room (envzoo/Darkroom-v0).",
     ),
 )

@@ -1,5 +1,6 @@
 """The datasets on the offline worlds: what they must and must not hold."""
 
+import gymnasium as gym
 import minari
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ def test_every_recipe_has_reference_scores_in_order(dataset_id):
     # Agents are evaluated in the environment without the keywords of the collection.
     kwargs = minari.load_dataset(dataset_id).env_spec.kwargs
     assert not {"start", "max_episode_steps"} & set(kwargs)
-    assert minari.load_dataset(dataset_id).env_spec.max_episode_steps in (50, 60, None)
+    limit = gym.spec(recipes()[dataset_id].env_id).max_episode_steps
+    assert minari.load_dataset(dataset_id).env_spec.max_episode_steps == limit
 
 
 def test_stripes_by_hand():
@@ -87,3 +89,12 @@ def test_the_lake_is_walked_better_than_at_random():
         metadata["ref_max_score"] - metadata["ref_min_score"]
     )
     assert 0.1 < share < 0.9
+
+
+def test_half_of_the_arena_has_hardly_any_data():
+    half, mixed = table("envzoo/windy-point/half-v0"), table("envzoo/windy-point/mixed-v0")
+    assert len(half) == len(mixed) == 5000
+    assert (half.observations[:, 0] > 0.2).mean() < 0.05 < 0.15 < (mixed.observations[:, 0] > 0.2).mean()
+    # The reference is far better than chance.
+    metadata = load_minari("envzoo/windy-point/half-v0").storage.metadata
+    assert metadata["ref_max_score"] > metadata["ref_min_score"] + 40
