@@ -20,9 +20,7 @@ def make(shape, discrete=False, seed=0):
         actions = generator.integers(3, size=length) if discrete else generator.normal(size=(length, 2))
         rewards = generator.normal(size=length).astype(np.float32)  # as they are stored, so that returns are equal
         cut = np.zeros(length, bool)
-        parts.append(
-            (generator.normal(size=(length + 1, 3)), actions, rewards, flags, ~flags & (np.arange(length) < 0))
-        )
+        parts.append((generator.normal(size=(length + 1, 3)), actions, rewards, flags, cut))
     return TransitionTable.from_episodes(parts, 0.9)
 
 
