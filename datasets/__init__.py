@@ -3,6 +3,8 @@
 Importing this package imports neither Minari nor PyTorch.
 """
 
+from __future__ import annotations
+
 if __name__ != "envzoo.datasets":
     raise ImportError(
         "this folder is envzoo.datasets, but it was found as the top-level package 'datasets' because Python was "
@@ -10,17 +12,70 @@ if __name__ != "envzoo.datasets":
         "folder, so that Hugging Face's `datasets` is found instead"
     )
 
+from typing import TYPE_CHECKING, Any
+
 from envzoo.datasets.recipes import Recipe, recipe, recipes, register
+from envzoo.datasets.returns import NStepReturns, n_step_returns
+from envzoo.datasets.scores import normalised_scores, reference_returns
 from envzoo.datasets.store import is_dataset_id, known_dataset_ids, load_minari
 from envzoo.datasets.table import TransitionTable
 
+if TYPE_CHECKING:
+    from minari.data_collector import EpisodeBuffer
+
 __all__ = [
+    "NStepReturns",
     "Recipe",
     "TransitionTable",
+    "collect",
     "is_dataset_id",
     "known_dataset_ids",
     "load_minari",
+    "n_step_returns",
+    "normalised_scores",
     "recipe",
     "recipes",
+    "reference_returns",
     "register",
 ]
+
+
+def collect(
+    agent: Any,
+    env_id: str,
+    episodes: int,
+    *,
+    seed: int = 0,
+    env_kwargs: dict[str, Any] | None = None,
+    deterministic: bool = False,
+) -> list[EpisodeBuffer]:
+    """Collect complete episodes of an agent, up to 1000 of them in parallel, for `minari.create_dataset_from_buffers`.
+
+    Unlike Minari's `DataCollector`, this plays vector environments and needs no JAX.
+
+    Args:
+        agent: An agent, or a function with the signature of its `predict`: (observation, state, episode_start,
+            deterministic) -> actions and the state for the next call.
+        env_id: Gymnasium id of the environment.
+        episodes: Number of episodes.
+        seed: Episode i is reset with `seed + i`.
+        env_kwargs: Keyword arguments of the environment.
+        deterministic: Passed to `predict`.
+
+    Returns:
+        Buffers of T steps each: observations and numeric infos (T + 1, ...), all other arrays (T, ...).
+
+    Raises:
+        EnvzooError: An agent, environment or number that is not usable, or an episode without an end.
+    """
+    from envzoo.datasets.collector import collect as collect_episodes
+
+    return collect_episodes(
+        env_id,
+        getattr(agent, "predict", agent),
+        episodes=episodes,
+        seed=seed,
+        env_kwargs=env_kwargs,
+        deterministic=deterministic,
+        prepare=getattr(agent, "set_env", None),
+    )

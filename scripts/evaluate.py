@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from envzoo.action_masks import with_masks
-from envzoo.errors import EnvzooError
+from envzoo.errors import DatasetError, EnvzooError
 from envzoo.files import write_bytes
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def command(argv: list[str]) -> int:
     from envzoo.agents import load
     from envzoo.agents.evaluation import EVALUATION_SEED, can_play, evaluate
     from envzoo.agents.source import make_vector_env, resolve
+    from envzoo.datasets import normalised_scores
     from envzoo.games import games
     from envzoo.scripts.cli import parse, split_positional
     from envzoo.scripts.run_directory import RunDirectory
@@ -147,7 +148,13 @@ def command(argv: list[str]) -> int:
     table = Table(title=f"{agent.spec.name}, {options.episodes} episodes", box=None, header_style="dim")
     for column in ("", "mean", "std", "lowest", "highest"):
         table.add_column(column, justify="right" if column else "left")
-    for name, values in {"return": result.returns, "length": result.lengths, **result.infos}.items():
+    rows = {"return": result.returns, "length": result.lengths, **result.infos}
+    if agent.source.kind == "dataset" and options.env is None:
+        try:
+            rows = {"normalised score": normalised_scores(agent.source.given, result.returns)} | rows
+        except DatasetError as error:
+            print(f"the returns are shown as they are: {error}")
+    for name, values in rows.items():
         numbers = (values.mean(), values.std(), values.min(), values.max())
         table.add_row(name, *(f"{number:.3f}" for number in numbers))
     Console().print(table)

@@ -19,10 +19,21 @@ from envzoo.agents.agent import Agent
 from envzoo.agents.evaluation import EVALUATION_SEED, evaluate
 from envzoo.agents.planners.beam_search import planned_returns
 from envzoo.datasets import recipe as find_recipe
-from envzoo.datasets.collect import check_free, collect, returns, write
+from envzoo.datasets.collector import Predict, check_free, collect, returns, write
 from envzoo.datasets.demonstrations import Demonstrator
-from envzoo.datasets.recipes import BeamReference, BehaviourPolicy, Demonstrations, Recipe
+from envzoo.datasets.recipes import (
+    BeamReference,
+    BehaviourPolicy,
+    Demonstrations,
+    ModelReference,
+    PolicyReference,
+    Recipe,
+    ScriptedPolicy,
+)
 from envzoo.errors import EnvzooError
+from envzoo.offline.planning import optimal_return, policy_return
+from envzoo.specs import load
+from envzoo.tabular import find_model
 from envzoo.version import __version__
 
 REFERENCE_EPISODES = 1000
@@ -62,7 +73,7 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
             policy.predict,
             episodes=count,
             seed=recipe.seed,
-            env_kwargs=recipe.env_kwargs,
+            env_kwargs={**recipe.env_kwargs, **recipe.collection_kwargs},
             deterministic=getattr(recipe.policy, "deterministic", False),
             prepare=getattr(policy, "set_env", None),
         )
@@ -84,6 +95,7 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
             "envzoo_version": __version__,
             "behaviour_policy": _facts(recipe.policy),
             "collection_seed": recipe.seed,
+            "collection_kwargs": dict(recipe.collection_kwargs),
         },
         overwrite=overwrite,
     )
@@ -91,15 +103,32 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
     return path
 
 
-def _facts(policy: BehaviourPolicy | Demonstrations) -> dict[str, Any]:
+def _facts(policy: BehaviourPolicy | Demonstrations | ScriptedPolicy) -> dict[str, Any]:
     """Return the fields of a policy as plain JSON values."""
     values = {field.name: getattr(policy, field.name) for field in fields(policy)}
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
-def train(recipe: Recipe) -> Agent | Demonstrator:
+@dataclass(frozen=True)
+class Script:
+    """A scripted policy, with the `predict` that collectors and evaluations ask for."""
+
+    predict: Predict
+
+
+def make_script(policy: ScriptedPolicy, env_id: str, env_kwargs: Mapping[str, Any]) -> Script:
+    """Make a scripted policy for an environment."""
+    env = gym.make(env_id, disable_env_checker=True, **env_kwargs)
+    definition = env.unwrapped.definition
+    env.close()
+    return Script(load(policy.policy)(definition, policy.seed, **policy.settings))
+
+
+def train(recipe: Recipe) -> Agent | Demonstrator | Script:
     """Train the behaviour policy of a recipe."""
     policy = recipe.policy
+    if isinstance(policy, ScriptedPolicy):
+        return make_script(policy, recipe.env_id, recipe.env_kwargs)
     if isinstance(policy, Demonstrations):
         task = gym.make(recipe.env_id, **recipe.env_kwargs).unwrapped.definition.task
         return Demonstrator(task, policy.noise, policy.seed)
@@ -116,9 +145,28 @@ def train(recipe: Recipe) -> Agent | Demonstrator:
 
 
 def reference_scores(recipe: Recipe) -> tuple[float, float]:
-    """Compute the mean returns of the random policy and of the planner, over 1000 episodes with a fixed seed."""
+    """Compute the mean returns of the random policy and of the planner, over 1000 episodes with a fixed seed.
+
+    In a finite world both are exact.
+    """
+    if isinstance(recipe.reference, ModelReference):
+        env = gym.make(recipe.env_id, disable_env_checker=True, **recipe.env_kwargs)
+        model, horizon = find_model(env), recipe.reference.horizon
+        uniform = model.available / model.available.sum(axis=1, keepdims=True)
+        return policy_return(model, uniform, horizon), optimal_return(model, horizon)
     random = agents.make("Random", recipe.env_id, seed=0, device="cpu", env_kwargs=recipe.env_kwargs)
     low = evaluate(random, episodes=REFERENCE_EPISODES).returns.mean()
+    if isinstance(recipe.reference, PolicyReference):
+        best = make_script(recipe.reference.policy, recipe.env_id, recipe.env_kwargs)
+        played = collect(
+            recipe.env_id,
+            best.predict,
+            episodes=REFERENCE_EPISODES,
+            seed=EVALUATION_SEED,
+            env_kwargs=recipe.env_kwargs,
+            deterministic=True,
+        )
+        return float(low), float(returns(played).mean())
     if not isinstance(recipe.reference, BeamReference):
         return float(low), recipe.reference
     high = planned_returns(

@@ -118,3 +118,7 @@ class TwinQ(nn.Module):
     def evaluate(self, features: Tensor, action: Tensor | None = None) -> Tensor:
         """Compute the values as `forward` does, from the features that `encode` returned."""
         return self.net(features if action is None else torch.cat([features, action], dim=-1))
+
+    def evaluate_first(self, features: Tensor, action: Tensor) -> Tensor:
+        """Compute the values of the first critic alone, (N,), from the features that `encode` returned."""
+        return self.net.member(torch.cat([features, action], dim=-1), 0)

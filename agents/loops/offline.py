@@ -113,14 +113,16 @@ class OfflineAgent(MaskedPredict, Agent):
         generator = self.streams.torch("minibatches")
         metrics: dict[str, float] = {}
         sums: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}  # an update may report a metric only every other time
         for step in range(steps):
             batch = self.sample(generator)
             if step == 0:
                 self.observe_batch(batch, metrics)
             for name, value in self.update(batch).items():
                 sums[name] = sums[name] + value if name in sums else value
+                counts[name] = counts.get(name, 0) + 1
         self.num_timesteps += steps
-        return metrics | {name: float(value) / steps for name, value in sums.items()}
+        return metrics | {name: float(value) / counts[name] for name, value in sums.items()}
 
     def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         generator = self.streams.torch("predict")

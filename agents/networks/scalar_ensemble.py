@@ -41,6 +41,10 @@ class ScalarEnsemble(EnsembleMLP):
         layers = [zip(w.unbind(0), b.unbind(0), strict=True) for w, b in zip(self.weights, self.biases, strict=True)]
         return torch.stack([self._one(x, parameters) for parameters in zip(*layers, strict=True)])
 
+    def member(self, x: Tensor, number: int) -> Tensor:
+        """Evaluate one member on x (N, inputs): (N,)."""
+        return self._one(x, [(w[number], b[number]) for w, b in zip(self.weights, self.biases, strict=True)])
+
     def _together(self, x: Tensor) -> Tensor:
         x = x.expand(self.members, *x.shape)
         *hidden, head = zip(self.weights, self.biases, strict=True)

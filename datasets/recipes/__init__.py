@@ -14,7 +14,7 @@ from typing import Any
 
 from envzoo.discovery import Registry
 from envzoo.errors import EnvzooError
-from envzoo.specs import NOTHING, check_name
+from envzoo.specs import NOTHING, check_name, check_reference
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,49 @@ class Demonstrations:
 
 
 @dataclass(frozen=True)
+class ScriptedPolicy:
+    """Who plays the episodes: a function of this package, without learning.
+
+    Attributes:
+        policy: "module:function"; called with the vector environment's definition, `seed` and the settings, it returns
+            a function with the signature of `predict`.
+        settings: Keywords of the function: numbers and strings.
+        seed: Seed of its random numbers.
+        agent: How the dataset's metadata name it.
+    """
+
+    policy: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    seed: int = 0
+    agent: str = "Scripted"
+
+    def __post_init__(self):
+        check_reference(self.policy)
+
+
+@dataclass(frozen=True)
+class PolicyReference:
+    """How the score 100 is found: the mean return of a scripted policy that no other beats.
+
+    Attributes:
+        policy: The policy.
+    """
+
+    policy: ScriptedPolicy
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """How the score 100 is found: backward induction in the exact model of a finite world.
+
+    Attributes:
+        horizon: Steps of an episode.
+    """
+
+    horizon: int
+
+
+@dataclass(frozen=True)
 class BeamReference:
     """Reference for the score 100: `envzoo.agents.planners.beam_search` with these settings.
 
@@ -81,22 +124,27 @@ class Recipe:
         seed: Episode i is played with the environment seed `seed + i`.
         namespace: Description of the id's namespace (the id without its last part), which Minari stores; recipes that
             share a namespace give it once. "" gives none.
+        collection_kwargs: Further keywords of the environment in which the episodes are collected; the dataset does
+            not name them, so that agents are evaluated without them (other starts, a shorter time limit).
     """
 
     id: str
     env_id: str
-    policy: BehaviourPolicy | Demonstrations
-    reference: BeamReference | float
+    policy: BehaviourPolicy | Demonstrations | ScriptedPolicy
+    reference: BeamReference | PolicyReference | ModelReference | float
     description: str
     env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     episodes: int = 1000
     seed: int = 0
     namespace: str = ""
+    collection_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
     def __post_init__(self):
         check_name("id of a dataset", self.id, r"([\w-]+/)*[\w-]+-v\d+", "namespace/name-vN")
-        if not isinstance(self.policy, BehaviourPolicy | Demonstrations):
-            raise EnvzooError(f"policy of {self.id} is a BehaviourPolicy or Demonstrations, got {self.policy!r:.80}")
+        if not isinstance(self.policy, BehaviourPolicy | Demonstrations | ScriptedPolicy):
+            raise EnvzooError(
+                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy or Demonstrations, got {self.policy!r:.80}"
+            )
 
 
 def _own() -> Iterator[Recipe]:

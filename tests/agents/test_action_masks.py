@@ -19,7 +19,7 @@ from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Policy, TabularPolicy
 from envzoo.agents.registry import specs
-from envzoo.datasets.collect import collect
+from envzoo.datasets.collector import collect
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 CELLS, ACTIONS, LENGTH = 5, 4, 6

@@ -14,7 +14,8 @@ from envzoo import agents
 from envzoo.agents.agent import Agent
 from envzoo.agents.registry import agent_class
 from envzoo.agents.source import resolve
-from envzoo.datasets import recipes
+from envzoo.datasets import collect, load_minari, recipes
+from envzoo.datasets.collector import write
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.games import games
 
@@ -40,17 +41,22 @@ def is_dataset(name):
     return example(name).source in recipes()
 
 
+def stand_in(name, dataset):
+    """The part of the fixture `dataset` that an agent takes in place of the dataset of its example."""
+    return dataset["discrete" if "discrete" in agents.spec(name).actions else "continuous"]
+
+
 def make_example(name, dataset=None, seed=0, **changes):
     """Make an agent as its example says; `dataset` stands in for the one that a recipe would make."""
     small = example(name)
-    source = dataset if is_dataset(name) else small.source
+    source = stand_in(name, dataset) if is_dataset(name) else small.source
     hyperparameters = {**small.hyperparameters, **changes}
     return agents.make(name, source, seed=seed, device="cpu", env_kwargs=small.env_kwargs, **hyperparameters)
 
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
-    """A Minari dataset of a few random episodes on the grid."""
+    """Minari datasets of a few random episodes on the grid ("discrete") and in a corridor ("continuous")."""
     import minari
 
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +88,10 @@ def dataset(tmp_path_factory):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about an author, a link and so on
             found = minari.create_dataset_from_buffers("test/grid-v0", buffers, env=env)
-        yield found
+        buffers = collect(agents.make("Random", "envzoo/LineWorld-v0"), "envzoo/LineWorld-v0", 4)
+        facts = {"description": "d", "algorithm": "a", "ref_min_score": 0.0, "ref_max_score": 1.0}
+        write("test/line-v0", buffers, env_id="envzoo/LineWorld-v0", **facts)
+        yield {"discrete": found, "continuous": load_minari("test/line-v0")}
 
 
 @pytest.fixture

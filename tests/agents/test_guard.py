@@ -125,7 +125,7 @@ def test_a_field_that_names_something_outside_is_refused(name, field, saved, tmp
 
 @pytest.mark.parametrize(("name", "field"), [pair for pair in FIELDS if pair not in HELD])
 def test_no_other_text_of_a_config_reaches_an_import_or_a_file(name, field, saved, tmp_path, watched, dataset):
-    source = dataset if contract.is_dataset(name) else None
+    source = contract.stand_in(name, dataset) if contract.is_dataset(name) else None
     for text in (EVIL, "/etc/passwd", str(tmp_path)):
         path = changed(saved(name), tmp_path / "a.zip", set_config(**{field: text}))
         _, asked, opened = watched(lambda path=path: agents.load(path, source, device="cpu"))

@@ -11,7 +11,7 @@ from envzoo.agents.evaluation import evaluate
 from envzoo.agents.registry import specs
 from envzoo.agents.source import KINDS, Pairs, Preferences, make_vector_env, resolve
 from envzoo.control.entropy_bandit import EntropyBanditEnv, EntropyBanditVectorEnv
-from envzoo.datasets.collect import collect
+from envzoo.datasets.collector import collect
 from envzoo.errors import CheckpointError, EnvzooError, UnsupportedSpaceError
 from envzoo.kernel import KernelVectorEnv
 from envzoo.kernel.recognize import has_kernel

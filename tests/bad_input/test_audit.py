@@ -8,7 +8,7 @@ import envzoo  # noqa: F401  (registers the environments)
 from envzoo import agents
 from envzoo.agents.evaluation import evaluate
 from envzoo.datasets import TransitionTable, load_minari
-from envzoo.datasets.collect import collect
+from envzoo.datasets.collector import collect
 from envzoo.errors import (
     CheckpointError,
     DatasetError,

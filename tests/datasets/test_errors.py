@@ -7,7 +7,7 @@ import pytest
 
 from envzoo import agents
 from envzoo.datasets import TransitionTable, is_dataset_id, load_minari
-from envzoo.datasets.collect import collect, write
+from envzoo.datasets.collector import collect, write
 from envzoo.errors import DatasetError, EnvzooError, UnknownNameError
 
 GRID = "envzoo/GridCoverage-v0"

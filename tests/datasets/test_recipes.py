@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from envzoo import agents
-from envzoo.datasets import collect as collecting
+from envzoo.datasets import collector as collecting
 from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari, recipes
-from envzoo.datasets.collect import collect, returns, write
-from envzoo.datasets.recipes import Demonstrations
+from envzoo.datasets.collector import collect, returns, write
+from envzoo.datasets.recipes import Demonstrations, ScriptedPolicy
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import DatasetError, EnvzooError, UnknownNameError
 from envzoo.reasoning.task import Task
-from envzoo.scripts.make_dataset import make_dataset
+from envzoo.scripts.make_dataset import make_dataset, make_script
 
 GRID = "envzoo/GridCoverage-v0"
 RANDOM = "envzoo/grid-coverage/random-v0"
@@ -42,6 +42,9 @@ def test_recipes_are_data():
         gym.spec(recipe.env_id)
         if isinstance(recipe.policy, Demonstrations):
             assert isinstance(gym.make(recipe.env_id).unwrapped.definition.task, Task)
+            continue
+        if isinstance(recipe.policy, ScriptedPolicy):
+            assert callable(make_script(recipe.policy, recipe.env_id, recipe.env_kwargs).predict)
             continue
         config = agents.registry.agent_class(recipe.policy.agent).Config
         assert set(recipe.policy.hyperparameters) <= {field.name for field in dataclasses.fields(config)}

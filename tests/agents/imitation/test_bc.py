@@ -12,7 +12,7 @@ from envzoo import agents
 from envzoo.agents.evaluation import evaluate
 from envzoo.agents.loops.replay import Batch
 from envzoo.datasets import load_minari
-from envzoo.datasets.collect import collect, write
+from envzoo.datasets.collector import collect, write
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 

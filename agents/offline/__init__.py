@@ -1,0 +1,1 @@
+"""Offline agents: they learn from a dataset, without playing."""

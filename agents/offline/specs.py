@@ -1,0 +1,54 @@
+"""Registry rows of the offline agents."""
+
+from __future__ import annotations
+
+from envzoo.specs import AgentSpec, Example
+
+_SMALL = {"hidden": (8,), "batch_size": 8, "steps_per_iteration": 4}
+_LINE = Example("envzoo/line-world/striped-v0", hyperparameters=_SMALL, timesteps=12)
+
+
+def _continuous(name: str, module: str, summary: str, paper: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"envzoo.agents.offline.{module}:{name}",
+        "offline",
+        summary,
+        sources=("dataset",),
+        actions=("continuous",),
+        paper=paper,
+        example=_LINE,
+    )
+
+
+_GRID = Example("envzoo/grid-coverage/random-v0", hyperparameters=_SMALL, timesteps=12)
+
+
+def _both(name: str, module: str, summary: str, paper: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"envzoo.agents.offline.{module}:{name}",
+        "offline",
+        summary,
+        sources=("dataset",),
+        paper=paper,
+        example=_GRID,
+    )
+
+
+AGENTS = (
+    _continuous("TD3", "td3", "Twin delayed DDPG on a dataset, without anything that keeps it near the data.", "td3"),
+    _continuous("TD3BC", "td3_bc", "TD3 whose actor also imitates the logged actions.", "td3-bc"),
+    _continuous("PRDC", "prdc", "TD3 whose actor is pulled to the nearest logged pair of state and action.", "33-prdc"),
+    _both("IQL", "iql", "Implicit Q-learning: expectiles of the values of logged actions.", "iql"),
+    _both("CQL", "cql", "Q-learning that keeps the values of actions outside the data low.", "cql"),
+    _both("AWAC", "awac", "Cloning weighted by the advantage under the policy itself.", "awac"),
+    _both(
+        "FilteredBC",
+        "filtered_bc",
+        "Behavioural cloning of the best tenth of the trajectories.",
+        "decision-transformer",
+    ),
+    _both("RCSL", "rcsl", "Imitation of the data given the return, and then asking for a large one.", "rcsl"),
+    _both("ODICE", "odice", "A dual loss of visitations whose next-state gradient is made orthogonal.", "42-odice"),
+)

@@ -1,0 +1,140 @@
+"""TD3 on a dataset (Fujimoto et al., 2018), and the base of its regularised forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from envzoo.agents.actor_critic.soft_networks import TwinQ
+from envzoo.agents.imitation.bc import DeterministicPolicy
+from envzoo.agents.loops.offline import OfflineAgent
+from envzoo.agents.loops.replay import Batch
+from envzoo.agents.losses.soft import reduce_critics, td_target
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.rescaled_actions import UnitActionCodec
+from envzoo.agents.networks.target_network import PolyakTarget
+from envzoo.agents.offline.config import OfflineConfig, require_at_least_zero
+from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
+from envzoo.agents.state_holder import StateHolder
+from envzoo.datasets.table import TransitionTable
+
+
+@dataclass(frozen=True)
+class TD3Config(OfflineConfig):
+    """Hyperparameters of TD3 on a dataset."""
+
+    tau: float = 0.005
+    """Polyak coefficient of the target networks."""
+    policy_noise: float = 0.2
+    """Standard deviation of the noise of the target policy's actions, which are scaled to [-1, 1]."""
+    noise_clip: float = 0.5
+    """Largest absolute value of that noise."""
+    policy_delay: int = 2
+    """Critic updates per update of the actor and of all target networks."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        agent = type(self).__name__.removesuffix("Config")
+        require(0 < self.tau <= 1, f"tau of {agent} lies in (0, 1], got {self.tau}")
+        require(self.policy_delay >= 1, f"policy_delay of {agent} is at least 1, got {self.policy_delay}")
+        require_at_least_zero(self, "policy_noise", "noise_clip")
+
+
+class TD3(OfflineAgent):
+    """Twin delayed deep deterministic policy gradient, on a dataset.
+
+    With a' = clip(pi'(s') + clip(policy_noise n, -noise_clip, noise_clip), -1, 1) and y = r + gamma (1 - terminated)
+    min_i Q'_i(s', a'), every update takes a gradient step on
+
+        L_Q = sum_i E[(Q_i(s, a) - y)^2]                            (critics)
+
+    and every `policy_delay`-th one also a step on
+
+        L_pi = -E[Q_1(s, pi(s))]                                    (actor)
+
+    followed by Q' <- (1 - tau) Q' + tau Q and likewise for pi'. Nothing keeps the actor near the data, so that its
+    values are usually far too high; use it to see what a regulariser is for. Source: Fujimoto et al. (2018, arXiv
+    1802.09477).
+
+    Metrics:
+        loss/critic: L_Q.
+        loss/actor: L_pi.
+        value/q: mean Q over the batch and both critics.
+        value/q_policy: mean Q_1(s, pi(s)).
+    """
+
+    Config = TD3Config
+    config: TD3Config
+
+    def build_actions(self) -> ActionCodec:
+        """Create a codec that scales actions to [-1, 1]^D; the action space must be bounded."""
+        return UnitActionCodec(self.source.action_space, self.spec.name)
+
+    def prepare(self, table: TransitionTable) -> TransitionTable:
+        """Shape the rewards."""
+        return self.config.shape_rewards(table)
+
+    def build(self) -> None:
+        """Create actor, critics, their targets and their optimizers."""
+        c = self.config
+        shape = {
+            "encoder": c.encoder,
+            "hidden": c.hidden,
+            "activation": c.activation,
+            "generator": self.streams.torch("weights", "cpu"),
+        }
+        actor = DeterministicPolicy(self.codec, self.actions, squash=True, **shape)
+        self.actor = self.register("actor", actor.to(self.device))
+        self.critics = self.register("critics", TwinQ(self.codec, self.actions.dim, 1, **shape).to(self.device))
+        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.learning_rate))
+        self.critic_optimizer = self.register("critic_optimizer", make_optimizer(self.critics, lr=c.learning_rate))
+        self.target_actor = self.register("target_actor", PolyakTarget(self.actor, self.actor_optimizer.flat, c.tau))
+        self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
+        self.count = self.register("count", StateHolder(updates=0))
+
+    def target_values(self, batch: Batch) -> Tensor:
+        """Compute y (N,), with noise on the target policy's actions."""
+        c = self.config
+        action = self.target_actor(batch.next_observation)
+        noise = torch.empty_like(action).normal_(generator=self.streams.torch("policy-noise"))
+        noise = noise.mul_(c.policy_noise).clamp_(-c.noise_clip, c.noise_clip)
+        q = self.target(batch.next_observation, (action + noise).clamp_(-1, 1))
+        return td_target(batch.reward, batch.terminated, reduce_critics(q, "min"), c.gamma)
+
+    def actor_loss(self, batch: Batch, action: Tensor, q: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the actor's loss, and metrics.
+
+        Args:
+            batch: The minibatch.
+            action: (N, D), pi(s).
+            q: (N,), Q_1(s, pi(s)).
+        """
+        return -q.mean(), {}
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Update the critics, and every `policy_delay`-th time the actor and the targets."""
+        with torch.no_grad():
+            y = self.target_values(batch)
+        q = self.critics(batch.observation, batch.action)
+        critic_loss = (q - y).square().mean(dim=1).sum()
+        self.critic_optimizer.step(critic_loss)
+        metrics = {"loss/critic": critic_loss.detach(), "value/q": q.detach().mean()}
+        self.count.updates += 1
+        if self.count.updates % self.config.policy_delay == 0:
+            with torch.no_grad():
+                features = self.critics.encode(batch.observation)
+            action = self.actor(batch.observation)
+            value = self.critics.evaluate_first(features, action)
+            loss, more = self.actor_loss(batch, action, value)
+            self.actor_optimizer.step(loss)
+            self.target.update()
+            self.target_actor.update()
+            metrics |= {"loss/actor": loss.detach(), "value/q_policy": value.detach().mean()} | more
+        return metrics
+
+    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
+        """Select the actor's actions; it has no others."""
+        return self.actor(x)

@@ -1,0 +1,118 @@
+"""Speed of the offline agents, of the search for neighbours, and of loading a dataset."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+import envzoo.agents
+from envzoo.agents.offline.neighbours import DatasetNeighbours
+from envzoo.datasets import TransitionTable, load_minari
+from envzoo.scripts.bench.offline_peer import PlainIQL, PlainTD3BC
+from envzoo.scripts.bench.report import Row, measure
+from envzoo.scripts.make_dataset import make_dataset
+
+DESCRIPTION = "offline agents on one thread against plain PyTorch loops, the search for neighbours, and loading"
+
+MAZE = "envzoo/point-maze-stitch/mixed-v0"
+BATCH = 256
+ROWS, COLUMNS, KEYS = 200_000, 20, 256
+PEERS = {"TD3BC": PlainTD3BC, "IQL": PlainIQL}
+TARGETS = {64: 2.0, 256: 1.3}
+
+
+@contextmanager
+def _dataset() -> Iterator[Any]:
+    """Make the maze's dataset in a root of its own, and use one thread."""
+    before, threads = os.environ.get("MINARI_DATASETS_PATH"), torch.get_num_threads()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as root:
+        os.environ["MINARI_DATASETS_PATH"] = root
+        try:
+            make_dataset(MAZE, quiet=True)
+            yield load_minari(MAZE)
+        finally:
+            torch.set_num_threads(threads)
+            if before is None:
+                del os.environ["MINARI_DATASETS_PATH"]
+            else:
+                os.environ["MINARI_DATASETS_PATH"] = before
+
+
+def run(quick: bool = False) -> list[Row]:
+    """Measure, and return rows.
+
+    Args:
+        quick: Use fewer rounds, and a smaller table of neighbours.
+    """
+    rows = []
+    with _dataset() as dataset:
+        for width in (64, 256):
+            for name in ("TD3BC", "IQL", "CQL", "PRDC", "ODICE"):
+                rows += _updates(name, dataset, width, quick)
+        rows += _loading(dataset, quick)
+    return rows + _neighbours(quick)
+
+
+def _updates(name: str, dataset: Any, width: int, quick: bool) -> list[Row]:
+    """Time updates of an agent, against a plain loop with the same networks and batch where there is one."""
+    steps = 20 if quick else 100
+    agent = envzoo.agents.make(
+        name, dataset, device="cpu", threads=1, hidden=(width, width), batch_size=BATCH, steps_per_iteration=steps
+    )
+    subjects = {"ours": lambda: agent.learn(steps)}
+    if name in PEERS:
+        data = tuple(agent.data)
+        peer = PEERS[name]((agent.normalizer(data[0]), *data[1:4], agent.normalizer(data[4])), width, BATCH)
+        subjects["plain"] = lambda: [peer.update() for _ in range(steps)]
+    timing = measure(subjects, repeats=3 if quick else 7)
+    title = f"{name}, 2 x {width}"
+    rows = [Row(title, steps / timing["ours"].median, "updates/s")]
+    if "plain" in timing:
+        ratio = timing["plain"].median / timing["ours"].median
+        rows.append(
+            Row(f"{title}, plain loop", steps / timing["plain"].median, "updates/s", ratio=ratio, target=TARGETS[width])
+        )
+    return rows
+
+
+def _loading(dataset: Any, quick: bool) -> list[Row]:
+    """Time the table against iterating the dataset."""
+    subjects = {
+        "table": lambda: TransitionTable.from_minari(dataset),
+        "iterate": lambda: [episode.rewards.sum() for episode in dataset.iterate_episodes()],
+    }
+    timing = measure(subjects, repeats=2 if quick else 5)
+    ratio = timing["iterate"].median / timing["table"].median
+    return [
+        Row("TransitionTable of 700 episodes", timing["table"].median * 1000, "ms"),
+        Row("iterating the dataset", timing["iterate"].median * 1000, "ms", ratio=ratio),
+    ]
+
+
+def _neighbours(quick: bool) -> list[Row]:
+    """Time the search for the nearest of many rows, for keys near the data and far from it."""
+    count = ROWS // 10 if quick else ROWS
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(count, COLUMNS))
+    near = rows[generator.integers(count, size=KEYS)] + 0.05 * generator.normal(size=(KEYS, COLUMNS))
+    far = generator.normal(size=(KEYS, COLUMNS))
+    tree, brute = DatasetNeighbours(rows, "kdtree"), DatasetNeighbours(rows, "brute")
+    subjects = {
+        "tree, near the data": lambda: tree.query(near),
+        "tree, far from it": lambda: tree.query(far[:16]),
+        "all distances": lambda: brute.query(near[:16]),
+    }
+    timing = measure(subjects, repeats=2 if quick else 3)
+    scale = {"tree, near the data": 1.0, "tree, far from it": KEYS / 16, "all distances": KEYS / 16}
+    note = f"{KEYS} keys, {count} rows of {COLUMNS} numbers"
+    return [
+        Row(f"neighbours: {name}", timing[name].median * factor * 1000, "ms", note=note)
+        for name, factor in scale.items()
+    ]

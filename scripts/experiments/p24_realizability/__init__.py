@@ -1,0 +1,1 @@
+"""Paper 24: when realizability is sufficient for off-policy evaluation."""

@@ -1,0 +1,1 @@
+"""Paper 33: policy regularisation with a dataset constraint."""

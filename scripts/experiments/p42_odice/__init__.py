@@ -1,0 +1,1 @@
+"""Paper 42: orthogonal-gradient distribution correction."""
