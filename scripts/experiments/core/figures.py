@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -175,42 +175,3 @@ def level(
             fontsize=7.5,
             color=colour,
         )
-
-
-def grouped_points(
-    axes: Axes,
-    results: Results,
-    series: Mapping[str, tuple[str, Sequence[str]]],
-    score: str,
-    ticks: Sequence[str],
-    *,
-    transform=None,
-) -> None:
-    """Plot IQM points with intervals, connected within each series, over common positions.
-
-    Args:
-        axes: Axes to draw on.
-        results: Results of the experiment.
-        series: Label -> (colour, an arm for each position).
-        score: Score to plot.
-        ticks: Labels of the positions.
-        transform: Applied to the scores of arm i as transform(scores, i); None leaves them unchanged.
-    """
-    from envzoo.scripts.experiments.core.statistics import bootstrap_iqm
-
-    for offset, (label, (colour, arms)) in enumerate(series.items()):
-        at, middle, below, above = [], [], [], []
-        for i, arm in enumerate(arms):
-            if not results.has(arm, score):
-                continue
-            values = results.scores(arm, score)
-            iqm, low, high = bootstrap_iqm(values if transform is None else transform(values, i))
-            at.append(i + 0.06 * (offset - (len(series) - 1) / 2))
-            middle.append(iqm)
-            below.append(iqm - low)
-            above.append(high - iqm)
-        axes.errorbar(
-            at, middle, yerr=[below, above], color=colour, label=label, marker="o", markersize=5, elinewidth=1.2
-        )
-    axes.set_xticks(range(len(ticks)), ticks)
-    axes.margins(x=0.12)

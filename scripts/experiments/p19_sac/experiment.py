@@ -81,6 +81,7 @@ def _bandit_arm(name: str, group: str, seeds: int, **hyperparameters: Any) -> Ar
         evaluations=(EvaluationPlan(episodes=EPISODES, deterministic=False),),
         group=group,
         curves=CURVES,
+        quick_timesteps=4_000,
         full_only=group == "scale",
         seeds=seeds,
     )

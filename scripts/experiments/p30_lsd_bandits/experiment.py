@@ -99,6 +99,9 @@ EXPERIMENT = Experiment(
     superseded=SUPERSEDED,
     first_seed=1000,
     figure=draw,
+    reason="Real states are never below the virtual ones whose frequencies the relaxation sets, so that with monotone "
+    "payoffs only collisions cost anything: at most a share 1/e. Greed pulls a bait before it has recovered; where "
+    "nothing lures it, collisions cost more than its short sight.",
     tables=(
         *(
             Table(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = dict(zip(METHODS, (ORANGE, BLUE, SKY, PURPLE), strict=True))
-LEARNERS = {"explore then commit": BLUE, "optimism": GREEN, "ISI-CombUCB1": ORANGE}
+LEARNERS = {"explore then commit": BLUE, "optimism": GREEN}
 
 
 def draw(results: Results, figure: Figure) -> None:
