@@ -160,7 +160,7 @@ EXPERIMENT = Experiment(
     first_seed=1000,
     notes=(
         "Cost and exactness alone are tested here, not what the encoder learns.",
-        "Times are the fastest of 20, in seconds of the processor; of the scan with its projections, without the rest of "
-        "the block.",
+        "Times are the fastest of 20, in seconds of the processor; of the scan with its projections, without the rest "
+        "of the block.",
     ),
 )
