@@ -32,8 +32,9 @@ def index_page() -> str:
         "# Documentation of envzoo",
         GENERATED,
         "Start with the [README](../README.md). [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper,"
-        " [TRL](trl.md) how to train language models on many GPUs, [Encoders](encoders.md) how to use a network of your own, [Exact resume](resume.md)"
-        " how interrupted runs continue, and [Speed](speed.md) what was measured. The [glossary](glossary.md) defines our own terms.",
+        " [TRL](trl.md) how to train language models on many GPUs, [Encoders](encoders.md) how to use a network of your"
+        " own, [Exact resume](resume.md) how interrupted runs continue, and [Speed](speed.md) what was measured. The"
+        " [glossary](glossary.md) defines our own terms.",
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
         "## Comparisons",
         comparison_table(""),

@@ -102,7 +102,7 @@ EXPERIMENT = Experiment(
                 settings={"env": env, "optimizer": "adam8bit" if bits == 8 else "adam"},
                 group="ppo",
                 quick_spend=2048,
-                seeds=10,
+                seeds=6,
             )
             for world, (env, budget) in WORLDS.items()
             for bits in (32, 8)

@@ -62,9 +62,16 @@ EXPERIMENT = Experiment(
             settings={"encoder": "hopfield", "width": 64},
             group="recall",
             quick_spend=4096,
+            seeds=3,
         ),
         FunctionArm(
-            GRU, recall, budget=200_000, settings={"encoder": "gru", "width": 66}, group="recall", quick_spend=4096
+            GRU,
+            recall,
+            budget=200_000,
+            settings={"encoder": "gru", "width": 66},
+            group="recall",
+            quick_spend=4096,
+            seeds=3,
         ),
     ),
     checks=(

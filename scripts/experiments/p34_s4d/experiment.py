@@ -70,7 +70,15 @@ EXPERIMENT = Experiment(
     claim="Layers that start from S4D-Lin or S4D-Inv learn to copy over 15 steps; real or random eigenvalues do not.",
     arms=(
         *(
-            FunctionArm(arm, copy_suits, budget=UPDATES, settings={"model": model}, group="copying", quick_spend=6)
+            FunctionArm(
+                arm,
+                copy_suits,
+                budget=UPDATES,
+                settings={"model": model},
+                group="copying",
+                quick_spend=6,
+                seeds=3 if arm == GRU else None,
+            )
             for arm, model in MODELS.items()
         ),
         FunctionArm("identities", measure_identities, group="identities"),
