@@ -12,7 +12,6 @@ from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.figures import (
     BLUE,
     GREEN,
-    MUTED,
     ORANGE,
     RED,
     learning_curves,
