@@ -15,7 +15,6 @@ from envzoo.scripts.experiments.core.figures import (
     ORANGE,
     final_bars,
     learning_curves,
-    level,
     title,
 )
 from envzoo.scripts.experiments.core.results import Results
@@ -54,12 +53,11 @@ def draw(results: Results, figure: Figure) -> None:
     title(figure, results, "8-bit statistics train as well as 32-bit ones")
     left, right = figure.subplots(1, 2)
     learning_curves(left, results, COLOURS, "loss")
-    left.set(title="Next token of a skewed chain", xlabel="steps", ylabel="loss (20: diverged)", yscale="log")
+    left.set(title="Next token of a skewed chain", xlabel="steps", ylabel="loss (20: diverged)")
     left.xaxis.set_major_formatter("{x:g}")
     left.legend(loc="center right")
     final_bars(right, results, dict.fromkeys(TAILS, BLUE) | {"linear, 256": ORANGE}, "vanished", number="{:.2%}")
-    right.set(title="Heavy-tailed numbers that become 0", xlabel="share of the numbers")
-    level(right, 0.5, "", vertical=True)
+    right.set(title="Numbers that become 0", xlabel="share of heavy-tailed numbers")
 
 
 EXPERIMENT = Experiment(
@@ -138,6 +136,10 @@ EXPERIMENT = Experiment(
         "On the chain every tensor is quantised, also those below 4096 elements, which stay in 32 bits elsewhere.",
         "The paper uses blocks of 2048 numbers, today's bitsandbytes 256.",
         "A run whose loss is no longer finite, or above 20, counts with a loss of 20.",
+    ),
+    reason=(
+        "The dynamic code keeps small numbers apart from 0, which a linear one rounds to 0; then m is divided by almost "
+        "nothing, and training diverges."
     ),
     small_scale=True,
 )
