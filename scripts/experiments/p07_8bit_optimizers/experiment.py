@@ -138,8 +138,8 @@ EXPERIMENT = Experiment(
         "A run whose loss is no longer finite, or above 20, counts with a loss of 20.",
     ),
     reason=(
-        "The dynamic code keeps small numbers apart from 0, which a linear one rounds to 0; then m is divided by almost "
-        "nothing, and training diverges."
+        "The dynamic code keeps small numbers apart from 0, to which a linear one rounds them; then m is divided by "
+        "almost nothing, and training diverges."
     ),
     small_scale=True,
 )

@@ -117,6 +117,10 @@ EXPERIMENT = Experiment(
             "recall", "Associative recall of 8 pairs, 200 000 steps", {"return": "return", "parameters": "parameters"}
         ),
     ),
+    reason=(
+        "A stored pattern is found by its content in one step, however long ago it was seen, so that nothing has to be "
+        "carried along."
+    ),
     seeds=6,
     first_seed=1000,
     notes=(
