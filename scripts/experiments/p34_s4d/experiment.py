@@ -60,7 +60,7 @@ def draw(results: Results, figure: Figure) -> None:
     level(left, 0.25, "guessing", below=True)
     left.set(title=f"Naming the suit shown {LAG - 1} steps ago", xlabel="updates", ylabel="share of right answers")
     left.xaxis.set_major_formatter("{x:g}")
-    left.legend(loc="center right")
+    left.legend(loc="center right", bbox_to_anchor=(1, 0.66))
 
 
 EXPERIMENT = Experiment(
