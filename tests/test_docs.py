@@ -120,7 +120,7 @@ def test_docstrings_become_markdown():
     assert table(("a",), [("p(a|s)\nnext",)]) == "| a |\n| --- |\n| p(a\\|s) next |"
 
 
-HANDWRITTEN = ("games", "glossary", "language-models", "losses", "neighbours", "resume", "training", "trl")
+HANDWRITTEN = ("encoders", "games", "glossary", "language-models", "losses", "neighbours", "resume", "training", "trl")
 
 
 @pytest.mark.parametrize(

@@ -130,12 +130,14 @@ def read_starts(episode_start: Any, count: int) -> np.ndarray:
 
 
 def check_memory(state: Any, initial: Tensor) -> None:
-    """Raise EnvzooError unless `state` is a memory like `initial`."""
+    """Raise EnvzooError unless `state` is a memory like `initial`, of finite numbers."""
     if not isinstance(state, Tensor) or (state.shape, state.dtype) != (initial.shape, initial.dtype):
         what = f"of shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"a {type(state).__name__}"
         raise EnvzooError(
             f"the state is {what}; expected what the last predict returned, of shape {tuple(initial.shape)}"
         )
+    if not torch.isfinite(state).all():
+        raise EnvzooError("the state holds NaN or infinite numbers; expected what the last predict returned")
 
 
 def predict_with_policy(

@@ -1,4 +1,4 @@
-"""What the experiment of paper 07 runs: a language model of a skewed chain, PPO, and errors of quantised numbers."""
+"""What the experiment of paper 07 runs: a language model of a skewed chain, and errors of quantised numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents import make
-from envzoo.agents.evaluation import evaluate
 from envzoo.agents.networks.layers import linear
 from envzoo.agents.optim import Adam8bit, dequantize_blockwise, quantize_blockwise
 from envzoo.agents.threads import using_threads
@@ -63,17 +61,6 @@ def model_chain(seed: int, budget: int, quick: bool, optimizer: str, blocksize: 
     windows = np.array_split(np.arange(budget), min(40, budget))
     curve = [float(np.mean([losses[i] for i in window])) for window in windows]
     return {"scores": scores, "curves": {"timesteps": [int(window[-1]) + 1 for window in windows], "loss": curve}}
-
-
-def play_with(seed: int, budget: int, quick: bool, env: str, optimizer: str) -> dict[str, Any]:
-    """Train PPO with two layers of 256 units, and return the mean return of 100 episodes."""
-    agent = make("PPO", env, seed=seed, device="cpu", hidden=(256, 256), optimizer=optimizer, num_epochs=4)
-    agent.learn(budget)
-    result = evaluate(agent, episodes=100)
-    scores = {"return": float(np.mean(result.returns))}
-    if agent.optimizer.by_tensor:
-        scores["share of 8-bit parameters"] = agent.optimizer.optimizer.share_of_8_bit()
-    return {"scores": scores}
 
 
 def quantise_heavy_tails(seed: int, budget: int, quick: bool, code: str, blocksize: int) -> dict[str, Any]:

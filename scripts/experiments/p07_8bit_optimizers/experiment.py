@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import FunctionArm
 from envzoo.scripts.experiments.core.checks import Difference, Score, all_of, equivalence, exact, seeded
@@ -17,11 +15,10 @@ from envzoo.scripts.experiments.core.figures import (
     ORANGE,
     final_bars,
     learning_curves,
-    level,
     title,
 )
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.p07_8bit_optimizers.arms import model_chain, play_with, quantise_heavy_tails
+from envzoo.scripts.experiments.p07_8bit_optimizers.arms import model_chain, quantise_heavy_tails
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,33 +31,12 @@ CHAIN = {
     LINEAR: {"optimizer": "linear", "blocksize": 2048},
 }
 COLOURS = {FULL: MUTED, SMALL: BLUE, LARGE: GREEN, LINEAR: ORANGE}
-WORLDS = {"GridCoverage": ("envzoo/GridCoverage-v0", 30_000)}
 TAILS = {
     "dynamic, 256": ("dynamic", 256),
     "dynamic, 2048": ("dynamic", 2048),
     "dynamic, whole tensor": ("dynamic", 0),
     "linear, 256": ("linear", 256),
 }
-
-
-def _arm(world: str, bits: int) -> str:
-    return f"{world}, {bits} bits"
-
-
-class _RelativeDifference:
-    """Return with 8 bits less that with 32, over the mean return with 32 bits, for each seed."""
-
-    def __init__(self, world: str):
-        self.world = world
-
-    def __call__(self, results: Results) -> np.ndarray:
-        eight, full = results.paired(_arm(self.world, 8), _arm(self.world, 32), "return")
-        return (eight - full) / np.mean(full)
-
-
-def _worse(world: str) -> Any:
-    measure = _RelativeDifference(world)
-    return lambda results: measure(results) - 0.2
 
 
 def _bytes(fault: float = 0.0) -> Any:
@@ -77,12 +53,11 @@ def draw(results: Results, figure: Figure) -> None:
     title(figure, results, "8-bit statistics train as well as 32-bit ones")
     left, right = figure.subplots(1, 2)
     learning_curves(left, results, COLOURS, "loss")
-    left.set(title="Next token of a skewed chain", xlabel="steps", ylabel="loss (20: diverged)", yscale="log")
+    left.set(title="Next token of a skewed chain", xlabel="steps", ylabel="loss (20: diverged)")
     left.xaxis.set_major_formatter("{x:g}")
     left.legend(loc="center right")
     final_bars(right, results, dict.fromkeys(TAILS, BLUE) | {"linear, 256": ORANGE}, "vanished", number="{:.2%}")
-    right.set(title="Heavy-tailed numbers that become 0", xlabel="share of the numbers")
-    level(right, 0.5, "", vertical=True)
+    right.set(title="Numbers that become 0", xlabel="share of heavy-tailed numbers")
 
 
 EXPERIMENT = Experiment(
@@ -93,19 +68,6 @@ EXPERIMENT = Experiment(
         *(
             FunctionArm(arm, model_chain, budget=400, settings=settings, group="chain", quick_spend=20)
             for arm, settings in CHAIN.items()
-        ),
-        *(
-            FunctionArm(
-                _arm(world, bits),
-                play_with,
-                budget=budget,
-                settings={"env": env, "optimizer": "adam8bit" if bits == 8 else "adam"},
-                group="ppo",
-                quick_spend=2048,
-                seeds=10,
-            )
-            for world, (env, budget) in WORLDS.items()
-            for bits in (32, 8)
         ),
         *(
             FunctionArm(
@@ -136,15 +98,6 @@ EXPERIMENT = Experiment(
             primary=True,
             paper_claim="The linear code is unstable or diverges.",
         ),
-        all_of(
-            "PPO with two layers of 256 units gets the same return within 5%",
-            *(
-                equivalence(f"{world}: within 5%", _RelativeDifference(world), -0.05, 0.05, null=_worse(world))
-                for world in WORLDS
-            ),
-            primary=True,
-            paper_claim="None: the paper has no reinforcement learning.",
-        ),
         exact(
             "The statistics take less than 27% of the bytes of 32-bit ones",
             _bytes(),
@@ -174,18 +127,19 @@ EXPERIMENT = Experiment(
             "chain", "Skewed chain of 400 tokens, 400 steps", {"loss": "loss", "state bytes": "bytes / 32-bit bytes"}
         ),
         Table(
-            "ppo", "PPO, two layers of 256 units", {"return": "return", "share of 8-bit parameters": "8-bit parameters"}
-        ),
-        Table(
             "tails", "Numbers N(0, 1) exp(2 N(0, 1))", {"relative error": "mean relative error", "vanished": "become 0"}
         ),
     ),
     seeds=5,
     first_seed=1000,
     notes=(
-        "On the chain every tensor is quantised, in PPO those of at least 4096 elements, as in bitsandbytes.",
+        "On the chain every tensor is quantised, also those below 4096 elements, which stay in 32 bits elsewhere.",
         "The paper uses blocks of 2048 numbers, today's bitsandbytes 256.",
         "A run whose loss is no longer finite, or above 20, counts with a loss of 20.",
+    ),
+    reason=(
+        "The dynamic code keeps small numbers apart from 0, to which a linear one rounds them; then m is divided by "
+        "almost nothing, and training diverges."
     ),
     small_scale=True,
 )

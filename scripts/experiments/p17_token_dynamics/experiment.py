@@ -124,6 +124,10 @@ EXPERIMENT = Experiment(
         ),
         Table("ode", "The differential equation, tokens of one dimension", {"blow-up time": "blow-up time"}),
     ),
+    reason=(
+        "Each layer adds a vector whose product with the token has the sign of the eigenvalues, so that norms can only "
+        "shrink or only grow."
+    ),
     seeds=10,
     quick_seeds=2,
     first_seed=1000,

@@ -62,9 +62,16 @@ EXPERIMENT = Experiment(
             settings={"encoder": "hopfield", "width": 64},
             group="recall",
             quick_spend=4096,
+            seeds=3,
         ),
         FunctionArm(
-            GRU, recall, budget=200_000, settings={"encoder": "gru", "width": 66}, group="recall", quick_spend=4096
+            GRU,
+            recall,
+            budget=200_000,
+            settings={"encoder": "gru", "width": 66},
+            group="recall",
+            quick_spend=4096,
+            seeds=3,
         ),
     ),
     checks=(
@@ -109,6 +116,10 @@ EXPERIMENT = Experiment(
         Table(
             "recall", "Associative recall of 8 pairs, 200 000 steps", {"return": "return", "parameters": "parameters"}
         ),
+    ),
+    reason=(
+        "A stored pattern is found by its content in one step, however long ago it was seen, so that nothing has to be "
+        "carried along."
     ),
     seeds=6,
     first_seed=1000,

@@ -57,7 +57,7 @@ def draw(results: Results, figure: Figure) -> None:
     left.legend(loc="lower right")
     for score, colour in (("dse_median", BLUE), ("dsmi_median", GREEN)):
         learning_curves(right, results, {PPO: colour}, score, labels={PPO: score.partition("_")[0].upper()})
-    right.set(title="PPO, at the median distance", xlabel="timesteps", ylabel="bits")
+    right.set(title="PPO, median sigma", xlabel="timesteps", ylabel="bits")
     right.legend(loc="center right")
 
 
@@ -166,6 +166,10 @@ EXPERIMENT = Experiment(
             expected_heading="t = 1, elsewhere",
         ),
         Table("ppo", "PPO on the frozen lake", {"return": "return", "dse_median": "DSE", "dsmi_median": "DSMI"}),
+    ),
+    reason=(
+        "A network that memorises spreads its training samples as one that learns does, but its test samples without "
+        "regard to their labels."
     ),
     seeds=5,
     first_seed=1000,

@@ -131,6 +131,17 @@ def test_predict_carries_the_memory_that_training_has(encoder):
         torch.testing.assert_close(step.value, found.value[t], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("encoder", ["gru", "s4d", "hopfield"])
+def test_a_memory_that_is_not_finite_is_refused(encoder):
+    agent = make(encoder)
+    _, state = agent.predict(0)
+    state[0, -1] = torch.nan
+    with pytest.raises(EnvzooError, match="the state holds NaN or infinite numbers"):
+        agent.predict(0, state)
+    with pytest.raises(EnvzooError, match="the state is of shape"):
+        agent.predict(0, state[:, 1:])
+
+
 def test_own_modules_draw_from_the_agents_seed_alone():
     before = torch.random.get_rng_state()
     one, same, other = make(Wide, seed=1), make(Wide, seed=1), make(Wide, seed=2)
