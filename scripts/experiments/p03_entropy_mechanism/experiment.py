@@ -109,7 +109,7 @@ def draw(results: Results, figure: Figure) -> None:
     arms = {PLAIN: GREY, STRONG_CLIP: BLUE, STRONG_KL: ORANGE}
     over_updates(left, results, arms, ENTROPY, (250.0, 60.0, 120.0))
     left.set_title("Entropy, nats per token")
-    against_accuracy(middle, results, arms, ENTROPY, np.linspace(0.15, 0.9, 40), (0.3, 0.7, 0.5))
+    against_accuracy(middle, results, arms, ENTROPY, np.linspace(0.15, 0.9, 40), (None, 0.7, 0.5))
     middle.set_title("Entropy against accuracy")
     rows = {arm: (Ratio(arm, PLAIN, AREA), BLUE) for arm in CLIP.values()}
     rows |= {arm: (Ratio(arm, PLAIN, AREA), ORANGE) for arm in KL.values()}

@@ -124,8 +124,8 @@ EXPERIMENT = Experiment(
             0.1, null={STRONG: GRPO}, primary=True,
         ),
         exact(
-            "A punished token rests where abs(A) r = beta (1/r - 1): largest distance of r", worst_fixed_point, "<", 1e-3,
-            null=partial(worst_fixed_point, factor=1.1), primary=True,
+            "A punished token rests where abs(A) r = beta (1/r - 1): largest distance of r", worst_fixed_point, "<",
+            1e-3, null=partial(worst_fixed_point, factor=1.1), primary=True,
         ),
         seeded(
             "More sparks survive with the published weight of 1 than with its loose clipping alone: share saved",
