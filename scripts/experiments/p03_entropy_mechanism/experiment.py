@@ -146,7 +146,8 @@ EXPERIMENT = Experiment(
     "covariance, keep more of it at the same accuracy, the more so the stronger they are.",
     reason="In the table the covariance is positive at every update, and the entropy falls most where it is largest. "
     "Both methods take less from the tokens of large covariance, which keeps 7% (KL-Cov) and 12% (Clip-Cov) more "
-    "entropy at the same accuracy, more with a larger dose: a real effect, but far from the factor of ten at a plateau.",
+    "entropy at the same accuracy, more with a larger dose: a real effect, but far from the factor of ten at a "
+    "plateau.",
     arms=(
         table_arm(PLAIN, "GRPO", updates=UPDATES),
         *(
