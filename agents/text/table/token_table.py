@@ -67,15 +67,7 @@ class TokenTable:
         print(curves["accuracy"][:, -1].mean(), table.measure().entropy.mean())
         ```
 
-        A loss of your own is a `Method`:
-
-        ```python
-        class Cautious(Method):
-            def token_loss(self, logp, entropy, batch):
-                return -batch.advantage * logp * (entropy > 0.1), {}
-
-        TokenTable(sum_to(), Cautious, seeds=range(100)).learn(150)
-        ```
+        `docs/losses.md` shows how to use a loss or a puzzle of your own.
 
     Args:
         puzzle: The puzzle.

@@ -109,7 +109,7 @@ def draw(results: Results, figure: Figure) -> None:
     arms = {PLAIN: GREY, STRONG_CLIP: BLUE, STRONG_KL: ORANGE}
     over_updates(left, results, arms, ENTROPY, (250.0, 60.0, 120.0))
     left.set_title("Entropy, nats per token")
-    against_accuracy(middle, results, arms, ENTROPY, np.linspace(0.15, 0.9, 40), (0.3, 0.7, 0.5))
+    against_accuracy(middle, results, arms, ENTROPY, np.linspace(0.15, 0.9, 40), (None, 0.7, 0.5))
     middle.set_title("Entropy against accuracy")
     rows = {arm: (Ratio(arm, PLAIN, AREA), BLUE) for arm in CLIP.values()}
     rows |= {arm: (Ratio(arm, PLAIN, AREA), ORANGE) for arm in KL.values()}
@@ -144,6 +144,10 @@ EXPERIMENT = Experiment(
     claim="Under GRPO the entropy falls, and accuracy follows R = b - a exp(H). The entropy falls when the covariance "
     "of log-probability and advantage is large. Clip-Cov and KL-Cov, which act on the tokens of the largest "
     "covariance, keep more of it at the same accuracy, the more so the stronger they are.",
+    reason="In the table the covariance is positive at every update, and the entropy falls most where it is largest. "
+    "Both methods take less from the tokens of large covariance, which keeps 7% (KL-Cov) and 12% (Clip-Cov) more "
+    "entropy at the same accuracy, more with a larger dose: a real effect, but far from the factor of ten at a "
+    "plateau.",
     arms=(
         table_arm(PLAIN, "GRPO", updates=UPDATES),
         *(

@@ -84,6 +84,9 @@ EXPERIMENT = Experiment(
     claim="STEER's estimate ranks true changes of entropy better than the covariance does where one logit moves, and "
     "as well for a whole softmax gradient. With it as a weight the entropy moves less from update to update, the more "
     "so the smaller the least weight.",
+    reason="The estimate is derived for a single logit that moves, and there it is exact. A softmax gradient moves all "
+    "logits, and the estimate then ranks changes no better than the covariance does. Its weights make plain gradient "
+    "steps smaller and calmer; AdamW, which divides by the size of the gradient, undoes this.",
     arms=(
         *(
             FunctionArm(arm, run_study, settings={"whole_gradient": arm == WHOLE}, group=STUDY) for arm in (ONE, WHOLE)

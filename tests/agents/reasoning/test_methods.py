@@ -240,7 +240,7 @@ def rename_in_header(path, changed):
             file.writestr(part, data)
 
 
-@pytest.mark.filterwarnings("error::DeprecationWarning")
+@pytest.mark.filterwarnings("error:.*is now called:DeprecationWarning")
 def test_a_file_with_a_former_name_loads_without_a_warning(tmp_path):
     agent = make("GRPO", keep_reference=False)
     agent.save(tmp_path / "agent.zip")
