@@ -89,11 +89,10 @@ def _worst_value(lock: Any, model: Any) -> float:
             law = law @ model.p[:, action]
             total += float(law @ model.emission @ model.reward)
             law = np.where(model.terminal, 0.0, law)
-        right = plan[:2] == (lock.leaf, lock.arm) and plan[2:-1] == tuple(lock.code)
         lost = plan[-1] == lock.actions or (lock.mode == "paid" and lock.actions in plan[2:])
-        # In the root the revealing action leads to the last leaf.
-        right = right or (plan[0] == lock.actions and lock.leaf == lock.leaves - 1 and plan[1] == lock.arm)
-        right = right and plan[2:-1] == tuple(lock.code)
+        # All further actions of the root lead to the last leaf.
+        leaf = min(plan[0], lock.leaves - 1)
+        right = (leaf, *plan[1:-1]) == (lock.leaf, lock.arm, *lock.code)
         expected = 0.0 if lost else 0.5 + lock.gap / 2 * right
         worst = max(worst, abs(total - expected))
     return worst
