@@ -22,7 +22,7 @@ def test_agents_with_memory_use_the_signal(name):
 def test_counts_belong_to_the_context_that_was_told():
     agent = agents.make("LMDPValueOptimistic", "envzoo/LMDPSignal-v0", seed=1, device="cpu").learn(1_500)
     counts = agent.policy.counts[0]
-    assert (counts[0, 3].sum() > 0) and (counts[1, 3].sum() > 0)
+    assert counts[:, 3].sum(axis=(1, 2)).min() > 0
     share = counts[:, 0, 1, 1] / counts[:, 0, 1].sum(axis=1)
     assert share[0] > 0.75
     assert share[1] < 0.25
