@@ -24,7 +24,7 @@ from envzoo.scripts.experiments.p45_revealing_pomdp.runs import (
 )
 
 PAID, FREE, SHORT = "paid symbols, 8 digits", "free symbols, 8 digits", "paid symbols, 2 digits"
-SAMPLES, TABLES = "samples to identify", "exact tables"
+SAMPLES, TABLES = "samples to identify", "exact tables of random locks"
 TINY = {f"{agent}, {mode}": (agent, mode) for agent in ("OMLE", "CollisionETC") for mode in ("free", "paid")}
 
 
