@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
         FunctionArm(FREE, measure_regret, settings={"mode": "free", "length": 8}, group="regret"),
         FunctionArm(SHORT, measure_regret, settings={"mode": "paid", "length": 2}, group="regret"),
         FunctionArm(SAMPLES, count_samples, group="samples"),
-        FunctionArm(TABLES, check_tables, group="tables"),
+        FunctionArm(TABLES, check_tables, settings={"length": 1}, group="tables"),
         *(
             FunctionArm(
                 name,

@@ -62,7 +62,7 @@ def count_samples(seed: int, budget: int, quick: bool) -> dict[str, Any]:
     return {"scores": scores}
 
 
-def check_tables(seed: int, budget: int, quick: bool) -> dict[str, Any]:
+def check_tables(seed: int, budget: int, quick: bool, length: int) -> dict[str, Any]:
     """Compare revealing constants, ranks and values of plans of a random lock with what they should be."""
     from envzoo.agents.tabular.revealing import reached_states, revealing_constant
     from envzoo.tabular.revealing_lock import draw_lock
@@ -70,7 +70,7 @@ def check_tables(seed: int, budget: int, quick: bool) -> dict[str, Any]:
     signal = float(np.random.default_rng([seed, 47]).uniform(0.2, 1.0))
     scores = {}
     for mode in ("free", "paid"):
-        lock = draw_lock(2, 3, 1, 4, 0.3, signal, mode, seed)
+        lock = draw_lock(2, 3, length, 4, 0.3, signal, mode, seed)
         model = lock.pomdp()
         alpha = revealing_constant(model, 1 if mode == "free" else 2)
         scores[f"alpha off signal, {mode}"] = abs(alpha - signal)
