@@ -30,10 +30,10 @@ seeds = st.integers(0, 10**6)
 def test_the_planner_is_optimal_and_its_value_is_exact(seed):
     model = random_lmdp(2, 3, 2, 3, seed=seed)
     plan = LatentPlan(model)
-    assert plan.value == pytest.approx(best_lmdp_value(model), abs=1e-12)
-    assert evaluate_plan(plan, model) == pytest.approx(plan.value, abs=1e-12)
+    assert plan.value == pytest.approx(best_lmdp_value(model), abs=1e-10)
+    assert evaluate_plan(plan, model) == pytest.approx(plan.value, abs=1e-10)
     tiny = random_lmdp(2, 2, 2, 2, seed=seed)
-    assert LatentPlan(tiny).value == pytest.approx(enumerate_history_policies(tiny), abs=1e-12)
+    assert LatentPlan(tiny).value == pytest.approx(enumerate_history_policies(tiny), abs=1e-10)
 
 
 def returns(plan, model):
