@@ -37,6 +37,8 @@ class Reference:
 REFERENCES = (
     Reference("Wrappers", "envzoo.wrappers"),
     Reference("Planners", "envzoo.agents.planners"),
+    Reference("Planners of finite worlds", "envzoo.agents.planners.tabular"),
+    Reference("Finite worlds", "envzoo.tabular"),
     Reference("Losses and distributions", "envzoo.agents.losses"),
     Reference("Losses for language models", "envzoo.agents.text.losses"),
     Reference("Set functions", "envzoo.coverage.set_functions"),

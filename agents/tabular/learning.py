@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -51,6 +51,7 @@ class TabularAgent(Agent):
 
     Config = TabularConfig
     config: TabularConfig
+    experience_class: ClassVar[type[Experience]] = Experience
     bytes_per_pair = 64  # of tables for each run, observation and action, for the check of memory
 
     def __init__(self, source: Source, config: Any, *, seed: int = 0, device: str = "auto"):
@@ -70,7 +71,7 @@ class TabularAgent(Agent):
         self.time = np.zeros(self.num_runs, np.int64)
         self.clock = self.register("clock", StateHolder(time=self.time))
         seed = self.streams.integer("environment")
-        self.experience = Experience(env, self.codec, self.action_codec, seed, notices=self.notices)
+        self.experience = self.experience_class(env, self.codec, self.action_codec, seed, notices=self.notices)
         if self.experience.mask_dim:
             raise UnsupportedSpaceError(
                 f"{self.spec.name} takes worlds in which every action is always available, but {source.name} gives "
@@ -117,15 +118,24 @@ class TabularAgent(Agent):
         """More metrics of the algorithm."""
         return {}
 
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
-    ) -> tuple[Any, Any]:
-        """Choose actions; `state` is the number of steps taken in each episode."""
+    def read_states(self, observation: Any) -> tuple[bool, np.ndarray]:
+        """Return whether observations are a batch, and the states (B,) that they show, from 0.
+
+        Raises:
+            EnvzooError: They are not of the space.
+        """
         batched = self.codec.is_batched(observation)
         rows = self.codec.pack(observation) if batched else self.codec.pack_one(observation)[None]
         states = rows[:, 0].astype(np.int64) - self._first
         if not ((states >= 0) & (states < self.states)).all():
             raise EnvzooError(f"the observation is out of range; expected {self.source.observation_space}")
+        return batched, states
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Choose actions; `state` is the number of steps taken in each episode."""
+        batched, states = self.read_states(observation)
         time = np.zeros(len(states), np.int64) if state is None else np.array(state, np.int64)
         if episode_start is not None:
             time[np.asarray(episode_start, bool)] = 0

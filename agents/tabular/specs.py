@@ -24,6 +24,8 @@ _LOCK = Example(
     timesteps=48,
 )
 
+_LATENT = Example("envzoo/RandomLMDP-v0", {"horizon": 3}, {"num_envs": 2, "steps_per_iteration": 12}, timesteps=48)
+
 
 def _row(name: str, module: str, summary: str, **more: Any) -> AgentSpec:
     facts = {"actions": ("discrete",), "observations": "Discrete", "example": _EXAMPLE} | more
@@ -91,5 +93,33 @@ AGENTS = (
         "Optimistic maximum likelihood over all models of a tiny revealing lock.",
         paper="omle",
         example=_LOCK,
+    ),
+    _row(
+        "LMDPValueOptimistic",
+        "latent_agents",
+        "Plans over histories of latent processes with bonuses from the variance of values.",
+        paper="50-horizon-free-lmdp",
+        example=_LATENT,
+    ),
+    _row(
+        "LMDPModelOptimistic",
+        "latent_agents",
+        "Plans over histories of latent processes with the best law in a box.",
+        paper="50-horizon-free-lmdp",
+        example=_LATENT,
+    ),
+    _row(
+        "LMDPHoeffding",
+        "latent_agents",
+        "Plans over histories of latent processes with bonuses from the range of values.",
+        paper="50-horizon-free-lmdp",
+        example=_LATENT,
+    ),
+    _row(
+        "MemorylessUCBVI",
+        "latent_agents",
+        "Optimistic plans that pool the contexts of a latent process.",
+        paper="50-horizon-free-lmdp",
+        example=_LATENT,
     ),
 )

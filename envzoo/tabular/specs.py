@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from envzoo.specs import kernel
 
+_LATENT = "envzoo.tabular.latent_env"
 _ADVERSARIAL = "envzoo.tabular.adversarial_linear"
 
 ENVIRONMENTS = (
@@ -68,5 +69,33 @@ ENVIRONMENTS = (
         "tabular",
         "a combination lock whose state shows weakly, for free or at a price",
         paper="45-revealing-pomdp-lower-bounds",
+    ),
+    kernel(
+        "envzoo/LMDPPermutationLock-v0",
+        f"{_LATENT}:LMDPPermutationLock",
+        "tabular",
+        "a lock whose key depends on a hidden context, shown by the order of states",
+        paper="50-horizon-free-lmdp",
+    ),
+    kernel(
+        "envzoo/EncodeLMDP-v0",
+        f"{_LATENT}:EncodeLMDP",
+        "tabular",
+        "a lock whose key depends on a hidden context, spelt in bits",
+        paper="50-horizon-free-lmdp",
+    ),
+    kernel(
+        "envzoo/LMDPSignal-v0",
+        f"{_LATENT}:LMDPSignal",
+        "tabular",
+        "a hidden context that a probe shows, to be remembered",
+        paper="50-horizon-free-lmdp",
+    ),
+    kernel(
+        "envzoo/RandomLMDP-v0",
+        f"{_LATENT}:RandomLMDP",
+        "tabular",
+        "a random world with hidden contexts",
+        paper="50-horizon-free-lmdp",
     ),
 )

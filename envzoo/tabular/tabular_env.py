@@ -120,7 +120,7 @@ class Tabular(Definition):
             self.infos = Hindsight(np.int64)
             reset, step = kernels.reset_latent, kernels.step_latent
         self.kernels = Kernels(reset, step, kernels.observe)
-        last = NO_HORIZON if model.horizon is None else model.horizon
+        last = model.horizon or 0  # without a horizon steps are not counted
         self.limits = {"latent": (0, states - 1), "symbol": (0, shown - 1), "time": (0, last)}
         self.running_limits = {"time": (0, max(last - 1, 0))}
         self.option_names = ("state",)

@@ -63,7 +63,7 @@ def draw_world(axes: Axes, results: Results, world: str) -> None:
             first = rows[0, 0]
     x = np.array([EPISODES[0], EPISODES[-1]], float)
     for power, label, dash in ((2 / 3, "slope 2/3", (4, 3)), (1 / 2, "slope 1/2", (1, 2))):
-        y = 0.2 * first * (x / x[0]) ** power
+        y = 0.1 * first * (x / x[0]) ** power
         axes.plot(x, y, color=MUTED, linestyle=(0, dash), linewidth=1)
         axes.annotate(
             label,

@@ -24,7 +24,7 @@ from envzoo.scripts.experiments.p45_revealing_pomdp.runs import (
 )
 
 PAID, FREE, SHORT = "paid symbols, 8 digits", "free symbols, 8 digits", "paid symbols, 2 digits"
-SAMPLES, TABLES = "samples to identify", "exact tables"
+SAMPLES, TABLES = "samples to identify", "exact tables of random locks"
 TINY = {f"{agent}, {mode}": (agent, mode) for agent in ("OMLE", "CollisionETC") for mode in ("free", "paid")}
 
 
@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
         FunctionArm(FREE, measure_regret, settings={"mode": "free", "length": 8}, group="regret"),
         FunctionArm(SHORT, measure_regret, settings={"mode": "paid", "length": 2}, group="regret"),
         FunctionArm(SAMPLES, count_samples, group="samples"),
-        FunctionArm(TABLES, check_tables, group="tables"),
+        FunctionArm(TABLES, check_tables, settings={"length": 1}, group="tables"),
         *(
             FunctionArm(
                 name,

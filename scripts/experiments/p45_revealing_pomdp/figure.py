@@ -53,7 +53,12 @@ def draw_regret(axes: Axes, results: Results) -> None:
         )
         text = f"{label} ({results.scores(arm, 'slope').mean():.2f})"
         axes.annotate(
-            text, (EPISODES[-1], rows[-1, 0]), xytext=(6, 0), textcoords="offset points", va="center", color=colour
+            text,
+            (EPISODES[-1], rows[-1, 0]),
+            xytext=(6, -9 if label == "free" else 3),
+            textcoords="offset points",
+            va="center",
+            color=colour,
         )
         if power is not None:
             x = np.array([EPISODES[0], EPISODES[-1]])
@@ -77,3 +82,5 @@ def draw_samples(axes: Axes, results: Results, points: dict[float, str], power: 
     axes.plot(x, y, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
     axes.annotate(words, (x[1], y[1]), xytext=(6, 4), textcoords="offset points", color=MUTED, fontsize=7.5)
     axes.set(xscale="log", yscale="log")
+    axes.set_xticks(x, [f"{value:g}" for value in x])
+    axes.minorticks_off()

@@ -62,15 +62,15 @@ def count_samples(seed: int, budget: int, quick: bool) -> dict[str, Any]:
     return {"scores": scores}
 
 
-def check_tables(seed: int, budget: int, quick: bool) -> dict[str, Any]:
+def check_tables(seed: int, budget: int, quick: bool, length: int) -> dict[str, Any]:
     """Compare revealing constants, ranks and values of plans of a random lock with what they should be."""
     from envzoo.agents.tabular.revealing import reached_states, revealing_constant
     from envzoo.tabular.revealing_lock import draw_lock
 
     signal = float(np.random.default_rng([seed, 47]).uniform(0.2, 1.0))
-    scores = {}
+    scores = {"sequences": 4.0 ** (length + 3)}
     for mode in ("free", "paid"):
-        lock = draw_lock(2, 3, 1, 4, 0.3, signal, mode, seed)
+        lock = draw_lock(2, 3, length, 4, 0.3, signal, mode, seed)
         model = lock.pomdp()
         alpha = revealing_constant(model, 1 if mode == "free" else 2)
         scores[f"alpha off signal, {mode}"] = abs(alpha - signal)
@@ -89,11 +89,10 @@ def _worst_value(lock: Any, model: Any) -> float:
             law = law @ model.p[:, action]
             total += float(law @ model.emission @ model.reward)
             law = np.where(model.terminal, 0.0, law)
-        right = plan[:2] == (lock.leaf, lock.arm) and plan[2:-1] == tuple(lock.code)
         lost = plan[-1] == lock.actions or (lock.mode == "paid" and lock.actions in plan[2:])
-        # In the root the revealing action leads to the last leaf.
-        right = right or (plan[0] == lock.actions and lock.leaf == lock.leaves - 1 and plan[1] == lock.arm)
-        right = right and plan[2:-1] == tuple(lock.code)
+        # All further actions of the root lead to the last leaf.
+        leaf = min(plan[0], lock.leaves - 1)
+        right = (leaf, *plan[1:-1]) == (lock.leaf, lock.arm, *lock.code)
         expected = 0.0 if lost else 0.5 + lock.gap / 2 * right
         worst = max(worst, abs(total - expected))
     return worst

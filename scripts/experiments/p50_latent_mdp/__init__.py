@@ -1,0 +1,1 @@
+"""Paper 50: horizon-free and variance-dependent learning of latent MDPs."""
