@@ -238,6 +238,11 @@ def test_texts_learn_save_load_and_answer(tmp_path):
             EnvzooError,
             "has 3 characters; the model",
         ),
+        (
+            lambda: agents.make("DPO", TABLE, pairs=10**9),
+            EnvzooError,
+            "1000000000 pairs of envzoo/DIDTable-v0 would take",
+        ),
         (lambda: optimal_rejected((0.5, 0.5), (0.2, 0.3, 0.5), 1.0), EnvzooError, "expected equal ones"),
         (lambda: did((1.0, 0.0), (0.5, 0.5)), EnvzooError, "expected positive probabilities"),
         (
