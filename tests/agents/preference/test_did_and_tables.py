@@ -179,7 +179,7 @@ def test_texts_are_scored_token_by_token():
             ids = torch.cat([asked[i], told[i, j]])
             logits = torch.log_softmax(model.network(ids[None, :-1]), -1)[0]
             steps = [float(logits.detach()[k - 1, ids[k]]) for k in range(2, len(ids)) if ids[k] != 0]
-            assert float(found[i, j]) == pytest.approx(sum(steps), abs=1e-5)
+            assert float(found[i, j].detach()) == pytest.approx(sum(steps), abs=1e-5)
 
 
 def test_probabilities_of_all_answers_add_up():
