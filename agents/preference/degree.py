@@ -18,6 +18,7 @@ from envzoo.agents.preference.offline import OfflinePreference, OfflinePreferenc
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.errors import UnsupportedSpaceError
+from envzoo.sizes import check_bytes
 
 
 @dataclass(frozen=True)
@@ -114,15 +115,17 @@ class PreferenceDegree(OfflinePreference):
     def _degraded(self, extractor: Extractor) -> tuple[Tensor, Tensor]:
         """Return the copies (N, K, T) of all chosen answers, and which of them count, bool (N, K)."""
         c, rng = self.config, self.streams.numpy("degradation")
+        rows = len(self.data) * c.degrees
+        check_bytes(rows * (16 * self.policy.answer_length + 128), f"{c.degrees} copies of {len(self.data)} answers")
         filler = self._filler() if c.equal_length else ""
-        rows, valid = [], []
+        encoded, valid = [], []
         for text in self.data.chosen:
             spans = extractor(text)
             copies = degrade(text, spans, c.degrees, rng.permutation(len(spans)).tolist(), filler)
             counts = [copy is not None and bool(spans) for copy in copies]
-            rows.append(self.policy.encode_answers([copy or "" for copy in copies]))
+            encoded.append(self.policy.encode_answers([copy or "" for copy in copies]))
             valid.append(counts)
-        return torch.from_numpy(np.stack(rows)).to(self.device), torch.tensor(valid, device=self.device)
+        return torch.from_numpy(np.stack(encoded)).to(self.device), torch.tensor(valid, device=self.device)
 
     def _filler(self) -> str:
         """Return the character that is most frequent in prompts and rarest in chosen answers."""

@@ -36,9 +36,11 @@ from envzoo.agents.source import Preferences, Source
 from envzoo.agents.spec import require
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
 from envzoo.reasoning.task import Task
+from envzoo.sizes import check_bytes
 
 NAMES = (*LOSSES, "kto")
 SCORED_AT_ONCE = 1024  # pairs
+PAIR_BYTES, TEXT_BYTES = 256, 1024  # of a pair of numbers, and of one of texts besides its tokens
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,10 @@ class OfflinePreference(Agent):
                 f"{self.spec.name} learns from pairs, but {self.source.name} offers none; expected Preferences, or an "
                 "environment with preference_pairs such as envzoo/DIDTable-v0"
             )
-        return Preferences(**draw(self.config.pairs, self.streams.integer("pairs")))
+        count, task = self.config.pairs, self.task
+        each = PAIR_BYTES if task is None else TEXT_BYTES + 32 * (task.prompt_length + 2 * task.answer_length)
+        check_bytes(count * each, f"{count} pairs of {self.source.name}")
+        return Preferences(**draw(count, self.streams.integer("pairs")))
 
     def _check_spaces(self) -> None:
         if self.source.kind != "environment":
@@ -222,6 +227,7 @@ class OfflinePreference(Agent):
             rows = int(self.source.observation_space.n)
             found = reference_policy(self.source, columns)
             log_reference = None if found is None else np.log(found)
+        check_bytes(16 * rows * columns, f"a table of {rows} prompts and {columns} responses")
         return TableModel(rows, columns, log_reference)
 
     # ------------------------------------------------------------------ learning

@@ -1,7 +1,20 @@
 """Preference losses of envzoo in TRL's DPO trainer: `PreferenceTrainer(..., preference_loss="simpo")`.
 
-TRL samples batches, distributes, logs, writes checkpoints and optimizes, as configured in its `DPOConfig`; the loss is
+TRL makes batches, distributes, logs, writes checkpoints and optimizes, as configured in its `DPOConfig`; the loss is
 `envzoo.agents.preference.losses.pair_loss` on the log-probabilities of whole answers, so that no formula stands twice.
+A script with this trainer is launched like any other of TRL's: `accelerate launch train.py`.
+
+Our names and TRL's:
+
+| envzoo | TRL |
+| --- | --- |
+| dpo | DPOTrainer, `loss_type="sigmoid"` |
+| ipo with `length_normalized=True` | DPOTrainer, `loss_type="ipo"` |
+| slic with `delta = 1 / beta`, times `beta` and without its likelihood term | CPOTrainer, `loss_type="hinge"` |
+| orpo | ORPOTrainer (experimental) |
+| simpo with `gamma` | CPOTrainer (experimental), `loss_type="simpo"`, `simpo_gamma` |
+| cpo with `nll_coefficient` | CPOTrainer (experimental), `loss_type="sigmoid"`, `cpo_alpha` |
+| kto | KTOTrainer (experimental) |
 """
 
 from __future__ import annotations

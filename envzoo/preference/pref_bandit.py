@@ -11,10 +11,13 @@ from numba import njit
 
 from envzoo.errors import EnvzooError
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
-from envzoo.kernel.arguments import check_choice
+from envzoo.kernel.arguments import check_choice, check_whole
 from envzoo.kernel.stream import integer, uniform
 from envzoo.preference.games import cyclic_game, random_game, read_game
 from envzoo.preference.preferences import MatrixPreference
+from envzoo.sizes import check_bytes
+
+MOST_ARMS = 10_000
 
 
 class Parameters(NamedTuple):
@@ -118,11 +121,14 @@ class PrefBandit(Definition):
     ) -> None:
         if isinstance(game, str):
             check_choice("game", game, ("cyclic", "random"))
+            if game == "random":
+                arms = check_whole("arms", arms, 2, MOST_ARMS)
+                check_bytes(64 * arms**2, f"a game of {arms} arms")
             matrix = cyclic_game() if game == "cyclic" else random_game(arms, game_seed)
         else:
             matrix = read_game(game)
-        if len(matrix) > 10_000:
-            raise EnvzooError(f"the game has {len(matrix)} arms; expected at most 10000")
+        if len(matrix) > MOST_ARMS:
+            raise EnvzooError(f"the game has {len(matrix)} arms; expected at most {MOST_ARMS}")
         sampled = check_choice("labels", labels, ("sampled", "exact")) == "sampled"
         self.game = matrix
         self.preference = MatrixPreference(matrix)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import FunctionArm
-from envzoo.scripts.experiments.core.checks import Check, Difference, Ratio, Score, all_of, exact, seeded
+from envzoo.scripts.experiments.core.checks import Check, Difference, Score, all_of, exact, seeded
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p20_spo.figure import draw
@@ -42,10 +40,6 @@ def _gap(sentence: str, entropy: str, score: str) -> Check:
     return seeded(sentence, Difference(ours, theirs, score), "<", 0.0, null={ours: theirs})
 
 
-def _start_cost_ratio(results: Results) -> np.ndarray:
-    return results.scores(point(SPO, "max"), "start_cost") / results.scores(point(MODEL, "max"), "last_cost")
-
-
 def _arms() -> tuple[FunctionArm, ...]:
     bandits = (
         FunctionArm(
@@ -78,13 +72,12 @@ def _arms() -> tuple[FunctionArm, ...]:
 
 _CYCLIC = point(SPO, "cyclic"), point(MODEL, "cyclic")
 _HIDDEN = point(SPO, "nonmarkov"), point(MODEL, "nonmarkov")
-_PLAIN = point(SPO, "max"), point(MODEL, "max")
 
 EXPERIMENT = Experiment(
     paper=find("20-spo"),
     question="Does self-play learn from preferences that no reward expresses, where a reward model fails?",
     claim="The mixture of self-play approaches the minimax winner of cyclic preferences, a reward model collapses "
-    "to one mode, and with other preferences self-play is no worse.",
+    "to one mode, and self-play keeps rules about the course of an episode more often.",
     arms=_arms(),
     checks=(
         all_of(
@@ -145,14 +138,6 @@ EXPERIMENT = Experiment(
             null={_HIDDEN[0]: _HIDDEN[1]},
         ),
         seeded(
-            "Preferences for the return: cost of SPO's last policy over the reward model's",
-            Ratio(*_PLAIN, "last_cost"),
-            "<=",
-            1.1,
-            estimand="ratio",
-            null=_start_cost_ratio,
-        ),
-        seeded(
             "Three logits, last policy without entropy: gap of self-play less the reward model's",
             Difference(bandit(SPO, NONE), bandit(MODEL, NONE), "gap_last"),
             "<",
@@ -194,10 +179,13 @@ EXPERIMENT = Experiment(
         "probability above 1/2 with which the best arm wins.",
         "The paths are those of PrefPoint, with PPO in place of the paper's SAC and the same settings for both "
         "learners: 64 episodes per update, a queue of 256 and an entropy bonus of 0.02. Two pilots with other settings "
-        "(seeds 0 and 1) were looked at for their run times. SPO's returned policy mixes 32 past policies; for "
-        "preferences that have a best policy, the last one is compared.",
+        "(seeds 0 and 1) were looked at for their run times. SPO's returned policy mixes 32 past policies; where "
+        "a best policy exists, the last one is compared.",
+        "Preferences for the larger return, the paper's first setting, were not compared: the runs were stopped for "
+        "lack of computing time before any of their results were looked at.",
         "The reward model sees states and actions, and is fitted to the same comparisons as SPO.",
     ),
-    reason="",
+    reason="On tables all holds. On paths PPO's normal distribution soon ends all paths in one sector, where every "
+    "comparison is a tie and nothing teaches it to leave, so that the past policies cover the sectors unevenly.",
     small_scale=True,
 )

@@ -39,9 +39,7 @@ def _draw_gaps(axes: Axes, results: Results) -> None:
                 axes.bar(at, value, width=0.18, color=COLOURS[name] if hatch is None else "white",
                          edgecolor=COLOURS[name], hatch=hatch)  # fmt: skip
                 axes.plot([at, at], [low, high], color=INK, linewidth=1.2)
-                if k == 0 and hatch is None:
-                    axes.annotate(name, (at + 0.1, value), xytext=(0, 4 if name == SPO else 22), ha="center",
-                                  textcoords="offset points", color=COLOURS[name], fontsize=8)  # fmt: skip
+        axes.annotate(name, (0.04, 0.92 - 0.08 * offset), xycoords="axes fraction", color=COLOURS[name])
     axes.set_xticks(range(len(ENTROPIES)), list(ENTROPIES))
     axes.set(
         title="Three logits: exploitability",

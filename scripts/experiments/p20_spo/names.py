@@ -6,7 +6,7 @@ GAMES = "matrix games"
 SPO, MODEL = "SPO", "reward model"
 LEARNERS = {SPO: ("self_play", "SPO"), MODEL: ("reward_model", "IterativeRewardModel")}
 ENTROPIES = {"no entropy": 0.0, "entropy 0.02": 0.02}
-KINDS = ("cyclic", "nonmarkov", "max")
+KINDS = ("cyclic", "nonmarkov")
 
 
 def bandit(learner: str, entropy: str) -> str:

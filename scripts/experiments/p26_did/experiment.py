@@ -169,6 +169,7 @@ EXPERIMENT = Experiment(
         "Chosen answers come from the reference, so the exact target gives them a smaller mean log-likelihood than the "
         "reference does, whatever the target: likelihood displacement is then a property of the target, not a flaw.",
     ),
-    reason="",
+    reason="On tables all holds to the last digits. One pass through 20,000 pairs teaches the policy little about five "
+    "rare sequences, so that its entropy hardly changes for the DID of low entropy.",
     small_scale=True,
 )

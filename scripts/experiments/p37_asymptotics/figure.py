@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envzoo.agents.preference.tilting import kl_reward_curve, tilt
-from envzoo.scripts.experiments.core.figures import BLUE, GREEN, GREY, INK, MUTED, ORANGE, level, title
+from envzoo.scripts.experiments.core.figures import BLUE, GREEN, GREY, INK, MUTED, ORANGE, title
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p37_asymptotics.runs import CANDIDATES, DELTA, TEXT, P, R
 
@@ -60,7 +60,7 @@ def _draw_trade(axes: Axes, results: Results) -> None:
 def _draw_distance(axes: Axes, results: Results) -> None:
     m = np.array(list(CANDIDATES))
     axes.plot(m, [_value(results, f"distance_{k}") for k in m], color=ORANGE, marker="o", markersize=4.5)
-    axes.annotate("KL(best-of-N || tilt) / m", (20, _value(results, "distance_20")), xytext=(-4, -14),
+    axes.annotate("KL(best-of-N || tilt) / m", (5, _value(results, "distance_5")), xytext=(0, -42),
                   textcoords="offset points", color=ORANGE)  # fmt: skip
     axes.plot(m, [_value(results, f"excess_{k}") for k in m], color=GREEN, marker="s", markersize=4.5)
     axes.annotate("exponent of a tail\nless its rate", (20, _value(results, "excess_20")), xytext=(8, 8),
@@ -75,11 +75,11 @@ def _draw_distance(axes: Axes, results: Results) -> None:
 def _draw_law(axes: Axes, results: Results) -> None:
     at = np.arange(TEXT["length"] + 1)
     shown = (("law", GREY, -0.2), ("measured", BLUE, 0.2))
-    for name, colour, offset in shown:
+    for line, (name, colour, offset) in enumerate(shown):
         values = np.array([results.scores(MEASURED, f"{name}_{k}").mean() for k in at])
         axes.bar(at + offset, values, width=0.38, color=colour, linewidth=0)
-        axes.annotate(name, (at[2] + offset, values[2]), xytext=(0, 3), textcoords="offset points", ha="center",
-                      color=colour if colour != GREY else MUTED, fontsize=8)  # fmt: skip
-    level(axes, 0.0, "")
+        axes.annotate(
+            name, (0.04, 0.9 - 0.08 * line), xycoords="axes fraction", color=MUTED if colour == GREY else colour
+        )
     axes.set_xticks(at)
     axes.set(title="Best-of-4 of a tiny language model", xlabel="reward (distinct letters)", ylabel="probability")

@@ -184,6 +184,7 @@ def test_acting_token_by_token_is_acting_at_once():
     ("call", "error", "sentence"),
     [
         (lambda: make(degrees=1), EnvzooError, "degrees of DPODegree is at least 2, got 1"),
+        (lambda: make(degrees=10**9), EnvzooError, "1000000000 copies of 24 answers would take"),
         (lambda: make(loss="ipo"), EnvzooError, "loss of DPODegree is 'dpo', got 'ipo'"),
         (lambda: make(degree_coefficient=-1.0), EnvzooError, "degree_coefficient of DPODegree is not negative"),
         (lambda: agents.make("DPODegree", "envzoo/DIDTable-v0"), UnsupportedSpaceError, "but the answers are numbers"),

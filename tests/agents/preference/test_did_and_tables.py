@@ -179,7 +179,7 @@ def test_texts_are_scored_token_by_token():
             ids = torch.cat([asked[i], told[i, j]])
             logits = torch.log_softmax(model.network(ids[None, :-1]), -1)[0]
             steps = [float(logits.detach()[k - 1, ids[k]]) for k in range(2, len(ids)) if ids[k] != 0]
-            assert float(found[i, j]) == pytest.approx(sum(steps), abs=1e-5)
+            assert float(found[i, j].detach()) == pytest.approx(sum(steps), abs=1e-5)
 
 
 def test_probabilities_of_all_answers_add_up():
@@ -237,6 +237,11 @@ def test_texts_learn_save_load_and_answer(tmp_path):
             lambda: agents.make("DPO", TEXTS, device="cpu", **TINY).predict("x=="),
             EnvzooError,
             "has 3 characters; the model",
+        ),
+        (
+            lambda: agents.make("DPO", TABLE, pairs=10**9),
+            EnvzooError,
+            "1000000000 pairs of envzoo/DIDTable-v0 would take",
         ),
         (lambda: optimal_rejected((0.5, 0.5), (0.2, 0.3, 0.5), 1.0), EnvzooError, "expected equal ones"),
         (lambda: did((1.0, 0.0), (0.5, 0.5)), EnvzooError, "expected positive probabilities"),

@@ -239,6 +239,10 @@ def test_the_points_of_pref_point():
         (lambda: train_bandits(cyclic_game(), [0], samples=1), "samples is 1; expected a whole number of at least 2"),
         (lambda: exploitability(cyclic_game(), (0.5, 0.5)), "the policy has 2 arms, but the game 3"),
         (lambda: gym.make("envzoo/PrefPoint-v0", kind="best"), "unknown kind of preference 'best'"),
+        (
+            lambda: gym.make("envzoo/PrefBandit-v0", game="random", arms=10_000),
+            "a game of 10000 arms would take 6.0 GiB",
+        ),
         (lambda: gym.make("envzoo/PrefBandit-v0", game="round"), "unknown game 'round'"),
     ],
 )
