@@ -162,7 +162,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     reason="PRDC may use the action that other states log, so it goes right everywhere; TD3+BC may not where only the "
-    "left is logged. Values of PRDC are as much too high as those of TD3: its actions are logged ones, but its pairs of "
+    "left is logged. Values of PRDC are as far too high as those of TD3: its actions are logged, but its pairs of "
     "state and action are not.",
     seeds=6,
     quick_seeds=2,
