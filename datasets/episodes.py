@@ -55,6 +55,8 @@ def check_episode(number: int, observations: Any, actions: Any, rewards: Any, te
     for part in (rewards, terminations, truncations):
         if np.asarray(part).dtype.kind not in "biuf":
             raise DatasetError(f"rewards, terminations and truncations of episode {number} are not numbers")
+    if not np.isfinite(np.asarray(rewards, np.float64)).all():
+        raise DatasetError(f"episode {number} has NaN or infinite rewards; expected finite ones")
     steps = len(rewards)
     lengths: list[int] = []
     map_arrays(lambda a: lengths.append(len(a) - 1), observations)

@@ -36,6 +36,9 @@ class EvaluateOptions:
     """Record one episode as a GIF in this file."""
     fps: float = 4.0
     """Frames per second of the GIF."""
+    offline: str | None = None
+    """Dataset on which to estimate the discounted return by fitted Q evaluation, instead of playing; best one that the
+    agent did not learn from."""
     device: str = "cpu"
     """Torch device: auto, cpu, cuda, ..."""
 
@@ -97,6 +100,15 @@ def film(
     return len(frames)
 
 
+def estimate_offline(agent: Agent, dataset_id: str, seed: int) -> np.ndarray:
+    """Estimate the values (E,) of the first states of a dataset's episodes, with the agent's discount factor."""
+    from envzoo.agents.offline.ope import fitted_q_evaluation
+    from envzoo.datasets import load_minari
+
+    gamma = getattr(agent.config, "gamma", 0.99)
+    return fitted_q_evaluation(agent, load_minari(dataset_id), gamma=gamma, seed=seed)
+
+
 def command(argv: list[str]) -> int:
     """Run `envzoo evaluate` with the given arguments; return the exit code."""
     from rich.console import Console
@@ -123,12 +135,21 @@ def command(argv: list[str]) -> int:
         raise EnvzooError(f"--fps must be in (0, 100], got {options.fps}")
     if options.env_kwargs and options.env is None:
         raise EnvzooError("--env-kwargs requires an environment, given with --env")
+    if options.offline is not None and (options.env is not None or options.video is not None):
+        raise EnvzooError("--offline plays no episodes, so it goes without --env and --video")
     if options.video is not None:
         check_gif(options.video)
     path = Path(positional[0])
     agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
     if not can_play(agent):
         raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
+    if options.offline is not None:
+        values = estimate_offline(agent, options.offline, options.seed or 0)
+        print(
+            f"{agent.spec.name} on {options.offline}: estimated discounted return {values.mean():.3f} "
+            f"(standard deviation {values.std():.3f} over {len(values)} first states)"
+        )
+        return 0
     kwargs = parse_keywords(options.env_kwargs)
     if options.video is not None and (options.env or agent.source.id) in games():
         raise EnvzooError(f"--video records environments, but {options.env or agent.source.id} is a game")

@@ -9,7 +9,7 @@ from envzoo.errors import EnvzooError, unknown
 
 BACKENDS = ("auto", "kdtree", "brute")
 TREE_DIMENSIONS = 15  # beyond, a tree visits most of its leaves
-CHUNK = 2**24  # differences computed at a time
+CHUNK = 2**24  # distances computed at a time
 
 
 class DatasetNeighbours:
@@ -17,7 +17,7 @@ class DatasetNeighbours:
 
     Args:
         rows: (N, d) numbers.
-        backend: "kdtree" (scipy's cKDTree), "brute" (all distances, from exact differences), or "auto": the tree up to
+        backend: "kdtree" (scipy's cKDTree), "brute" (all distances), or "auto": the tree up to
             15 dimensions.
 
     Raises:
@@ -65,14 +65,23 @@ class DatasetNeighbours:
             if np.isinf(distance).any():
                 raise EnvzooError(f"a key has fewer than {k} rows within {upper:g}; expected a larger bound")
             return distance, index
-        parts = []
-        size = max(1, CHUNK // self.rows.size)
+        return self._measure_all(keys, k)
+
+    def _measure_all(self, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest rows by all distances: candidates by a matrix product, then their exact differences."""
+        norms = np.einsum("nd,nd->n", self.rows, self.rows)
+        distances, indices = np.empty((len(keys), k)), np.empty((len(keys), k), np.int64)
+        size = max(1, CHUNK // len(self.rows))
         for first in range(0, len(keys), size):
-            block = keys[first : first + size, None] - self.rows
-            parts.append(np.einsum("bnd,bnd->bn", block, block))
-        squares = np.concatenate(parts) if parts else np.empty((0, len(self.rows)))
-        index = np.argpartition(squares, k - 1, axis=1)[:, :k]
-        chosen = np.take_along_axis(squares, index, axis=1)
-        order = np.argsort(chosen, axis=1, kind="stable")
-        index = np.take_along_axis(index, order, axis=1)
-        return np.sqrt(np.take_along_axis(squares, index, axis=1)), index
+            block = keys[first : first + size]
+            own = np.einsum("bd,bd->b", block, block)
+            rough = own[:, None] + norms - 2 * block @ self.rows.T
+            # The expanded square cancels: no exact distance differs from it by more than this.
+            slack = 8 * (block.shape[1] + 4) * np.finfo(float).eps * (own + norms.max())
+            limit = np.partition(rough, k - 1, axis=1)[:, k - 1] + 2 * slack
+            for offset, row in enumerate(rough <= limit[:, None]):
+                candidates = np.flatnonzero(row)
+                exact = np.linalg.norm(block[offset] - self.rows[candidates], axis=1)
+                order = np.argsort(exact, kind="stable")[:k]
+                distances[first + offset], indices[first + offset] = exact[order], candidates[order]
+        return distances, indices

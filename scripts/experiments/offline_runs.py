@@ -7,11 +7,17 @@ from typing import Any
 
 from envzoo import agents
 from envzoo.agents.evaluation import evaluate
+from envzoo.agents.offline.odice import ODICE
+from envzoo.agents.offline.prdc import PRDC
+from envzoo.agents.offline.td3 import TD3
+from envzoo.agents.offline.td3_bc import TD3BC
 from envzoo.datasets import normalised_scores
 from envzoo.datasets.store import is_local
 from envzoo.errors import DatasetError
 from envzoo.scripts.make_dataset import make_dataset
 
+# The classes, and not only their names, so that stored results are of the present code of the agents.
+AGENTS = {"TD3": TD3, "TD3BC": TD3BC, "PRDC": PRDC, "ODICE": ODICE}
 EPISODES = 100  # of the evaluation, at the final step
 
 
@@ -35,7 +41,7 @@ def train(
     """
     provide(dataset)
     settings = {name: tuple(value) if isinstance(value, list) else value for name, value in hyperparameters.items()}
-    made = agents.make(agent, dataset, seed=seed, device="cpu", threads=1, **settings)
+    made = agents.make(AGENTS[agent].spec.name, dataset, seed=seed, device="cpu", threads=1, **settings)
     made.learn(steps)
     result = evaluate(made, episodes=EPISODES)
     limit = made.source.given.env_spec.max_episode_steps

@@ -187,3 +187,10 @@ def test_importing_is_cheap(tmp_path):
     code = f"import sys, json, envzoo.datasets; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_rewards_are_finite():
+    for bad in (np.nan, np.inf):
+        episode = (np.zeros((3, 1)), np.zeros((2, 1)), np.array([1.0, bad]), np.zeros(2, bool), np.zeros(2, bool))
+        with pytest.raises(DatasetError, match="episode 0 has NaN or infinite rewards"):
+            TransitionTable.from_episodes([episode])

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from envzoo import agents
+from envzoo.agents.loops.replay import Batch
+from envzoo.agents.offline.prdc import PRDC
 from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import FunctionArm
 from envzoo.scripts.experiments.core.checks import Difference, Score, all_of, exact, seeded
@@ -41,13 +44,10 @@ def run_line(seed: int, budget: int, quick: bool, agent: str, dataset: str, sett
 
 def run_limits(seed: int, budget: int, quick: bool) -> dict[str, Any]:
     """Score the largest differences between PRDC in both limits of beta and what they should be, on 256 transitions."""
-    from envzoo import agents
-    from envzoo.agents.loops.replay import Batch
-
     provide(STRIPED)
     generator, scores = torch.Generator().manual_seed(seed), {}
     for name, beta in (("large", 1e7), ("zero", 0.0), ("two", 2.0)):
-        agent = agents.make("PRDC", STRIPED, seed=seed, device="cpu", hidden=(64, 64), beta=beta)
+        agent = agents.make(PRDC.spec.name, STRIPED, seed=seed, device="cpu", hidden=(64, 64), beta=beta)
         rows = torch.randint(len(agent.data.reward), (256,), generator=generator)
         batch = Batch(*(column[rows] for column in agent.data))
         batch = batch._replace(observation=agent.normalizer(batch.observation))
@@ -161,6 +161,9 @@ EXPERIMENT = Experiment(
             {"success": "success", "score": "normalised score", "expected value": "mean Q of the policy"},
         ),
     ),
+    reason="PRDC may use the action that other states log, so it goes right everywhere; TD3+BC may not where only the "
+    "left is logged. Values of PRDC are as far too high as those of TD3: its actions are logged, but its pairs of "
+    "state and action are not.",
     seeds=6,
     quick_seeds=2,
     first_seed=1000,

@@ -26,7 +26,8 @@ def draw(results: Results, figure: Figure) -> None:
         "TD3+BC, striped": ORANGE,
         "TD3, striped": GREY,
     }
-    final_bars(right, results, names, "success", number="{:.2f}")
+    labels = {name: name.partition(",")[0] for name in names}
+    final_bars(right, results, names, "success", labels=labels, number="{:.2f}")
     right.set(title="Share of episodes that reach the goal", xlim=(0, 1))
 
 
@@ -54,7 +55,7 @@ def draw_policies(axes: Axes, results: Results) -> None:
     axes.axvline(9.5, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
     axes.annotate("goal", (9.5, 1.0), xytext=(3, 4), textcoords="offset points", fontsize=8, color=GREY)
     axes.set(
-        title="Striped corridor: action of the policy (shaded: only steps to the left are logged)",
+        title="Actions (shaded: only steps to the left are logged)",
         xlabel="position",
         ylabel="action (1: right)",
         xlim=(0, 10),

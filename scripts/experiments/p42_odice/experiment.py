@@ -10,6 +10,8 @@ import torch
 
 from envzoo import agents
 from envzoo.agents.loops.replay import Batch
+from envzoo.agents.offline.neighbours import DatasetNeighbours
+from envzoo.agents.offline.odice import ODICE
 from envzoo.offline.point_maze_stitch import EDGE, inside_wall
 from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import FunctionArm
@@ -37,8 +39,6 @@ def free_places(seed: int, count: int) -> np.ndarray:
 
 def run_maze(seed: int, budget: int, quick: bool, mode: str) -> dict[str, Any]:
     """Train O-DICE in one mode; score its success, and the values on and off the data."""
-    from envzoo.agents.offline.neighbours import DatasetNeighbours
-
     made, scores = train(seed, budget, "ODICE", MAZE, NETWORK | {"mode": mode})
     logged = made.data.observation
     places = free_places(seed, 2000)
@@ -54,7 +54,7 @@ def run_identities(seed: int, budget: int, quick: bool) -> dict[str, Any]:
     provide(MAZE)
     settings = {"hidden": (32,), "batch_size": 64, "learning_rate": 1e-3}
     angle = projection = raw = 0.0
-    agent = agents.make("ODICE", MAZE, seed=seed, device="cpu", reward_scale=0.5, **settings)
+    agent = agents.make(ODICE.spec.name, MAZE, seed=seed, device="cpu", reward_scale=0.5, **settings)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(budget):
         batch = agent.sample(generator)
@@ -69,7 +69,7 @@ def run_identities(seed: int, budget: int, quick: bool) -> dict[str, Any]:
     closed = 0.0
     for lam in (0.4, 0.5, 0.6):
         faster = settings | {"learning_rate": 1e-2}
-        made = agents.make("ODICE", MAZE, seed=seed, device="cpu", lam=lam, twin=False, **faster)
+        made = agents.make(ODICE.spec.name, MAZE, seed=seed, device="cpu", lam=lam, twin=False, **faster)
         row = Batch(*(column[:1].expand(4, *column.shape[1:]) for column in made.sample(generator)))
         row = row._replace(reward=torch.full((4,), 0.5), terminated=torch.ones(4))
         for _ in range(600):
@@ -187,6 +187,9 @@ EXPERIMENT = Experiment(
             },
         ),
     ),
+    reason="The policy clones actions with the weight max(y, 0), so only the differences of residuals matter: the true "
+    "gradient pushes values far down, but leaves the order of the logged actions right. In this maze the backward part "
+    "raises values off the data a little.",
     seeds=6,
     quick_seeds=2,
     first_seed=1000,

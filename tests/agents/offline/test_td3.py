@@ -194,3 +194,14 @@ def test_discrete_actions_are_refused(random_walks, monkeypatch):
 def test_rewards_are_shaped_before_learning():
     agent = make("TD3", reward_scale=10.0, reward_shift=-1.0)
     assert torch.allclose(agent.data.reward, 10 * make("TD3").data.reward - 1)
+
+
+def test_the_brute_search_survives_cancellation():
+    """Far from the origin an expanded square has no digits left; the answer is exact all the same."""
+    generator = np.random.default_rng(0)
+    rows = 1e7 + generator.normal(size=(80, 3))
+    keys = rows[:5] + 1e-3
+    distance, index = DatasetNeighbours(rows, "brute").query(keys, 2)
+    exact = np.linalg.norm(keys[:, None] - rows, axis=2)
+    assert distance == pytest.approx(np.sort(exact, axis=1)[:, :2], abs=0)
+    assert index[:, 0].tolist() == [0, 1, 2, 3, 4]
