@@ -136,11 +136,11 @@ def dense_sweep(p, r, gamma, v, q, out):
 # ---------------------------------------------------------------------------- sparse worlds
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def sparse_sweep(following, weight, r, v, q, out):
     """Write the action values r + sum of weight v[following] into q (S, A), and their maxima into out (S,)."""
     states, actions, most = following.shape
-    for s in prange(states):
+    for s in range(states):
         best = -np.inf
         for a in range(actions):
             total = r[s, a]
@@ -151,11 +151,11 @@ def sparse_sweep(following, weight, r, v, q, out):
         out[s] = best
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def sparse_evaluation(following, weight, r, policy, v, out):
     """Write the values of one backup of a deterministic policy (S,) into out (S,)."""
     states, _, most = following.shape
-    for s in prange(states):
+    for s in range(states):
         a = policy[s]
         total = r[s, a]
         for k in range(most):
