@@ -14,6 +14,7 @@ from envzoo.agents.tabular.episodic import EpisodicConfig, find_horizon
 from envzoo.agents.tabular.learning import TabularAgent, read_losses
 from envzoo.agents.tabular.linear_policy import sample
 from envzoo.errors import EnvzooError
+from envzoo.sizes import check_bytes
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Exp3PO(TabularAgent):
         """Find the horizon and the step size."""
         c = self.config
         self.horizon = find_horizon(env, c.horizon, self.spec.name)
+        check_bytes(24 * env.num_envs * self.horizon, f"episodes of {self.horizon} steps in {env.num_envs} runs")
         count = max(self.actions, 2)
         self.eta = c.learning_rate or float(np.sqrt(2 * np.log(count) / (count * c.num_episodes))) / self.horizon
         gamma = self.eta * self.horizon / 2 if c.implicit_exploration is None else c.implicit_exploration
