@@ -70,7 +70,7 @@ def shorten(text: str, most: int = 200) -> str:
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """Return the choice most similar to `name`, ignoring case, or None if none is similar."""
     by_lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[found[0]] if found else None
 
 

@@ -39,6 +39,9 @@ class LuckyTree(FiniteWorld):
     ## End of an episode
     Terminates after three steps from the root. `env.unwrapped.model()` is the exact model.
 
+    ## Arguments
+    None.
+
     ## Registered ids
     - `envzoo/LuckyTree-v0`
     """

@@ -8,6 +8,7 @@ import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel.arguments import check_seed, check_whole
+from envzoo.sizes import check_bytes
 from envzoo.tabular.arrays import check_laws, freeze, read_law, read_numbers
 from envzoo.tabular.finite_mdp import FiniteMDP
 
@@ -125,6 +126,7 @@ def schedule_tables(kind: str, episodes: int, tables: int, seed: int = 0, share:
     if not isinstance(kind, str) or kind not in SCHEDULES:
         raise unknown("schedule", kind, SCHEDULES)
     episodes, rng = check_whole("episodes", episodes, 1, 10**8), np.random.default_rng(check_seed(seed))
+    check_bytes(40 * episodes, f"a schedule of {episodes} episodes")
     if kind == "fixed" or tables == 1:
         return np.zeros(episodes, np.int64)
     if kind == "switch":

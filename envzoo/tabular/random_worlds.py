@@ -91,6 +91,8 @@ def random_lmdp(
     concentration = check_number("concentration", concentration, 0, above=True)
     if horizon > 10**6:
         raise EnvzooError(f"horizon is {horizon}; expected at most 1000000 steps")
+    what = f"a latent world of {contexts} contexts, {states} states and {actions} actions"
+    check_bytes(64 * contexts * states * states * actions, what)
     rng = np.random.default_rng(check_seed(seed))
     p = rng.dirichlet(np.full(states, concentration), (contexts, states, actions))
     initial = rng.dirichlet(np.ones(states), contexts)

@@ -99,12 +99,19 @@ def test_the_ring_has_two_of_four_actions_everywhere():
     )
 
 
+REFUSING = ("tabular", "preference", "offline")  # families with agents that take some worlds only
+
+
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
 @pytest.mark.parametrize("inside", [False, True])
 @pytest.mark.parametrize("name", [name for name in DISCRETE if name != "GreedyMarginal"])
 def test_no_agent_ever_takes_a_masked_action(name, inside, mode):
     table = {"policy": "mlp"} if inside and name in ("SubPO", "ModPO") else {}  # tables have no Dict observations
-    agent = agents.make(name, ring(mode, inside=inside), **small(name), **table)
+    try:
+        agent = agents.make(name, ring(mode, inside=inside), **small(name), **table)
+    except UnsupportedSpaceError:  # agents of particular worlds refuse the ring before anything is played
+        assert specs()[name].family in REFUSING
+        return
     agent.learn(2 * specs()[name].example.timesteps + 20)  # the ring raises at an illegal action
     for deterministic in (True, False):
         assert evaluate(agent, ring(mode, inside=inside), episodes=6, deterministic=deterministic).lengths.tolist() == (

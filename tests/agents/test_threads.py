@@ -143,8 +143,13 @@ def test_other_values_are_refused(tmp_path, value):
 
 
 SOURCES = {"reasoning": "envzoo/TextSumTo-Tokens-v0", "coding_games": "envzoo/CodingGrid-v0", "coverage": SOURCE}
-# Planners of bandits and GreedyMarginal train no networks, and BC, which needs a dataset, has the sizes of the others.
-TRAINED = [name for name, s in agents.specs().items() if s.family != "bandits" and name not in ("GreedyMarginal", "BC")]
+# Planners of bandits and GreedyMarginal train no networks, and agents that need a dataset have the sizes of the others.
+TRAINED = [
+    name
+    for name, s in agents.specs().items()
+    if s.family != "bandits" and name != "GreedyMarginal" and s.sources != ("dataset",)
+]
+OF_THEIR_WORLDS = ("tabular", "preference", "offline")  # families whose agents learn in the world of their example
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -154,5 +159,7 @@ def test_agents_with_their_defaults_take_one_thread(name):
     continuous = spec.actions == ("continuous",)
     source = SOURCES.get(spec.family, "Pendulum-v1" if continuous else "CartPole-v1")
     env_kwargs = {"receiver": "player"} if name == "IndependentPPO" else {}
+    if spec.family in OF_THEIR_WORLDS:
+        source, env_kwargs = spec.example.source, dict(spec.example.env_kwargs)
     agent = agents.make(name, source, device="cpu", env_kwargs=env_kwargs)
     assert agent.choose_threads() == 1

@@ -13,7 +13,7 @@ from envzoo import agents, datasets, games, registration
 from envzoo.agents import registry
 from envzoo.datasets.recipes import BehaviourPolicy, Recipe
 from envzoo.errors import EnvzooError, UnknownNameError
-from envzoo.papers import papers, read
+from envzoo.papers import all_papers, read
 from envzoo.scripts import experiments
 from envzoo.specs import AgentSpec, EnvironmentSpec, ExperimentSpec, load
 
@@ -27,7 +27,7 @@ def test_table_is_consistent():
         assert row.entry_point.startswith(f"envzoo.{row.family}.")
         assert row.summary
         assert row.summary[-1] != "."
-        assert row.paper is None or row.paper in papers().values()
+        assert row.paper is None or row.paper in all_papers().values()
         assert registration.spec(row.id) is row
     with pytest.raises(UnknownNameError, match="did you mean 'envzoo/GridCoverage-v0'"):
         registration.spec("envzoo/GridCoverag-v0")
@@ -132,7 +132,10 @@ def test_what_gymnasium_refuses_is_not_in_the_table():
         (lambda: AgentSpec("A", "a", "f", "s"), "a table names things as 'module:name', got 'a'"),
         (lambda: ExperimentSpec("a b", "a:B"), "the name of an experiment has the form my-experiment, got 'a b'"),
         (lambda: Recipe("a/b", "C-v0", BehaviourPolicy("Random"), 1.0, "d"), "the id of a dataset has the form"),
-        (lambda: Recipe("a/b-v0", "C-v0", "Random", 1.0, "d"), "policy of a/b-v0 is a BehaviourPolicy or Demons"),
+        (
+            lambda: Recipe("a/b-v0", "C-v0", "Random", 1.0, "d"),
+            "policy of a/b-v0 is a BehaviourPolicy, a ScriptedPolicy",
+        ),
         (lambda: load("envzoo.specs"), "a table names things as 'module:name'"),
         (lambda: load("envzoo.specs:nothing"), "the module envzoo.specs has no nothing"),
     ],

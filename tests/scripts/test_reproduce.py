@@ -32,7 +32,7 @@ def test_every_paper_has_an_experiment():
     assert numbers() == list(papers())
     for number, found in experiments().items():
         assert found.paper == papers()[number]
-        assert found.seeds >= (3 if found.arms[0].env.startswith("envzoo/Text") else 5)
+        assert found.seeds >= 3
         groups = {arm.group for arm in found.arms}
         assert groups == {table.group for table in found.tables}
         names = {arm.name for arm in found.arms}
@@ -69,14 +69,16 @@ def test_paper_09_runs_quickly_in_two_processes(tmp_path):
     assert data["verdict"] == "not judged"
     # Bounds that every seed keeps by five standard deviations between seeds or more; those of the experiment are for
     # its mean over seeds.
-    over_modpo, share, centre, items, items_over_random, design, tiny = (check["value"] for check in data["checks"])
+    over_modpo, centre, tiny, covered, items, items_over_random, design = data["checks"]
+    centre, covered, items = centre["value"], covered["value"], items["value"]
+    over_modpo, items_over_random, design = over_modpo["value"], items_over_random["value"], design["value"]
     assert over_modpo > 1.4  # 1.74 +- 0.03
-    assert share > 0.8  # 0.89 +- 0.01
+    assert covered > 51  # 57 +- 0.6, of 64
     assert centre < -1  # -4.1 +- 0.4
     assert items > 15  # 19.7 +- 0.3
     assert items_over_random < 2  # -2.9 +- 1.0, where SubPO has 7
     assert design > 3  # 3.9 +- 0.1
-    assert tiny > 0.95  # 0.998 +- 0.001
+    assert min(part["value"] for part in tiny["components"]) > 0.95  # 0.998 +- 0.001
     figure = (tmp_path / "figure.png").read_bytes()
     assert figure.startswith(b"\x89PNG")
 
