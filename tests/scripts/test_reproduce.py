@@ -34,7 +34,7 @@ def test_every_paper_has_an_experiment():
         assert found.paper == papers()[number]
         assert found.seeds >= 3
         groups = {arm.group for arm in found.arms}
-        assert groups == {table.group for table in found.tables}
+        assert {table.group for table in found.tables} <= groups
         names = {arm.name for arm in found.arms}
         assert all(set(table.expected) <= names for table in found.tables)
 
