@@ -69,7 +69,8 @@ def dose_response(results: Results, arms: tuple[str, ...]) -> np.ndarray:
     """Compute for each seed the slope of log entropy at equal accuracy over the number of the dose, (seeds,)."""
     seeds = results.shared(*arms)
     values = np.log([results.by_seed(arm, AREA, seeds) for arm in arms])
-    return np.polyfit(np.arange(len(arms)), values, 1)[0]
+    # Without the first row's level, which a slope does not depend on, equal rows have a slope of exactly 0.
+    return np.polyfit(np.arange(len(arms)), values - values[0], 1)[0]
 
 
 def remaining(results: Results, arm: str = PLAIN) -> np.ndarray:
