@@ -48,7 +48,8 @@ def response(results: Results, score: str, arms: tuple[str, ...] = tuple(WEIGHTS
     """Compute for each seed the slope of a log score over the number of the weight, from 1 down to .05, (seeds,)."""
     seeds = results.shared(*arms)
     values = np.log([results.by_seed(arm, score, seeds) for arm in arms])
-    return np.polyfit(np.arange(len(arms)), values, 1)[0]
+    # Without the first row's level, which a slope does not depend on, equal rows have a slope of exactly 0.
+    return np.polyfit(np.arange(len(arms)), values - values[0], 1)[0]
 
 
 def _lost(results: Results) -> np.ndarray:
