@@ -77,6 +77,7 @@ def title(figure, results: Results, text: str) -> None:
         ha="left",
         fontsize=8,
         color=MUTED,
+        wrap=True,
     )
 
 
