@@ -53,7 +53,7 @@ def advantage_weight(advantage: Tensor, beta: float, largest: float) -> Tensor:
 
 
 class IQL(OfflineActorCritic):
-    """Implicit Q-learning: an upper expectile of the values of logged actions stands in for their maximum.
+    """Implicit Q-learning: replace the maximum over actions by an upper expectile of logged actions.
 
     Every update takes a gradient step on each of
 

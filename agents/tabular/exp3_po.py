@@ -26,7 +26,7 @@ class Exp3POConfig(EpisodicConfig):
     learning_rate: float | None = None
     """Step size (eta); None takes sqrt(2 ln A / (A K)) / H."""
     implicit_exploration: float | None = None
-    """What is added to the probabilities in the estimates (gamma); None takes eta H / 2."""
+    """Implicit-exploration constant in the denominators of the estimates (gamma); None uses eta H / 2."""
 
     def __post_init__(self):
         super().__post_init__()

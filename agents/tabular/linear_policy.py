@@ -31,7 +31,7 @@ class LinearPolicyConfig(TabularConfig):
     learning_rate: float | None = None
     """Step size (eta); None takes it from K and scale."""
     regularization: float | None = None
-    """What is added to the covariance (gamma); None takes it from K and scale."""
+    """Regularisation added to the covariance (gamma); None derives it from K and scale."""
     bonus: float = 0.02
     """Factor of the dilated bonus, beta = bonus sqrt(gamma); 0 leaves it out."""
     covariance: Literal["exact", "empirical", "resampled"] = "exact"

@@ -23,7 +23,7 @@ from envzoo.agents.threads import using_threads
 from envzoo.errors import EnvzooError, NonFiniteError, unknown
 from envzoo.kernel.stream import keys
 
-ROW, CELL = "table_row", "table_cell"  # extras of a rollout: where its tokens stand in the table
+ROW, CELL = "table_row", "table_cell"  # extras of a rollout: indices of its tokens in the table
 # Defaults that differ from those of `TextConfig`.
 DEFAULTS = {"num_prompts": 16, "group_size": 16, "learning_rate": 0.02}
 OPTIMIZERS = ("adamw", "sgd")
