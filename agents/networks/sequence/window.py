@@ -12,7 +12,7 @@ from envzoo.errors import EnvzooError
 
 
 class Reach(NamedTuple):
-    """Compute which steps each step of a chunk of T steps can attend to.
+    """Inputs that each step of a chunk of T steps can attend to.
 
     Attributes:
         rows: (W - 1 + T, B, d), the inputs before the chunk and in it.
