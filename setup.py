@@ -1,6 +1,6 @@
 """Package layout: five folders at the top of the repository, installed under the one name `envzoo`.
 
-Everything else about the package stands in pyproject.toml. The list of packages is computed here so that adding a
+Everything else about the package is declared in pyproject.toml. The list of packages is computed here so that adding a
 family folder needs no second edit.
 """
 

@@ -11,7 +11,7 @@ from envzoo.errors import EnvzooError
 
 
 class NStepReturns(NamedTuple):
-    """What a value target of n steps is made of: `rewards + discounts * V(next_observations[last])`.
+    """Terms of an n-step value target: `rewards + discounts * V(next_observations[last])`.
 
     Attributes:
         rewards: (N,) float64, sum over k < m of gamma^k r_(i + k), where m is n, or less where the episode ends before.

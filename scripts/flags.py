@@ -64,7 +64,7 @@ def normalize(flags: list[str], *classes: type) -> list[str]:
 
 
 class _Kind(NamedTuple):
-    """What a flag takes: whole numbers, several numbers, and words that may replace the number."""
+    """Values that a flag accepts: whole numbers, several numbers, and words in place of a number."""
 
     whole: bool = False
     several: bool = False

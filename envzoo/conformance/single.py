@@ -122,7 +122,7 @@ def fresh_observations(make: Make, seed: int, steps: int) -> Iterator[str]:
 
 
 def time_limit(make: Make, seed: int, steps: int) -> Iterator[str]:
-    """Check that an episode that reaches `max_episode_steps` is truncated, not terminated, and goes on no further."""
+    """Check that an episode that reaches `max_episode_steps` is truncated, not terminated, and then ends."""
     env = make()
     limit = env.spec.max_episode_steps if env.spec else None
     if limit is None:

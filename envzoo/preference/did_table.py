@@ -145,7 +145,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 class _HasPolicies:
-    """Attributes of both faces."""
+    """Attributes of the single and vector environment."""
 
     definition: DIDTable
 

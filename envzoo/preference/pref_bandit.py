@@ -141,7 +141,7 @@ class PrefBandit(Definition):
 
 
 class _HasPreference:
-    """Attributes of both faces."""
+    """Attributes of the single and vector environment."""
 
     definition: PrefBandit
 

@@ -165,7 +165,7 @@ class PrefPoint(Definition):
 
 
 class _HasPreference:
-    """Attributes of both faces."""
+    """Attributes of the single and vector environment."""
 
     definition: PrefPoint
 

@@ -182,7 +182,7 @@ class TextSumToRules(TextEpisode):
 
     $observation
     1 for a right answer, else 0, when the answer ends. The digits after the first may come in any order, each with no
-    leading zero; in the text face spaces do not count.
+    leading zero; in the text form spaces are ignored.
 
     ## Info
     `length`, the number of tokens so far; in the text environment also `instruction`, the task in one sentence.

@@ -211,8 +211,8 @@ class TabularEnv(ModelEnv):
 
     definition_class = Tabular
 
-    def __init__(self, model: Model, **face: Any) -> None:
-        super().__init__(model=model, **face)
+    def __init__(self, model: Model, **kwargs: Any) -> None:
+        super().__init__(model=model, **kwargs)
 
 
 class TabularVectorEnv(ModelVectorEnv):
@@ -220,5 +220,5 @@ class TabularVectorEnv(ModelVectorEnv):
 
     definition_class = Tabular
 
-    def __init__(self, model: Model, num_envs: int = 1, **face: Any) -> None:
-        super().__init__(num_envs, model=model, **face)
+    def __init__(self, model: Model, num_envs: int = 1, **kwargs: Any) -> None:
+        super().__init__(num_envs, model=model, **kwargs)

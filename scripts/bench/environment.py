@@ -47,7 +47,7 @@ def run(quick: bool = False) -> list[Row]:
     subjects: dict[str, _Subject] = {
         OURS: _ours(steps),
         f"{OURS}, SAME_STEP": _ours(steps, autoreset_mode="SameStep"),
-        "GridCoverage-v0, single face": _single(steps * 2),
+        "GridCoverage-v0, single environment": _single(steps * 2),
         "SyncVectorEnv of 16 single environments": _sync(steps // 5),
     }
     missing: list[Row] = []

@@ -1,6 +1,6 @@
 """Hostile agent files by the thousand, each loaded under an audit hook; `make hostile` runs the full count.
 
-From a valid file of every registered agent, files are made by seeded mutations of what stands in it: ids, paths, model
+From a valid file of every registered agent, files are made by seeded mutations of its contents: ids, paths, model
 names, sizes, types, nesting, tensors, and the zip itself. Each is loaded. It has to end in one sentence or in an agent,
 without any event (import, open, subprocess, socket, exec, compile, os.*) that the valid files do not cause as well.
 

@@ -241,7 +241,7 @@ def test_evaluations_come_after_each_so_many_steps_and_at_the_end():
     metrics = recorder.seen[-2][1]
     assert {"eval/return_mean", "eval/return_std", "eval/length_mean"} <= set(metrics)
     assert metrics["eval/length_mean"] == 4
-    # The schedule goes on in the next call.
+    # The schedule continues in the next call.
     agent.learn(40, callbacks)
     assert [s for s, m in recorder.seen[recorder.seen.index(("end", 64)) :][2:-1] if "eval/return_mean" in m] == [
         80,

@@ -30,7 +30,7 @@ each_agent = pytest.mark.parametrize("name", agents.specs())
 
 
 def example(name):
-    """What an agent learns from here, as its row says; a row without one fails the test."""
+    """Return the example source of an agent's spec; a spec without one fails the test."""
     row = agents.spec(name)
     if row.example is None:
         pytest.fail(f"{name} has no example: its row names something small that it learns from in a second")
@@ -38,7 +38,7 @@ def example(name):
 
 
 def is_dataset(name):
-    """Whether the example of an agent is a dataset, for which the fixture `dataset` stands in."""
+    """Whether the example of an agent is a dataset, which the fixture `dataset` replaces."""
     return example(name).source in recipes()
 
 
@@ -48,7 +48,7 @@ def stand_in(name, dataset):
 
 
 def make_example(name, dataset=None, seed=0, **changes):
-    """Make an agent as its example says; `dataset` stands in for the one that a recipe would make."""
+    """Make an agent for its example; `dataset` replaces the one that a recipe would make."""
     small = example(name)
     source = stand_in(name, dataset) if is_dataset(name) else small.source
     hyperparameters = {**small.hyperparameters, **changes}

@@ -1,4 +1,4 @@
-"""What files may name: for no agent an id, path, model name or keyword in a file imports, opens or fetches anything."""
+"""Names in files: for no agent does an id, path, model name or keyword import, open or fetch anything."""
 
 import dataclasses
 import json

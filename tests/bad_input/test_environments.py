@@ -48,7 +48,7 @@ def rows():
 
 
 def keywords(cls):
-    """The environment's own keywords, and those of its face."""
+    """The environment's own keywords, and those of its environment class."""
     names = inspect.signature(getattr(cls, "definition_class", cls).__init__).parameters
     own = [name for name in names if name not in ("self", "args", "kwargs")]
     return own + [name for name in FACE if hasattr(cls, "definition_class") and name not in own]

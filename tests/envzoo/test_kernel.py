@@ -1,4 +1,4 @@
-"""The kernel base, through the environments that stand on it: faces agree, autoreset, capture, errors, streams."""
+"""The kernel base, through its environments: single and vector agree, autoreset, capture, errors, streams."""
 
 import copy
 
@@ -211,7 +211,7 @@ def test_state_round_trip(case):
     other.set_state(state)
     assert same(other.observation(), observation)
     assert all(same(a, b) for a, b in zip(run(other, 12, 1), later, strict=True))
-    # Part of the batch; and both faces understand each other.
+    # Part of the batch; and single and vector environments read each other's state.
     env.set_state(env.get_state([2]), [0, 3])
     assert same(env.get_state([0]), env.get_state([2]))
     single = make(case).unwrapped
@@ -337,7 +337,7 @@ def test_definitions_with_unusable_spaces_are_refused():
             self.state = ()
 
     class TextsEnv(KernelEnv):
-        """Its face."""
+        """Single environment."""
 
         definition_class = Texts
 

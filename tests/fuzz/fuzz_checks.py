@@ -1,4 +1,4 @@
-"""What holds of every environment, and random actions for it."""
+"""Properties of every environment, and random actions for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from envzoo.kernel.spaces import LimitedMultiBinary
 
 @dataclass
 class Row:
-    """What was done with one id; `calls` are steps of the vector environment, `steps` those of its episodes."""
+    """Work done on one id; `calls` are steps of the vector environment, `steps` those of its episodes."""
 
     id: str
     calls: int = 0
@@ -73,7 +73,7 @@ def check_infos(infos: dict[str, Any], where: np.ndarray) -> None:
 
 
 def row_of(tree: Any, i: int) -> Any:
-    """What a batch says of episode i."""
+    """Return what a batch reports about episode i."""
     return {name: row_of(part, i) for name, part in tree.items()} if isinstance(tree, dict) else tree[i]
 
 

@@ -41,7 +41,7 @@ class Shadow:
 
 
 def sessions(row: EnvironmentSpec, generator: np.random.Generator, calls: int, report: Row) -> Iterator[None]:
-    """Play `calls` vector steps in an environment that has a vector face; pauses after each session."""
+    """Play `calls` vector steps in an environment that has a vector form; pauses after each session."""
     batch_class, single_class = face(row.vector_entry_point), face(row.entry_point)
     number = 0
     while report.calls < calls:

@@ -16,7 +16,7 @@ from envzoo.registration import EnvironmentSpec
 
 
 def play_single(row: EnvironmentSpec, generator: np.random.Generator, calls: int, report: Row) -> Iterator[None]:
-    """Play in an environment without a vector face: texts, or a simulator."""
+    """Play in an environment without a vector form: texts, or a simulator."""
     env = face(row.entry_point)(**row.kwargs)
     text, inside = isinstance(env.action_space, spaces.Text), None
     inside = None if text else Inside(env.observation_space)

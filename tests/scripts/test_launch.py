@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_no_process_behind(folder, tmp_path, function, ending, exp
     assert output == expected
     deadline = time.monotonic() + 120
     while _alive(worker):
-        assert time.monotonic() < deadline, "the worker goes on without its parent"
+        assert time.monotonic() < deadline, "the worker still runs without its parent"
         time.sleep(0.05)
 
 

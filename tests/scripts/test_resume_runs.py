@@ -111,7 +111,7 @@ def test_other_versions_are_named(killed, capsys):
 
 
 def test_a_larger_budget_is_remembered(run_dir, capsys):
-    """Killed after it was extended and before the next checkpoint, the run goes on to the larger budget."""
+    """Killed after it was extended and before the next checkpoint, the run continues to the larger budget."""
 
     class Killed(BaseException):
         pass

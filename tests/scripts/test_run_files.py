@@ -59,7 +59,7 @@ def test_two_processes_cannot_write_one_run(killed, finished, capsys):
 
 
 def test_the_lock_is_that_of_the_system_not_the_file(tmp_path):
-    """What a killed process left locks nothing; a lock on a file that was removed is not mistaken for ours."""
+    """A lock left by a killed process locks nothing; a lock on a file that was removed is not mistaken for ours."""
     (tmp_path / ".lock").write_text("elsewhere 123\n")
     first = RunLock(tmp_path)
     first.acquire()

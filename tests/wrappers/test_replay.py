@@ -33,7 +33,7 @@ def through_file(state, tmp_path):
 
 
 def play(env, actions):
-    """What the steps gave, as bytes."""
+    """Return the results of the steps as bytes."""
     rows = []
     for action in actions:
         observation, *rest, infos = env.step(action.copy())

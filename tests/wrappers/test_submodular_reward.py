@@ -164,7 +164,7 @@ def test_a_restored_state_goes_on_bit_for_bit(function, mode):
         for a, b in zip(left[:4], right[:4], strict=True):
             np.testing.assert_array_equal(a, b)
         assert_same(left[4], right[4])
-    # One episode, forked into all; then moved to the single face.
+    # One episode, forked into all; then moved to the single environment.
     other.set_state(env.get_state([3]))
     for name, array in other.get_state().items():
         assert (array == array[0]).all(), name

@@ -78,7 +78,7 @@ def build_puzzle(
             answer, or something else that no state repeats along an answer.
         evaluation: First states of the held-out prompts.
         advance: Returns the state after a state and the number of a token.
-        reward: Returns the reward of an answer that has ended in a state, None if the answer goes on.
+        reward: Returns the reward of an answer that has ended in a state, None if the answer is not finished.
         sees: Returns what the policy sees of a state; all states in which it sees the same share one row of the table.
         plausible: Returns whether a policy of some training prefers a token, given what it sees.
 

@@ -1,4 +1,4 @@
-"""What the experiment of paper 07 runs: a language model of a skewed chain, and errors of quantised numbers."""
+"""Arms of the experiment of paper 07: a language model of a skewed chain, and errors of quantised numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the experiment of paper 17 runs: deep stacks of the S6 layer, and the differential equation of its limit."""
+"""Arms of the experiment of paper 17: deep stacks of the S6 layer, and the differential equation of its limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the experiment of paper 32 runs: retrieval, storage, the latch task, and PPO with associative recall."""
+"""Arms of the experiment of paper 32: retrieval, storage, the latch task, and PPO with associative recall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the experiment of paper 34 runs: sequence copying with S4D layers and a GRU, and identities."""
+"""Arms of the experiment of paper 34: sequence copying with S4D layers and a GRU, and identities."""
 
 from __future__ import annotations
 

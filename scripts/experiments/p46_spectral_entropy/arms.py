@@ -1,4 +1,4 @@
-"""What the experiment of paper 46 runs: blobs, a classifier with true and with shuffled labels, and one PPO agent."""
+"""Arms of the experiment of paper 46: blobs, a classifier with true and with shuffled labels, and one PPO agent."""
 
 from __future__ import annotations
 

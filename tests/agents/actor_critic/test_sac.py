@@ -104,7 +104,7 @@ def test_scalar_ensemble_agrees_with_the_general_one(width, depth, activation):
 
 @pytest.mark.parametrize("terminated", [0.0, 1.0])
 def test_bootstrapping_stops_at_termination_alone(terminated):
-    """Learned from one repeated transition: Q goes to r + gamma V where the episode goes on, and to r where it ends."""
+    """From one repeated transition: Q goes to r + gamma V where the episode continues, and to r where it ends."""
     agent = make(gamma=0.5, tau=0.5, temperature=1e-3, learning_rate=3e-3, hidden=(32,))
     one = torch.zeros(32, 3)
     batch = Batch(one, torch.zeros(32, 1), torch.ones(32), torch.full((32,), terminated), one)

@@ -1,4 +1,4 @@
-"""What the loops see of environments: true next observations, valid steps, statistics, whichever way episodes reset."""
+"""Observations of the loops: true next observations, valid steps, statistics, whichever way episodes reset."""
 
 import gymnasium as gym
 import numpy as np

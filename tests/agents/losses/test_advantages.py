@@ -81,7 +81,7 @@ def one_step(terminated, done):
 def test_truncation_bootstraps_and_termination_does_not():
     assert one_step(terminated=True, done=True) == 1 - 10
     assert one_step(terminated=False, done=True) == 1 + 0.5 * 100 - 10
-    # The episode goes on: the second step's delta is 2 + 500 - 20.
+    # The episode continues: the second step's delta is 2 + 500 - 20.
     assert one_step(terminated=False, done=False) == 1 + 0.5 * 100 - 10 + 0.25 * (2 + 500 - 20)
 
 

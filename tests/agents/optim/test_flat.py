@@ -97,7 +97,7 @@ def test_parameters_and_gradients_are_views_of_one_vector():
     with torch.no_grad():
         optimizer.flat.zero_()
     assert all((parameter == 0).all() for parameter in net.parameters())
-    # Loading weights writes into the vector, so that a loaded network goes on being optimised.
+    # Loading weights writes into the vector, so that a loaded network is still optimised.
     net.load_state_dict(network(1).state_dict())
     assert torch.equal(optimizer.flat, torch.cat([p.flatten() for p in network(1).parameters()]))
 

@@ -1,4 +1,4 @@
-"""What the papers on changes of entropy state exactly: the entropy mechanism, STEER and AEPO."""
+"""Tests of exact statements about changes of entropy: the entropy mechanism, STEER and AEPO."""
 
 import itertools
 import math

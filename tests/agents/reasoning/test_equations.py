@@ -1,4 +1,4 @@
-"""What the papers on advantages, selection, bounds and gates of tokens state exactly: HAPO, D3S, BAPO and Lp-Reg."""
+"""Tests of exact statements about advantages, selection, bounds and gates of tokens: HAPO, D3S, BAPO and Lp-Reg."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What the tests of the text trainer share: settings of a tiny run, a few iterations of it, and its weights."""
+"""Helpers of the tests of the text trainer: settings of a tiny run, a few iterations of it, and its weights."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""LSDBandit and RechargingBandit: transitions by hand and against plain Python, both faces, bad input."""
+"""LSDBandit and RechargingBandit: transitions by hand and against plain Python, single and vector, bad input."""
 
 import gymnasium as gym
 import numpy as np

@@ -1,4 +1,4 @@
-"""What every world of the coverage family promises: both faces agree, gains telescope, F is monotone and submodular."""
+"""Contract of the coverage environments: single and vector agree, gains telescope, F is monotone and submodular."""
 
 import gymnasium as gym
 import numpy as np

@@ -1,4 +1,4 @@
-"""The text face and the token face of every puzzle, and the adapter of reasoning-gym."""
+"""The text form and the token form of every puzzle, and the adapter of reasoning-gym."""
 
 import gymnasium as gym
 import numpy as np
@@ -88,7 +88,7 @@ def test_captured_state_goes_on_the_same_way(case):
     prompt = env.reset(seed=1)[0][: task.prompt_length]
     answer = task.solve(prompt[None])[0]
     env.step(answer[0])
-    other.set_state(env.get_state())  # across faces, in the middle of an answer
+    other.set_state(env.get_state())  # across both forms, in the middle of an answer
     rest = turns_of(task, prompt, answer)
     for turn in (rest[0][1:], *rest[1:]):
         *_, reward, terminated, _, _ = other.step(turn)

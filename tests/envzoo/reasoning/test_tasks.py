@@ -1,4 +1,4 @@
-"""What every text puzzle promises: distinct prompts, disjoint splits, demonstrations, and a verifier without holes."""
+"""Contract of the text puzzles: distinct prompts, disjoint splits, demonstrations, and a verifier without holes."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""What may stand in the files of a language model that an agent's file carries."""
+"""Tests of the allowed contents of a language model's files inside an agent's file."""
 
 import json
 

@@ -10,7 +10,7 @@ from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 
 
 class Parameters(NamedTuple):
-    """What all episodes share."""
+    """Parameters shared by all episodes."""
 
     cells: int
 
