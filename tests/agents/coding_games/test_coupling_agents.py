@@ -1,4 +1,4 @@
-"""Coupling agents: covertness, a receiver that sees states and actions alone, single and vector play, clear refusals."""
+"""Coupling agents: covertness, a receiver that sees states and actions, single and vector play, clear refusals."""
 
 import math
 from itertools import pairwise
