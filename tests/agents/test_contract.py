@@ -55,44 +55,49 @@ def make_example(name, dataset=None, seed=0, **changes):
     return agents.make(name, source, seed=seed, device="cpu", env_kwargs=small.env_kwargs, **hyperparameters)
 
 
-@pytest.fixture(scope="session")
-def dataset(tmp_path_factory):
-    """Minari datasets of a few random episodes on the grid ("discrete") and in a corridor ("continuous")."""
+def small_datasets():
+    """Make Minari datasets of a few random episodes on the grid ("discrete") and in a corridor ("continuous")."""
     import minari
 
+    env = gym.make(GRID[0], **GRID[1])
+    env.action_space.seed(0)
+    buffers = []
+    for number in range(6):
+        observation, _ = env.reset(seed=number)
+        observations, actions, rewards, ends = [observation], [], [], []
+        while not ends or not (ends[-1][0] or ends[-1][1]):
+            actions.append(env.action_space.sample())
+            observation, reward, terminated, truncated, _ = env.step(actions[-1])
+            observations.append(observation)
+            rewards.append(float(reward))
+            ends.append((terminated, truncated))
+        terminations, truncations = map(list, zip(*ends, strict=True))
+        buffers.append(
+            minari.data_collector.EpisodeBuffer(
+                id=number,
+                seed=number,
+                observations=np.array(observations),
+                actions=np.array(actions),
+                rewards=rewards,
+                terminations=terminations,
+                truncations=truncations,
+            )
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about an author, a link and so on
+        found = minari.create_dataset_from_buffers("test/grid-v0", buffers, env=env)
+    buffers = collect(agents.make("Random", "envzoo/LineWorld-v0"), "envzoo/LineWorld-v0", 4)
+    facts = {"description": "d", "algorithm": "a", "ref_min_score": 0.0, "ref_max_score": 1.0}
+    write("test/line-v0", buffers, env_id="envzoo/LineWorld-v0", **facts)
+    return {"discrete": found, "continuous": load_minari("test/line-v0")}
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """The datasets of `small_datasets` under a root of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("minari")))
-        env = gym.make(GRID[0], **GRID[1])
-        env.action_space.seed(0)
-        buffers = []
-        for number in range(6):
-            observation, _ = env.reset(seed=number)
-            observations, actions, rewards, ends = [observation], [], [], []
-            while not ends or not (ends[-1][0] or ends[-1][1]):
-                actions.append(env.action_space.sample())
-                observation, reward, terminated, truncated, _ = env.step(actions[-1])
-                observations.append(observation)
-                rewards.append(float(reward))
-                ends.append((terminated, truncated))
-            terminations, truncations = map(list, zip(*ends, strict=True))
-            buffers.append(
-                minari.data_collector.EpisodeBuffer(
-                    id=number,
-                    seed=number,
-                    observations=np.array(observations),
-                    actions=np.array(actions),
-                    rewards=rewards,
-                    terminations=terminations,
-                    truncations=truncations,
-                )
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about an author, a link and so on
-            found = minari.create_dataset_from_buffers("test/grid-v0", buffers, env=env)
-        buffers = collect(agents.make("Random", "envzoo/LineWorld-v0"), "envzoo/LineWorld-v0", 4)
-        facts = {"description": "d", "algorithm": "a", "ref_min_score": 0.0, "ref_max_score": 1.0}
-        write("test/line-v0", buffers, env_id="envzoo/LineWorld-v0", **facts)
-        yield {"discrete": found, "continuous": load_minari("test/line-v0")}
+        yield small_datasets()
 
 
 @pytest.fixture
