@@ -17,7 +17,7 @@ from envzoo.agents.losses.soft import td_target
 from envzoo.agents.losses.td import greedy_value, huber_loss
 from envzoo.agents.networks.action import MaskReader
 from envzoo.agents.networks.basic_encoders import Encoder
-from envzoo.agents.networks.encoders import is_recurrent, make_encoder
+from envzoo.agents.networks.encoders import make_encoder
 from envzoo.agents.networks.layers import linear
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.seen import Recalled, Seen, features_of, packed_of
@@ -76,10 +76,6 @@ class DQNConfig(OffPolicyConfig):
         for name in ("n_steps", "target_update_interval", "exploration_steps"):
             require(getattr(self, name) >= 1, f"{name} of DQN is at least 1, got {getattr(self, name)}")
         require(self.n_steps <= 1000, f"n_steps of DQN is at most 1000, got {self.n_steps}")
-        require(
-            self.n_steps == 1 or not is_recurrent(self.encoder),
-            f"n_steps of DQN is 1 with an encoder that has a memory, got {self.n_steps}",
-        )
         for name in ("learning_rate", "max_grad_norm", "huber_delta"):
             value = getattr(self, name)
             require(value is None or value > 0, f"{name} of DQN is positive, got {value}")
@@ -146,6 +142,8 @@ class DQN(OffPolicyAgent):
         """Create the network, its optimizer, the target network, and the reader of action masks."""
         c, n = self.config, self.actions.n
         network = QNetwork(self.codec, n, c.encoder, c.hidden, c.activation, self.streams.torch("weights", "cpu"))
+        recurrent = network.encoder.recurrent
+        require(c.n_steps == 1 or not recurrent, f"n_steps of DQN is 1 with a memory, got {c.n_steps}")
         self.network = self.register("network", network.to(self.device))
         self.optimizer = self.register(
             "optimizer", make_optimizer(self.network, c.optimizer, lr=c.learning_rate, max_grad_norm=c.max_grad_norm)

@@ -79,18 +79,12 @@ class RememberingPolicy:
     Args:
         encoder: Encoder of the policy.
         act: Observations with their features, a generator, and whether to take the mode -> actions.
-        prepare: Applied to packed observations before the encoder reads them.
     """
 
     recurrent = True
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        act: Callable[[Any, torch.Generator, bool], Tensor],
-        prepare: Callable[[Tensor], Tensor] = lambda x: x,
-    ):
-        self.encoder, self.choose, self.prepare = encoder, act, prepare
+    def __init__(self, encoder: Encoder, act: Callable[[Any, torch.Generator, bool], Tensor]):
+        self.encoder, self.choose = encoder, act
 
     def initial_state(self, num_envs: int) -> Tensor:
         """Return the memory of fresh episodes, (num_envs, state_dim)."""
@@ -100,6 +94,5 @@ class RememberingPolicy:
         self, x: Tensor, state: Tensor, start: Tensor | None, generator: torch.Generator, deterministic: bool
     ) -> Acting:
         """Choose actions for packed observations x (B, P)."""
-        x = self.prepare(x)
         features, state = self.encoder.step(x, state, start)
         return Acting(self.choose(Seen(x, features), generator, deterministic), None, None, state)
