@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -16,12 +16,14 @@ from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import td_target
 from envzoo.agents.losses.td import greedy_value, huber_loss
 from envzoo.agents.networks.action import MaskReader
+from envzoo.agents.networks.basic_encoders import Encoder
 from envzoo.agents.networks.encoders import make_encoder
 from envzoo.agents.networks.layers import linear
 from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.seen import Recalled, Seen, features_of, packed_of
 from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
-from envzoo.agents.spec import require
+from envzoo.agents.spec import Holds, require
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,16 @@ class DQNConfig(OffPolicyConfig):
     """Probability of a random action after `exploration_steps`."""
     exploration_steps: int = 10_000
     """Environment steps over which the probability of a random action decreases linearly."""
-    encoder: Literal["auto", "mlp", "cnn"] = "auto"
-    """Encoder of the observation; auto selects cnn for images and mlp otherwise."""
+    encoder: Annotated[str, Holds("encoder")] = "auto"
+    """Encoder of the observation: auto, mlp, cnn or efficient_vmamba; with memory gru, lstm, lru, s4d, mamba,
+    transformer or hopfield; or a class or function of your own (see `envzoo.agents.networks.encoders.make_encoder`).
+    auto selects cnn for images and mlp otherwise."""
     hidden: tuple[int, ...] = (128, 128)
-    """Hidden layer sizes."""
+    """Hidden layer sizes; with a memory, the last is its width."""
     activation: str = "relu"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -85,7 +91,7 @@ class QNetwork(nn.Module):
     Args:
         codec: Observation codec.
         actions: A, number of actions.
-        encoder: Name of a memoryless encoder.
+        encoder: Name of an encoder, or one of your own.
         hidden: Hidden layer sizes.
         activation: Name of the activation function.
         generator: Generator of the initial weights.
@@ -104,9 +110,9 @@ class QNetwork(nn.Module):
         self.encoder = make_encoder(encoder, codec, hidden, activation, generator)
         self.head = linear(self.encoder.out_dim, actions, generator, gain=None)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute the action values (N, A) of packed observations x (N, P)."""
-        return self.head(self.encoder.features(x))
+    def forward(self, x: Tensor | Seen | Recalled) -> Tensor:
+        """Compute the action values (N, A) of packed observations x (N, P), or of observations with a past."""
+        return self.head(features_of(self.encoder, x))
 
 
 class DQN(OffPolicyAgent):
@@ -136,12 +142,18 @@ class DQN(OffPolicyAgent):
         """Create the network, its optimizer, the target network, and the reader of action masks."""
         c, n = self.config, self.actions.n
         network = QNetwork(self.codec, n, c.encoder, c.hidden, c.activation, self.streams.torch("weights", "cpu"))
+        recurrent = network.encoder.recurrent
+        require(c.n_steps == 1 or not recurrent, f"n_steps of DQN is 1 with a memory, got {c.n_steps}")
         self.network = self.register("network", network.to(self.device))
         self.optimizer = self.register(
-            "optimizer", make_optimizer(self.network, lr=c.learning_rate, max_grad_norm=c.max_grad_norm)
+            "optimizer", make_optimizer(self.network, c.optimizer, lr=c.learning_rate, max_grad_norm=c.max_grad_norm)
         )
         self.target = self.register("target", PolyakTarget(self.network, self.optimizer.flat, c.tau))
         self.allowed = MaskReader(self.codec, n)
+
+    def encoders(self) -> list[Encoder]:
+        """Return the encoder, if it has a memory."""
+        return [self.network.encoder] if self.network.encoder.recurrent else []
 
     def build_storage(self) -> None:
         """Create the window of the last steps, from which transitions over several steps are made."""
@@ -157,14 +169,15 @@ class DQN(OffPolicyAgent):
         left = max(0.0, 1.0 - self.num_timesteps / c.exploration_steps)
         return c.final_epsilon + left * (c.initial_epsilon - c.final_epsilon)
 
-    def act(self, x: Tensor, generator: torch.Generator | None, deterministic: bool = False) -> Tensor:
+    def act(self, x: Tensor | Seen, generator: torch.Generator | None, deterministic: bool = False) -> Tensor:
         """Select actions (N,): greedy, or random with probability `epsilon`."""
-        greedy = self.allowed.restrict(self.network(x), x).argmax(dim=-1)
+        rows = packed_of(x)
+        greedy = self.allowed.restrict(self.network(x), rows).argmax(dim=-1)
         if deterministic:
             return greedy
-        scores = torch.rand(len(x), self.actions.n, generator=generator, device=self.device)
-        explores = torch.rand(len(x), generator=generator, device=self.device) < self.epsilon
-        return torch.where(explores, self.allowed.restrict(scores, x).argmax(dim=-1), greedy)
+        scores = torch.rand(len(rows), self.actions.n, generator=generator, device=self.device)
+        explores = torch.rand(len(rows), generator=generator, device=self.device) < self.epsilon
+        return torch.where(explores, self.allowed.restrict(scores, rows).argmax(dim=-1), greedy)
 
     def random_action(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Sample uniform actions (count,)."""
@@ -187,7 +200,7 @@ class DQN(OffPolicyAgent):
             following = batch.next_observation
             next_q = self.target(following)
             choosing = self.network(following) if c.double else next_q
-            value = greedy_value(next_q, self.allowed.restrict(choosing, following))
+            value = greedy_value(next_q, self.allowed.restrict(choosing, packed_of(following)))
             y = td_target(batch.reward, batch.terminated, value, c.gamma**c.n_steps)
         q = self.network(batch.observation).gather(-1, batch.action[:, None]).squeeze(-1)
         loss = huber_loss(q, y, c.huber_delta)

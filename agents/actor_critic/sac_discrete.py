@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from envzoo.agents.actor_critic.soft import SoftActorCritic, SoftConfig
-from envzoo.agents.actor_critic.soft_networks import CategoricalActor, TwinQ
+from envzoo.agents.actor_critic.soft_networks import CategoricalActor, Observed, TwinQ
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses import soft
 from envzoo.agents.losses.distributions import finite
+from envzoo.agents.networks.seen import packed_of
 from envzoo.agents.spec import require
 from envzoo.errors import UnsupportedSpaceError
 
@@ -89,12 +90,12 @@ class SACDiscrete(SoftActorCritic):
         """Sample uniform actions (count,)."""
         return generator.integers(0, self.actions.n, count)
 
-    def _missing(self, x: Tensor) -> Tensor | float:
+    def _missing(self, x: Observed) -> Tensor | float:
         """Return the mean reduction of the target entropy due to action masks.
 
         With n of A actions allowed, the target entropy is f ln n instead of f ln A.
         """
-        mask = self.actor.masks(x)
+        mask = self.actor.masks(packed_of(x))
         if mask is None:
             return 0.0
         return self.entropy_target() - self.config.target_entropy_ratio * mask.sum(dim=-1).log().mean()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from torch import Tensor, nn
 
-from envzoo.agents.actor_critic.soft_networks import TwinQ
+from envzoo.agents.actor_critic.soft_networks import Observed, TwinQ
 from envzoo.agents.loops.off_policy import OffPolicyAgent, OffPolicyConfig
+from envzoo.agents.networks.basic_encoders import Encoder
 from envzoo.agents.networks.lagrange import DualVariable
 from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
-from envzoo.agents.spec import require
+from envzoo.agents.spec import Holds, require
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,17 @@ class SoftConfig(OffPolicyConfig):
     actor_q: Literal["min", "mean"] = "min"
     """Critic value in the actor's loss: the minimum of the two critics (the paper) or their mean (SAC's published
     code)."""
-    encoder: Literal["auto", "mlp", "cnn"] = "auto"
-    """Encoder of the observation; auto selects cnn for images and mlp otherwise. Actor and critics have separate
-    encoders."""
+    encoder: Annotated[str, Holds("encoder")] = "auto"
+    """Encoder of the observation: auto, mlp, cnn or efficient_vmamba; with memory gru, lstm, lru, s4d, mamba,
+    transformer or hopfield; or a class or function of your own (see `envzoo.agents.networks.encoders.make_encoder`).
+    auto selects cnn for images and mlp otherwise. Actor and critics have separate encoders."""
     hidden: tuple[int, ...] = (256, 256)
-    """Hidden layer sizes of actor and critics."""
+    """Hidden layer sizes of actor and critics; with a memory, the last is its width."""
     activation: str = "relu"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
+    optimizer: str = "adam"
+    """Optimizer of actor and critics: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or
+    lion8bit. The temperature, a single number, is learned with Adam."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -87,11 +92,17 @@ class SoftActorCritic(OffPolicyAgent):
             activation=c.activation,
             generator=self.streams.torch("weights", "cpu"),
         )
+        if actor.encoder.recurrent:  # the memories of actor and critics stand side by side
+            first = actor.encoder.state_dim
+            critics.columns = slice(first, first + critics.encoder.state_dim)
         self.actor = self.register("actor", actor.to(self.device))
         self.critics = self.register("critics", critics.to(self.device))
-        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.learning_rate))
+        critic_rate = c.critic_learning_rate or c.learning_rate
+        self.actor_optimizer = self.register(
+            "actor_optimizer", make_optimizer(self.actor, c.optimizer, lr=c.learning_rate)
+        )
         self.critic_optimizer = self.register(
-            "critic_optimizer", make_optimizer(self.critics, lr=c.critic_learning_rate or c.learning_rate)
+            "critic_optimizer", make_optimizer(self.critics, c.optimizer, lr=critic_rate)
         )
         self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
         self.temperature = self.register(
@@ -105,7 +116,11 @@ class SoftActorCritic(OffPolicyAgent):
             ),
         )
 
-    def act(self, x: Tensor, generator: Any, deterministic: bool = False) -> Tensor:
+    def encoders(self) -> list[Encoder]:
+        """Return the encoders of actor and critics, if they have a memory."""
+        return [self.actor.encoder, self.critics.encoder] if self.actor.encoder.recurrent else []
+
+    def act(self, x: Observed, generator: Any, deterministic: bool = False) -> Tensor:
         """Select actions in the agent's representation: the mode of the policy, or samples."""
         return self.actor.act(x, generator, deterministic)
 

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from envzoo.agents.losses.distributions import sample_categorical, sample_squashed_gaussian
 from envzoo.agents.networks.action import MaskReader
-from envzoo.agents.networks.encoders import EncodedLinear, make_encoder
+from envzoo.agents.networks.encoders import EncodedLinear, is_recurrent, make_encoder
 from envzoo.agents.networks.layers import EnsembleMLP
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
+from envzoo.agents.networks.seen import Recalled, Seen, features_of, packed_of
 
 LOG_STD_RANGE = (-20.0, 2.0)
+Observed = Tensor | Seen | Recalled  # packed observations (N, P), or observations with a past
 
 
 class SquashedGaussianActor(EncodedLinear):
@@ -24,22 +26,23 @@ class SquashedGaussianActor(EncodedLinear):
     Args:
         codec: Observation codec.
         dim: D, number of action dimensions.
-        **network: Arguments of `EncodedLinear`, with a memoryless encoder.
+        **network: Arguments of `EncodedLinear`; an encoder with a memory reads observations with a past.
     """
 
     def __init__(self, codec: ObservationCodec, dim: int, **network: Any):
         super().__init__(codec, 2 * dim, gain=None, **network)
+        self.columns = slice(0, self.encoder.state_dim)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Observed) -> tuple[Tensor, Tensor]:
         """Compute mean and log standard deviation before squashing, (N, D) each, for packed observations x (N, P)."""
-        mean, log_std = self.head(self.encoder.features(x)).chunk(2, dim=-1)
+        mean, log_std = self.head(features_of(self.encoder, x, self.columns)).chunk(2, dim=-1)
         return mean, log_std.clamp(*LOG_STD_RANGE)
 
-    def sample(self, x: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def sample(self, x: Observed, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Sample reparameterised actions in (-1, 1), (N, D), and their log-densities (N,)."""
         return sample_squashed_gaussian(*self(x), generator)
 
-    def act(self, x: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
+    def act(self, x: Observed, generator: torch.Generator | None, deterministic: bool) -> Tensor:
         """Select actions (N, D): tanh of the mean, or samples."""
         mean, log_std = self(x)
         if not deterministic:
@@ -57,12 +60,14 @@ class CategoricalActor(EncodedLinear):
         # Small weights in the last layer make the initial policy nearly uniform.
         super().__init__(codec, actions, gain=0.01, **network)
         self.masks = MaskReader(codec, actions)
+        self.columns = slice(0, self.encoder.state_dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Observed) -> Tensor:
         """Compute log-probabilities (N, A) for packed observations x (N, P); -inf for masked actions."""
-        return self.masks.restrict(self.head(self.encoder.features(x)), x).log_softmax(dim=-1)
+        logits = self.head(features_of(self.encoder, x, self.columns))
+        return self.masks.restrict(logits, packed_of(x)).log_softmax(dim=-1)
 
-    def act(self, x: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor:
+    def act(self, x: Observed, generator: torch.Generator | None, deterministic: bool) -> Tensor:
         """Select actions (N,): the most probable, or samples."""
         log_probs = self(x)
         return log_probs.argmax(dim=-1) if deterministic else sample_categorical(log_probs, generator)
@@ -71,17 +76,22 @@ class CategoricalActor(EncodedLinear):
 class TwinQ(nn.Module):
     """Two independent critics Q(s, a), or Q(s, .) for all actions, evaluated as one batched network.
 
-    Without images both critics are batched entirely. With images they share one convolutional encoder, which is trained
-    by the critics' loss only; the actor has its own encoder.
+    Without images both critics are batched entirely. With images, or with a memory, they share one encoder, which is
+    trained by the critics' loss only; the actor has its own encoder. An encoder with a memory has all of the hidden
+    layers, and the critics one more of the last size.
 
     Args:
         codec: Observation codec.
         action_dim: D, dimension of the action input; 0 when there is one output per action.
         outputs: Outputs per critic: 1, or the number of discrete actions.
-        encoder: "auto", "mlp" or "cnn".
+        encoder: Name of an encoder, or one of your own; see `make_encoder`.
         hidden: Hidden layer sizes.
         activation: Name of the activation function.
         generator: Generator of the initial weights.
+
+    Attributes:
+        encoder: The shared encoder, or None.
+        columns: Columns of its memory in the state of `Recalled` observations.
     """
 
     MEMBERS = 2
@@ -99,19 +109,22 @@ class TwinQ(nn.Module):
     ):
         super().__init__()
         self.codec = codec
-        images = encoder == "cnn" or (encoder == "auto" and bool(codec.images))
-        self.encoder = make_encoder(encoder, codec, hidden[:1], activation, generator) if images else None
-        inputs = (self.encoder.out_dim if images else codec.vector_dim) + action_dim
+        plain = encoder == "mlp" or (encoder == "auto" and not codec.images)
+        remembers, last = is_recurrent(encoder), hidden[-1:]
+        before, hidden = (hidden, last) if remembers else (hidden[:1], hidden)
+        self.encoder = None if plain else make_encoder(encoder, codec, before, activation, generator)
+        self.columns = slice(0, 0 if plain else self.encoder.state_dim)
+        inputs = (codec.vector_dim if plain else self.encoder.out_dim) + action_dim
         if action_dim:
             self.net: nn.Module = ScalarEnsemble(self.MEMBERS, inputs, hidden, activation, generator)
         else:
             self.net = EnsembleMLP(self.MEMBERS, inputs, hidden, outputs, activation, generator)
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Observed) -> Tensor:
         """Compute the critics' features of packed observations x (N, P): (N, F)."""
-        return self.codec.vector(x) if self.encoder is None else self.encoder.features(x)
+        return self.codec.vector(x) if self.encoder is None else features_of(self.encoder, x, self.columns)
 
-    def forward(self, x: Tensor, action: Tensor | None = None) -> Tensor:
+    def forward(self, x: Observed, action: Tensor | None = None) -> Tensor:
         """Compute the values of packed observations x (N, P) and actions (N, D): (2, N); without actions (2, N, A)."""
         return self.evaluate(self.encode(x), action)
 

@@ -126,15 +126,16 @@ class AgentCarrier:
         x = torch.from_numpy(np.ascontiguousarray(self.agent.codec.pack(np.asarray(states))))
         if isinstance(network, TabularPolicy):
             logits = network.logits[network.codec.index(x)]
-        elif isinstance(network, CategoricalActor):
-            logits = network.head(network.encoder.features(x))
-        elif network.recurrent:
-            size = network.actor_state_dim
-            before = torch.zeros(len(x), size, dtype=torch.float64) if memory is None else torch.from_numpy(memory)
-            features, after = network.actor_encoder.step(x, before, torch.from_numpy(np.asarray(fresh, bool)))
-            logits, memory = network.actor_head(features), after.numpy()
         else:
-            logits = network.actor_head(network.actor_encoder.features(x))
+            soft = isinstance(network, CategoricalActor)
+            encoder, head = (network.encoder, network.head) if soft else (network.actor_encoder, network.actor_head)
+            if encoder.recurrent:
+                shape = len(x), encoder.state_dim
+                before = torch.zeros(shape, dtype=torch.float64) if memory is None else torch.from_numpy(memory)
+                features, after = encoder.step(x, before, torch.from_numpy(np.asarray(fresh, bool)))
+                logits, memory = head(features), after.numpy()
+            else:
+                logits = head(encoder.features(x))
         logits = logits.numpy()
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = np.round(weights / weights.sum(axis=1, keepdims=True) / GRAIN) * GRAIN

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from envzoo.agents.agent import PredictArguments
+from envzoo.agents.loops.episode_streams import EpisodeStreams
 from envzoo.agents.loops.offline import OfflineAgent
+from envzoo.agents.loops.policy_with_wrappers import predict_with_policy
 from envzoo.agents.loops.replay import Batch
+from envzoo.agents.losses import distributions as dist
 from envzoo.agents.networks.action import ActionCodec
-from envzoo.agents.networks.encoders import EncodedLinear, is_recurrent
+from envzoo.agents.networks.encoders import EncodedLinear
 from envzoo.agents.networks.observation import ObservationCodec
-from envzoo.agents.networks.policy import Policy
+from envzoo.agents.networks.policy import Acting, Policy
 from envzoo.agents.networks.rescaled_actions import UnitActionCodec
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import Holds, require
@@ -42,25 +48,24 @@ class BCConfig:
     normalize_observations: bool = True
     """Normalise each column of Box observations to mean 0 and standard deviation 1 over the dataset."""
     encoder: Annotated[str, Holds("encoder")] = "auto"
-    """Encoder of the observation: auto, mlp, cnn or efficient_vmamba; or a class or function of your own, without a
-    memory (see `envzoo.agents.networks.encoders.make_encoder`)."""
+    """Encoder of the observation: auto, mlp, cnn or efficient_vmamba; with memory gru, lstm, lru, s4d, mamba,
+    transformer or hopfield; or a class or function of your own (see `envzoo.agents.networks.encoders.make_encoder`)."""
+    sequence_length: int = 32
+    """With an encoder that has a memory: steps through which its gradient reaches back; a gradient step takes
+    batch_size / sequence_length sequences."""
     hidden: tuple[int, ...] = (256, 256)
-    """Hidden layer sizes."""
+    """Hidden layer sizes; with a memory, the last is its width."""
     activation: str = "relu"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
     optimizer: str = "adam"
     """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
-        for name in ("batch_size", "steps_per_iteration"):
+        for name in ("batch_size", "steps_per_iteration", "sequence_length"):
             require(getattr(self, name) >= 1, f"{name} of BC is at least 1, got {getattr(self, name)}")
         require(0 < self.top_fraction <= 1, f"top_fraction of BC lies in (0, 1], got {self.top_fraction}")
         require(0 <= self.gamma <= 1, f"gamma of BC lies in [0, 1], got {self.gamma}")
         require(self.learning_rate > 0, f"learning_rate of BC is positive, got {self.learning_rate}")
-        require(
-            not is_recurrent(self.encoder),
-            f"BC is trained on single transitions: its encoder must be memoryless, got {self.encoder!r}",
-        )
 
 
 class DeterministicPolicy(EncodedLinear):
@@ -68,12 +73,39 @@ class DeterministicPolicy(EncodedLinear):
 
     def __init__(self, codec: ObservationCodec, actions: ActionCodec, *, squash: bool, **network: Any):
         super().__init__(codec, actions.dim, gain=0.01, **network)
-        self.squash = squash
+        self.squash, self.recurrent = squash, self.encoder.recurrent
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the actions."""
-        output = self.head(self.encoder.features(x))
+        return self.actions(self.encoder.features(x))
+
+    def actions(self, features: Tensor) -> Tensor:
+        """Compute the actions from the features that the encoder returned."""
+        output = self.head(features)
         return torch.tanh(output) if self.squash else output
+
+    def initial_state(self, num_envs: int) -> Tensor:
+        """Return the memory of fresh episodes, (num_envs, state_dim)."""
+        return self.encoder.initial_state(num_envs)
+
+    def act(
+        self, x: Tensor, state: Tensor, start: Tensor | None, generator: torch.Generator, deterministic: bool
+    ) -> Acting:
+        """Compute the actions (B, D) for packed observations x (B, P), and the next memory."""
+        features, state = self.encoder.step(x, state, start)
+        return Acting(self.actions(features), None, None, state)
+
+
+class _Normalised:
+    """A policy with a memory that is given observations which are not normalised yet."""
+
+    recurrent = True
+
+    def __init__(self, policy: Policy | DeterministicPolicy, normalizer: Callable[[Tensor], Tensor]):
+        self.policy, self.normalizer, self.initial_state = policy, normalizer, policy.initial_state
+
+    def act(self, x: Tensor, *arguments: Any) -> Acting:
+        return self.policy.act(self.normalizer(x), *arguments)
 
 
 class BC(OfflineAgent):
@@ -85,8 +117,10 @@ class BC(OfflineAgent):
         L = E_{(s, a) ~ D}[|pi(s) - a|^2 / D_a]     (loss "mse", D_a action dimensions, actions scaled to [-1, 1])
 
     Actions that the action masks of the dataset exclude, in its observations or in its infos, have pi(a|s) = 0. With
-    `top_fraction` below 1 the dataset is restricted to the trajectories of largest return. Sources: Pomerleau (1988);
-    %BC: Chen et al. (2021, arXiv 2106.01345).
+    `top_fraction` below 1 the dataset is restricted to the trajectories of largest return. An encoder with a memory is
+    trained on whole episodes, `sequence_length` steps at a time: pi(a|s) is then pi(a|s_0, ..., s_t), and each gradient
+    step continues the episodes of the last one from the memory that it left. Sources: Pomerleau (1988); %BC: Chen et
+    al. (2021, arXiv 2106.01345).
 
     Metrics:
         loss/policy: L on the minibatch.
@@ -111,7 +145,9 @@ class BC(OfflineAgent):
 
     def prepare(self, table: TransitionTable) -> TransitionTable:
         """Keep the best trajectories."""
-        return table if self.config.top_fraction == 1 else table.top_episodes(self.config.top_fraction)
+        table = table if self.config.top_fraction == 1 else table.top_episodes(self.config.top_fraction)
+        self.first_rows = np.flatnonzero(np.diff(table.episode_id, prepend=-1))
+        return table
 
     def build(self) -> None:
         """Create the policy and the optimizer."""
@@ -129,9 +165,39 @@ class BC(OfflineAgent):
             policy = Policy(self.codec, self.actions, critic=False, **settings)
         self.policy = self.register("policy", policy.to(self.device))
         self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, lr=c.learning_rate))
+        self.episodes: EpisodeStreams | None = None
+        if policy.recurrent:
+            state = policy.initial_state(max(1, c.batch_size // c.sequence_length))
+            self.episodes = self.register("episodes", EpisodeStreams(self.first_rows, len(self.data.reward), state))
+
+    def sample(self, generator: torch.Generator) -> Batch:
+        """Sample transitions with normalised observations; (T, B, ...) steps of episodes with a memory."""
+        if self.episodes is None:
+            return super().sample(generator)
+        index, self.starts = self.episodes.draw(self.config.sequence_length, generator)
+        batch = Batch(*(column[index] for column in self.data))
+        return batch._replace(observation=self.normalizer(batch.observation))
+
+    def _loss_of_sequences(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        policy, x, action = self.policy, batch.observation, batch.action
+        encoder = policy.encoder if self.deterministic else policy.actor_encoder
+        features, state = encoder(x, self.episodes.state, self.starts)
+        self.episodes.state = state.detach()
+        if self.deterministic:
+            return (policy.actions(features) - action).square().mean(), {}
+        parameters = policy.actor_head(features)
+        if policy.discrete:
+            logits = policy.masks.restrict(parameters, x)
+            log_prob, entropy = dist.categorical_log_prob(logits, action), dist.categorical_entropy(logits)
+        else:
+            log_prob = dist.gaussian_log_prob(parameters, policy.log_std, action)
+            entropy = dist.gaussian_entropy(policy.log_std)
+        return -log_prob.mean(), {"policy/entropy": entropy.mean().detach()}
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the mean loss of a batch, and metrics."""
+        if self.episodes is not None:
+            return self._loss_of_sequences(batch)
         if self.deterministic:
             return (self.policy(batch.observation) - batch.action).square().mean(), {}
         log_prob, entropy, _ = self.policy.evaluate(batch.observation, batch.action)
@@ -148,3 +214,8 @@ class BC(OfflineAgent):
         if self.deterministic:
             return self.policy(x)
         return self.policy.act(x, self.policy.initial_state(len(x)), None, generator, deterministic).action
+
+    def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
+        if self.episodes is None:
+            return super()._predict(observation, asked)
+        return predict_with_policy(self, _Normalised(self.policy, self.normalizer), observation, asked)

@@ -10,15 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from envzoo.action_masks import replace_illegal
 from envzoo.agents.agent import Agent, MaskedPredict, PredictArguments
 from envzoo.agents.loops.acting import choose_actions
 from envzoo.agents.loops.experience import Experience, Step
+from envzoo.agents.loops.policy_with_wrappers import predict_with_policy
+from envzoo.agents.loops.remembering import RememberingPolicy, RunningMemory
 from envzoo.agents.loops.replay import Batch, ReplayBuffer
+from envzoo.agents.loops.sequence_replay import SequenceReplay
 from envzoo.agents.networks.action import ActionCodec, MaskReader
+from envzoo.agents.networks.basic_encoders import Encoder
 from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.seen import Seen
 from envzoo.agents.source import Source
 from envzoo.agents.spec import require
 from envzoo.agents.state_holder import StateHolder
@@ -44,11 +50,18 @@ class OffPolicyConfig:
     """Updates per round; None for one per environment step taken since the last round."""
     steps_per_iteration: int = 250
     """Environment steps between two rows of metrics (and callbacks, checkpoints, evaluations)."""
+    sequence_length: int = 32
+    """With an encoder that has a memory: steps of a sequence to learn from; an update takes batch_size /
+    sequence_length sequences."""
+    burn_in: int = 16
+    """With an encoder that has a memory: steps before a sequence that bring the stored memory up to date."""
 
     def __post_init__(self):
-        for name in ("num_envs", "buffer_size", "batch_size", "train_frequency", "steps_per_iteration"):
+        counts = ("num_envs", "buffer_size", "batch_size", "train_frequency", "steps_per_iteration", "sequence_length")
+        for name in counts:
             require(getattr(self, name) >= 1, f"{name} is at least 1, got {getattr(self, name)}")
-        require(self.learning_starts >= 0, f"learning_starts is at least 0, got {self.learning_starts}")
+        for name in ("learning_starts", "burn_in"):
+            require(getattr(self, name) >= 0, f"{name} is at least 0, got {getattr(self, name)}")
         steps = self.gradient_steps
         require(steps is None or steps >= 1, f"gradient_steps is at least 1, or None, got {steps}")
 
@@ -73,6 +86,10 @@ class OffPolicyAgent(MaskedPredict, Agent):
     A subclass implements `build` (networks, targets and optimizers, all registered), `act`, `random_action` and
     `update`. Every vector step adds its transitions to the buffer, and every `train_frequency`-th one is followed by a
     round of updates. Time limits are bootstrapped through, since only `terminated` is stored.
+
+    Where `encoders` names encoders with a memory, they are run side by side while acting, their memories are stored
+    with the steps, and `update` is given transitions from sequences: `Recalled` in place of packed observations.
+    Networks that compute features by `features_of` take both.
     """
 
     config: OffPolicyConfig
@@ -84,14 +101,11 @@ class OffPolicyAgent(MaskedPredict, Agent):
         row = 2 * self.codec.packed_dim * self.codec.dtype.itemsize
         check_bytes(config.batch_size * row, f"a batch of {config.batch_size} transitions", later=True)
         self.build()
-        buffer = (
-            config.buffer_size,
-            self.codec.packed_dim,
-            self.codec.dtype,
-            None if self.actions.discrete else self.actions.dim,
-            self.device,
-        )
-        self.buffer = self.register("buffer", ReplayBuffer(*buffer))
+        self.remembering = self.encoders()
+        action_dim = None if self.actions.discrete else self.actions.dim
+        buffer = (config.buffer_size, self.codec.packed_dim, self.codec.dtype, action_dim, self.device)
+        if not self.remembering:
+            self.buffer = self.register("buffer", ReplayBuffer(*buffer))
         check_bytes(2**10 * config.num_envs, f"what is remembered of {config.num_envs} environments")
         env = source.training_env(config.num_envs)
         self.experience = Experience(
@@ -99,10 +113,36 @@ class OffPolicyAgent(MaskedPredict, Agent):
         )
         self.register("experience", self.experience)
         self.masks = MaskReader(self.codec, self.actions.n if self.actions.discrete else 0)
-        if self.experience.mask_dim:
+        if self.remembering:
+            self._build_memory(action_dim)
+        elif self.experience.mask_dim:
             self.buffer = self.register("buffer", ReplayBuffer(*buffer, mask_dim=self.experience.mask_dim))
         self.pace = self.register("pace", Pace())
         self.build_storage()
+
+    def _build_memory(self, action_dim: int | None) -> None:
+        """Make the memories of the running episodes, and the buffer of sequences."""
+        c, count = self.config, self.experience.num_envs
+        self.memory = self.register("memory", RunningMemory(self.remembering, count))
+        replay = SequenceReplay(
+            c.buffer_size,
+            count,
+            self.experience.observation.shape[1],
+            self.codec.dtype,
+            action_dim,
+            self.memory.tensor.shape[1],
+            length=c.sequence_length,
+            burn_in=c.burn_in,
+            device=self.device,
+        )
+        self.buffer = self.register("buffer", replay)
+
+    def encoders(self) -> list[Encoder]:
+        """Return the encoders with a memory, that of the policy first; none by default.
+
+        Their memories stand side by side, in this order, in the state of `Recalled` observations.
+        """
+        return []
 
     def build_storage(self) -> None:
         """Make what `store` needs, once the environment has been reset; nothing by default."""
@@ -116,7 +156,7 @@ class OffPolicyAgent(MaskedPredict, Agent):
         """Create the networks, target networks and optimizers; called once the codecs exist."""
 
     @abstractmethod
-    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool = False) -> Tensor:
+    def act(self, x: Tensor | Seen, generator: torch.Generator, deterministic: bool = False) -> Tensor:
         """Choose actions in the agent's form, (B, D) or (B,), for packed observations x (B, P)."""
 
     @abstractmethod
@@ -148,6 +188,8 @@ class OffPolicyAgent(MaskedPredict, Agent):
                 continue
             for _ in range(pace.owed if c.gradient_steps is None else c.gradient_steps):
                 batch = self.buffer.sample(c.batch_size, sampling)
+                if batch is None:  # no sequence is complete yet
+                    break
                 if not sums:
                     self.observe_batch(batch, metrics)
                 for name, value in self.update(batch).items():
@@ -165,6 +207,9 @@ class OffPolicyAgent(MaskedPredict, Agent):
         """Step all environments, with random actions if there is no generator; returns the number of transitions."""
         experience = self.experience
         observation, start = experience.observation, experience.start
+        x: Tensor | Seen = torch.from_numpy(observation).to(self.device)
+        if self.remembering:
+            x = self.memory.read(x, torch.from_numpy(start).to(self.device))
         if generator is None:
             random = self.streams.numpy("warm-up")
             action = self.random_action(experience.num_envs, random)
@@ -173,7 +218,7 @@ class OffPolicyAgent(MaskedPredict, Agent):
                 action = replace_illegal(action, mask.numpy(), random)
         else:
             with torch.no_grad():
-                action = self.act(torch.from_numpy(observation).to(self.device), generator).cpu().numpy()
+                action = self.act(x, generator).cpu().numpy()
         return self.store(observation, action, start, experience.step(action))
 
     def store(self, observation: np.ndarray, action: np.ndarray, start: np.ndarray, step: Step) -> int:
@@ -188,9 +233,14 @@ class OffPolicyAgent(MaskedPredict, Agent):
         Returns:
             The number of environment steps.
         """
+        if self.remembering:
+            within = self.experience.mode == AutoresetMode.SAME_STEP
+            return self.memory.store(self.buffer, observation, action, start, step, within)
         return self.buffer.add(observation, action, step.reward, step.terminated, step.next_observation, step.valid)
 
     def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
+        if self.remembering:
+            return predict_with_policy(self, RememberingPolicy(self.remembering[0], self.act), observation, asked)
         generator = self.streams.torch("predict")
 
         def act(x: Tensor) -> Tensor:

@@ -71,7 +71,9 @@ class OfflinePreferenceConfig:
     batch_size: int = 64
     """Pairs per gradient step."""
     learning_rate: float | None = None
-    """Adam's learning rate; None for 0.01 with a table and 3e-4 with a language model."""
+    """Learning rate; None for 0.01 with a table and 3e-4 with a language model."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
     max_grad_norm: float = 1.0
     """Maximum norm of the gradient."""
     sft_updates: int = 400
@@ -177,7 +179,7 @@ class OfflinePreference(Agent):
         self.label = torch.from_numpy(label).float().to(self.device)
         rate = c.learning_rate or (3e-4 if self.texts_only else 0.01)
         self.optimizer = self.register(
-            "optimizer", make_optimizer(model, "adam", lr=rate, max_grad_norm=c.max_grad_norm)
+            "optimizer", make_optimizer(model, c.optimizer, lr=rate, max_grad_norm=c.max_grad_norm)
         )
         self.progress_of_data = self.register("data", Passes())
         self.reference_log_probs: Tensor | None = None  # (N, 2), and of the mismatched responses (N,)
@@ -261,7 +263,7 @@ class OfflinePreference(Agent):
             # The imitation moved the parameters into another flat vector.
             self.optimizer = self.register(
                 "optimizer",
-                make_optimizer(self.policy, "adam", lr=self.optimizer.lr, max_grad_norm=c.max_grad_norm),
+                make_optimizer(self.policy, c.optimizer, lr=self.optimizer.lr, max_grad_norm=c.max_grad_norm),
             )
         self.progress_of_data.warm = True
 

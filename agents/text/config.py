@@ -6,11 +6,14 @@ import os
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+from envzoo.agents.optim.eight_bit import EIGHT_BIT
 from envzoo.agents.spec import Holds, require
 from envzoo.agents.text.losses.advantages import ADVANTAGES, NEED_GROUPS
 from envzoo.agents.text.losses.kl import KL_ESTIMATORS
 from envzoo.agents.text.losses.tokens import AGGREGATIONS
 from envzoo.errors import nearest, unknown
+
+OPTIMIZERS = ("adamw", "adam", *EIGHT_BIT)  # those that count their steps, by which a policy is identified
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,12 @@ class TextConfig:
     """Maximum number of tokens that are added to an answer per rollout. Unfinished answers are continued by the next
     policy. None samples complete answers."""
     learning_rate: float | None = None
-    """Learning rate of AdamW; None for 3e-4 with the tiny model and 1e-6 with a pretrained model."""
+    """Learning rate; None for 3e-4 with the tiny model and 1e-6 with a pretrained model."""
     weight_decay: float = 0.0
-    """Weight decay of AdamW."""
+    """Weight decay."""
+    optimizer: str = "adamw"
+    """Optimizer: adamw or adam; with 8-bit statistics adamw8bit, adam8bit, momentum8bit or lion8bit, which take a
+    quarter of the memory. The warm-up uses AdamW."""
     max_grad_norm: float = 1.0
     """Maximum norm of the gradient."""
     advantage: str = "grpo"
@@ -102,6 +108,8 @@ class TextConfig:
         no_place = "/" not in self.model and not os.path.isdir(self.model)  # False for what no path can be
         if self.pretrained and no_place and (not self.model or nearest(self.model, ("tiny",))):
             raise unknown("model", self.model, ("tiny",), where="or a folder, or an id of the Hugging Face hub")
+        if self.optimizer not in OPTIMIZERS:
+            raise unknown("optimizer", self.optimizer, OPTIMIZERS)
         if self.advantage not in ADVANTAGES:
             raise unknown("advantage", self.advantage, ADVANTAGES)
         if self.aggregation not in AGGREGATIONS:

@@ -109,7 +109,7 @@ class TextAgent(PolicyUpdates, Agent):
         self.policy = self.register("policy", network)
         self.optimizer = self.register(
             "optimizer",
-            make_optimizer(network, "adamw", lr=c.rate, weight_decay=c.weight_decay, max_grad_norm=c.max_grad_norm),
+            make_optimizer(network, c.optimizer, lr=c.rate, weight_decay=c.weight_decay, max_grad_norm=c.max_grad_norm),
         )
         self.method = self.Method(c, streams=self.streams, device=self.device, longest=longest, progress=self.progress)
         self.queue = self.register("queue", RolloutQueue(self.device, self.method.records))

@@ -46,7 +46,8 @@ class PolicyUpdates:
 
     def _changes(self) -> int:
         """Return the number of updates of the policy's weights, which identifies a policy."""
-        return int(self.optimizer.optimizer.state.get(self.optimizer.flat, {}).get("step", 0))
+        first = self.optimizer.parameters[0] if self.optimizer.by_tensor else self.optimizer.flat
+        return int(self.optimizer.optimizer.state.get(first, {}).get("step", 0))
 
     def _log_probs(self, model: LanguageModel, batch: TextRollout) -> tuple[Tensor, Tensor]:
         """Compute the log-probabilities (B, T) of the tokens of the answers, and (B, T, V) of the whole vocabulary."""

@@ -80,4 +80,11 @@ ENVIRONMENTS = (
         "walk to the goal that a cue in a corner of the image names",
         paper="51-efficient-vmamba",
     ),
+    kernel(
+        "envzoo/SameDifferent-v0",
+        "envzoo.memory.same_different:SameDifferent",
+        "memory",
+        "one-step decision: are the two glyphs in an image equal?",
+        paper="51-efficient-vmamba",
+    ),
 )

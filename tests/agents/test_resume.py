@@ -22,6 +22,13 @@ RUNS = {
     "--checkpoint-every 1000 --eval-every 4000 --eval-episodes 20",
     "off-policy": "SAC envzoo/PointMultiGoal-v0 --timesteps 1600 --hidden 16 16 --learning-starts 200 --batch-size 32 "
     "--checkpoint-every 200 --eval-every 500 --eval-episodes 20",
+    "off-policy-recurrent": "SACDiscrete envzoo/TMaze-v0 --timesteps 1600 --encoder s4d --hidden 16 "
+    "--optimizer adam8bit --learning-starts 200 --batch-size 32 --sequence-length 8 --burn-in 4 --gradient-steps 1 "
+    "--num-envs 4 "
+    "--buffer-size 1200 --checkpoint-every 200 --eval-every 500 --eval-episodes 20",
+    "offline-recurrent": "BC envzoo/grid-coverage/random-v0 --timesteps 400 --encoder mamba --hidden 16 "
+    "--batch-size 32 --sequence-length 8 --steps-per-iteration 50 --checkpoint-every 50 --eval-every 200 "
+    "--eval-episodes 20",
     "offline": "BC envzoo/grid-coverage/random-v0 --timesteps 2000 --hidden 16 16 --batch-size 32 "
     "--checkpoint-every 200 --eval-every 1000 --eval-episodes 20",
 }

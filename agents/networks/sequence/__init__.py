@@ -20,6 +20,7 @@ from envzoo.agents.networks.sequence.layer import GatedBlock, SequenceLayer, Sta
 from envzoo.agents.networks.sequence.lru import LRU
 from envzoo.agents.networks.sequence.lstm import LSTM
 from envzoo.agents.networks.sequence.mamba import MambaBlock
+from envzoo.agents.networks.sequence.reorder import hard_sort, reorder_tokens, soft_sort
 from envzoo.agents.networks.sequence.s4d import S4D
 from envzoo.agents.networks.sequence.scan import segmented_scan
 from envzoo.agents.networks.sequence.transformer import TransformerBlock
@@ -38,9 +39,12 @@ __all__ = [
     "SequenceLayer",
     "Stack",
     "TransformerBlock",
+    "hard_sort",
     "hopfield_energy",
     "hopfield_retrieve",
+    "reorder_tokens",
     "segmented_scan",
+    "soft_sort",
 ]
 
 

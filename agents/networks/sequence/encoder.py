@@ -43,6 +43,9 @@ class SequenceEncoder(Encoder):
         self.before = base(codec, before, activation, generator)
         self.project = linear(self.before.out_dim, width, generator, gain=1.0)
         self.memory = layer(width, generator)
+        for part in self.memory.modules():
+            if isinstance(part, SequenceLayer):
+                part.check_causal()
         self.norm = nn.LayerNorm(width)
         self.out_dim, self.state_dim = width, self.memory.state_dim
 

@@ -30,6 +30,9 @@ class SequenceLayer(nn.Module):
         like = {} if parameter is None else {"device": parameter.device, "dtype": parameter.dtype}
         return torch.zeros(num_envs, self.state_dim, **like)
 
+    def check_causal(self) -> None:
+        """Raise EnvzooError if outputs depend on later inputs, so that the layer can be no memory; none by default."""
+
     def step(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Advance one step: x (B, width), state (B, state_dim), start (B,) bool -> outputs (B, width), new state.
 

@@ -1,4 +1,4 @@
-"""Mamba blocks: selective state spaces (Gu and Dao, 2023), with the eigenvalue control of paper 17."""
+"""Mamba blocks: selective state spaces (Gu and Dao, 2023), with eigenvalue control and token reordering (paper 17)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from envzoo.agents.networks.layers import linear
 from envzoo.agents.networks.sequence.layer import SequenceLayer, reset_where, segments
+from envzoo.agents.networks.sequence.reorder import REORDERINGS, reorder_tokens
 from envzoo.agents.networks.sequence.scan import segmented_scan
 from envzoo.errors import EnvzooError, unknown
 
@@ -36,18 +37,29 @@ class SelectiveScan(nn.Module):
         rank: Size R of dt.
         eig: "free", "positive", "mixed" or "negative".
         generator: Source of the initial weights; None for PyTorch's global one.
+        reorder: "soft" or "hard" sorts the tokens by k^T (W_dt dt + b_dt), with a learned k, before everything else;
+            "none" keeps their order. The bias b_dt enters the score and Delta once each; the official code adds it to
+            Delta twice.
 
     Raises:
-        UnknownNameError: Unknown `eig`.
+        UnknownNameError: Unknown `eig` or `reorder`.
         EnvzooError: Sizes below 1, or fewer channels than states for a constrained `eig`.
     """
 
     def __init__(
-        self, channels: int, state_size: int, rank: int, eig: str = "free", generator: torch.Generator | None = None
+        self,
+        channels: int,
+        state_size: int,
+        rank: int,
+        eig: str = "free",
+        generator: torch.Generator | None = None,
+        reorder: str = "none",
     ):
         super().__init__()
         if eig not in EIGENVALUES:
             raise unknown("eigenvalue constraint", eig, EIGENVALUES)
+        if reorder not in REORDERINGS:
+            raise unknown("reordering of tokens", reorder, REORDERINGS)
         if state_size < 1 or (eig != "free" and state_size > channels):
             raise EnvzooError(
                 f"the state size of a Mamba block is {state_size!r}; expected 1 to its number of channels, {channels}"
@@ -59,6 +71,17 @@ class SelectiveScan(nn.Module):
         self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # softplus of it is dt
         self.log_a = nn.Parameter(torch.arange(1.0, state_size + 1).log().repeat(channels, 1))
         self.d = nn.Parameter(torch.ones(channels))
+        self.reorder = reorder
+        if reorder != "none":
+            bound = channels**-0.5
+            self.importance = nn.Parameter(torch.empty(channels).uniform_(-bound, bound, generator=generator))
+
+    def sort(self, u: Tensor) -> Tensor:
+        """Sort tokens (L, B, E) by their importance, the least important first."""
+        if self.reorder == "none":
+            return u
+        dt = u @ self.rows()[0].t()
+        return reorder_tokens(u, (dt @ self.dt_weight.t() + self.dt_bias) @ self.importance, self.reorder)
 
     def rows(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the rows of W that give dt (R, E), B (N, E) and C (N, E)."""
@@ -75,6 +98,7 @@ class SelectiveScan(nn.Module):
 
     def forward(self, u: Tensor, h: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
         """Process u (T, B, E) from the state h (B, E, N): outputs (T, B, E), and the state after them."""
+        u = self.sort(u)
         dt, b, c = (u @ torch.cat(self.rows()).t()).split([self.rank, self.size, self.size], dim=-1)
         delta = nn.functional.softplus(dt @ self.dt_weight.t() + self.dt_bias)
         decay = torch.exp(delta[..., None] * -self.log_a.exp())
@@ -100,6 +124,10 @@ class MambaBlock(SequenceLayer):
     The memory is the last d_conv - 1 inputs of the convolution, and the states of the scan. At an episode's start both
     are forgotten: taps of the convolution that reach back across it count as zeros.
 
+    With `reorder`, the block reads the tokens of one observation, (L, B, d), rather than steps in time: the scan sees
+    them sorted by importance, while the gate and the residual keep their places (Vo et al., 2025, arXiv 2410.03292).
+    Such a block has no memory: over time, sorting would show a step what comes after it.
+
     Args:
         width: d; the block works on E = 2 d channels.
         state_size: N.
@@ -107,6 +135,11 @@ class MambaBlock(SequenceLayer):
         eig: Constraint on the eigenvalues of the input-output matrix; see `SelectiveScan`.
         depth: Number of blocks in the stack, by whose root the last projection is divided.
         generator: Source of the initial weights; None for PyTorch's global one.
+        reorder: "none", "soft" or "hard"; see `SelectiveScan`.
+
+    Raises:
+        UnknownNameError: Unknown `eig` or `reorder`.
+        EnvzooError: A size that does not fit.
     """
 
     def __init__(
@@ -117,6 +150,7 @@ class MambaBlock(SequenceLayer):
         eig: str = "free",
         depth: int = 1,
         generator: torch.Generator | None = None,
+        reorder: str = "none",
     ):
         super().__init__()
         if d_conv < 1:
@@ -127,13 +161,26 @@ class MambaBlock(SequenceLayer):
         self.conv = _weight(d_conv, self.channels, 1 / math.sqrt(d_conv), generator)  # row j weighs the input j ago
         bias = torch.empty(self.channels).uniform_(-(d_conv**-0.5), d_conv**-0.5, generator=generator)
         self.conv_bias = nn.Parameter(bias)
-        self.core = SelectiveScan(self.channels, state_size, math.ceil(width / 16), eig, generator)
+        self.core = SelectiveScan(self.channels, state_size, math.ceil(width / 16), eig, generator, reorder)
         self.leave = linear(self.channels, width, generator, gain=None)
         with torch.no_grad():
             self.leave.weight /= math.sqrt(depth)
             self.leave.bias.zero_()
         self.sizes = [(d_conv - 1) * self.channels, self.channels * state_size]
-        self.state_dim = sum(self.sizes)
+        self.state_dim, self.reorder = sum(self.sizes), reorder
+
+    def initial_state(self, num_envs: int) -> Tensor:
+        """Return the memory of `num_envs` new episodes; see `SequenceLayer`. Raises EnvzooError with a reordering."""
+        self.check_causal()
+        return super().initial_state(num_envs)
+
+    def check_causal(self) -> None:
+        """Raise EnvzooError with a reordering; see `SequenceLayer`."""
+        if self.reorder != "none":
+            raise EnvzooError(
+                f"a Mamba block with reorder={self.reorder!r} sorts the tokens of one observation; over time it would "
+                "show a step what comes after it, so use reorder='none' in encoders with a memory"
+            )
 
     def step(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Advance one step; see `SequenceLayer.step`."""
@@ -143,7 +190,9 @@ class MambaBlock(SequenceLayer):
     def forward(self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Process a chunk; see `SequenceLayer.forward`."""
         steps, batch = x.shape[:2]
-        state = self.initial_state(batch) if state is None else state
+        if state is not None or start is not None:
+            self.check_causal()
+        state = super().initial_state(batch) if state is None else state
         window, h = state.split(self.sizes, dim=1)
         u, z = (self.norm(x) @ self.enter.t()).chunk(2, dim=-1)
         window = window.reshape(batch, self.taps - 1, self.channels).transpose(0, 1)
