@@ -297,14 +297,14 @@ EXPERIMENT = Experiment(
         "No full text of the thesis was available; worlds and methods are rebuilt from abstracts and definitions, and "
         "the exact tables decide what is true of them.",
         "Selection uses SingletonRich with rewards that are coins and nearly deterministic moves (concentration "
-        "0.003), with 0.4 more for action 1 in the state of layer 5 that action 0 visits most. With the concentration of the "
-        "default world, 0.1, that state is visited in 5% of episodes and the planted policy is the best one in only 7 "
-        "of 20 worlds, so that no method could be asked to return it.",
+        "0.003), with 0.4 more for action 1 in the state of layer 5 that action 0 visits most. With the concentration "
+        "of the default world, 0.1, that state is visited in 5% of episodes and the planted policy is the best one in "
+        "only 7 of 20 worlds, so that no method could be asked to return it.",
         "The core of H + 1 policies explains the singletons without any petal; the petals of SingletonRich are what "
         "POPLER's Markov reward processes use.",
         "The trap holds at infinitely many episodes because the class cannot be combined. If the best policy is "
-        "optimal in every state, PSDP succeeds at infinitely many episodes; the paper's failure of that case comes from finite "
-        "samples and is not shown here.",
+        "optimal in every state, PSDP succeeds at infinitely many episodes; the paper's failure of that case comes "
+        "from finite samples and is not shown here.",
         "Bounds were fixed before the run, after a pilot on 3 to 20 other seeds.",
     ),
 )
