@@ -6,6 +6,7 @@ from envzoo.specs import kernel
 
 _LATENT = "envzoo.tabular.latent_env"
 _ADVERSARIAL = "envzoo.tabular.adversarial_linear"
+_AGNOSTIC = "envzoo.tabular.agnostic_env"
 
 ENVIRONMENTS = (
     kernel(
@@ -97,5 +98,41 @@ ENVIRONMENTS = (
         "tabular",
         "a random world with hidden contexts",
         paper="50-horizon-free-lmdp",
+    ),
+    kernel(
+        "envzoo/SingletonRich-v0",
+        f"{_AGNOSTIC}:SingletonRich",
+        "tabular",
+        "hundreds of policies that one batch of episodes evaluates, in a layered random world",
+        paper="36-agnostic-rl",
+    ),
+    kernel(
+        "envzoo/AgnosticTree-v0",
+        f"{_AGNOSTIC}:AgnosticTree",
+        "tabular",
+        "a tree of coins, one of them better, and random policies of which one comes there",
+        paper="36-agnostic-rl",
+    ),
+    kernel(
+        "envzoo/PSDPTrap-v0",
+        f"{_AGNOSTIC}:PSDPTrap",
+        "tabular",
+        "two policies, the better of which is the worse continuation",
+        paper="36-agnostic-rl",
+    ),
+    kernel(
+        "envzoo/BlockComboLock-v0",
+        f"{_AGNOSTIC}:BlockComboLock",
+        "tabular",
+        "a combination lock seen through many observations per state",
+        paper="36-agnostic-rl",
+    ),
+    kernel(
+        "envzoo/BlockComboLockExogenous-v0",
+        f"{_AGNOSTIC}:BlockComboLock",
+        "tabular",
+        "the lock beside a random walk that no action changes",
+        paper="36-agnostic-rl",
+        kwargs={"block": 8, "exogenous": 8},
     ),
 )

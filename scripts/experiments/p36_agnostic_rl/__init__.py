@@ -1,0 +1,1 @@
+"""Paper 36: agnostic reinforcement learning."""
