@@ -187,12 +187,11 @@ class OfflinePreference(Agent):
 
     def _find_pairs(self) -> Preferences:
         if self.source.kind == "preferences":
+            if self.source.recorded is not None:
+                self.task = getattr(self._world(), "task", None)
             return self.source.given
-        env = self.source.given if self.source.given is not None else self.source.single_env()
-        world = getattr(env.unwrapped, "definition", env.unwrapped)
+        world = self._world()
         draw, self.task = getattr(world, "preference_pairs", None), getattr(world, "task", None)
-        if env is not self.source.given:
-            env.close()
         if draw is None:
             raise UnsupportedSpaceError(
                 f"{self.spec.name} learns from pairs, but {self.source.name} offers none; expected Preferences, or an "
@@ -202,6 +201,14 @@ class OfflinePreference(Agent):
         each = PAIR_BYTES if task is None else TEXT_BYTES + 32 * (task.prompt_length + 2 * task.answer_length)
         check_bytes(count * each, f"{count} pairs of {self.source.name}")
         return Preferences(**draw(count, self.streams.integer("pairs")))
+
+    def _world(self) -> Any:
+        """Return the definition of the environment: the source, or the one that a dataset was recorded in."""
+        given = self.source.given
+        env = self.source.single_env() if given is None or self.source.kind == "preferences" else given
+        if env is not given:
+            env.close()
+        return getattr(env.unwrapped, "definition", env.unwrapped)
 
     def _check_spaces(self) -> None:
         if self.source.kind != "environment":
