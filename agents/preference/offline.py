@@ -11,8 +11,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from envzoo.agents.agent import Agent
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.preference.answering import Answering
 from envzoo.agents.preference.losses import (
     LOSSES,
     REFERENCE_FREE,
@@ -114,7 +114,7 @@ class OfflinePreferenceConfig:
         return LossSettings(**{name: getattr(self, name) for name in LossSettings.__dataclass_fields__})
 
 
-class OfflinePreference(Agent):
+class OfflinePreference(Answering):
     """Learn a policy from pairs of a chosen and a rejected response, without a reward model and without sampling.
 
     With m = log(pi / ref)(chosen) - log(pi / ref)(rejected), |y| the number of tokens, and the negative log-likelihood
@@ -247,15 +247,15 @@ class OfflinePreference(Agent):
     def iterate(self) -> dict[str, float]:
         """Take one gradient step on the next batch of pairs."""
         if not self.progress_of_data.warm:
-            self._begin()
+            self.imitate()
         if self.reference_log_probs is None:
             self._score_reference()
         rows = self.progress_of_data.next(self.config.batch_size, len(self.data), self.streams.numpy("batches"))
         self.num_timesteps += len(rows)
         return self.update(torch.from_numpy(rows).to(self.device))
 
-    def _begin(self) -> None:
-        """Imitate the chosen answers, and make the result the reference."""
+    def imitate(self) -> None:
+        """Imitate the chosen answers, and make the result the reference; learning begins with this."""
         c = self.config
         if self.texts_only and c.sft_updates:
             optimizer = make_optimizer(self.policy, "adamw", lr=c.sft_learning_rate, max_grad_norm=1.0)
@@ -270,6 +270,24 @@ class OfflinePreference(Agent):
                 "optimizer",
                 make_optimizer(self.policy, "adam", lr=self.optimizer.lr, max_grad_norm=c.max_grad_norm),
             )
+        self.progress_of_data.warm = True
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Take over weights of the model as policy and reference, instead of imitating chosen answers.
+
+        Args:
+            weights: What `policy.state_dict()` of an equal learner returned.
+
+        Raises:
+            EnvzooError: Learning has begun, or the weights do not fit.
+        """
+        if self.progress_of_data.warm:
+            raise EnvzooError(f"{self.spec.name} has begun to learn, so it cannot start from other weights")
+        try:
+            self.policy.load_state_dict(weights)
+        except RuntimeError as error:
+            raise EnvzooError(f"the weights do not fit the model of {self.spec.name}") from error
+        self.reference.load_state_dict(weights)
         self.progress_of_data.warm = True
 
     @torch.no_grad()
@@ -352,56 +370,3 @@ class OfflinePreference(Agent):
         """Restore a state that `state_dict` of an equal learner returned."""
         super().load_state_dict(state)
         self.reference_log_probs = self.mismatched_log_probs = None
-
-    @torch.no_grad()
-    def implicit_reward(self, prompts: Any, responses: Any) -> np.ndarray:
-        """Compute beta log(pi / ref) (n,) of responses to prompts: texts, or whole numbers for a table."""
-        if self.texts_only:
-            asked, told = self.policy.encode_prompts(prompts), self.policy.encode_answers(responses)[:, None]
-        else:
-            asked, told = np.asarray(prompts, np.int64), np.asarray(responses, np.int64)[:, None]
-        asked, told = (torch.from_numpy(part).to(self.device) for part in (asked, told))
-        ratio = self.policy.log_probs(asked, told) - self.reference.log_probs(asked, told)
-        return self.config.beta * ratio[:, 0].cpu().numpy()
-
-    @torch.no_grad()
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
-    ) -> tuple[Any, Any]:
-        """Answer prompts: one text or several, or whole numbers for a table; see `Agent.predict`."""
-        generator = None if deterministic else self.streams.torch("acting")
-        if not self.texts_only:
-            return self._choose(observation, generator), None
-        if not isinstance(observation, str) and np.asarray(observation).dtype.kind in "iu":
-            return self._write(np.asarray(observation), generator), None
-        single = isinstance(observation, str)
-        asked = [observation] if single else [str(text) for text in np.asarray(observation, object)]
-        prompts = torch.from_numpy(self.policy.encode_prompts(asked)).to(self.device)
-        texts = [self.policy.text(row) for row in self.policy.answer(prompts, generator).cpu().numpy()]
-        return (texts[0] if single else texts), None
-
-    def _write(self, windows: np.ndarray, generator: torch.Generator | None) -> Any:
-        """Choose the next tokens for windows (B, P + L) of the ids of a prompt and the answer so far."""
-        task = self.task
-        if task is None or windows.shape[-1] != task.prompt_length + task.answer_length:
-            raise EnvzooError(f"the observation has the shape {windows.shape}; expected texts, or windows of its task")
-        rows = np.atleast_2d(windows)
-        asked, told = rows[:, : task.prompt_length], rows[:, task.prompt_length :]
-        prompts = torch.from_numpy(self.policy.encode_prompts([task.text(row) for row in asked])).to(self.device)
-        answers = [task.signs(row[: int((row != 0).sum())]).rstrip("$") for row in told]
-        signs = self.policy.next_tokens(prompts, answers, generator)
-        tokens = np.array([1 if sign is None else 2 + task.alphabet.index(sign) for sign in signs])
-        return tokens if windows.ndim > 1 else tokens[0]
-
-    def _choose(self, observation: Any, generator: torch.Generator | None) -> Any:
-        asked = np.asarray(observation)
-        if asked.dtype.kind not in "iu" or asked.ndim > 1:
-            raise EnvzooError(f"the observation is {asked.dtype} of shape {asked.shape}; expected whole numbers")
-        log_pi = torch.log_softmax(self.policy.logits, -1)
-        rows = log_pi[torch.from_numpy(np.atleast_1d(asked).astype(np.int64)).to(self.device)]
-        if generator is None:
-            chosen = rows.argmax(-1)
-        else:
-            chosen = (rows.exp() / torch.empty_like(rows).exponential_(generator=generator)).argmax(-1)
-        chosen = chosen.cpu().numpy()
-        return chosen if asked.ndim else chosen[0]

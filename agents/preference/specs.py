@@ -169,7 +169,7 @@ AGENTS = (
         sources=("preferences", "environment"),
         actions=("discrete",),
         observations="windows of token ids, Text",
-        paper="preference-degree",
+        paper="21-preference-degree",
         example=_DEGREES,
     ),
     AgentSpec(
@@ -180,7 +180,7 @@ AGENTS = (
         sources=("preferences", "environment"),
         actions=("discrete",),
         observations="windows of token ids, Text",
-        paper="preference-degree",
+        paper="21-preference-degree",
         example=_DEGREES,
     ),
 )
