@@ -131,8 +131,8 @@ EXPERIMENT = Experiment(
         "summary for each of 512 posts.",
         "Rank correlations are of beta log(policy / reference) over right summaries of which 0 to 5 facts are removed; "
         "at equal lengths each is replaced by a filler.",
-        "One pilot seed (1) was looked at, for run times and whether the warm-up teaches to copy; the bounds are 0 because "
-        "the paper names no size, and 12 seeds are what the computing time allows.",
+        "One pilot seed (1) was looked at, for run times and whether the warm-up teaches to copy. The bounds are 0 "
+        "because the paper names no size, and 12 seeds are what the computing time allows.",
     ),
     small_scale=True,
 )

@@ -1,20 +1,27 @@
 """The preference losses in TRL's DPO trainer, against TRL's own losses on the same batches."""
 
 import logging
+import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
 pytest.importorskip("trl")
 
+from safetensors.torch import load_file
 from trl import DPOConfig, DPOTrainer
 
 from datasets import Dataset
+from envzoo.agents.preference import named
 from envzoo.agents.preference.degree import degree_loss, ordinal_loss
 from envzoo.agents.preference.trl import AVAILABLE, DegreeTrainer, PreferenceTrainer
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.scripts.bench.text_trl import character_tokenizer, tiny_llama
+from envzoo.scripts.make_dataset import make_dataset
 
 PRINTABLE = "".join(map(chr, range(32, 127)))
 PAIRS = [
@@ -169,3 +176,26 @@ def test_refusals_of_degrees(tmp_path, keywords, sentence):
 def test_refusals(tmp_path, keywords, error, sentence):
     with pytest.raises(error, match=sentence):
         make(tmp_path, **keywords)
+
+
+def test_the_script_of_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    make_dataset("envzoo/text-tiny-summary/pairs-v0", quiet=True, episodes=16)
+    tokenizer = character_tokenizer(PRINTABLE)
+    tokenizer.save_pretrained(tmp_path / "model")
+    tiny_llama(len(tokenizer), 64, 16, 1, 2).save_pretrained(tmp_path / "model")
+    page = (Path(__file__).parents[3] / "docs" / "preferences.md").read_text(encoding="utf-8")
+    script = re.search(r"^```python\n(import argparse.*?)^```", page, re.M | re.S)[1]
+    (tmp_path / "train.py").write_text(script, encoding="utf-8")
+    command = [sys.executable, "train.py", "--cpu", "--model", "model", "--steps", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    weights = load_file(tmp_path / "runs" / "dpo" / "model.safetensors")
+    assert weights
+    assert not any("degree" in name for name in weights)
+
+
+def test_the_page_names_every_loss_and_agent():
+    page = (Path(__file__).parents[3] / "docs" / "preferences.md").read_text(encoding="utf-8")
+    assert all(f"`{name}" in page for name in AVAILABLE)
+    assert all(f"[{form.__name__}]" in page for form in named.FORMS)
