@@ -11,6 +11,7 @@ _MODULES = {
     "AdversarialRounds": "envzoo.wrappers.adversarial_rounds",
     "GridDiscretiser": "envzoo.wrappers.grid_discretiser",
     "HistoryObservation": "envzoo.wrappers.history_observation",
+    "PreferenceGame": "envzoo.wrappers.preference_game",
     "PreferenceWrapper": "envzoo.wrappers.preference",
     "LossSchedule": "envzoo.wrappers.loss_schedule",
     "MultiReward": "envzoo.wrappers.multi_reward",
