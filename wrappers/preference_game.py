@@ -47,10 +47,6 @@ class PreferenceGame(ParallelEnv):
         "render_modes": ["rgb_array"],
         "is_parallelizable": True,
     }
-        "name": "preference_game",
-        "render_modes": ["rgb_array"],
-        "is_parallelizable": True,
-    }
 
     def __init__(
         self,
