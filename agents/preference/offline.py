@@ -32,6 +32,7 @@ from envzoo.agents.preference.pair_models import (
 )
 from envzoo.agents.preference.passes import Passes
 from envzoo.agents.preference.reference import reference_policy
+from envzoo.agents.preference.reference_cache import keep_scores
 from envzoo.agents.source import Preferences, Source
 from envzoo.agents.spec import require
 from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
@@ -80,6 +81,8 @@ class OfflinePreferenceConfig:
     """Chosen answers per supervised update."""
     sft_learning_rate: float = 1e-3
     """AdamW's learning rate of the supervised updates."""
+    reference_cache: bool = True
+    """Keep the log-probabilities of texts under the reference in ENVZOO_CACHE, or else in ~/.cache/envzoo."""
     model_dim: int = 64
     """Width of the language model."""
     model_layers: int = 2
@@ -292,14 +295,23 @@ class OfflinePreference(Answering):
 
     @torch.no_grad()
     def _score_reference(self) -> None:
+        if self.texts_only and self.config.reference_cache:
+            data = {"prompts": self.prompts, "answers": self.answers}
+            found = keep_scores(self.reference, data, {"kto": self.config.loss == "kto"}, self._reference_scores)
+        else:
+            found = self._reference_scores()
+        self.reference_log_probs, self.mismatched_log_probs = found["pairs"], found.get("mismatched")
+
+    def _reference_scores(self) -> dict[str, Tensor]:
+        """Compute the log-probabilities of all pairs (N, 2) and, for kto, of mismatched responses (N,)."""
         found, mismatched = [], []
         following = torch.roll(self.answers[:, 0], -1, 0)  # the chosen response of the next pair
         for rows in torch.arange(len(self.data), device=self.device).split(SCORED_AT_ONCE):
             found.append(self.reference.log_probs(self.prompts[rows], self.answers[rows]))
             if self.config.loss == "kto":
                 mismatched.append(self.reference.log_probs(self.prompts[rows], following[rows][:, None])[:, 0])
-        self.reference_log_probs = torch.cat(found)
-        self.mismatched_log_probs = torch.cat(mismatched) if mismatched else None
+        scores = {"pairs": torch.cat(found)}
+        return scores | ({"mismatched": torch.cat(mismatched)} if mismatched else {})
 
     def update(self, rows: Tensor) -> dict[str, float]:
         """Take one Adam step on the pairs `rows` (B,)."""
