@@ -21,6 +21,12 @@ _DEGREES = Example(
     },
     timesteps=16,
 )
+_RLHF = Example(
+    "envzoo/TextTinySummary-Tokens-v0",
+    {"fillers": 2},
+    {**_DEGREES.hyperparameters, "reward_updates": 2, "num_answers": 8, "num_epochs": 1, "minibatch_size": 4},
+    timesteps=16,
+)
 _PAIRS = Example("envzoo/DIDTable-v0", {"responses": 4}, {"pairs": 32, "batch_size": 8}, timesteps=16)
 
 # Name, summary and paper of each named loss.
@@ -111,6 +117,17 @@ AGENTS = (
         example=_PAIRS,
     ),
     *(_named(*row) for row in _NAMED),
+    AgentSpec(
+        "PreferencePPO",
+        "envzoo.agents.preference.preference_ppo:PreferencePPO",
+        "preference",
+        "Classical learning from preferences: a Bradley-Terry reward model, then PPO with a KL penalty.",
+        sources=("preferences", "environment"),
+        actions=("discrete",),
+        observations="windows of token ids, Text",
+        paper="rlhf",
+        example=_RLHF,
+    ),
     AgentSpec(
         "PreferenceDegree",
         "envzoo.agents.preference.degree:PreferenceDegree",
