@@ -132,8 +132,8 @@ EXPERIMENT = Experiment(
         "Rank correlations are of beta log(policy / reference) over right summaries of which 0 to 5 facts are removed; "
         "at equal lengths each is replaced by a filler.",
         "One pilot seed (1) was looked at, for run times and whether the warm-up teaches to copy. The bounds are 0 "
-        "because the paper names no size. Of 12 planned seeds, 10 were run for lack of computing time, which was decided "
-        "before any result was seen.",
+        "because the paper names no size. Of 12 planned seeds, 10 were run for lack of computing time, which was "
+        "decided before any result was seen.",
     ),
     small_scale=True,
 )
