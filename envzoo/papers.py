@@ -91,6 +91,10 @@ def find(slug: str) -> Paper:
     numbered = papers()
     if slug in numbered:
         return numbered[slug]
+    if slug in _FORMER_SLUGS:
+        now = _FORMER_SLUGS[slug]
+        warnings.warn(f"the paper {slug!r} is now {now!r}", DeprecationWarning, stacklevel=2)
+        return papers_by_slug[now]
     raise unknown("paper", slug, papers_by_slug, where="`envzoo list papers` shows those that are reproduced")
 
 
@@ -99,6 +103,8 @@ def papers() -> dict[str, Paper]:
     return {paper.number: paper for _, paper in sorted(all_papers().items()) if paper.number}
 
 
+# Papers that had no experiment, and so no number, and have one now.
+_FORMER_SLUGS = {"preference-degree": "21-preference-degree"}
 # Names of the first release, each for the paper with that slug.
 _FORMER_NAMES = {
     "SUBMODULAR_RL": "09-submodular",

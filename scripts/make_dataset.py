@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -21,10 +22,12 @@ from envzoo.agents.planners.beam_search import planned_returns
 from envzoo.datasets import recipe as find_recipe
 from envzoo.datasets.collector import Predict, check_free, collect, returns, write
 from envzoo.datasets.demonstrations import Demonstrator
+from envzoo.datasets.preference_pairs import write_pairs
 from envzoo.datasets.recipes import (
     BeamReference,
     BehaviourPolicy,
     Demonstrations,
+    DrawnPairs,
     ModelReference,
     PolicyReference,
     Recipe,
@@ -62,6 +65,8 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
     count = recipe.episodes if episodes is None else episodes
     # Plain lines, so that a path can be copied: it is neither wrapped nor read as markup.
     say = partial(Console(stderr=True, quiet=quiet).print, soft_wrap=True, highlight=False, markup=False)
+    if isinstance(recipe.policy, DrawnPairs):
+        return _make_pairs(recipe, count, overwrite, say)
     # Rounding of sums depends on the number of threads, which differs between machines.
     with _one_thread():
         timesteps = getattr(recipe.policy, "timesteps", 0)
@@ -103,7 +108,43 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
     return path
 
 
-def _facts(policy: BehaviourPolicy | Demonstrations | ScriptedPolicy) -> dict[str, Any]:
+def _make_pairs(recipe: Recipe, count: int, overwrite: bool, say: Callable[[str], None]) -> Path:
+    """Draw the pairs of a recipe, and write them with the rewards of the chosen answers."""
+    env = gym.make(recipe.env_id, disable_env_checker=True, **recipe.env_kwargs)
+    definition = env.unwrapped.definition
+    env.close()
+    say(f"{count} pairs of {recipe.env_id}")
+    pairs, task = definition.preference_pairs(count, recipe.policy.seed), definition.task
+    answers = np.stack([task.answer_ids(text) for text in pairs["chosen"]])
+    rewards = task.verify(task.prompt_ids(pairs["prompts"]), answers)
+    # The uniformly random policy writes token by token.
+    prompts = task.sample(REFERENCE_EPISODES, definition.split)
+    random = np.random.default_rng(0).integers(task.vocab_size, size=(REFERENCE_EPISODES, task.answer_length))
+    low, high = float(task.verify(prompts, random).mean()), float(recipe.reference)
+    say(f"mean reward of chosen answers {rewards.mean():.2f} (random {low:.2f}, best {high:.2f})")
+    path = write_pairs(
+        recipe.id,
+        pairs,
+        rewards,
+        env_id=recipe.env_id,
+        env_kwargs=recipe.env_kwargs,
+        description=recipe.description,
+        algorithm=recipe.policy.agent,
+        ref_min_score=low,
+        ref_max_score=high,
+        facts={
+            "mean_return": float(rewards.mean()),
+            "num_episodes_average_score": REFERENCE_EPISODES,
+            "envzoo_version": __version__,
+            "behaviour_policy": _facts(recipe.policy),
+        },
+        overwrite=overwrite,
+    )
+    say(f"written to {path}; learn from it with `envzoo train DPO {recipe.id}`")
+    return path
+
+
+def _facts(policy: BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs) -> dict[str, Any]:
     """Return the fields of a policy as plain JSON values."""
     values = {field.name: getattr(policy, field.name) for field in fields(policy)}
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}

@@ -61,7 +61,10 @@ def field_docstrings(cls: type) -> dict[str, str]:
     """Return the string literal under each field of a dataclass, own or inherited, as one line."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body
+        except (OSError, TypeError):  # made by `make_dataclass`: its fields are described in its bases
+            continue
         for field, literal in itertools.pairwise(body):
             if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
                 continue

@@ -120,7 +120,8 @@ def test_docstrings_become_markdown():
     assert table(("a",), [("p(a|s)\nnext",)]) == "| a |\n| --- |\n| p(a\\|s) next |"
 
 
-HANDWRITTEN = ("encoders", "games", "glossary", "language-models", "losses", "neighbours", "resume", "training", "trl")
+_PAGES = "encoders games glossary language-models losses neighbours preferences resume training trl"
+HANDWRITTEN = tuple(_PAGES.split())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ _MODULES = {
     "LocalSimulatorAccess": "envzoo.wrappers.access",
     "MuResetAccess": "envzoo.wrappers.access",
     "OnlineAccess": "envzoo.wrappers.access",
+    "PreferenceGame": "envzoo.wrappers.preference_game",
     "PreferenceWrapper": "envzoo.wrappers.preference",
     "LossSchedule": "envzoo.wrappers.loss_schedule",
     "MultiReward": "envzoo.wrappers.multi_reward",

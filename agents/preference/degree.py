@@ -93,7 +93,7 @@ class PreferenceDegree(OfflinePreference):
         self._metrics: dict[str, float] = {}
 
     def _extractor(self) -> Extractor:
-        known = self._known_spans()
+        known = getattr(self.task, "key_spans", None)
         if self.config.extractor != "tfidf" and known is not None:
             return known
         if self.config.extractor == "known":
@@ -102,15 +102,6 @@ class PreferenceDegree(OfflinePreference):
                 "envzoo/TextTinySummary-v0, or extractor='tfidf'"
             )
         return TfIdf(self.data.chosen)
-
-    def _known_spans(self) -> Extractor | None:
-        if self.source.kind != "environment":
-            return None
-        env = self.source.given if self.source.given is not None else self.source.single_env()
-        task = getattr(getattr(env.unwrapped, "definition", None), "task", None)
-        if env is not self.source.given:
-            env.close()
-        return getattr(task, "key_spans", None)
 
     def _degraded(self, extractor: Extractor) -> tuple[Tensor, Tensor]:
         """Return the copies (N, K, T) of all chosen answers, and which of them count, bool (N, K)."""

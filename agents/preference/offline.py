@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
-from envzoo.agents.agent import Agent
-from envzoo.agents.optim import make_optimizer
 from envzoo.agents.preference.losses import (
     LOSSES,
     REFERENCE_FREE,
@@ -24,27 +19,18 @@ from envzoo.agents.preference.losses import (
     remove_conflict,
     smooth,
 )
-from envzoo.agents.preference.pair_models import (
-    TableModel,
-    check_numbers,
-    check_texts,
-    make_character_model,
-)
-from envzoo.agents.preference.passes import Passes
-from envzoo.agents.preference.reference import reference_policy
-from envzoo.agents.source import Preferences, Source
+from envzoo.agents.preference.pair_learner import PairConfig, PairLearner
+from envzoo.agents.preference.reference_cache import keep_scores
+from envzoo.agents.source import Source
 from envzoo.agents.spec import require
-from envzoo.errors import EnvzooError, UnsupportedSpaceError, unknown
-from envzoo.reasoning.task import Task
-from envzoo.sizes import check_bytes
+from envzoo.errors import unknown
 
 NAMES = (*LOSSES, "kto")
 SCORED_AT_ONCE = 1024  # pairs
-PAIR_BYTES, TEXT_BYTES = 256, 1024  # of a pair of numbers, and of one of texts besides its tokens
 
 
 @dataclass(frozen=True)
-class OfflinePreferenceConfig:
+class OfflinePreferenceConfig(PairConfig):
     """Hyperparameters of OfflinePreference and its named forms."""
 
     loss: str = "dpo"
@@ -66,48 +52,18 @@ class OfflinePreferenceConfig:
     """Weight of chosen answers, for kto."""
     undesirable_weight: float = 1.0
     """Weight of rejected answers, for kto."""
-    pairs: int = 20_000
-    """Pairs drawn from an environment that offers them; preferences that are given are used as they are."""
-    batch_size: int = 64
-    """Pairs per gradient step."""
-    learning_rate: float | None = None
-    """Learning rate; None for 0.01 with a table and 3e-4 with a language model."""
-    optimizer: str = "adam"
-    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
-    max_grad_norm: float = 1.0
-    """Maximum norm of the gradient."""
-    sft_updates: int = 400
-    """Supervised updates of a language model on the chosen answers, before its copy becomes the reference."""
-    sft_batch: int = 256
-    """Chosen answers per supervised update."""
-    sft_learning_rate: float = 1e-3
-    """AdamW's learning rate of the supervised updates."""
-    model_dim: int = 64
-    """Width of the language model."""
-    model_layers: int = 2
-    """Layers of the language model."""
-    model_heads: int = 4
-    """Attention heads of the language model."""
 
     def __post_init__(self):
+        super().__post_init__()
         name = type(self).__name__.removesuffix("Config")
         if self.loss not in NAMES:
             raise unknown("loss", self.loss, NAMES)
-        for field in ("beta", "max_grad_norm", "sft_learning_rate"):
-            require(getattr(self, field) > 0, f"{field} of {name} is positive, got {getattr(self, field)}")
-        for field in ("delta", "gamma", "nll_coefficient", "desirable_weight", "undesirable_weight", "sft_updates"):
+        require(self.beta > 0, f"beta of {name} is positive, got {self.beta}")
+        for field in ("delta", "gamma", "nll_coefficient", "desirable_weight", "undesirable_weight"):
             require(getattr(self, field) >= 0, f"{field} of {name} is not negative, got {getattr(self, field)}")
-        for field in ("pairs", "batch_size", "sft_batch", "model_dim", "model_layers", "model_heads"):
-            require(getattr(self, field) >= 1, f"{field} of {name} is at least 1, got {getattr(self, field)}")
         require(
             0 <= self.label_smoothing < 0.5,
             f"label_smoothing of {name} lies in [0, 1/2), got {self.label_smoothing}",
-        )
-        rate = self.learning_rate
-        require(rate is None or rate > 0, f"learning_rate of {name} is positive, got {rate}")
-        require(
-            self.model_dim % self.model_heads == 0,
-            f"model_heads of {name} divides model_dim, got {self.model_heads} heads for a width of {self.model_dim}",
         )
 
     @property
@@ -116,7 +72,7 @@ class OfflinePreferenceConfig:
         return LossSettings(**{name: getattr(self, name) for name in LossSettings.__dataclass_fields__})
 
 
-class OfflinePreference(Agent):
+class OfflinePreference(PairLearner):
     """Learn a policy from pairs of a chosen and a rejected response, without a reward model and without sampling.
 
     With m = log(pi / ref)(chosen) - log(pi / ref)(rejected), |y| the number of tokens, and the negative log-likelihood
@@ -151,132 +107,40 @@ class OfflinePreference(Agent):
     Config = OfflinePreferenceConfig
     config: OfflinePreferenceConfig
 
-    def __init__(self, source: Source, config: OfflinePreferenceConfig, *, seed: int = 0, device: str = "auto"):
-        super().__init__(source, config, seed=seed, device=device)
-        c = config
-        self.task: Task | None = None  # of an environment of texts
-        self.data = self._find_pairs()
-        self.texts_only = isinstance(self.data.prompts, tuple)
-        self._check_spaces()
-        generator = self.streams.torch("weights", "cpu")
-        if self.texts_only:
-            check_texts(self.data)
-            sizes = {"dim": c.model_dim, "layers": c.model_layers, "heads": c.model_heads}
-            model: Any = make_character_model(self.data, self._alphabet(), sizes, generator)
-            prompts = model.encode_prompts(self.data.prompts)
-            answers = [model.encode_answers(texts) for texts in (self.data.chosen, self.data.rejected)]
-            lengths = [(rows != 0).sum(1) for rows in answers]
-        else:
-            prompts, *answers = check_numbers(self.data)
-            model = self._table(prompts, answers)
-            lengths = [np.ones(len(rows), np.int64) for rows in answers]
-        self.policy = self.register("policy", model.to(self.device))
-        self.reference = self.register("reference", deepcopy(model).requires_grad_(False))
-        self.prompts = torch.from_numpy(prompts).to(self.device)
-        self.answers = torch.from_numpy(np.stack(answers, axis=1)).to(self.device)  # (N, 2) or (N, 2, T)
-        self.lengths = torch.from_numpy(np.stack(lengths, axis=1)).float().to(self.device)
-        label = np.ones(len(self.data)) if self.data.label is None else np.array(self.data.label)
-        self.label = torch.from_numpy(label).float().to(self.device)
-        rate = c.learning_rate or (3e-4 if self.texts_only else 0.01)
-        self.optimizer = self.register(
-            "optimizer", make_optimizer(model, c.optimizer, lr=rate, max_grad_norm=c.max_grad_norm)
-        )
-        self.progress_of_data = self.register("data", Passes())
+    def __init__(self, source: Source, config: OfflinePreferenceConfig, **keywords: Any):
+        super().__init__(source, config, **keywords)
         self.reference_log_probs: Tensor | None = None  # (N, 2), and of the mismatched responses (N,)
         self.mismatched_log_probs: Tensor | None = None
-
-    # ------------------------------------------------------------------ data
-
-    def _find_pairs(self) -> Preferences:
-        if self.source.kind == "preferences":
-            return self.source.given
-        env = self.source.given if self.source.given is not None else self.source.single_env()
-        world = getattr(env.unwrapped, "definition", env.unwrapped)
-        draw, self.task = getattr(world, "preference_pairs", None), getattr(world, "task", None)
-        if env is not self.source.given:
-            env.close()
-        if draw is None:
-            raise UnsupportedSpaceError(
-                f"{self.spec.name} learns from pairs, but {self.source.name} offers none; expected Preferences, or an "
-                "environment with preference_pairs such as envzoo/DIDTable-v0"
-            )
-        count, task = self.config.pairs, self.task
-        each = PAIR_BYTES if task is None else TEXT_BYTES + 32 * (task.prompt_length + 2 * task.answer_length)
-        check_bytes(count * each, f"{count} pairs of {self.source.name}")
-        return Preferences(**draw(count, self.streams.integer("pairs")))
-
-    def _check_spaces(self) -> None:
-        if self.source.kind != "environment":
-            return
-        seen, acts = self.source.observation_space, self.source.action_space
-        fits = isinstance(seen, spaces.Discrete) and isinstance(acts, spaces.Discrete)
-        if self.texts_only:
-            fits = isinstance(self.task, Task) and not self.task.multi_turn
-        if not fits:
-            raise UnsupportedSpaceError(
-                f"{self.spec.name} takes pairs of texts from tasks in one turn, and others from environments with "
-                f"Discrete observations and actions; {self.source.name} has {seen} and {acts}"
-            )
-
-    def _alphabet(self) -> str:
-        return self.task.alphabet if self.task is not None else ""
-
-    def _table(self, prompts: np.ndarray, answers: list[np.ndarray]) -> TableModel:
-        rows, columns = int(prompts.max()) + 1, int(max(part.max() for part in answers)) + 1
-        log_reference = None
-        if self.source.kind == "environment":
-            columns = int(self.source.action_space.n)
-            rows = int(self.source.observation_space.n)
-            found = reference_policy(self.source, columns)
-            log_reference = None if found is None else np.log(found)
-        check_bytes(16 * rows * columns, f"a table of {rows} prompts and {columns} responses")
-        return TableModel(rows, columns, log_reference)
-
-    # ------------------------------------------------------------------ learning
-
-    def rows_per_update(self) -> int:
-        """Return the tokens of a batch."""
-        width = self.policy.prompt_length + 2 * self.policy.answer_length if self.texts_only else 1
-        return self.config.batch_size * width
 
     def iterate(self) -> dict[str, float]:
         """Take one gradient step on the next batch of pairs."""
         if not self.progress_of_data.warm:
-            self._begin()
+            self.imitate()
         if self.reference_log_probs is None:
             self._score_reference()
         rows = self.progress_of_data.next(self.config.batch_size, len(self.data), self.streams.numpy("batches"))
         self.num_timesteps += len(rows)
         return self.update(torch.from_numpy(rows).to(self.device))
 
-    def _begin(self) -> None:
-        """Imitate the chosen answers, and make the result the reference."""
-        c = self.config
-        if self.texts_only and c.sft_updates:
-            optimizer = make_optimizer(self.policy, "adamw", lr=c.sft_learning_rate, max_grad_norm=1.0)
-            draw = self.streams.numpy("imitation")
-            for _ in range(c.sft_updates):
-                rows = torch.from_numpy(draw.integers(len(self.data), size=c.sft_batch)).to(self.device)
-                logp = self.policy.log_probs(self.prompts[rows], self.answers[rows, :1])
-                optimizer.step(-logp.sum() / self.lengths[rows, 0].sum())
-            self.reference.load_state_dict(self.policy.state_dict())
-            # The imitation moved the parameters into another flat vector.
-            self.optimizer = self.register(
-                "optimizer",
-                make_optimizer(self.policy, c.optimizer, lr=self.optimizer.lr, max_grad_norm=c.max_grad_norm),
-            )
-        self.progress_of_data.warm = True
-
     @torch.no_grad()
     def _score_reference(self) -> None:
+        if self.texts_only and self.config.reference_cache:
+            data = {"prompts": self.prompts, "answers": self.answers}
+            found = keep_scores(self.reference, data, {"kto": self.config.loss == "kto"}, self._reference_scores)
+        else:
+            found = self._reference_scores()
+        self.reference_log_probs, self.mismatched_log_probs = found["pairs"], found.get("mismatched")
+
+    def _reference_scores(self) -> dict[str, Tensor]:
+        """Compute the log-probabilities of all pairs (N, 2) and, for kto, of mismatched responses (N,)."""
         found, mismatched = [], []
         following = torch.roll(self.answers[:, 0], -1, 0)  # the chosen response of the next pair
         for rows in torch.arange(len(self.data), device=self.device).split(SCORED_AT_ONCE):
             found.append(self.reference.log_probs(self.prompts[rows], self.answers[rows]))
             if self.config.loss == "kto":
                 mismatched.append(self.reference.log_probs(self.prompts[rows], following[rows][:, None])[:, 0])
-        self.reference_log_probs = torch.cat(found)
-        self.mismatched_log_probs = torch.cat(mismatched) if mismatched else None
+        scores = {"pairs": torch.cat(found)}
+        return scores | ({"mismatched": torch.cat(mismatched)} if mismatched else {})
 
     def update(self, rows: Tensor) -> dict[str, float]:
         """Take one Adam step on the pairs `rows` (B,)."""
@@ -347,56 +211,3 @@ class OfflinePreference(Agent):
         """Restore a state that `state_dict` of an equal learner returned."""
         super().load_state_dict(state)
         self.reference_log_probs = self.mismatched_log_probs = None
-
-    @torch.no_grad()
-    def implicit_reward(self, prompts: Any, responses: Any) -> np.ndarray:
-        """Compute beta log(pi / ref) (n,) of responses to prompts: texts, or whole numbers for a table."""
-        if self.texts_only:
-            asked, told = self.policy.encode_prompts(prompts), self.policy.encode_answers(responses)[:, None]
-        else:
-            asked, told = np.asarray(prompts, np.int64), np.asarray(responses, np.int64)[:, None]
-        asked, told = (torch.from_numpy(part).to(self.device) for part in (asked, told))
-        ratio = self.policy.log_probs(asked, told) - self.reference.log_probs(asked, told)
-        return self.config.beta * ratio[:, 0].cpu().numpy()
-
-    @torch.no_grad()
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: np.ndarray | None = None, deterministic: bool = True
-    ) -> tuple[Any, Any]:
-        """Answer prompts: one text or several, or whole numbers for a table; see `Agent.predict`."""
-        generator = None if deterministic else self.streams.torch("acting")
-        if not self.texts_only:
-            return self._choose(observation, generator), None
-        if not isinstance(observation, str) and np.asarray(observation).dtype.kind in "iu":
-            return self._write(np.asarray(observation), generator), None
-        single = isinstance(observation, str)
-        asked = [observation] if single else [str(text) for text in np.asarray(observation, object)]
-        prompts = torch.from_numpy(self.policy.encode_prompts(asked)).to(self.device)
-        texts = [self.policy.text(row) for row in self.policy.answer(prompts, generator).cpu().numpy()]
-        return (texts[0] if single else texts), None
-
-    def _write(self, windows: np.ndarray, generator: torch.Generator | None) -> Any:
-        """Choose the next tokens for windows (B, P + L) of the ids of a prompt and the answer so far."""
-        task = self.task
-        if task is None or windows.shape[-1] != task.prompt_length + task.answer_length:
-            raise EnvzooError(f"the observation has the shape {windows.shape}; expected texts, or windows of its task")
-        rows = np.atleast_2d(windows)
-        asked, told = rows[:, : task.prompt_length], rows[:, task.prompt_length :]
-        prompts = torch.from_numpy(self.policy.encode_prompts([task.text(row) for row in asked])).to(self.device)
-        answers = [task.signs(row[: int((row != 0).sum())]).rstrip("$") for row in told]
-        signs = self.policy.next_tokens(prompts, answers, generator)
-        tokens = np.array([1 if sign is None else 2 + task.alphabet.index(sign) for sign in signs])
-        return tokens if windows.ndim > 1 else tokens[0]
-
-    def _choose(self, observation: Any, generator: torch.Generator | None) -> Any:
-        asked = np.asarray(observation)
-        if asked.dtype.kind not in "iu" or asked.ndim > 1:
-            raise EnvzooError(f"the observation is {asked.dtype} of shape {asked.shape}; expected whole numbers")
-        log_pi = torch.log_softmax(self.policy.logits, -1)
-        rows = log_pi[torch.from_numpy(np.atleast_1d(asked).astype(np.int64)).to(self.device)]
-        if generator is None:
-            chosen = rows.argmax(-1)
-        else:
-            chosen = (rows.exp() / torch.empty_like(rows).exponential_(generator=generator)).argmax(-1)
-        chosen = chosen.cpu().numpy()
-        return chosen if asked.ndim else chosen[0]

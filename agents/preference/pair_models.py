@@ -94,21 +94,33 @@ class CharacterModel(nn.Module):
 
         Each prompt is read once for all its responses.
         """
+        return self.token_log_probs(prompts, responses).sum(-1)
+
+    def token_log_probs(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """Compute log pi of each token, (B, R, U), of responses (B, R, T); 0 on padding, U the longest of them."""
         count, each, width = responses.shape
         flat = responses.reshape(count * each, width)
         which = torch.arange(count, device=flat.device).repeat_interleave(each)
         used = int((flat != PAD).any(0).sum().clamp_min(1))
         logp, _ = answer_log_probs(self.network, prompts, flat[:, :used], 1.0, which)
-        return torch.where(flat[:, :used] != PAD, logp, 0.0).sum(1).reshape(count, each)
+        return torch.where(flat[:, :used] != PAD, logp, 0.0).reshape(count, each, used)
+
+    def states(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """Compute the last hidden states (B, T, D) before each token of responses (B, T) to prompts (B, P)."""
+        x = self._hidden(torch.cat([prompts, responses[:, :-1]], 1))
+        return self.network.norm(x[:, prompts.shape[1] - 1 :])
+
+    def _hidden(self, ids: Tensor) -> Tensor:
+        x = self.network._embed(ids, 0)
+        for block in self.network.blocks:
+            x, _, _ = block(x, None, 0)
+        return x
 
     def final_states(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """Compute the last hidden states (B, R, D) at the ends of responses (B, R, T) to prompts (B, P)."""
         count, each, width = responses.shape
         flat = responses.reshape(count * each, width)
-        ids = torch.cat([prompts.repeat_interleave(each, 0), flat], 1)
-        x = self.network._embed(ids, 0)
-        for block in self.network.blocks:
-            x, _, _ = block(x, None, 0)
+        x = self._hidden(torch.cat([prompts.repeat_interleave(each, 0), flat], 1))
         last = prompts.shape[1] + (flat != PAD).sum(1) - 1
         return self.network.norm(x[torch.arange(len(x), device=x.device), last]).reshape(count, each, -1)
 

@@ -21,7 +21,39 @@ _DEGREES = Example(
     },
     timesteps=16,
 )
+_RLHF = Example(
+    "envzoo/TextTinySummary-Tokens-v0",
+    {"fillers": 2},
+    {**_DEGREES.hyperparameters, "reward_updates": 2, "num_answers": 8, "num_epochs": 1, "minibatch_size": 4},
+    timesteps=16,
+)
 _PAIRS = Example("envzoo/DIDTable-v0", {"responses": 4}, {"pairs": 32, "batch_size": 8}, timesteps=16)
+
+# Name, summary and paper of each named loss.
+_NAMED = (
+    ("DPO", "Direct preference optimisation: logistic loss on differences of log(pi / ref).", "dpo"),
+    ("IPO", "Identity preference optimisation: squared loss on differences of log(pi / ref).", "ipo"),
+    ("SLiC", "Sequence likelihood calibration: hinge loss on differences of log pi, with a likelihood term.", "slic"),
+    ("ORPO", "Odds ratio preference optimisation: a likelihood term and log odds, without a reference.", "orpo"),
+    ("SimPO", "Simple preference optimisation: log pi per token with a margin, without a reference.", "simpo"),
+    ("CPO", "Contrastive preference optimisation: DPO with a uniform reference, and a likelihood term.", "cpo"),
+    ("KTO", "Kahneman-Tversky optimisation: labelled single responses against a baseline.", "kto"),
+)
+
+
+def _named(name: str, summary: str, paper: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"envzoo.agents.preference.named:{name}",
+        "preference",
+        summary,
+        sources=("preferences", "environment"),
+        actions=("discrete",),
+        observations="Discrete, Text",
+        paper=paper,
+        example=_PAIRS,
+    )
+
 
 AGENTS = (
     AgentSpec(
@@ -84,82 +116,17 @@ AGENTS = (
         paper="26-did-dpo",
         example=_PAIRS,
     ),
+    *(_named(*row) for row in _NAMED),
     AgentSpec(
-        "DPO",
-        "envzoo.agents.preference.named:DPO",
+        "PreferencePPO",
+        "envzoo.agents.preference.preference_ppo:PreferencePPO",
         "preference",
-        "Direct preference optimisation: logistic loss on differences of log(pi / ref).",
+        "Classical learning from preferences: a Bradley-Terry reward model, then PPO with a KL penalty.",
         sources=("preferences", "environment"),
         actions=("discrete",),
-        observations="Discrete, Text",
-        paper="dpo",
-        example=_PAIRS,
-    ),
-    AgentSpec(
-        "IPO",
-        "envzoo.agents.preference.named:IPO",
-        "preference",
-        "Identity preference optimisation: squared loss on differences of log(pi / ref).",
-        sources=("preferences", "environment"),
-        actions=("discrete",),
-        observations="Discrete, Text",
-        paper="ipo",
-        example=_PAIRS,
-    ),
-    AgentSpec(
-        "SLiC",
-        "envzoo.agents.preference.named:SLiC",
-        "preference",
-        "Sequence likelihood calibration: hinge loss on differences of log pi, with a likelihood term.",
-        sources=("preferences", "environment"),
-        actions=("discrete",),
-        observations="Discrete, Text",
-        paper="slic",
-        example=_PAIRS,
-    ),
-    AgentSpec(
-        "ORPO",
-        "envzoo.agents.preference.named:ORPO",
-        "preference",
-        "Odds ratio preference optimisation: a likelihood term and log odds, without a reference.",
-        sources=("preferences", "environment"),
-        actions=("discrete",),
-        observations="Discrete, Text",
-        paper="orpo",
-        example=_PAIRS,
-    ),
-    AgentSpec(
-        "SimPO",
-        "envzoo.agents.preference.named:SimPO",
-        "preference",
-        "Simple preference optimisation: log pi per token with a margin, without a reference.",
-        sources=("preferences", "environment"),
-        actions=("discrete",),
-        observations="Discrete, Text",
-        paper="simpo",
-        example=_PAIRS,
-    ),
-    AgentSpec(
-        "CPO",
-        "envzoo.agents.preference.named:CPO",
-        "preference",
-        "Contrastive preference optimisation: DPO with a uniform reference, and a likelihood term.",
-        sources=("preferences", "environment"),
-        actions=("discrete",),
-        observations="Discrete, Text",
-        paper="cpo",
-        example=_PAIRS,
-    ),
-    AgentSpec(
-        "KTO",
-        "envzoo.agents.preference.named:KTO",
-        "preference",
-        "Kahneman-Tversky optimisation: labelled single responses against a baseline.",
-        sources=("preferences", "environment"),
-        actions=("discrete",),
-        observations="Discrete, Text",
-        paper="kto",
-        example=_PAIRS,
+        observations="windows of token ids, Text",
+        paper="rlhf",
+        example=_RLHF,
     ),
     AgentSpec(
         "PreferenceDegree",
@@ -169,7 +136,7 @@ AGENTS = (
         sources=("preferences", "environment"),
         actions=("discrete",),
         observations="windows of token ids, Text",
-        paper="preference-degree",
+        paper="21-preference-degree",
         example=_DEGREES,
     ),
     AgentSpec(
@@ -180,7 +147,7 @@ AGENTS = (
         sources=("preferences", "environment"),
         actions=("discrete",),
         observations="windows of token ids, Text",
-        paper="preference-degree",
+        paper="21-preference-degree",
         example=_DEGREES,
     ),
 )

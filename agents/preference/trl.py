@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from envzoo.agents.preference.losses import LOSSES, REFERENCE_FREE, LossSettings, Pairs, pair_loss, smooth
+from envzoo.agents.preference.trl_degree import PreferenceDegreeMixin
 from envzoo.agents.spec import build_config
 from envzoo.errors import EnvzooError, MissingExtraError, unknown
 
@@ -34,7 +35,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("training with TRL needs trl; install it with `pip install 'envzoo[text]'`") from error
 
-__all__ = ["PreferenceLossMixin", "PreferenceTrainer"]
+__all__ = ["DegreeTrainer", "PreferenceDegreeMixin", "PreferenceLossMixin", "PreferenceTrainer"]
 
 # Losses of one gradient; dpo_pg projects gradients, which is the affair of an optimizer.
 AVAILABLE = tuple(name for name in LOSSES if name != "dpo_pg")
@@ -131,3 +132,19 @@ class PreferenceTrainer(PreferenceLossMixin, DPOTrainer):
     """
 
     _tag_names = ("trl", "dpo", "envzoo")
+
+
+class DegreeTrainer(PreferenceDegreeMixin, PreferenceTrainer):
+    """TRL's DPOTrainer with a loss of envzoo and the auxiliary task on degrees; see `PreferenceDegreeMixin`.
+
+    Example:
+        ```python
+        trainer = DegreeTrainer(
+            model, args=DPOConfig(output_dir="out"), train_dataset=pairs, processing_class=tokenizer,
+            preference_loss="dpo", loss_settings={"beta": 0.1}, degrees=3, degree_coefficient=0.1,
+        )
+        trainer.train()
+        trainer.remove_head()
+        trainer.save_model()
+        ```
+    """

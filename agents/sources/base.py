@@ -29,6 +29,7 @@ class Source:
         env_kwargs: Keywords of the environment when it is made from `id`.
         given: The object that was given, if it was one: an environment, a game or data.
         factory: The function that was given, if it was one; it makes an environment.
+        recorded: The dataset that `given` was read from, if it was converted; agents are evaluated in its environment.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Source:
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     given: Any = None
     factory: Callable[[], gym.Env] | None = None
+    recorded: Any = None
 
     def training_env(self, num_envs: int) -> VectorEnv:
         """Return a vector environment to learn on: the given one, or `num_envs` fresh copies."""
@@ -57,8 +59,8 @@ class Source:
             EnvzooError: The source is an object without a registered id, which cannot be copied, or a dataset whose
                 environment is not known here.
         """
-        if self.kind == "dataset":
-            return recorded_in(self.given)
+        if self.kind == "dataset" or self.recorded is not None:
+            return recorded_in(self.given if self.recorded is None else self.recorded)
         if self.kind != "environment" or self.id is None:
             raise EnvzooError(f"{self.name} has no registered id to make copies from; give an evaluation environment")
         return self.id, self.env_kwargs

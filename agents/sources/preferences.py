@@ -10,6 +10,7 @@ import numpy as np
 
 from envzoo.agents.sources.arrays import check_length, read_numbers, refuse_mapping, space_of
 from envzoo.agents.sources.base import Source
+from envzoo.datasets.preference_pairs import read_pairs
 from envzoo.errors import EnvzooError
 
 Items = np.ndarray | tuple[str, ...]
@@ -87,3 +88,10 @@ def from_preferences(source: Preferences) -> Source:
     texts = isinstance(source.prompts, tuple)
     space = None if texts else space_of(source.prompts)
     return Source("preferences", f"{len(source)} preferences", None, space, None, given=source)
+
+
+def preferences_of_dataset(source: Source) -> Source:
+    """Convert a dataset of pairs (see `envzoo.datasets.preference_pairs`); raises DatasetError for another one."""
+    found = from_preferences(Preferences(**read_pairs(source.given)))
+    name, spaces = source.name, (source.observation_space, source.action_space)
+    return Source("preferences", name, source.id, *spaces, given=found.given, recorded=source.given)

@@ -60,7 +60,10 @@ KINDS = (
     SourceKind("environment", environment.is_maker, environment.from_maker),
 )
 # What a source of one kind can be turned into for learners that do not take the kind itself.
-CONVERSIONS: dict[tuple[str, str], Callable[[Source], Source]] = {("dataset", "pairs"): pairs.pairs_of_dataset}
+CONVERSIONS: dict[tuple[str, str], Callable[[Source], Source]] = {
+    ("dataset", "pairs"): pairs.pairs_of_dataset,
+    ("dataset", "preferences"): preferences.preferences_of_dataset,
+}
 # How ids begin that packages register only when they are imported.
 ELSEWHERE = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "ALE/": "ale_py", "highway-": "highway_env"}
 ARTICLES = {

@@ -73,6 +73,19 @@ class ScriptedPolicy:
 
 
 @dataclass(frozen=True)
+class DrawnPairs:
+    """Pairs of a chosen and a rejected answer, which the environment's definition draws (`preference_pairs`).
+
+    Attributes:
+        seed: Seed of the pairs.
+        agent: How the dataset's metadata name it.
+    """
+
+    seed: int = 0
+    agent: str = "Pairs"
+
+
+@dataclass(frozen=True)
 class PolicyReference:
     """How the score 100 is found: the mean return of a scripted policy that no other beats.
 
@@ -130,7 +143,7 @@ class Recipe:
 
     id: str
     env_id: str
-    policy: BehaviourPolicy | Demonstrations | ScriptedPolicy
+    policy: BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs
     reference: BeamReference | PolicyReference | ModelReference | float
     description: str
     env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
@@ -141,9 +154,10 @@ class Recipe:
 
     def __post_init__(self):
         check_name("id of a dataset", self.id, r"([\w-]+/)*[\w-]+-v\d+", "namespace/name-vN")
-        if not isinstance(self.policy, BehaviourPolicy | Demonstrations | ScriptedPolicy):
+        if not isinstance(self.policy, BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs):
             raise EnvzooError(
-                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy or Demonstrations, got {self.policy!r:.80}"
+                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy, Demonstrations or DrawnPairs, got "
+                f"{self.policy!r:.80}"
             )
 
 

@@ -48,7 +48,7 @@ ENVIRONMENTS = (
     EnvironmentSpec("envzoo/DIDSeq-v0", f"{_SEQ}Env", None, "preference", _SEQ_SUMMARY, _DID),
     kernel("envzoo/DIDSeq-Tokens-v0", f"{_SEQ}Tokens", "preference", f"{_SEQ_SUMMARY}; token by token"),
     EnvironmentSpec(
-        "envzoo/TextTinySummary-v0", f"{_SUMMARY}Env", None, "preference", _SUMMARY_LINE, "preference-degree"
+        "envzoo/TextTinySummary-v0", f"{_SUMMARY}Env", None, "preference", _SUMMARY_LINE, "21-preference-degree"
     ),
     kernel("envzoo/TextTinySummary-Tokens-v0", f"{_SUMMARY}Tokens", "preference", f"{_SUMMARY_LINE}; token by token"),
 )

@@ -24,6 +24,7 @@ BENCHMARKS = {
     "tabular": ("envzoo.scripts.bench.tabular", "Sweeps, optima and steps of finite worlds, against other packages."),
     "memory": ("envzoo.scripts.bench.memory", "Memory worlds, sequence layers, 8-bit optimizers and diagnostics."),
     "offline": ("envzoo.scripts.bench.offline", "Updates of offline agents, neighbours, and loading of datasets."),
+    "preference": ("envzoo.scripts.bench.preference", "Losses on pairs against TRL, self-play, and best-of-N."),
     "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, other methods against GRPO."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }

@@ -13,7 +13,7 @@ from envzoo import agents
 from envzoo.datasets import collector as collecting
 from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari, recipes
 from envzoo.datasets.collector import collect, returns, write
-from envzoo.datasets.recipes import Demonstrations, ScriptedPolicy
+from envzoo.datasets.recipes import Demonstrations, DrawnPairs, ScriptedPolicy
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import DatasetError, EnvzooError, UnknownNameError
 from envzoo.reasoning.task import Task
@@ -42,6 +42,9 @@ def test_recipes_are_data():
         gym.spec(recipe.env_id)
         if isinstance(recipe.policy, Demonstrations):
             assert isinstance(gym.make(recipe.env_id).unwrapped.definition.task, Task)
+            continue
+        if isinstance(recipe.policy, DrawnPairs):
+            assert callable(gym.make(recipe.env_id, **recipe.env_kwargs).unwrapped.definition.preference_pairs)
             continue
         if isinstance(recipe.policy, ScriptedPolicy):
             assert callable(make_script(recipe.policy, recipe.env_id, recipe.env_kwargs).predict)

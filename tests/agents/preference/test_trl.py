@@ -1,19 +1,27 @@
 """The preference losses in TRL's DPO trainer, against TRL's own losses on the same batches."""
 
 import logging
+import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
 pytest.importorskip("trl")
 
+from safetensors.torch import load_file
 from trl import DPOConfig, DPOTrainer
 
 from datasets import Dataset
-from envzoo.agents.preference.trl import AVAILABLE, PreferenceTrainer
+from envzoo.agents.preference import named
+from envzoo.agents.preference.degree import degree_loss, ordinal_loss
+from envzoo.agents.preference.trl import AVAILABLE, DegreeTrainer, PreferenceTrainer
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.scripts.bench.text_trl import character_tokenizer, tiny_llama
+from envzoo.scripts.make_dataset import make_dataset
 
 PRINTABLE = "".join(map(chr, range(32, 127)))
 PAIRS = [
@@ -79,6 +87,80 @@ def test_every_loss_trains(tmp_path, name):
     assert any(not torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
 
+def facts(text):
+    return [(k, k + 1) for k, sign in enumerate(text) if sign.isalnum()]
+
+
+@pytest.mark.parametrize("form", ["classes", "ordinal"])
+def test_degrees_add_the_loss_of_the_agent(tmp_path, form):
+    plain = make(tmp_path / "a", preference_loss="dpo")
+    trainer = make(tmp_path / "b", DegreeTrainer, degree_form=form, degree_coefficient=0.7, extractor=facts)
+    inputs = batch_of(trainer)
+    base = float(plain._compute_loss(plain.model, inputs, False).detach())
+    whole = trainer._compute_loss(trainer.model, inputs, False)
+    # By hand: each copy alone, without padding.
+    rows, valid = trainer._copies(inputs)
+    head, scores = trainer.model.degree_head, []
+    for row in rows:
+        states = trainer.model(input_ids=torch.tensor([row]), output_hidden_states=True).hidden_states[-1]
+        scores.append(head(states[0, -1]))
+    scores, valid = torch.stack(scores).view(4, 3, -1), torch.tensor(valid)
+    grade = ordinal_loss(scores[..., 0], valid) if form == "ordinal" else degree_loss(scores, valid)
+    assert float(whole.detach()) == pytest.approx(base + 0.7 * float(grade[0].detach()), rel=1e-4)
+    whole.backward()
+    assert head.weight.grad.abs().sum() > 0
+
+
+def test_copies_lose_key_content_and_keep_prompt_and_end(tmp_path):
+    trainer = make(tmp_path, DegreeTrainer, extractor=facts)
+    inputs = batch_of(trainer)
+    rows, valid = trainer._copies(inputs)
+    tokenizer, end = trainer.processing_class, trainer.processing_class.eos_token_id
+    first = [tokenizer.decode(row, skip_special_tokens=True) for row in rows[::3]]
+    last = [tokenizer.decode(row, skip_special_tokens=True) for row in rows[2::3]]
+    told = {pair["prompt"] + pair["chosen"]: pair["prompt"] for pair in PAIRS}
+    assert set(first) == set(told)
+    for whole, copy, counts in zip(first, last, valid, strict=True):
+        answer = whole.removeprefix(told[whole])
+        kept = "".join(sign for sign in answer if not sign.isalnum())
+        alone = sum(map(str.isalnum, answer)) == 1  # then the second copy has lost all of it already
+        assert counts == [True, True, not alone]
+        assert copy == told[whole] + ("" if alone else kept)
+    assert all(row[-1] == end for row in rows)
+    filled = make(tmp_path / "c", DegreeTrainer, extractor=facts, filler="_")._copies(inputs)[0]
+    assert {len(filled[k]) for k in range(3)} == {len(rows[0])}
+
+
+def test_the_head_learns_faster_is_resumed_and_can_be_removed(tmp_path):
+    saved = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": 5, "max_steps": 3}
+    whole = make(tmp_path / "a", DegreeTrainer, saved)
+    assert isinstance(whole.extractor(PAIRS[1]["chosen"]), list)  # tf-idf of the chosen answers
+    before = whole.model.degree_head.weight.detach().clone()
+    whole.train()
+    rates = sorted({group["initial_lr"] for group in whole.optimizer.param_groups})
+    assert rates == pytest.approx([1e-2, 1e-1])
+    assert not torch.equal(before, whole.model.degree_head.weight)
+    resumed = make(tmp_path / "b", DegreeTrainer, saved)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-2"))
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    whole.remove_head()
+    assert not any("degree" in name for name in whole.model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("keywords", "sentence"),
+    [
+        ({"degrees": 1}, "degrees is at least 2, got 1"),
+        ({"degree_form": "class"}, "did you mean 'classes'"),
+        ({"degree_coefficient": -1.0}, "degree_coefficient is not negative, got -1.0"),
+    ],
+)
+def test_refusals_of_degrees(tmp_path, keywords, sentence):
+    with pytest.raises(EnvzooError, match=sentence):
+        make(tmp_path, DegreeTrainer, **keywords)
+
+
 @pytest.mark.parametrize(
     ("keywords", "error", "sentence"),
     [
@@ -94,3 +176,26 @@ def test_every_loss_trains(tmp_path, name):
 def test_refusals(tmp_path, keywords, error, sentence):
     with pytest.raises(error, match=sentence):
         make(tmp_path, **keywords)
+
+
+def test_the_script_of_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    make_dataset("envzoo/text-tiny-summary/pairs-v0", quiet=True, episodes=16)
+    tokenizer = character_tokenizer(PRINTABLE)
+    tokenizer.save_pretrained(tmp_path / "model")
+    tiny_llama(len(tokenizer), 64, 16, 1, 2).save_pretrained(tmp_path / "model")
+    page = (Path(__file__).parents[3] / "docs" / "preferences.md").read_text(encoding="utf-8")
+    script = re.search(r"^```python\n(import argparse.*?)^```", page, re.M | re.S)[1]
+    (tmp_path / "train.py").write_text(script, encoding="utf-8")
+    command = [sys.executable, "train.py", "--cpu", "--model", "model", "--steps", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    weights = load_file(tmp_path / "runs" / "dpo" / "model.safetensors")
+    assert weights
+    assert not any("degree" in name for name in weights)
+
+
+def test_the_page_names_every_loss_and_agent():
+    page = (Path(__file__).parents[3] / "docs" / "preferences.md").read_text(encoding="utf-8")
+    assert all(f"`{name}" in page for name in AVAILABLE)
+    assert all(f"[{form.__name__}]" in page for form in named.FORMS)

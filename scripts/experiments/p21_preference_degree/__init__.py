@@ -1,0 +1,1 @@
+"""Experiment on paper 21, preference degrees."""
