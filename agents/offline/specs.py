@@ -44,7 +44,7 @@ AGENTS = (
         "SAC on imagined flights of a learned model, with a penalty for the model's uncertainty.",
         sources=("dataset",),
         actions=("continuous",),
-        paper="offline-mbrl-design",
+        paper="49-offline-mbrl-design",
         example=Example(
             "envzoo/line-world/striped-v0",
             hyperparameters={
