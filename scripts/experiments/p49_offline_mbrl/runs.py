@@ -35,7 +35,7 @@ LEARNING = MODEL | {
     "rollout_every": 250,
 }
 SPACE = DesignSpace(rollout_length=(1, 20))
-TRIALS, FRESH = 20, 2
+TRIALS, FRESH = 12, 2
 
 
 def _make(seed: int, **settings: Any) -> MOPO:
