@@ -50,10 +50,10 @@ class CQL(SoftOfflineAgent):
         L_Q = sum_i E[(Q_i(s, a) - y)^2] + cql_alpha sum_i E[log sum_a' exp Q_i(s, a') - Q_i(s, a)]    (equation 4)
 
     so that logged actions keep higher values than others. Discrete actions: y = r + gamma (1 - terminated) max_a' min_i
-    Q'_i(s', a'), and the policy is greedy. Box actions: the policy is that of SAC with a learned temperature, y = r +
-    gamma (1 - terminated) min_i Q'_i(s', a') with a' ~ pi, and the sum over actions is an integral, estimated by
-    importance sampling from uniform actions, pi(.|s) and pi(.|s'). Q' <- (1 - tau) Q' + tau Q. Source: Kumar et al.
-    (2020, arXiv 2006.04779).
+    Q'_i(s', a'), and the policy is greedy, both over the allowed actions. Box actions: the policy is that of SAC with a
+    learned temperature, y = r + gamma (1 - terminated) min_i Q'_i(s', a') with a' ~ pi, and the sum over actions is an
+    integral, estimated by importance sampling from uniform actions, pi(.|s) and pi(.|s'). Q' <- (1 - tau) Q' + tau Q.
+    Source: Kumar et al. (2020, arXiv 2006.04779).
 
     Metrics:
         loss/critic: the first term of L_Q.
@@ -71,7 +71,8 @@ class CQL(SoftOfflineAgent):
     def target_values(self, batch: Batch) -> Tensor:
         """Compute y (N,)."""
         if self.actions.discrete:
-            next_value = reduce_critics(self.target(batch.next_observation), "min").amax(dim=-1)
+            next_q = reduce_critics(self.target(batch.next_observation), "min")
+            next_value = self.masks.restrict(next_q, batch.next_observation).amax(dim=-1)
         else:
             action, _ = self.actor.sample(batch.next_observation, self.streams.torch("policy-noise"))
             next_value = reduce_critics(self.target(batch.next_observation, action), "min")
@@ -84,7 +85,7 @@ class CQL(SoftOfflineAgent):
         estimates the logarithm of the integral of exp Q over all actions.
         """
         if self.actions.discrete:
-            return self.critics(batch.observation)
+            return self.masks.restrict(self.critics(batch.observation), batch.observation)
         k, n, dim = self.config.sampled_actions, len(batch.reward), self.actions.dim
         noise = self.streams.torch("policy-noise")
         uniform = torch.empty(n * k, dim, device=self.device).uniform_(-1, 1, generator=noise)

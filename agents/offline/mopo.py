@@ -154,7 +154,8 @@ class MOPO(SoftOfflineAgent):
     Differences to the published code of MOPO: targets of the models are standardised, so that u is in units of the
     standard deviations of the changes of the data; terminations are predicted by the models wherever the data have any,
     as there is no function that knows them; imagined states stay within three times the range of the data, where the
-    flight ends. Sources: Yu et al. (2020, arXiv 2005.13239), Kidambi et al. (2020, arXiv 2005.05951), and for the
+    flight ends. In an environment (`set_source`) the agent is SAC on logged and new transitions, without the model.
+    Sources: Yu et al. (2020, arXiv 2005.13239), Kidambi et al. (2020, arXiv 2005.05951), and for the
     penalties Lu et al. (2022, arXiv 2110.04135).
 
     Metrics:
@@ -273,13 +274,17 @@ class MOPO(SoftOfflineAgent):
     def sample(self, generator: torch.Generator) -> Batch:
         """Sample logged and imagined transitions, with normalised observations and penalised rewards."""
         c = self.config
+        self.batch_penalty = torch.zeros((), device=self.device)
+        if self.experience is not None:  # real experience needs no model
+            return super().sample(generator)
         if self.count.updates % c.rollout_every == 0:
             self.imagine()
         real = round(c.real_ratio * c.batch_size)
         index = torch.randint(len(self.data.reward), (real,), generator=generator, device=self.device)
         imagined, u = self.imagined.sample(c.batch_size - real, generator)
         imagined = imagined._replace(reward=imagined.reward - self.penalty_weight * u)
-        self.batch_penalty = u.mean() if len(u) else torch.zeros((), device=self.device)
+        if len(u):
+            self.batch_penalty = u.mean()
         batch = Batch(*(torch.cat([a[index], b]) for a, b in zip(self.data, imagined, strict=True)))
         return batch._replace(
             observation=self.normalizer(batch.observation), next_observation=self.normalizer(batch.next_observation)
@@ -289,12 +294,14 @@ class MOPO(SoftOfflineAgent):
 
     def iterate(self) -> dict[str, float]:
         """Take one pass over the data while the models learn, and gradient steps of SAC afterwards."""
-        if not self.model.fitted:
+        if not self.model.fitted and self.experience is None:
             metrics = self.model.train_epoch()
             if self.model.fitted:
                 self.measure_penalty()
             return metrics
         metrics = super().iterate()
+        if self.experience is not None:
+            return metrics
         return metrics | {"rollout/reward": self.count.reward, "rollout/length": self.count.length}
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
@@ -309,7 +316,7 @@ class MOPO(SoftOfflineAgent):
         self.critic_optimizer.step(loss)
         metrics = self.update_actor(batch)
         self.target.update()
-        if self.auto is not None:
+        if self.auto is not None and self.experience is None:
             self.auto.update(self.batch_penalty)
         self.count.updates += 1
         return metrics | {

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor
-from envzoo.agents.loops.offline import OfflineAgent
+from envzoo.agents.loops.fine_tuning import FineTunableAgent
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import actor_loss, reduce_critics
-from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.action import ActionCodec, MaskReader
 from envzoo.agents.networks.lagrange import DualVariable
 from envzoo.agents.networks.rescaled_actions import UnitActionCodec
 from envzoo.agents.networks.target_network import PolyakTarget
@@ -38,7 +39,7 @@ class SoftOfflineConfig(OfflineConfig):
         require(0 < self.tau <= 1, f"tau of {agent} lies in (0, 1], got {self.tau}")
 
 
-class SoftOfflineAgent(OfflineAgent):
+class SoftOfflineAgent(FineTunableAgent):
     """Two critics with a target; for Box actions also a squashed Gaussian actor and a learned temperature."""
 
     config: SoftOfflineConfig
@@ -52,6 +53,10 @@ class SoftOfflineAgent(OfflineAgent):
         """Shape the rewards."""
         return self.config.shape_rewards(table)
 
+    def shape_reward(self, reward: np.ndarray) -> np.ndarray:
+        """Shape rewards of the environment."""
+        return self.config.shape_reward(reward)
+
     def build(self) -> None:
         """Create critics and target; for Box actions also the actor and the temperature."""
         c = self.config
@@ -60,6 +65,7 @@ class SoftOfflineAgent(OfflineAgent):
         self.critic_optimizer = self.register("critic_optimizer", make_optimizer(self.critics, lr=c.learning_rate))
         self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
         if self.actions.discrete:
+            self.masks = MaskReader(self.codec, self.actions.n)
             return
         actor = SquashedGaussianActor(self.codec, self.actions.dim, **shape)
         self.actor = self.register("actor", actor.to(self.device))
@@ -83,5 +89,5 @@ class SoftOfflineAgent(OfflineAgent):
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
         """Select actions: the greedy one (Discrete), or the mode or a sample of the actor (Box)."""
         if self.actions.discrete:
-            return reduce_critics(self.critics(x), "min").argmax(dim=-1)
+            return self.masks.restrict(reduce_critics(self.critics(x), "min"), x).argmax(dim=-1)
         return self.actor.act(x, generator, deterministic)
