@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from envzoo.datasets.hosted import hosted_references
 from envzoo.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -17,11 +18,15 @@ NAMES = ("ref_min_score", "ref_max_score")
 def reference_returns(dataset: MinariDataset) -> tuple[float, float]:
     """Read the returns of the random policy and of the reference from a dataset's metadata.
 
+    Of datasets that Minari hosts without them, those of `envzoo.datasets.hosted` are taken.
+
     Raises:
         DatasetError: The metadata lack one of them, or they are no numbers in increasing order.
     """
     metadata = dataset.storage.metadata
     found = [metadata.get(name) for name in NAMES]
+    if found == [None, None]:
+        found = list(hosted_references(dataset.id) or found)
     for name, value in zip(NAMES, found, strict=True):
         if value is None:
             raise DatasetError(f"dataset {dataset.id} has no {name} in its metadata, so returns cannot be normalised")

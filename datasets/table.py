@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from envzoo.action_masks import NAME
 from envzoo.datasets.episodes import Arrays, check_episode, compact, map_arrays, split_masks
+from envzoo.datasets.exports import Exports
+from envzoo.datasets.mapped import MappedWriter, read_mapped
 from envzoo.datasets.store import damaged
 from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from minari import MinariDataset
 
 LONGEST = 2**31 - 1  # longest window and largest batch
+BLOCK = 65_536  # transitions that are converted at a time
+MASKS = ("action_masks", "next_action_masks")
 FIELDS = ("actions", "rewards", "terminals", "timeouts", "episode_id", "step", "mc_return")
 
 
@@ -30,6 +35,22 @@ def _finite(name: str, value: Any) -> float:
     return value
 
 
+def _episodes(dataset: Any) -> Iterator[Any]:
+    """Yield the episodes of a Minari dataset that have steps.
+
+    Raises:
+        DatasetError: It is no dataset, or its files are damaged.
+    """
+    if not callable(getattr(dataset, "iterate_episodes", None)):
+        raise DatasetError(f"a transition table is made from a Minari dataset, got a {type(dataset).__name__}")
+    try:
+        for episode in dataset.iterate_episodes():
+            if len(episode.rewards):
+                yield episode
+    except (OSError, KeyError, ValueError, RuntimeError, AssertionError) as error:
+        raise damaged(dataset.id, error) from error
+
+
 def discounted_returns(rewards: np.ndarray, gamma: float) -> np.ndarray:
     """Compute the discounted return from each step to the end of the episode, (T,) -> (T,) float64."""
     result = np.array(rewards, np.float64)
@@ -39,7 +60,7 @@ def discounted_returns(rewards: np.ndarray, gamma: float) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class TransitionTable:
+class TransitionTable(Exports):
     """All N transitions of a dataset, ordered by episode. Floats are single precision.
 
     Attributes:
@@ -86,21 +107,68 @@ class TransitionTable:
             DatasetError: The dataset is empty or its files are damaged.
             UnsupportedSpaceError: Observations or actions are not numeric (Text, Tuple), or actions are a Dict.
         """
-        if not callable(getattr(dataset, "iterate_episodes", None)):
-            raise DatasetError(f"a transition table is made from a Minari dataset, got a {type(dataset).__name__}")
-        try:
-            episodes = list(dataset.iterate_episodes())
-        except (OSError, KeyError, ValueError, RuntimeError, AssertionError) as error:
-            raise damaged(dataset.id, error) from error
-        episodes = [e for e in episodes if len(e.rewards)]
-        parts = [(e.observations, e.actions, e.rewards, e.terminations, e.truncations) for e in episodes]
-        if not parts:
+        episodes = list(_episodes(dataset))
+        if not episodes:
             raise DatasetError(f"dataset {dataset.id} holds no transitions")
+        return cls._from_minari_episodes(dataset.id, episodes, gamma)
+
+    @classmethod
+    def _from_minari_episodes(cls, name: str, episodes: list[Any], gamma: float) -> TransitionTable:
+        parts = [(e.observations, e.actions, e.rewards, e.terminations, e.truncations) for e in episodes]
         masks = [(e.infos or {}).get(NAME) for e in episodes]
         try:
             return cls.from_episodes(parts, gamma, None if any(mask is None for mask in masks) else masks)
         except DatasetError as error:
-            raise DatasetError(f"dataset {dataset.id} is damaged ({error})") from error
+            raise DatasetError(f"dataset {name} is damaged ({error})") from error
+
+    @classmethod
+    def convert(cls, dataset: MinariDataset, path: str | os.PathLike, gamma: float = 0.99) -> TransitionTable:
+        """Write a dataset to a folder of memory-mapped arrays, episode by episode, and open it.
+
+        The folder appears when it is complete; an interrupted conversion leaves nothing at `path`.
+
+        Args:
+            dataset: A Minari dataset of any size.
+            path: The folder, which must not exist.
+            gamma: Discount factor of `mc_return`.
+
+        Raises:
+            DatasetError: See `from_minari`.
+            StorageError: The folder exists, or cannot be written.
+        """
+        with MappedWriter(path) as writer:
+            block: list[Any] = []
+            for episode in _episodes(dataset):
+                block.append(episode)
+                if sum(len(e.rewards) for e in block) >= BLOCK:
+                    writer.append(cls._from_minari_episodes(dataset.id, block, gamma).columns())
+                    block = []
+            if block:
+                writer.append(cls._from_minari_episodes(dataset.id, block, gamma).columns())
+            if not writer.rows:
+                raise DatasetError(f"dataset {dataset.id} holds no transitions")
+            writer.finish({"gamma": float(gamma)})
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> TransitionTable:
+        """Open a table that `convert` wrote; its arrays stay on the disk and are read where they are used.
+
+        Raises:
+            DatasetError: There is no such folder, or its files are damaged or foreign.
+        """
+        facts, columns = read_mapped(path, required=(*FIELDS, "observations", "next_observations"), optional=MASKS)
+        gamma = facts.get("gamma")
+        if not _is_number(gamma) or not 0 <= gamma <= 1:
+            raise DatasetError(f"the table in {path} is damaged: its gamma is {gamma!r}")
+        if len(columns.keys() & set(MASKS)) == 1:
+            raise DatasetError(f"the table in {path} is damaged: it lacks one of {' and '.join(MASKS)}")
+        return cls(gamma=float(gamma), **columns)
+
+    def columns(self) -> dict[str, Any]:
+        """Return all fields that are arrays, or dicts of arrays, by name."""
+        names = ("observations", "next_observations", *self._fields())
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_episodes(cls, episodes: list[tuple], gamma: float = 0.99, masks: list | None = None) -> TransitionTable:
@@ -307,7 +375,7 @@ class TransitionTable:
 
     def _fields(self) -> tuple[str, ...]:
         """Return the names of the fields that are arrays, besides the observations."""
-        return FIELDS if self.action_masks is None else (*FIELDS, "action_masks", "next_action_masks")
+        return FIELDS if self.action_masks is None else (*FIELDS, *MASKS)
 
     def _index(self, what: str, index: Any, length: int) -> np.ndarray:
         """Convert integers below `length`, or a mask of that length, to an index array."""
@@ -339,65 +407,3 @@ class TransitionTable:
         cumulative = np.cumsum(weights)
         drawn = np.searchsorted(cumulative, generator.random(count) * cumulative[-1], side="right")
         return np.minimum(drawn, np.flatnonzero(weights)[-1])  # rounding must not exceed the last positive weight
-
-    # ------------------------------------------------------------------ export
-
-    def to_d4rl(self) -> dict[str, Any]:
-        """Export the keys of D4RL's `qlearning_dataset`, and `timeouts`; next observations are true at episode ends."""
-        names = ("observations", "actions", "next_observations", "rewards", "terminals", "timeouts")
-        return {name: getattr(self, name) for name in names}
-
-    def to_ogbench(self, compact: bool = False) -> dict[str, Any]:
-        """Export the keys of OGBench, whose `terminals` mark the ends of trajectories, as float32.
-
-        Args:
-            compact: Instead of `next_observations`, store each trajectory's last observation as a separate row with a
-                zero action and reward, `valids` 0, and `terminals` 1 on it and on the row before it.
-
-        Returns:
-            observations, actions, terminals, and next_observations or valids; also rewards and masks (0 at
-            terminations, where there is no bootstrapping), as in its single-task data.
-        """
-        last = np.append(self.episode_starts[1:], len(self)) - 1
-        ends = np.zeros(len(self), np.float32)
-        ends[last] = 1
-        masks = 1 - self.terminals.astype(np.float32)
-        if not compact:
-            return {
-                "observations": self.observations,
-                "actions": self.actions,
-                "next_observations": self.next_observations,
-                "terminals": ends,
-                "rewards": self.rewards,
-                "masks": masks,
-            }
-
-        def insert(rows: np.ndarray, values: Any) -> np.ndarray:
-            return np.insert(rows, last + 1, values, axis=0)
-
-        return {
-            "observations": map_arrays(lambda a, b: insert(a, b[last]), self.observations, self.next_observations),
-            "actions": insert(self.actions, 0),
-            "terminals": insert(ends, 1),
-            "valids": insert(np.ones(len(self), np.float32), 0),
-            "rewards": insert(self.rewards, 0),
-            "masks": insert(masks, masks[last]),
-        }
-
-    def to_d3rlpy(self) -> dict[str, Any]:
-        """Export keyword arguments for `d3rlpy.dataset.MDPDataset`, which drops the last observation of each episode.
-
-        Rewards and Discrete actions are (N, 1); terminals and timeouts are float32 and never both 1 in a row.
-
-        Raises:
-            UnsupportedSpaceError: Observations are a dict.
-        """
-        if isinstance(self.observations, dict):
-            raise UnsupportedSpaceError("d3rlpy takes array observations, but those of this table are a dict")
-        return {
-            "observations": self.observations,
-            "actions": self.actions.reshape(len(self), -1),
-            "rewards": self.rewards[:, None],
-            "terminals": self.terminals.astype(np.float32),
-            "timeouts": self.timeouts.astype(np.float32),
-        }

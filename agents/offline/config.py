@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from envzoo.agents.spec import require
 from envzoo.datasets.table import TransitionTable
 
@@ -46,7 +48,11 @@ class OfflineConfig:
         """Return the table with scaled and shifted rewards."""
         if self.reward_scale == 1 and self.reward_shift == 0:
             return table
-        return table.map_rewards(lambda rewards: self.reward_scale * rewards + self.reward_shift)
+        return table.map_rewards(self.shape_reward)
+
+    def shape_reward(self, reward: np.ndarray) -> np.ndarray:
+        """Scale and shift rewards."""
+        return self.reward_scale * reward + self.reward_shift
 
 
 def require_positive(config: OfflineConfig, *names: str) -> None:

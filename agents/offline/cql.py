@@ -8,40 +8,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor, TwinQ
-from envzoo.agents.loops.offline import OfflineAgent
+from envzoo.agents.actor_critic.soft_networks import TwinQ
 from envzoo.agents.loops.replay import Batch
-from envzoo.agents.losses.soft import actor_loss, reduce_critics, td_target
-from envzoo.agents.networks.action import ActionCodec
-from envzoo.agents.networks.lagrange import DualVariable
-from envzoo.agents.networks.rescaled_actions import UnitActionCodec
-from envzoo.agents.networks.target_network import PolyakTarget
-from envzoo.agents.offline.config import OfflineConfig, require_at_least_zero, require_positive
-from envzoo.agents.offline.networks import make_critics, shape_of, values_of
-from envzoo.agents.optim import make_optimizer
+from envzoo.agents.losses.soft import reduce_critics, td_target
+from envzoo.agents.offline.config import require_at_least_zero
+from envzoo.agents.offline.networks import values_of
+from envzoo.agents.offline.soft import SoftOfflineAgent, SoftOfflineConfig
 from envzoo.agents.spec import require
-from envzoo.datasets.table import TransitionTable
 
 
 @dataclass(frozen=True)
-class CQLConfig(OfflineConfig):
+class CQLConfig(SoftOfflineConfig):
     """Hyperparameters of CQL(H)."""
 
     cql_alpha: float = 5.0
     """Weight of the conservative term; 0 is ordinary Q-learning (Discrete) or SAC without entropy in targets (Box)."""
     sampled_actions: int = 10
     """Box actions: actions from each of three distributions with which the integral over actions is estimated."""
-    policy_learning_rate: float = 3e-5
-    """Box actions: Adam's learning rate of the actor and of the temperature."""
-    tau: float = 0.005
-    """Polyak coefficient of the target critics."""
 
     def __post_init__(self):
         super().__post_init__()
         require_at_least_zero(self, "cql_alpha")
-        require_positive(self, "policy_learning_rate")
         require(self.sampled_actions >= 1, f"sampled_actions of CQL is at least 1, got {self.sampled_actions}")
-        require(0 < self.tau <= 1, f"tau of CQL lies in (0, 1], got {self.tau}")
 
 
 def conservative_term(q: Tensor, logged: Tensor) -> Tensor:
@@ -54,7 +42,7 @@ def conservative_term(q: Tensor, logged: Tensor) -> Tensor:
     return (q.logsumexp(dim=-1) - logged).mean(dim=1).sum()
 
 
-class CQL(OfflineAgent):
+class CQL(SoftOfflineAgent):
     """Conservative Q-learning, CQL(H).
 
     The critics minimise
@@ -62,10 +50,10 @@ class CQL(OfflineAgent):
         L_Q = sum_i E[(Q_i(s, a) - y)^2] + cql_alpha sum_i E[log sum_a' exp Q_i(s, a') - Q_i(s, a)]    (equation 4)
 
     so that logged actions keep higher values than others. Discrete actions: y = r + gamma (1 - terminated) max_a' min_i
-    Q'_i(s', a'), and the policy is greedy. Box actions: the policy is that of SAC with a learned temperature, y = r +
-    gamma (1 - terminated) min_i Q'_i(s', a') with a' ~ pi, and the sum over actions is an integral, estimated by
-    importance sampling from uniform actions, pi(.|s) and pi(.|s'). Q' <- (1 - tau) Q' + tau Q. Source: Kumar et al.
-    (2020, arXiv 2006.04779).
+    Q'_i(s', a'), and the policy is greedy, both over the allowed actions. Box actions: the policy is that of SAC with a
+    learned temperature, y = r + gamma (1 - terminated) min_i Q'_i(s', a') with a' ~ pi, and the sum over actions is an
+    integral, estimated by importance sampling from uniform actions, pi(.|s) and pi(.|s'). Q' <- (1 - tau) Q' + tau Q.
+    Source: Kumar et al. (2020, arXiv 2006.04779).
 
     Metrics:
         loss/critic: the first term of L_Q.
@@ -78,38 +66,13 @@ class CQL(OfflineAgent):
     Config = CQLConfig
     config: CQLConfig
 
-    def build_actions(self) -> ActionCodec:
-        """Create the action codec; a Box is scaled to [-1, 1]^D and must be bounded."""
-        actions = super().build_actions()
-        return actions if actions.discrete else UnitActionCodec(self.source.action_space, self.spec.name)
-
-    def prepare(self, table: TransitionTable) -> TransitionTable:
-        """Shape the rewards."""
-        return self.config.shape_rewards(table)
-
-    def build(self) -> None:
-        """Create critics and target; for Box actions also the actor and the temperature."""
-        c = self.config
-        shape = shape_of(c, self.streams.torch("weights", "cpu"))
-        self.critics = self.register("critics", make_critics(self.codec, self.actions, **shape).to(self.device))
-        self.critic_optimizer = self.register("critic_optimizer", make_optimizer(self.critics, lr=c.learning_rate))
-        self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
-        if self.actions.discrete:
-            return
-        actor = SquashedGaussianActor(self.codec, self.actions.dim, **shape)
-        self.actor = self.register("actor", actor.to(self.device))
-        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.policy_learning_rate))
-        self.temperature = self.register(
-            "temperature",
-            DualVariable(1.0, target=-float(self.actions.dim), lr=c.policy_learning_rate, device=self.device),
-        )
-
     # ------------------------------------------------------------------ critics
 
     def target_values(self, batch: Batch) -> Tensor:
         """Compute y (N,)."""
         if self.actions.discrete:
-            next_value = reduce_critics(self.target(batch.next_observation), "min").amax(dim=-1)
+            next_q = reduce_critics(self.target(batch.next_observation), "min")
+            next_value = self.masks.restrict(next_q, batch.next_observation).amax(dim=-1)
         else:
             action, _ = self.actor.sample(batch.next_observation, self.streams.torch("policy-noise"))
             next_value = reduce_critics(self.target(batch.next_observation, action), "min")
@@ -122,7 +85,7 @@ class CQL(OfflineAgent):
         estimates the logarithm of the integral of exp Q over all actions.
         """
         if self.actions.discrete:
-            return self.critics(batch.observation)
+            return self.masks.restrict(self.critics(batch.observation), batch.observation)
         k, n, dim = self.config.sampled_actions, len(batch.reward), self.actions.dim
         noise = self.streams.torch("policy-noise")
         uniform = torch.empty(n * k, dim, device=self.device).uniform_(-1, 1, generator=noise)
@@ -155,20 +118,3 @@ class CQL(OfflineAgent):
             metrics |= self.update_actor(batch)
         self.target.update()
         return metrics
-
-    def update_actor(self, batch: Batch) -> dict[str, Tensor]:
-        """Take SAC's step of the actor and of the temperature."""
-        alpha = self.temperature.value
-        action, log_prob = self.actor.sample(batch.observation, self.streams.torch("policy-noise"))
-        with torch.no_grad():
-            features = self.critics.encode(batch.observation)
-        loss = actor_loss(self.critics.evaluate(features, action), log_prob, alpha)
-        self.actor_optimizer.step(loss)
-        self.temperature.update(-log_prob.detach().mean())
-        return {"loss/actor": loss.detach(), "policy/temperature": alpha}
-
-    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
-        """Select actions: the greedy one (Discrete), or the mode or a sample of the actor (Box)."""
-        if self.actions.discrete:
-            return reduce_critics(self.critics(x), "min").argmax(dim=-1)
-        return self.actor.act(x, generator, deterministic)

@@ -74,7 +74,11 @@ class PRDC(TD3BC):
         """Return the mean action (N, D) of the nearest transitions."""
         keys = self.keys(batch.observation, action)
         k = min(self.config.neighbours, len(self.index.rows))
-        # The logged action of the same state is a row of the data, at a known distance.
-        own = float((action.detach().double() - batch.action.double()).norm(dim=1).max()) if k == 1 else np.inf
+        # The logged action of the same state is a row of the data, at a known distance (not so for new transitions).
+        own = (
+            float((action.detach().double() - batch.action.double()).norm(dim=1).max())
+            if k == 1 and self.replay is None
+            else np.inf
+        )
         _, found = self.index.query(keys, k, upper=own)
         return self.data.action[torch.as_tensor(found, device=self.device)].mean(dim=1)

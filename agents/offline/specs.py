@@ -37,6 +37,29 @@ def _both(name: str, module: str, summary: str, paper: str) -> AgentSpec:
 
 
 AGENTS = (
+    AgentSpec(
+        "MOPO",
+        "envzoo.agents.offline.mopo:MOPO",
+        "offline",
+        "SAC on imagined flights of a learned model, with a penalty for the model's uncertainty.",
+        sources=("dataset",),
+        actions=("continuous",),
+        paper="49-offline-mbrl-design",
+        example=Example(
+            "envzoo/line-world/striped-v0",
+            hyperparameters={
+                **_SMALL,
+                "members": 2,
+                "elites": 1,
+                "model_hidden": (8,),
+                "model_epochs": 2,
+                "rollout_batch": 16,
+                "rollout_every": 8,
+                "rollout_length": 2,
+            },
+            timesteps=12,
+        ),
+    ),
     _continuous("TD3", "td3", "Twin delayed DDPG on a dataset, without anything that keeps it near the data.", "td3"),
     _continuous("TD3BC", "td3_bc", "TD3 whose actor also imitates the logged actions.", "td3-bc"),
     _continuous("PRDC", "prdc", "TD3 whose actor is pulled to the nearest logged pair of state and action.", "33-prdc"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from envzoo.agents.actor_critic.soft_networks import TwinQ
 from envzoo.agents.imitation.bc import DeterministicPolicy
-from envzoo.agents.loops.offline import OfflineAgent
+from envzoo.agents.loops.fine_tuning import FineTunableAgent
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import reduce_critics, td_target
 from envzoo.agents.networks.action import ActionCodec
@@ -20,6 +21,8 @@ from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
 from envzoo.agents.state_holder import StateHolder
 from envzoo.datasets.table import TransitionTable
+
+EXPLORATION_NOISE = 0.1  # standard deviation of the noise on actions in an environment, as in the paper's code
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class TD3Config(OfflineConfig):
         require_at_least_zero(self, "policy_noise", "noise_clip")
 
 
-class TD3(OfflineAgent):
+class TD3(FineTunableAgent):
     """Twin delayed deep deterministic policy gradient, on a dataset.
 
     With a' = clip(pi'(s') + clip(policy_noise n, -noise_clip, noise_clip), -1, 1) and y = r + gamma (1 - terminated)
@@ -76,6 +79,16 @@ class TD3(OfflineAgent):
     def prepare(self, table: TransitionTable) -> TransitionTable:
         """Shape the rewards."""
         return self.config.shape_rewards(table)
+
+    def shape_reward(self, reward: np.ndarray) -> np.ndarray:
+        """Shape rewards of the environment."""
+        return self.config.shape_reward(reward)
+
+    def explore(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Select the actor's actions with normal noise, within [-1, 1]."""
+        action = self.actor(x)
+        noise = torch.empty_like(action).normal_(generator=generator)
+        return (action + EXPLORATION_NOISE * noise).clamp(-1, 1)
 
     def build(self) -> None:
         """Create actor, critics, their targets and their optimizers."""

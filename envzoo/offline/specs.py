@@ -91,7 +91,7 @@ ENVIRONMENTS = (
         "envzoo.offline.windy_point:WindyPoint",
         _FAMILY,
         "a point mass with wind and noise that depend on the place, for models of the world",
-        paper="offline-mbrl-design",
+        paper="49-offline-mbrl-design",
         max_episode_steps=50,
     ),
     kernel(

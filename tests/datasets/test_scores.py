@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from envzoo.datasets import normalised_scores, reference_returns
+from envzoo.datasets.hosted import REFERENCES
 from envzoo.errors import DatasetError
 
 
@@ -32,3 +33,37 @@ def test_by_hand():
 def test_refusals(metadata, words):
     with pytest.raises(DatasetError, match=words):
         reference_returns(dataset(**metadata))
+
+
+@pytest.mark.parametrize(
+    ("dataset_id", "low", "high"),
+    [
+        ("mujoco/hopper/medium-v0", -20.272305, 3234.3),
+        ("mujoco/halfcheetah/expert-v0", -280.178953, 12135.0),
+        ("D4RL/door/human-v2", -56.512833, 2880.5693087298737),
+    ],
+)
+def test_hosted_datasets_have_the_references_of_d4rl(dataset_id, low, high):
+    hosted = SimpleNamespace(id=dataset_id, storage=SimpleNamespace(metadata={}))
+    assert reference_returns(hosted) == (low, high)
+    own = SimpleNamespace(id=dataset_id, storage=SimpleNamespace(metadata={"ref_min_score": 1.0, "ref_max_score": 2.0}))
+    assert reference_returns(own) == (1.0, 2.0)  # a dataset's own come first
+    half = SimpleNamespace(id=dataset_id, storage=SimpleNamespace(metadata={"ref_min_score": 1.0}))
+    with pytest.raises(DatasetError, match="has no ref_max_score"):
+        reference_returns(half)
+
+
+def test_other_datasets_have_none():
+    for dataset_id in (
+        "mujoco/humanoid/expert-v0",
+        "D4RL/pointmaze/umaze-v2",
+        "mujoco/hopper-v0",
+        "x/mujoco/hopper/a-v0",
+    ):
+        hosted = SimpleNamespace(id=dataset_id, storage=SimpleNamespace(metadata={}))
+        with pytest.raises(DatasetError, match="has no ref_min_score"):
+            reference_returns(hosted)
+
+
+def test_every_pair_of_the_table_is_in_order():
+    assert all(low < high and prefix.endswith("/") for prefix, (low, high) in REFERENCES.items())

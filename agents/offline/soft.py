@@ -1,0 +1,93 @@
+"""Base of the offline agents whose policy for Box actions is that of SAC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor
+from envzoo.agents.loops.fine_tuning import FineTunableAgent
+from envzoo.agents.loops.replay import Batch
+from envzoo.agents.losses.soft import actor_loss, reduce_critics
+from envzoo.agents.networks.action import ActionCodec, MaskReader
+from envzoo.agents.networks.lagrange import DualVariable
+from envzoo.agents.networks.rescaled_actions import UnitActionCodec
+from envzoo.agents.networks.target_network import PolyakTarget
+from envzoo.agents.offline.config import OfflineConfig, require_positive
+from envzoo.agents.offline.networks import make_critics, shape_of
+from envzoo.agents.optim import make_optimizer
+from envzoo.agents.spec import require
+from envzoo.datasets.table import TransitionTable
+
+
+@dataclass(frozen=True)
+class SoftOfflineConfig(OfflineConfig):
+    """Hyperparameters of offline agents with SAC's policy."""
+
+    policy_learning_rate: float = 3e-5
+    """Box actions: Adam's learning rate of the actor and of the temperature."""
+    tau: float = 0.005
+    """Polyak coefficient of the target critics."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        agent = type(self).__name__.removesuffix("Config")
+        require_positive(self, "policy_learning_rate")
+        require(0 < self.tau <= 1, f"tau of {agent} lies in (0, 1], got {self.tau}")
+
+
+class SoftOfflineAgent(FineTunableAgent):
+    """Two critics with a target; for Box actions also a squashed Gaussian actor and a learned temperature."""
+
+    config: SoftOfflineConfig
+
+    def build_actions(self) -> ActionCodec:
+        """Create the action codec; a Box is scaled to [-1, 1]^D and must be bounded."""
+        actions = super().build_actions()
+        return actions if actions.discrete else UnitActionCodec(self.source.action_space, self.spec.name)
+
+    def prepare(self, table: TransitionTable) -> TransitionTable:
+        """Shape the rewards."""
+        return self.config.shape_rewards(table)
+
+    def shape_reward(self, reward: np.ndarray) -> np.ndarray:
+        """Shape rewards of the environment."""
+        return self.config.shape_reward(reward)
+
+    def build(self) -> None:
+        """Create critics and target; for Box actions also the actor and the temperature."""
+        c = self.config
+        shape = shape_of(c, self.streams.torch("weights", "cpu"))
+        self.critics = self.register("critics", make_critics(self.codec, self.actions, **shape).to(self.device))
+        self.critic_optimizer = self.register("critic_optimizer", make_optimizer(self.critics, lr=c.learning_rate))
+        self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
+        if self.actions.discrete:
+            self.masks = MaskReader(self.codec, self.actions.n)
+            return
+        actor = SquashedGaussianActor(self.codec, self.actions.dim, **shape)
+        self.actor = self.register("actor", actor.to(self.device))
+        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.policy_learning_rate))
+        self.temperature = self.register(
+            "temperature",
+            DualVariable(1.0, target=-float(self.actions.dim), lr=c.policy_learning_rate, device=self.device),
+        )
+
+    def update_actor(self, batch: Batch) -> dict[str, Tensor]:
+        """Take SAC's step of the actor and of the temperature."""
+        alpha = self.temperature.value
+        action, log_prob = self.actor.sample(batch.observation, self.streams.torch("policy-noise"))
+        with torch.no_grad():
+            features = self.critics.encode(batch.observation)
+        loss = actor_loss(self.critics.evaluate(features, action), log_prob, alpha)
+        self.actor_optimizer.step(loss)
+        self.temperature.update(-log_prob.detach().mean())
+        return {"loss/actor": loss.detach(), "policy/temperature": alpha}
+
+    def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
+        """Select actions: the greedy one (Discrete), or the mode or a sample of the actor (Box)."""
+        if self.actions.discrete:
+            return self.masks.restrict(reduce_critics(self.critics(x), "min"), x).argmax(dim=-1)
+        return self.actor.act(x, generator, deterministic)

@@ -1,0 +1,1 @@
+"""Paper 49: design choices of model-based offline reinforcement learning."""
