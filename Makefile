@@ -10,9 +10,10 @@
 #   make kills            kill runs at random times, resume them, and compare them with uninterrupted runs
 #   make lint             check rules and formatting with ruff
 #   make docs             generate the documentation (docs/ and the tables of the README)
+#   make site             build the website into build/site
 #   make clean            remove .venv, caches and build outputs, but not runs/
 
-.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs clean
+.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs site clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -115,6 +116,13 @@ kills: .venv/.installed-foreign
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs
+
+.venv/.installed-site: $(NEEDS)
+	$(INSTALL) -e '.[site]'
+	@touch $@ .venv/.installed-core
+
+site: .venv/.installed-site
+	$(BIN)/python -P -m envzoo.scripts.site.build
 
 clean:
 	rm -rf .venv build dist envzoo.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -38,6 +38,8 @@ class DQNConfig(OffPolicyConfig):
     """Updates per round; None for one per environment step taken since the last round."""
     learning_rate: float = 1e-3
     """Adam's learning rate."""
+    anneal: bool = False
+    """Decrease the learning rate linearly to zero over the timestep budget."""
     max_grad_norm: float | None = 10.0
     """Maximum Euclidean norm of the gradient; None for no clipping."""
     gamma: float = 0.99
@@ -183,6 +185,8 @@ class DQN(OffPolicyAgent):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step, and update the target network when it is due (algorithm 1)."""
         c = self.config
+        if c.anneal:
+            self.optimizer.lr = c.learning_rate * (1.0 - self.progress())
         with torch.no_grad():
             following = batch.next_observation
             next_q = self.target(following)
