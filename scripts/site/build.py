@@ -1,6 +1,6 @@
 """Build the website into build/site (`make site`); nothing is fetched from another host, then or later.
 
-    python -P -m envzoo.scripts.site.build    # in the root of the repository; needs the extra `site`
+python -P -m envzoo.scripts.site.build    # in the root of the repository; needs the extra `site`
 """
 
 from __future__ import annotations

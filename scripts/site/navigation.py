@@ -118,7 +118,6 @@ def configuration(source: str, output: str) -> dict[str, Any]:
             "features": [
                 "content.code.copy",
                 "navigation.footer",
-                "navigation.indexes",
                 "navigation.prune",
                 "navigation.tabs",
                 "navigation.top",
