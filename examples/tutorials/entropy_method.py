@@ -88,9 +88,8 @@ for table in (damped, plain):
 difference = damped.measure("train").entropy - plain.measure("train").entropy
 half_width = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
 print(f"entropy: {difference.mean():+.3f} +- {half_width:.3f} nats after {UPDATES} updates")
-print(
-    f"accuracy: {plain.measure('train').accuracy.mean():.2f} without, {damped.measure('train').accuracy.mean():.2f} with"
-)
+accuracy = [table.measure("train").accuracy.mean() for table in (plain, damped)]
+print(f"accuracy: {accuracy[0]:.2f} without, {accuracy[1]:.2f} with")
 assert difference.mean() > half_width
 
 # %% [markdown]

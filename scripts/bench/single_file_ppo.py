@@ -1,7 +1,7 @@
 """PPO written from top to bottom in one function, as in CleanRL: a peer for `envzoo bench train`.
 
-It follows the structure and the details of such scripts (Huang et al., "The 37 implementation details of proximal policy
-optimization", 2022): a `SyncVectorEnv` with statistics of episodes, separate networks for policy and value, tensors
+It follows the structure and the details of such scripts (Huang et al., "The 37 implementation details of proximal
+policy optimization", 2022): a `SyncVectorEnv` with statistics of episodes, separate networks for policy and value, tensors
 filled step by step, a loop over shuffled minibatches. Nothing in it is slowed down or sped up on purpose.
 """
 
@@ -15,16 +15,16 @@ from torch import nn
 from torch.distributions import Categorical
 
 
-def _layer(inputs: int, outputs: int, gain: float = 2**0.5) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    nn.init.orthogonal_(layer.weight, gain)
+def _layer(inputs: int, outputs: int, generator: torch.Generator, gain: float = 2**0.5) -> nn.Linear:
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    nn.init.orthogonal_(layer.weight, gain, generator)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-def _network(inputs: int, hidden: int, outputs: int, gain: float) -> nn.Sequential:
-    first, second = _layer(inputs, hidden), _layer(hidden, hidden)
-    return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), _layer(hidden, outputs, gain))
+def _network(inputs: int, hidden: int, outputs: int, generator: torch.Generator, gain: float) -> nn.Sequential:
+    first, second = _layer(inputs, hidden, generator), _layer(hidden, hidden, generator)
+    return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), _layer(hidden, outputs, generator, gain))
 
 
 class SingleFilePPO:
@@ -38,8 +38,7 @@ class SingleFilePPO:
         num_epochs: Passes over a rollout.
         learning_rate: Adam's learning rate.
         hidden: Width of the two hidden layers.
-        seed: Seed of the first reset. Weights and actions use the global generator of torch, as such scripts do, inside
-            a fork of its state.
+        seed: Seed of the first reset, weights, actions and minibatches.
     """
 
     gamma, gae_lambda, clip_range, value_coefficient, max_grad_norm = 0.99, 0.95, 0.2, 0.5, 0.5
@@ -63,10 +62,9 @@ class SingleFilePPO:
         self.num_envs, self.num_steps, self.minibatch_size = num_envs, num_steps, minibatch_size
         self.num_epochs, self.num_timesteps = num_epochs, 0
         size, actions = self.envs.single_observation_space.shape[0], int(self.envs.single_action_space.n)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.actor, self.critic = _network(size, hidden, actions, 0.01), _network(size, hidden, 1, 1.0)
-            self._state = torch.get_rng_state()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.actor = _network(size, hidden, actions, self.generator, 0.01)
+        self.critic = _network(size, hidden, 1, self.generator, 1.0)
         self.parameters = [*self.actor.parameters(), *self.critic.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate, eps=1e-5)
         self.shuffle = np.random.default_rng(seed)
@@ -75,11 +73,8 @@ class SingleFilePPO:
 
     def learn(self, total_timesteps: int) -> SingleFilePPO:
         """Train for at least this number of steps, in whole rollouts."""
-        with torch.random.fork_rng():
-            torch.set_rng_state(self._state)
-            for _ in range(-(-total_timesteps // (self.num_envs * self.num_steps))):
-                self._iterate()
-            self._state = torch.get_rng_state()
+        for _ in range(-(-total_timesteps // (self.num_envs * self.num_steps))):
+            self._iterate()
         return self
 
     def _iterate(self) -> None:
@@ -90,7 +85,8 @@ class SingleFilePPO:
             obs[step], dones[step] = self.next_obs, self.next_done
             with torch.no_grad():
                 distribution = Categorical(logits=self.actor(self.next_obs))
-                action = distribution.sample()
+                # `distribution.sample()` of such scripts is this call, with the global generator.
+                action = torch.multinomial(distribution.probs, 1, generator=self.generator).squeeze(1)
                 values[step] = self.critic(self.next_obs).flatten()
             actions[step], logprobs[step] = action, distribution.log_prob(action)
             following, reward, terminated, truncated, _ = self.envs.step(action.numpy())
@@ -127,7 +123,6 @@ class SingleFilePPO:
                 self.optimizer.step()
 
     def predict(self, observation: np.ndarray, deterministic: bool = True) -> tuple[int, None]:
-        """Choose the most likely action, or sample one."""
+        """Choose the most likely action."""
         with torch.no_grad():
-            logits = self.actor(torch.Tensor(observation))
-        return int(logits.argmax() if deterministic else Categorical(logits=logits).sample()), None
+            return int(self.actor(torch.Tensor(observation)).argmax()), None

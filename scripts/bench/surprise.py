@@ -65,8 +65,8 @@ def _worlds(repeats: int) -> list[Row]:
         _PEER: "one environment, as Minigrid steps one at a time; its rooms are without noise",
         _ENVPOOL: (
             f"its observations: {_sizes(seen)}; ours: {_sizes(_our_sizes())}. Both views are 7 x 7 with occlusion, and"
-            " resets with new levels are included. Its level has 6 rooms of 4 to 10 cells and ours 4 of 4 to 8, on grids of"
-            f" 25 x 25; its rooms are without noise, and its episodes last at most 120 steps and ours {STEPS}"
+            " resets with new levels are included. Its level has 6 rooms of 4 to 10 cells and ours 4 of 4 to 8, on"
+            f" grids of 25 x 25; its rooms are without noise; its episodes last at most 120 steps, ours {STEPS}"
         ),
     }
     for peer, package, target in ((_PEER, "minigrid", TARGET), (_ENVPOOL, "envpool", ENVPOOL_TARGET)):

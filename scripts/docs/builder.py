@@ -38,7 +38,8 @@ def index_page() -> str:
         " [TRL](trl.md) shows how to train language models on many GPUs, [losses](losses.md) how to design a loss"
         " on an exact table, and [exact resume](resume.md) how interrupted runs continue."
         " [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was measured."
-        " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of each.",
+        " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of"
+        " each.",
         "## Tutorials",
         "\n".join(f"- [{each.title}]({tutorial_page(each)})" for each in TUTORIALS),
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),

@@ -114,7 +114,7 @@ def paper_index(root: Path) -> str:
     return blocks(
         "# Papers by theme",
         GENERATED,
-        "Each paper has a program that tests its claim at small scale, `envzoo reproduce NUMBER`. A claim holds or fails"
-        " if the 95% interval over seeds says so.",
+        "Each paper has a program that tests its claim at small scale, `envzoo reproduce NUMBER`. A claim holds or"
+        " fails if the 95% interval over seeds says so.",
         *parts,
     )

@@ -45,9 +45,8 @@ def comparison(found: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [(name, row) for data in found.values() for name, row in _rows(data) if row.ratio is not None]
     lines = []
     for name, row in sorted(rows, key=lambda pair: pair[1].ratio):
-        lines.append(
-            (f"`{name}`", row.name, f"{row.ratio:.2f}", "the peer" if row.ratio < 1 else "envzoo", _outcome(row))
-        )
+        faster = "the peer" if row.ratio < 1 else "envzoo"
+        lines.append((f"`{name}`", row.name, f"{row.ratio:.2f}", faster, _outcome(row)))
     return table(("bench", "peer", "ours / peer", "faster", "target"), lines)
 
 

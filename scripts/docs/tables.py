@@ -113,7 +113,7 @@ def key_numbers(prefix: str, root: Path = Path()) -> str:
     rows = [
         (f"[Speed]({prefix}speed.md) on one thread", speed, "`make speed`"),
         (
-            "Papers with a program that tests their claim",
+            "Papers with a test of their claim",
             f"{len(papers.papers())}: {outcomes}",
             "`envzoo reproduce NUMBER`",
         ),

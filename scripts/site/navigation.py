@@ -104,7 +104,7 @@ def configuration(source: str, output: str) -> dict[str, Any]:
     """Make the configuration of the site, with folders beside it; nothing is loaded from another host."""
     return {
         "site_name": "envzoo",
-        "site_description": "Reinforcement-learning environments and a zoo of agents, one faithful implementation per paper",
+        "site_description": "Reinforcement-learning environments, and agents: one faithful implementation per paper",
         "docs_dir": source,
         "site_dir": output,
         "use_directory_urls": True,

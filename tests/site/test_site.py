@@ -115,7 +115,7 @@ def test_links_of_pages_are_rewritten_for_their_place(tmp_path):
     )
     assert staging.rewrite("docs/agents/PPO.md", "[readme](../../README.md)") == "[readme](../index.md)"
     assert staging.rewrite("README.md", "```\n[c](none.md)\n```") == "```\n[c](none.md)\n```"
-    with pytest.raises(EnvzooError, match="links to none.md"):
+    with pytest.raises(EnvzooError, match=r"links to none\.md"):
         staging.rewrite("README.md", "[c](none.md)")
     with pytest.raises(EnvzooError, match="not in the repository"):
         staging.rewrite("README.md", "[c](../secret.md)")

@@ -29,12 +29,14 @@ class Browser:
         self.address = f"http://127.0.0.1:{port}"
         self.log = (Path(folder) / "chromedriver.log").open("w")
         self.process = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=self.log, stderr=self.log)
-        arguments = (
-            "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-sync"
-            " --disable-background-networking --disable-component-update --window-size=1280,900"
-        ).split()
+        switches = (
+            "headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "disable-quic", "no-first-run",
+            "disable-sync", "disable-background-networking", "disable-component-update", "window-size=1280,900",
+        )  # fmt: skip
         rules = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
-        options = {"args": [*arguments, rules, f"--user-data-dir={Path(folder) / 'profile'}"]}
+        options = {
+            "args": [*(f"--{switch}" for switch in switches), rules, f"--user-data-dir={Path(folder) / 'profile'}"]
+        }
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
         deadline = time.monotonic() + 60
         while True:
