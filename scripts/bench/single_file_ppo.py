@@ -1,7 +1,7 @@
 """PPO written from top to bottom in one function, as in CleanRL: a peer for `envzoo bench train`.
 
-It follows the structure and the details of such scripts (Huang et al., "The 37 implementation details of proximal
-policy optimization", 2022): a `SyncVectorEnv` with statistics of episodes, separate networks for policy and value, tensors
+It has the structure and the details of such scripts (Huang et al., "The 37 implementation details of proximal policy
+optimization", 2022): a `SyncVectorEnv` with statistics of episodes, separate networks for policy and value, tensors
 filled step by step, a loop over shuffled minibatches. Nothing in it is slowed down or sped up on purpose.
 """
 
