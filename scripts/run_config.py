@@ -13,8 +13,8 @@ learning_rate = 3e-4
 hidden = [64, 64]
 ```
 
-Nothing that a file names is imported, downloaded or opened: an environment that is not registered, a model or a file has
-to be named on the command line.
+Nothing that a file names is imported, downloaded or opened: an environment that is not registered, a model or a file
+has to be named on the command line.
 """
 
 from __future__ import annotations
