@@ -10,9 +10,11 @@
 #   make kills            kill runs at random times, resume them, and compare them with uninterrupted runs
 #   make lint             check rules and formatting with ruff
 #   make docs             generate the documentation (docs/ and the tables of the README)
+#   make speed            run all benchmarks and write docs/speed.md (about half an hour on an idle machine)
+#   make site             build the website into build/site
 #   make clean            remove .venv, caches and build outputs, but not runs/
 
-.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs clean
+.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs site speed clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -115,6 +117,22 @@ kills: .venv/.installed-foreign
 
 docs: .venv/.installed-core
 	$(BIN)/python -P -m envzoo.scripts.build_docs
+
+.venv/.installed-bench: $(NEEDS)
+	$(INSTALL) -e '.[bench,text]'
+	@touch $@ .venv/.installed-core
+
+# For a short form: make speed SPEED_ARGS="--quick --names env train".
+SPEED_ARGS ?=
+speed: .venv/.installed-bench
+	$(BIN)/python -P -m envzoo.scripts.bench.speed $(SPEED_ARGS)
+
+.venv/.installed-site: $(NEEDS)
+	$(INSTALL) -e '.[site]'
+	@touch $@ .venv/.installed-core
+
+site: .venv/.installed-site
+	$(BIN)/python -P -m envzoo.scripts.site.build
 
 clean:
 	rm -rf .venv build dist envzoo.egg-info .pytest_cache .ruff_cache .hypothesis

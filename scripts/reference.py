@@ -22,11 +22,15 @@ class Reference:
 
     Attributes:
         title: Heading of the page.
-        package: Package whose modules it documents.
+        package: Package or module that it documents.
+        names: Names to show, in this order, as "name" or "module:name"; None shows every public one.
+        methods: Whether to show the docstrings of methods, instead of a table of their first sentences.
     """
 
     title: str
     package: str
+    names: tuple[str, ...] | None = None
+    methods: bool = False
 
     @property
     def page(self) -> str:
@@ -35,6 +39,42 @@ class Reference:
 
 
 REFERENCES = (
+    Reference(
+        "Agents",
+        "envzoo.agents",
+        (
+            "making:make",
+            "making:load",
+            "registry:register",
+            "registry:specs",
+            "learner:Learner",
+            "agent:Agent",
+            "evaluation:evaluate",
+            "evaluation:EvaluationResult",
+        ),
+        methods=True,
+    ),
+    Reference("Callbacks", "envzoo.agents.callbacks"),
+    Reference("Run directories", "envzoo.scripts.run_directory", methods=True),
+    Reference(
+        "Experiments",
+        "envzoo.scripts.experiments.core",
+        (
+            "experiment:Experiment",
+            "experiment:Table",
+            "arms:Arm",
+            "arms:EvaluationPlan",
+            "arms:FunctionArm",
+            "checks:exact",
+            "checks:seeded",
+            "checks:equivalence",
+            "checks:all_of",
+            "checks:Score",
+            "checks:Difference",
+            "checks:Ratio",
+            "execution:run_experiment",
+        ),
+    ),
     Reference("Wrappers", "envzoo.wrappers"),
     Reference("Planners", "envzoo.agents.planners"),
     Reference("Planners of finite worlds", "envzoo.agents.planners.tabular"),
@@ -48,7 +88,11 @@ REFERENCES = (
 def modules(package: str) -> list[ModuleType]:
     """Import the package and its modules, in the order of their names."""
     found = importlib.import_module(package)
-    inside = sorted(module.name for module in pkgutil.iter_modules(found.__path__) if not module.name.startswith("_"))
+    inside = sorted(
+        module.name
+        for module in pkgutil.iter_modules(getattr(found, "__path__", ()))
+        if not module.name.startswith("_")
+    )
     return [found, *(importlib.import_module(f"{package}.{name}") for name in inside)]
 
 
@@ -72,6 +116,18 @@ def public(reference: Reference, module: ModuleType) -> dict[str, Any]:
         if shown and (own or offered):
             found[name] = value
     return found
+
+
+def shown(reference: Reference) -> list[tuple[ModuleType, dict[str, Any]]]:
+    """List the modules of a page with the names that it shows of each."""
+    if reference.names is None:
+        return [(module, names) for module in modules(reference.package) if (names := public(reference, module))]
+    found: dict[str, dict[str, Any]] = {}
+    for entry_point in reference.names:
+        module, _, name = entry_point.rpartition(":")
+        full = f"{reference.package}.{module}".rstrip(".")
+        found.setdefault(full, {})[name] = getattr(importlib.import_module(full), name)
+    return [(importlib.import_module(module), names) for module, names in found.items()]
 
 
 def first_sentence(value: Any) -> str:
@@ -113,31 +169,50 @@ def signature(name: str, value: Any) -> str:
     return line if len(line) <= 100 else "\n".join([f"{name}(", *(f"    {row}," for row in rows), f"){result}"])
 
 
-def entry(name: str, value: Any) -> str:
-    """Document a function, or a class with its methods: signatures and docstrings."""
-    text = re.sub(r"^## ", "#### ", manual(vars(value).get("__doc__") or inspect.getdoc(value) or ""), flags=re.M)
-    parts = [f"### {name}", code("python", signature(name, value)), text]
-    if inspect.isclass(value):
-        methods = [
-            (f"`{method}`", first_sentence(function))
-            for method, function in vars(value).items()
-            if not method.startswith("_") and (inspect.isfunction(function) or isinstance(function, property))
-        ]
-        parts.append(table(("member", "what it does"), methods) if methods else "")
+def _members(value: type) -> dict[str, Any]:
+    """Collect the public methods and properties that a class defines itself."""
+    return {
+        name: member
+        for name, member in vars(value).items()
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property))
+    }
+
+
+def _described(value: Any) -> str:
+    return re.sub(r"^## ", "#### ", manual(vars(value).get("__doc__") or inspect.getdoc(value) or ""), flags=re.M)
+
+
+def entry(name: str, value: Any, methods: bool = False) -> str:
+    """Document a function, or a class with its methods: signatures and docstrings.
+
+    Args:
+        name: Name under which it is shown.
+        value: The function or class.
+        methods: Whether to show the docstrings of the methods, instead of a table of their first sentences.
+    """
+    parts = [f"### {name}", code("python", signature(name, value)), _described(value)]
+    members = _members(value) if inspect.isclass(value) else {}
+    if methods:
+        for member, function in members.items():
+            if isinstance(function, property):
+                parts += [f"#### {name}.{member}", first_sentence(function)]
+            else:
+                described = re.sub(r"^#### ", "##### ", _described(function), flags=re.M)
+                parts += [f"#### {name}.{member}", code("python", signature(member, function)), described]
+    elif members:
+        rows = [(f"`{member}`", first_sentence(function)) for member, function in members.items()]
+        parts.append(table(("member", "what it does"), rows))
     return blocks(*parts)
 
 
 def reference_page(reference: Reference, generated: str) -> str:
     """Build the page of a package."""
     parts = [f"# {reference.title}", generated, manual(importlib.import_module(reference.package).__doc__ or "")]
-    for module in modules(reference.package):
-        names = public(reference, module)
-        if not names:
-            continue
+    for module, names in shown(reference):
         short = module.__name__.removeprefix(f"{reference.package}.")
         parts += [f"## {short}", code("python", f"from {module.__name__} import {', '.join(names)}")]
         parts += [manual(module.__doc__ or "")] if short != reference.package else []
-        parts += [entry(name, value) for name, value in names.items()]
+        parts += [entry(name, value, reference.methods) for name, value in names.items()]
     return blocks(*parts)
 
 
@@ -145,6 +220,6 @@ def reference_table(prefix: str) -> str:
     """Build a table with one row per page."""
     rows = []
     for reference in REFERENCES:
-        names = [name for module in modules(reference.package) for name in public(reference, module)]
+        names = [name for _, found in shown(reference) for name in found]
         rows.append((f"[{reference.title}]({prefix}{reference.page})", ", ".join(f"`{name}`" for name in names)))
     return table(("", "what it holds"), rows)

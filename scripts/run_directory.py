@@ -2,7 +2,9 @@
 
 ```
 run.json          agent, source, hyperparameters, seed, budget, evaluation, threads, versions
+config.toml       the settings, for `envzoo train --config`
 metrics.jsonl     metrics, one row per iteration
+metrics.csv       the same as a table, with --csv
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      the latest checkpoints, from which the run can be resumed
 agent.zip         the trained agent
@@ -64,10 +66,18 @@ FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "stop_at": ("a number or null", lambda value: value is None or _is_number(value)),
 }
 
+# Entries that runs of earlier versions lack, with their requirements and the values that those runs had.
+OPTIONAL_FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "tag": ("a list of strings", lambda value: isinstance(value, list) and all(isinstance(tag, str) for tag in value)),
+    "csv": ("true or false", lambda value: isinstance(value, bool)),
+    "wandb": ("a string or null", lambda value: value is None or isinstance(value, str)),
+}
+FORMER_FACTS = {"tag": [], "csv": False, "wandb": None}
+
 
 def check_facts(facts: dict[str, Any]) -> None:
     """Raise EnvzooError for facts of the wrong type, and for facts that JSON cannot represent."""
-    for name, (expected, is_valid) in FACTS.items():
+    for name, (expected, is_valid) in (FACTS | OPTIONAL_FACTS).items():
         if not is_valid(facts[name]):
             raise EnvzooError(f"{name} is {expected.replace('null', 'None')}, got {facts[name]!r}")
         if not is_json(facts[name]):
@@ -99,7 +109,9 @@ class RunDirectory:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.facts_file = self.path / "run.json"
+        self.config = self.path / "config.toml"
         self.metrics = self.path / "metrics.jsonl"
+        self.csv = self.path / "metrics.csv"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
         self.agent = self.path / "agent.zip"
@@ -146,7 +158,8 @@ class RunDirectory:
         lock = RunLock(self.path)
         lock.acquire(patience)
         try:
-            remove_leftovers(self.path, (self.facts_file.name, self.metrics.name, self.agent.name, self.results.name))
+            written = (self.facts_file, self.config, self.metrics, self.csv, self.agent, self.results)
+            remove_leftovers(self.path, tuple(path.name for path in written))
             remove_leftovers(self.checkpoints, ["checkpoint-*.zip"])
             yield
         finally:
@@ -190,7 +203,8 @@ class RunDirectory:
             raise RunDirectoryError(f"{self.facts_file} is damaged ({error})") from None
         if not isinstance(facts, dict) or missing:
             raise RunDirectoryError(f"{self.facts_file} is damaged (it lacks {', '.join(missing) or 'names'})")
-        for name, (expected, is_valid) in FACTS.items():
+        facts = {**FORMER_FACTS, **facts}
+        for name, (expected, is_valid) in (FACTS | OPTIONAL_FACTS).items():
             if not is_valid(facts[name]):
                 found = json.dumps(facts[name])
                 raise RunDirectoryError(f"{self.facts_file} is damaged ({name} is {found[:40]}, expected {expected})")

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from envzoo.errors import EnvzooError, RunDirectoryError
-from envzoo.scripts.training import DEFAULTS, TrainOptions, resume_command, train
+from envzoo.scripts.run_config import check_config, read_config
+from envzoo.scripts.train_options import DEFAULTS, TrainOptions
+from envzoo.scripts.training import resume_command, train
 
 __all__ = ["TrainOptions", "command", "parse_keywords", "resume_command", "train"]
 
@@ -82,6 +84,13 @@ def command(argv: list[str]) -> int:
     from envzoo.scripts.cli import flags_given, parse, split_positional
 
     positional, flags = split_positional(argv)
+    config_file = _config_file(flags)
+    stored = {} if config_file is None else read_config(config_file)
+    if stored and len(positional) < 2:
+        positional = [*positional, *(stored[name] for name in ("agent", "source")[len(positional) :] if name in stored)]
+        vouched = None
+    else:
+        vouched = positional[1] if len(positional) > 1 else None
     if not positional:
         from envzoo.scripts.cli import parse_help
 
@@ -109,11 +118,43 @@ def command(argv: list[str]) -> int:
     shared |= {"agent": agent, "source": rest[0], "hyperparameters": given}
     if "env_kwargs" in shared:
         shared["env_kwargs"] = parse_keywords(options.env_kwargs)
+    if config_file is not None:
+        shared = _with_stored(config_file, stored, shared, vouched)
+    if options.config is not None and options.resume:
+        raise EnvzooError("--resume takes the settings of the run, so it goes without --config")
     if options.seeds > 1 or (options.resume and _holds_seeds(options.run_dir)):
         return _train_seeds(shared, options, named)
     result = train(**shared, run_dir=options.run_dir, resume=options.resume, progress=options.progress)
     _report(result)
     return 0 if result["finished"] else 130
+
+
+def _config_file(flags: list[str]) -> str | None:
+    """Return the value of --config, which is read before the agent is known."""
+    for i, flag in enumerate(flags):
+        if flag.startswith("--config="):
+            return flag.partition("=")[2]
+        if flag == "--config" and i + 1 < len(flags):
+            return flags[i + 1]
+    return None
+
+
+def _with_stored(path: str, stored: dict[str, Any], given: dict[str, Any], vouched: str | None) -> dict[str, Any]:
+    """Add the settings of a file to those of the command line, which come first.
+
+    Hyperparameters of another agent, and keywords of another environment, are left out.
+    """
+    settings = {name: value for name, value in stored.items() if name not in ("agent", "source")}
+    if stored.get("agent", given["agent"]) != given["agent"]:
+        settings.pop("hyperparameters", None)
+    if stored.get("source", given["source"]) != given["source"]:
+        settings.pop("env_kwargs", None)
+    check_config(path, settings | {"agent": given["agent"], "source": given["source"]}, vouched)
+    merged = settings | given
+    for name in ("hyperparameters", "env_kwargs"):
+        if name in settings:
+            merged[name] = settings[name] | given.get(name, {})
+    return merged
 
 
 def _holds_seeds(run_dir: str) -> bool:

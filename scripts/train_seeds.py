@@ -12,7 +12,8 @@ from envzoo.errors import RunDirectoryError
 from envzoo.scripts.import_modules import command_line
 from envzoo.scripts.resume import check
 from envzoo.scripts.run_directory import RunDirectory, make_folder
-from envzoo.scripts.training import DEFAULTS, train
+from envzoo.scripts.train_options import DEFAULTS
+from envzoo.scripts.training import train
 
 LOCK_PATIENCE = 60.0  # seconds to wait for the worker of a lost node to end before another worker continues its run
 

@@ -2,76 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import numbers
 import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from envzoo.agents.spec import plain_config
 from envzoo.errors import EnvzooError, RunDirectoryError, StorageError, unknown
 from envzoo.files import write_text
 from envzoo.scripts.import_modules import command_line
+from envzoo.scripts.train_options import DEFAULT_TIMESTEPS, DEFAULTS
 
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
     from envzoo.scripts.run_directory import RunDirectory
-
-
-DEFAULT_TIMESTEPS = 100_000
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """Options of training."""
-
-    timesteps: int | None = None
-    """Budget in environment steps (gradient steps for datasets); None uses 100000, or the budget of the resumed run. A
-    larger number extends a resumed run."""
-    seed: int = 0
-    """Seed of all random numbers of the run."""
-    seeds: int = 1
-    """Number of agents to train in parallel, with the seeds SEED, SEED+1, ..."""
-    launcher: Literal["processes", "ray"] = "processes"
-    """How several seeds are run: in local processes, or on a Ray cluster (extra `ray`), where a seed whose worker was
-    killed is resumed."""
-    processes: int | None = None
-    """Number of local processes; None uses one per core."""
-    device: str = "auto"
-    """Torch device: auto (a GPU if available), cpu, cuda, ...; a resumed run keeps its device."""
-    env_kwargs: tuple[str, ...] = ()
-    """Keyword arguments of the environment, as KEY=VALUE with JSON values (start=centre rows=12)."""
-    run_dir: str | None = None
-    """Folder of the run; None creates one under runs/. With several seeds it contains one folder per seed."""
-    resume: bool = False
-    """Resume the run in RUN_DIR from its newest checkpoint. Options that are not given keep the values of the run; only
-    timesteps, device, checkpoint_every and progress may be changed."""
-    eval_every: int | None = None
-    """Timesteps between evaluations; None uses a tenth of the budget, 0 evaluates only at the end."""
-    eval_episodes: int = 100
-    """Number of episodes per evaluation."""
-    eval_stochastic: bool = False
-    """Evaluate with sampled actions instead of the policy's mode."""
-    checkpoint_every: int | None = None
-    """Timesteps between checkpoints; None saves every minute and at the end."""
-    stop_at: float | None = None
-    """Stop training once the mean return of an evaluation reaches this value."""
-    threads: int | Literal["auto"] = "auto"
-    """Number of Torch threads, which affects rounding and so the results. auto chooses it from the sizes of networks
-    and batches, independently of the machine; small ones use 1 thread, which is fastest for them."""
-    progress: bool = True
-    """Show a progress bar."""
-
-
-NOT_OF_A_RUN = ("seeds", "launcher", "processes", "run_dir", "resume", "progress")
-DEFAULTS = {
-    field.name: field.default for field in dataclasses.fields(TrainOptions) if field.name not in NOT_OF_A_RUN
-} | {"env_kwargs": None}
 
 
 class Interrupt:
@@ -178,6 +126,7 @@ def _start(
     siblings: list[int] | None,
 ) -> dict[str, Any]:
     from envzoo.agents import make
+    from envzoo.scripts.run_config import write_config
     from envzoo.scripts.run_directory import RunDirectory, check_facts, free_directory
 
     o = {**DEFAULTS, **options}
@@ -199,6 +148,9 @@ def _start(
         "eval_stochastic": o["eval_stochastic"],
         "checkpoint_every": o["checkpoint_every"],
         "stop_at": o["stop_at"],
+        "tag": list(o["tag"]),
+        "csv": o["csv"],
+        "wandb": o["wandb"],
         "threads": learner.choose_threads(),
         "device": str(learner.device),
     }
@@ -210,6 +162,7 @@ def _start(
     directory.check_free()
     with directory.writing(patience):
         directory.create(facts)
+        write_text(directory.config, write_config(facts))
         return _run(learner, directory, facts, progress)
 
 
@@ -295,7 +248,15 @@ def _device_of(directory: RunDirectory, facts: Mapping[str, Any], changed: Mappi
 
 def callbacks_for(directory: RunDirectory, facts: Mapping[str, Any]) -> tuple[list, Any]:
     """Create the callbacks of a run in their order, and return them with the one that writes checkpoints."""
-    from envzoo.agents.callbacks import Checkpoints, EarlyStop, MetricsTable, PeriodicEvaluation, TensorBoard
+    from envzoo.agents.callbacks import (
+        Checkpoints,
+        EarlyStop,
+        MetricsCSV,
+        MetricsTable,
+        PeriodicEvaluation,
+        TensorBoard,
+        WandB,
+    )
     from envzoo.agents.evaluation import can_play
     from envzoo.agents.registry import agent_class
 
@@ -313,6 +274,11 @@ def callbacks_for(directory: RunDirectory, facts: Mapping[str, Any]) -> tuple[li
             raise EnvzooError("stop_at requires evaluations during training; set eval_every to a positive number")
         callbacks.append(EarlyStop("eval/return_mean", facts["stop_at"]))
     callbacks += [MetricsTable(directory.metrics), TensorBoard(directory.tensorboard)]
+    if facts["csv"]:
+        callbacks.append(MetricsCSV(directory.csv))
+    if facts["wandb"] is not None:
+        names = {"run_name": directory.path.name, "folder": directory.path, "tags": facts["tag"], "settings": facts}
+        callbacks.append(WandB(facts["wandb"], **names))
     checkpoints = Checkpoints(directory.checkpoints, facts["checkpoint_every"], others=callbacks)
     return callbacks, checkpoints
 

@@ -36,23 +36,25 @@ class DQNConfig(OffPolicyConfig):
     """Transitions the replay buffer keeps; its memory grows with the content."""
     batch_size: int = 128
     """Transitions per update."""
-    gradient_steps: int | None = 4
+    gradient_steps: int | None = 8
     """Updates per round; None for one per environment step taken since the last round."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     """Adam's learning rate."""
+    anneal: bool = True
+    """Decrease the learning rate linearly to zero over the timestep budget."""
     max_grad_norm: float | None = 10.0
     """Maximum Euclidean norm of the gradient; None for no clipping."""
     gamma: float = 0.99
     """Discount factor, in (0, 1]."""
-    n_steps: int = 1
+    n_steps: int = 3
     """Number of rewards in a target before the value of the next observation."""
     double: bool = True
     """Choose the next action with the online network (double Q-learning) instead of the target network."""
     huber_delta: float | None = 1.0
     """Error above which the loss is linear; None for the squared error."""
-    target_update_interval: int = 500
+    target_update_interval: int = 1
     """Updates between two updates of the target network."""
-    tau: float = 1.0
+    tau: float = 0.005
     """Polyak coefficient of the target network; 1 copies the online network."""
     initial_epsilon: float = 1.0
     """Probability of a random action at the start."""
@@ -123,10 +125,11 @@ class DQN(OffPolicyAgent):
         L = E[h(Q(s, a) - y)],   y = r_0 + gamma r_1 + ... + gamma^(n-1) r_(n-1) + gamma^n (1 - terminated) Q'(s_n, a*)
 
     with the Huber function h and a* = argmax_a Q(s_n, a) (double Q-learning, the default) or argmax_a Q'(s_n, a). The
-    target network Q' is replaced by Q every `target_update_interval` updates. An episode that ends earlier has fewer
-    rewards in y; if it was truncated, the value of its last observation is discounted by the number of steps. Actions
-    that are not allowed are neither chosen nor maximised over. Sources: Mnih et al. (2015, Nature 518, algorithm 1),
-    van Hasselt et al. (2016, arXiv 1509.06461, equation 4), Sutton (1988) for n-step returns.
+    target network Q' moves towards Q by the factor `tau` every `target_update_interval` updates; Mnih et al. copy it
+    (`tau=1`, `target_update_interval=10000`). The learning rate falls linearly to zero over the budget. An episode that
+    ends earlier has fewer rewards in y; if it was truncated, the value of its last observation is discounted by the
+    number of steps. Actions that are not allowed are neither chosen nor maximised over. Sources: Mnih et al. (2015,
+    Nature 518, algorithm 1), van Hasselt et al. (2016, arXiv 1509.06461, equation 4), Sutton (1988) for n-step returns.
 
     Metrics:
         loss/critic: L.
@@ -196,6 +199,8 @@ class DQN(OffPolicyAgent):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step, and update the target network when it is due (algorithm 1)."""
         c = self.config
+        if c.anneal:
+            self.optimizer.lr = c.learning_rate * (1.0 - self.progress())
         with torch.no_grad():
             following = batch.next_observation
             next_q = self.target(following)

@@ -39,7 +39,7 @@ class PairConfig:
     batch_size: int = 64
     """Pairs per gradient step."""
     learning_rate: float | None = None
-    """Adam's learning rate; None for 0.01 with a table and 3e-4 with a language model."""
+    """Learning rate; None for 0.01 with a table and 3e-4 with a language model."""
     optimizer: str = "adam"
     """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
     max_grad_norm: float = 1.0

@@ -29,6 +29,8 @@ BENCHMARKS = {
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 
+SHORT = "short (--quick), with few repetitions"
+
 
 @dataclass(frozen=True)
 class BenchOptions:
@@ -87,5 +89,6 @@ def command(argv: list[str]) -> int:
         results[name] = [asdict(row) for row in rows]
         console.print(_table(name, rows))
     if options.json is not None:
-        write_text(options.json, json.dumps({"conditions": conditions(), "rows": results}, indent=2) + "\n")
+        facts = conditions() | ({"form": SHORT} if options.quick else {})
+        write_text(options.json, json.dumps({"conditions": facts, "rows": results}, indent=2) + "\n")
     return 0

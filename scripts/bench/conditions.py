@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+PEERS = (
+    "stable-baselines3",
+    "gymnax",
+    "jax",
+    "envpool",
+    "minigrid",
+    "trl",
+    "quantecon",
+    "mdpsolver",
+    "popgym",
+    "d3rlpy",
+    "bitsandbytes",
+)
 
 
 def processor() -> str:
@@ -20,10 +35,14 @@ def processor() -> str:
 
 
 def conditions() -> dict[str, str]:
-    """Return the date, the machine, and the versions of packages that affect the results."""
+    """Return the date, the machine, and the versions of what is measured and of the peers that are installed."""
     import torch
 
     found = {"date": str(date.today()), "processor": f"{processor()}, {os.cpu_count()} cores"}
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
-    return found | {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numba")}
+    found |= {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numba", "gymnasium")}
+    for name in PEERS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

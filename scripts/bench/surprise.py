@@ -1,4 +1,4 @@
-"""Steps per second of SurpriseRooms, against Minigrid's MultiRoom of the same size."""
+"""Steps per second of SurpriseRooms, against the MultiRoom of Minigrid (Python) and of EnvPool (C++)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import envzoo  # noqa: F401  (registers the environments)
 from envzoo.scripts.bench import surprise_training
 from envzoo.scripts.bench.report import Row, measure
 
-DESCRIPTION = "steps per second of surprise environments on one thread, against Minigrid's MultiRoom of the same size"
+DESCRIPTION = "steps per second of surprise environments on one thread, against the MultiRoom of Minigrid and EnvPool"
 
 EPISODES = 1024
 TARGET = 100
+ENVPOOL_TARGET = 15
 # The compared environment: a grid of size 25 with 4 rooms of side 4 to 8 and a view of 7 by 7.
 COMPARED = "envzoo/SurpriseRooms-Paper-v0"
 STEPS = 128  # steps per episode
@@ -29,6 +30,8 @@ OTHERS = (
 )
 _UNIT = "million steps/s"
 _PEER = "Minigrid MultiRoom, 4 rooms, grid of 25, view of 7"
+ENVPOOL_ID = "MiniGrid-MultiRoom-N6-v0"
+_ENVPOOL = f"EnvPool {ENVPOOL_ID}, {EPISODES} episodes, 1 thread"
 
 
 def run(quick: bool = False) -> list[Row]:
@@ -49,16 +52,41 @@ def _worlds(repeats: int) -> list[Row]:
     subjects: dict[str, tuple[Callable[[], object], int]] = {
         name: (_vector(name), EPISODES * STEPS) for name in (COMPARED, *OTHERS)
     }
+    seen = {}
+    if find_spec("envpool"):
+        function, seen = _envpool()
+        subjects[_ENVPOOL] = (function, EPISODES * STEPS)
     if find_spec("minigrid"):
         subjects[_PEER] = (_minigrid(), 8 * STEPS)
     timings = measure({name: function for name, (function, _) in subjects.items()}, repeats)
     rates = {name: steps / timings[name].best / 1e6 for name, (_, steps) in subjects.items()}
     rows = [Row(f"{name}, {EPISODES} episodes", rates[name], _UNIT) for name in (COMPARED, *OTHERS)]
-    if _PEER in rates:
-        note = "one environment, as Minigrid steps one at a time; its rooms are without noise"
-        return [*rows, Row(_PEER, rates[_PEER], _UNIT, rates[COMPARED] / rates[_PEER], TARGET, note)]
-    note = "not measured: minigrid cannot be imported; install it with pip install -c constraints.txt -e '.[bench]'"
-    return [*rows, Row(_PEER, math.nan, _UNIT, None, TARGET, note)]
+    notes = {
+        _PEER: "one environment, as Minigrid steps one at a time; its rooms are without noise",
+        _ENVPOOL: (
+            f"its observations: {_sizes(seen)}; ours: {_sizes(_our_sizes())}. Both views are 7 x 7 with occlusion, and"
+            " resets with new levels are included. Its level has 6 rooms of 4 to 10 cells and ours 4 of 4 to 8, on"
+            f" grids of 25 x 25; its rooms are without noise; its episodes last at most 120 steps, ours {STEPS}"
+        ),
+    }
+    for peer, package, target in ((_PEER, "minigrid", TARGET), (_ENVPOOL, "envpool", ENVPOOL_TARGET)):
+        if peer in rates:
+            rows.append(Row(peer, rates[peer], _UNIT, rates[COMPARED] / rates[peer], target, notes[peer]))
+        else:
+            cure = "install it with pip install -c constraints.txt -e '.[bench]'"
+            rows.append(Row(peer, math.nan, _UNIT, None, target, f"not measured: {package} cannot be imported; {cure}"))
+    return rows
+
+
+def _sizes(observations: dict[str, np.ndarray]) -> str:
+    """Describe the arrays of a batch of observations, per episode."""
+    parts = (f"{name} {'x'.join(map(str, x.shape[1:])) or '1'} {x.dtype}" for name, x in observations.items())
+    return ", ".join(parts)
+
+
+def _our_sizes() -> dict[str, np.ndarray]:
+    observation, _ = gym.make_vec(COMPARED, num_envs=1).reset(seed=0)
+    return observation if isinstance(observation, dict) else {"view": observation}
 
 
 def _vector(name: str) -> Callable[[], object]:
@@ -89,3 +117,18 @@ def _minigrid() -> Callable[[], object]:
                 env.reset()
 
     return go
+
+
+def _envpool() -> tuple[Callable[[], object], dict[str, np.ndarray]]:
+    """Make a function that steps EnvPool's MultiRoom, and its first observations."""
+    import envpool
+
+    env = envpool.make_gymnasium(ENVPOOL_ID, num_envs=EPISODES, num_threads=1, seed=0)
+    observation, _ = env.reset()
+    actions = np.random.default_rng(0).integers(7, size=(STEPS, EPISODES))
+
+    def go() -> None:
+        for chosen in actions:
+            env.step(chosen)
+
+    return go, observation if isinstance(observation, dict) else {"view": observation}

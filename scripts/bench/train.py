@@ -1,4 +1,4 @@
-"""Training speed of PPO and SAC against Stable-Baselines3, with the same hyperparameters on one thread."""
+"""Training speed of PPO and SAC against Stable-Baselines3 and a single-file PPO, with equal hyperparameters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import torch
 
 import envzoo.agents
 from envzoo.scripts.bench.report import Row, measure
+from envzoo.scripts.bench.single_file_ppo import SingleFilePPO
 
-DESCRIPTION = "training speed of PPO and SAC on one thread against Stable-Baselines3, identical hyperparameters"
+DESCRIPTION = "training speed of PPO and SAC on one thread against Stable-Baselines3 and a single-file PPO"
 
 EVALUATION_EPISODES = 20
-PPO_ENVS, PPO_STEPS = 8, 128
+PPO_ENV, PPO_ENVS, PPO_STEPS = "CartPole-v1", 8, 128
+PPO_RATE, PPO_BATCH, PPO_EPOCHS = 3e-4, 256, 10
 SAC_WARM_UP = 500
 
 
@@ -30,9 +32,10 @@ class _Peers:
         title: Title of the comparison.
         env_id: The environment.
         ours: Our agent.
-        theirs: The agent of Stable-Baselines3.
+        theirs: The agent that it is compared with.
         unit: Unit of the speed.
-        target: The smallest ratio that counts as a pass.
+        target: The smallest ratio that counts as a pass, if there is one.
+        peer: Name of the other implementation.
     """
 
     title: str
@@ -40,7 +43,8 @@ class _Peers:
     ours: Any
     theirs: Any
     unit: str
-    target: float
+    target: float | None
+    peer: str = "Stable-Baselines3"
 
 
 def run(quick: bool = False) -> list[Row]:
@@ -53,13 +57,15 @@ def run(quick: bool = False) -> list[Row]:
         Rows in environment steps per second (PPO) and updates per second (SAC); `ratio` is our speed over
         theirs, from the medians of interleaved rounds.
     """
-    if not find_spec("stable_baselines3"):
-        note = "not compared: stable_baselines3 is not installed; it is in the extra `bench`"
-        return [Row("Stable-Baselines3", math.nan, "steps/s", note=note)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        rows = _compare(_ppo(), *((4, 2 * PPO_ENVS * PPO_STEPS) if quick else (12, 8 * PPO_ENVS * PPO_STEPS)))
+        rounds = (4, 2 * PPO_ENVS * PPO_STEPS) if quick else (12, 8 * PPO_ENVS * PPO_STEPS)
+        rows = _compare(_single_file(), *rounds)
+        if not find_spec("stable_baselines3"):
+            note = "not compared: stable_baselines3 is not installed; it is in the extra `bench`"
+            return [*rows, Row("Stable-Baselines3", math.nan, "steps/s", note=note)]
+        rows += _compare(_ppo(), *rounds)
         for width in (64, 256):
             # The wider network only measures speed: its rounds are too short to learn the task.
             repeats, steps = (4, 100) if quick else (20, 500) if width == 64 else (12, 150)
@@ -79,7 +85,7 @@ def _compare(peers: _Peers, repeats: int, steps: int) -> list[Row]:
 
     def theirs() -> None:
         before = peers.theirs.num_timesteps
-        _learn_theirs(peers.theirs, steps)
+        (_learn_theirs if peers.peer == "Stable-Baselines3" else type(peers.theirs).learn)(peers.theirs, steps)
         taken["theirs"].append(peers.theirs.num_timesteps - before)
 
     timings = measure({"ours": ours, "theirs": theirs}, repeats)
@@ -97,7 +103,7 @@ def _compare(peers: _Peers, repeats: int, steps: int) -> list[Row]:
     ratio = float(np.median(speed["ours"] / speed["theirs"]))
     return [
         row("envzoo", "ours", peers.ours),
-        row("Stable-Baselines3", "theirs", peers.theirs, ratio=ratio, target=peers.target),
+        row(peers.peer, "theirs", peers.theirs, ratio=ratio, target=peers.target),
     ]
 
 
@@ -107,38 +113,53 @@ def _learn_theirs(agent: Any, steps: int) -> None:
         agent.learn(steps, reset_num_timesteps=False)
 
 
-def _ppo() -> _Peers:
-    from stable_baselines3 import PPO
-    from stable_baselines3.common.env_util import make_vec_env
-
-    env_id, lr, batch, epochs = "CartPole-v1", 3e-4, 256, 10
-    ours = envzoo.agents.make(
+def _our_ppo() -> Any:
+    return envzoo.agents.make(
         "PPO",
-        env_id,
+        PPO_ENV,
         device="cpu",
         num_envs=PPO_ENVS,
         num_steps=PPO_STEPS,
-        minibatch_size=batch,
-        num_epochs=epochs,
-        learning_rate=lr,
+        minibatch_size=PPO_BATCH,
+        num_epochs=PPO_EPOCHS,
+        learning_rate=PPO_RATE,
         anneal="none",
         hidden=(64, 64),
         activation="tanh",
     )
+
+
+def _ppo() -> _Peers:
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+
     theirs = PPO(
         "MlpPolicy",
-        make_vec_env(env_id, PPO_ENVS, seed=0),
+        make_vec_env(PPO_ENV, PPO_ENVS, seed=0),
         n_steps=PPO_STEPS,
-        batch_size=batch,
-        n_epochs=epochs,
-        learning_rate=lr,
+        batch_size=PPO_BATCH,
+        n_epochs=PPO_EPOCHS,
+        learning_rate=PPO_RATE,
         gae_lambda=0.95,
         ent_coef=0.0,
         policy_kwargs={"net_arch": [64, 64]},
         seed=0,
         device="cpu",
     )
-    return _Peers(f"PPO on {env_id}, {PPO_ENVS} environments, 64-64", env_id, ours, theirs, "steps/s", 3.0)
+    return _Peers(f"PPO on {PPO_ENV}, {PPO_ENVS} environments, 64-64", PPO_ENV, _our_ppo(), theirs, "steps/s", 3.0)
+
+
+def _single_file() -> _Peers:
+    theirs = SingleFilePPO(
+        PPO_ENV,
+        num_envs=PPO_ENVS,
+        num_steps=PPO_STEPS,
+        minibatch_size=PPO_BATCH,
+        num_epochs=PPO_EPOCHS,
+        learning_rate=PPO_RATE,
+    )
+    title = f"PPO on {PPO_ENV}, {PPO_ENVS} environments, 64-64 (against a single file)"
+    return _Peers(title, PPO_ENV, _our_ppo(), theirs, "steps/s", None, peer="single-file PPO in the style of CleanRL")
 
 
 def _sac(width: int) -> _Peers:

@@ -18,10 +18,11 @@ from envzoo.scripts import experiments
 from envzoo.scripts.docs.agents import agent_page
 from envzoo.scripts.docs.environments import environment_page
 from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, environments, paper_page
-from envzoo.scripts.docs.papers import comparison_page, paper_page_text
+from envzoo.scripts.docs.papers import comparison_page, paper_index, paper_page_text
 from envzoo.scripts.docs.plugin import plugin_command, plugin_mark, plugin_pages
 from envzoo.scripts.docs.speed import speed_page
 from envzoo.scripts.docs.tables import README_TABLES, TABLES, comparison_table
+from envzoo.scripts.docs.tutorials import TUTORIALS, tutorial_files, tutorial_page
 from envzoo.scripts.markdown import blocks
 from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
 
@@ -37,7 +38,10 @@ def index_page() -> str:
         " [TRL](trl.md) shows how to train language models on many GPUs, [losses](losses.md) how to design a loss"
         " on an exact table, and [exact resume](resume.md) how interrupted runs continue."
         " [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was measured."
-        " The [glossary](glossary.md) defines our own terms.",
+        " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of"
+        " each.",
+        "## Tutorials",
+        "\n".join(f"- [{each.title}]({tutorial_page(each)})" for each in TUTORIALS),
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),
         "## Comparisons",
         comparison_table(""),
@@ -73,6 +77,8 @@ def pages(root: Path) -> dict[str, str]:
     found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
     found["docs/speed.md"] = speed_page(root)
+    found["docs/papers/README.md"] = paper_index(root)
+    found |= tutorial_files(root)
     found |= {f"docs/{comparison_page_path(name)}": comparison_page(root, name) for name in experiments.comparisons()}
     return found
 

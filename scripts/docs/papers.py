@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from envzoo import papers
 from envzoo.agents import registry
 from envzoo.papers import Paper
 from envzoo.scripts import experiments
 from envzoo.scripts.docs.links import GENERATED, NOTES, agent_link, environments, paper_page
+from envzoo.scripts.docs.tables import verdict
 from envzoo.scripts.experiments.core.checks import Check
 from envzoo.scripts.experiments.core.renewal import standing
 from envzoo.scripts.experiments.core.report import format_bound, read_results
@@ -92,4 +94,27 @@ def comparison_page(root: Path, name: str) -> str:
     paper = experiments.find_experiment(name).paper
     return blocks(
         f"# {paper.title}", GENERATED, f"{paper.authors}.", claim_section(name), committed_results(root, name, name)
+    )
+
+
+def paper_index(root: Path) -> str:
+    """Write the page of all papers by theme, with the figure and the verdict of each."""
+    found = papers.papers().values()
+    parts = []
+    for theme in dict.fromkeys(paper.theme for paper in found):
+        parts.append(f"## {theme}")
+        for paper in (paper for paper in found if paper.theme == theme):
+            figure = root / "docs" / "papers" / paper.slug / "figure.png"
+            picture = f'<img src="{paper.slug}/figure.png" width="480" alt="Figure of paper {paper.number}">'
+            parts.append(
+                f"**[{paper.number} {paper.title}]({paper.slug}/README.md)** ({paper.authors}, {paper.year}):"
+                f" {verdict(paper, root)}."
+            )
+            parts.append(f"[{picture}]({paper.slug}/README.md)" if figure.exists() else "")
+    return blocks(
+        "# Papers by theme",
+        GENERATED,
+        "Each paper has a program that tests its claim at small scale, `envzoo reproduce NUMBER`. A claim holds or"
+        " fails if the 95% interval over seeds says so.",
+        *parts,
     )

@@ -1,34 +1,87 @@
-"""The page of measured speed."""
+"""The page of measured speed, and the sentence about it in the README."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from envzoo.scripts.bench import BENCHMARKS
 from envzoo.scripts.bench.report import Row
 from envzoo.scripts.docs.links import GENERATED
 from envzoo.scripts.experiments.core.report import format_number
 from envzoo.scripts.markdown import blocks, table
 
+# What the README names, if it is measured: a benchmark, the beginning of a row's name, and words for the peer.
+HEADLINES = (
+    ("env", "gymnax", "gymnax"),
+    ("env", "EnvPool", "EnvPool"),
+    ("env", "SyncVectorEnv", "Gymnasium's `SyncVectorEnv`"),
+    ("train", "PPO on CartPole-v1, 8 environments, 64-64, Stable-Baselines3", "Stable-Baselines3's PPO"),
+)
+
+
+def measurements(root: Path) -> dict[str, dict[str, Any]]:
+    """Read the committed results by file name, in the order of the benchmarks; other files come last."""
+    files = {file.stem: file for file in sorted((root / "docs" / "bench").glob("*.json"))}
+    order = [name for name in BENCHMARKS if name in files] + [name for name in files if name not in BENCHMARKS]
+    return {name: json.loads(files[name].read_text(encoding="utf-8")) for name in order}
+
+
+def _rows(data: Mapping[str, Any]) -> list[tuple[str, Row]]:
+    return [(name, Row(**row)) for name, rows in data["rows"].items() for row in rows]
+
+
+def _outcome(row: Row) -> str:
+    if row.target is None:
+        return "no target"
+    return f">= {row.target:g}, {'met' if row.passed else '**missed**'}"
+
+
+def comparison(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Make the table of all peers: those that won first."""
+    rows = [(name, row) for data in found.values() for name, row in _rows(data) if row.ratio is not None]
+    lines = []
+    for name, row in sorted(rows, key=lambda pair: pair[1].ratio):
+        faster = "the peer" if row.ratio < 1 else "envzoo"
+        lines.append((f"`{name}`", row.name, f"{row.ratio:.2f}", faster, _outcome(row)))
+    return table(("bench", "peer", "ours / peer", "faster", "target"), lines)
+
 
 def speed_page(root: Path) -> str:
     """Write the page of the committed results of benchmarks."""
-    parts = []
-    for file in sorted((root / "docs" / "bench").glob("*.json")):
-        data = json.loads(file.read_text(encoding="utf-8"))
+    found, parts = measurements(root), []
+    for stem, data in found.items():
         facts = ", ".join(f"{name} {value}" for name, value in data["conditions"].items())
         for name, rows in data["rows"].items():
             lines = []
             for row in (Row(**row) for row in rows):
                 ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-                target = "" if row.target is None else f">= {row.target:g}, {'met' if row.passed else '**missed**'}"
-                lines.append((row.name, format_number(row.value), row.unit, ratio, target, row.note))
+                target = "" if row.target is None or row.ratio is None else _outcome(row)
+                value = "" if math.isnan(row.value) else format_number(row.value)
+                lines.append((row.name, value, row.unit, ratio, target, row.note))
             columns = ("subject", "measured", "unit", "ours / peer", "target", "note")
-            parts += [f"## `envzoo bench {name}` ({file.stem})", f"{facts}.", table(columns, lines)]
+            source = f"`envzoo bench {name}`" + ("" if stem == name else f" ({stem})")
+            parts += [f"## {source}", f"{facts}.", table(columns, lines)]
     return blocks(
         "# Speed",
         GENERATED,
-        "Measured by `envzoo bench NAME --json FILE`, ours and the peer in turns in one run. Times drift from machine "
-        "to machine; the ratios are what to compare.",
+        "Measured by `make speed`, which runs `envzoo bench NAME --json docs/bench/NAME.json` for every benchmark, ours"
+        " and the peer in turns in one run. Times drift from machine to machine; the ratios are what to compare.",
+        "## All peers, the closest first",
+        comparison(found),
         *parts,
     )
+
+
+def headline(root: Path) -> str:
+    """Name the ratios to well-known peers; "" when none is committed."""
+    found, parts = measurements(root), []
+    for bench, beginning, words in HEADLINES:
+        rows = [row for name, row in _rows(found.get(bench, {"rows": {}})) if name == bench and row.ratio is not None]
+        ratio = next((row.ratio for row in rows if row.name.startswith(beginning)), None)
+        if ratio is not None:
+            parts.append(f"{ratio:.3g} times {words}")
+    return ", ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from envzoo.agents import registry
 from envzoo.papers import Paper
 from envzoo.scripts import experiments
 from envzoo.scripts.docs.links import agent_link, comparison_page_path, environments, paper_link, paper_page
+from envzoo.scripts.docs.speed import headline
 from envzoo.scripts.experiments.core.report import read_results
 from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, verdict_of
 from envzoo.scripts.markdown import blocks, table
@@ -91,16 +93,38 @@ def has_results(paper: Paper, root: Path) -> bool:
     return (root / "docs" / "papers" / paper.slug / "results.json").exists()
 
 
-def paper_numbers(prefix: str, root: Path = Path()) -> str:
-    """Say how many papers are reproduced, and how many of their claims hold."""
+def count_tests(root: Path) -> int:
+    """Count the test functions of the repository; most run with several parameters."""
+    count = 0
+    for file in (root / "tests").rglob("test_*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        count += sum(isinstance(node, ast.FunctionDef) and node.name.startswith("test_") for node in ast.walk(tree))
+    return count
+
+
+def key_numbers(prefix: str, root: Path = Path()) -> str:
+    """Make the three numbers of the README, each with the command that measures it.
+
+    The number of tests is rounded down to hundreds, so that not every new one makes the README stale.
+    """
     counts = Counter(verdict(paper, root) for paper in papers.papers().values())
-    parts = ", ".join(f"{count} {found}" for found, count in counts.most_common())
-    return f"{len(papers.papers())} papers so far: {parts}. [What was measured for speed]({prefix}speed.md)."
+    outcomes = ", ".join(f"{count} {found}" for found, count in counts.most_common())
+    speed = headline(root) or "not measured yet"
+    rows = [
+        (f"[Speed]({prefix}speed.md) on one thread", speed, "`make speed`"),
+        (
+            "Papers with a test of their claim",
+            f"{len(papers.papers())}: {outcomes}",
+            "`envzoo reproduce NUMBER`",
+        ),
+        ("Test functions", f"more than {count_tests(root) // 100 * 100:,}", "`make test`"),
+    ]
+    return table(("", "", "measured by"), rows)
 
 
 # Of docs/README.md, and of README.md.
 TABLES = {"environments": environment_table, "agents": agent_table, "papers": paper_table}
-README_TABLES = {"numbers": paper_numbers, "papers": paper_table}
+README_TABLES = {"numbers": key_numbers, "papers": paper_table}
 
 
 def comparison_table(prefix: str) -> str:

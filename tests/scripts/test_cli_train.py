@@ -125,7 +125,7 @@ def test_spaces_of_many_lines_make_one_line(refused, run_dir):
 
 def test_a_run_directory_holds_what_it_should(finished):
     assert {path.name for path in finished.iterdir()} == {
-        *("run.json", "metrics.jsonl", "tensorboard", "checkpoints", "agent.zip", "results.json")
+        *("run.json", "config.toml", "metrics.jsonl", "tensorboard", "checkpoints", "agent.zip", "results.json")
     }
     facts = json.loads((finished / "run.json").read_text())
     assert facts["agent"] == "PPO"

@@ -78,7 +78,7 @@ def test_names_of_other_libraries():
 def test_every_other_name_stands_for_a_flag_of_an_agent():
     from envzoo import agents
     from envzoo.agents.registry import agent_class
-    from envzoo.scripts.training import TrainOptions
+    from envzoo.scripts.train_options import TrainOptions
 
     ours = {field.name for field in dataclasses.fields(TrainOptions)}
     for name in agents.specs():

@@ -129,7 +129,7 @@ def test_huber_loss_by_hand():
 def test_one_update_by_hand(double, n_steps):
     settings = {"hidden": (), "gamma": 0.5, "huber_delta": None, "max_grad_norm": None, "learning_rate": 1e-9}
     agent = agents.make(
-        "DQN", CHAIN, device="cpu", double=double, n_steps=n_steps, target_update_interval=1, **settings
+        "DQN", CHAIN, device="cpu", double=double, n_steps=n_steps, target_update_interval=1, tau=1.0, **settings
     )
     with torch.no_grad():
         agent.network.head.weight.copy_(torch.tensor([[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]))
@@ -174,17 +174,35 @@ def test_random_and_greedy_actions_have_their_shares():
 # ---------------------------------------------------------------------------- learning
 
 
-@pytest.mark.parametrize("settings", [{"n_steps": 1}, {"n_steps": 3, "exploration_steps": 300}, {"double": False}])
+def test_the_learning_rate_falls_linearly_over_the_budget():
+    agent = agents.make("DQN", CHAIN, device="cpu", hidden=(), learning_starts=8, learning_rate=0.1)
+    seen = []
+
+    def note(agent, metrics):
+        seen.append((agent.num_timesteps, agent.optimizer.lr))
+        return len(seen) < 2
+
+    agent.learn(1000, note)
+    for steps, rate in seen:  # the last update of an iteration comes before its last steps are counted
+        assert 0.1 * (1 - steps / 1000) <= rate <= 0.1 * (1 - (steps - 2 * agent.config.num_envs) / 1000)
+    constant = agents.make("DQN", CHAIN, device="cpu", hidden=(), learning_starts=8, learning_rate=0.1, anneal=False)
+    assert constant.learn(500).optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize(
+    "settings", [{"n_steps": 1}, {"n_steps": 3, "exploration_steps": 300}, {"n_steps": 1, "double": False}]
+)
 def test_values_of_a_chain_are_learned(settings):
     """Q* is known: from cell 2, moving right is worth 0.9; one cell further, 0.8 x 0.9 - 0.1, and so on."""
     given = {"hidden": (), "gamma": 0.8, "learning_rate": 0.02, "learning_starts": 100, "huber_delta": None}
-    rest = {"batch_size": 64, "target_update_interval": 20, "num_envs": 4, "max_grad_norm": None}
+    rest = {"batch_size": 64, "target_update_interval": 20, "tau": 1.0, "num_envs": 4, "max_grad_norm": None}
+    rest |= {"gradient_steps": 4, "anneal": False}
     agent = agents.make("DQN", CHAIN, seed=0, device="cpu", **given, **rest, **settings)
     agent.learn(5000)
     with torch.no_grad():
         q = agent.network(torch.arange(4, dtype=torch.int32)[:, None]).numpy()[:3]
     assert q.argmax(axis=1).tolist() == [1, 1, 1]
-    if settings.get("n_steps", 1) == 1:  # n-step targets follow the exploring policy, so only one step is exact
+    if settings["n_steps"] == 1:  # n-step targets follow the exploring policy, so only one step is exact
         right = [0.8 * (0.8 * 0.9 - 0.1) - 0.1, 0.8 * 0.9 - 0.1, 0.9]
         np.testing.assert_allclose(q[:, 1], right, atol=0.05)
 
