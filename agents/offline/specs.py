@@ -36,6 +36,21 @@ def _both(name: str, module: str, summary: str, paper: str) -> AgentSpec:
     )
 
 
+_TRANSFORMER = {"context": 3, "width": 8, "layers": 1, "heads": 2, "batch_size": 4, "steps_per_iteration": 4}
+
+
+def _sequences(name: str, module: str, summary: str, paper: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"envzoo.agents.offline.{module}:{name}",
+        "offline",
+        summary,
+        sources=("dataset",),
+        paper=paper,
+        example=Example("envzoo/grid-coverage/random-v0", hyperparameters=_TRANSFORMER, timesteps=12),
+    )
+
+
 AGENTS = (
     _continuous("TD3", "td3", "Twin delayed DDPG on a dataset, without anything that keeps it near the data.", "td3"),
     _continuous("TD3BC", "td3_bc", "TD3 whose actor also imitates the logged actions.", "td3-bc"),
@@ -47,6 +62,12 @@ AGENTS = (
         "FilteredBC",
         "filtered_bc",
         "Behavioural cloning of the best tenth of the trajectories.",
+        "decision-transformer",
+    ),
+    _sequences(
+        "DecisionTransformer",
+        "decision_transformer",
+        "A transformer over trajectories that is told the return it should still collect.",
         "decision-transformer",
     ),
     _both("RCSL", "rcsl", "Imitation of the data given the return, and then asking for a large one.", "rcsl"),
