@@ -159,7 +159,7 @@ class DecisionTransformer(SequenceAgent):
             each = (output - batch.action).square().mean(dim=-1)
         return each[batch.mask].mean()
 
-    def choose(self, memory: Memory, generator: torch.Generator, deterministic: bool) -> Tensor:
+    def choose(self, memory: Memory, generator: torch.Generator, deterministic: bool) -> tuple[Tensor, Memory]:
         """Choose the actions under the return that is left of the target: the mode, or samples."""
         steps = int(memory.step.max()) + 1
         if steps > self.times:
@@ -169,4 +169,4 @@ class DecisionTransformer(SequenceAgent):
             )
         to_go = (self.scale.target - memory.earned) / self.scale.unit
         output = self.policy(to_go, self.codec.vector(memory.rows), memory.action, memory.step, memory.mask)
-        return self.draw(output[:, -1], memory.rows[:, -1], generator, deterministic)
+        return self.draw(output[:, -1], memory.rows[:, -1], generator, deterministic), memory

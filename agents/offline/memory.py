@@ -26,6 +26,7 @@ class Memory:
         listener: Where rewards come from, or None.
         heard: Steps of the listener when the last action was chosen.
         told: (B,) rewards of the last step, if `observe_rewards` gave them.
+        plan: (B, ...) what the agent has decided for some steps, if it does that.
     """
 
     rows: Tensor
@@ -37,6 +38,7 @@ class Memory:
     listener: RewardListener | None = None
     heard: int = 0
     told: np.ndarray | None = None
+    plan: Tensor | None = None
 
     @classmethod
     def empty(cls, x: Tensor, context: int, action_dim: int | None, listener: RewardListener | None) -> Memory:

@@ -146,14 +146,14 @@ class SequenceAgent(OfflineAgent):
         super().observe_batch(type(self.data)(*(column[batch.index[:, -1]] for column in self.data)), metrics)
 
     @abstractmethod
-    def choose(self, memory: Memory, generator: torch.Generator, deterministic: bool) -> Tensor:
-        """Choose the actions of the last step of the memory: (B,) or (B, D)."""
+    def choose(self, memory: Memory, generator: torch.Generator, deterministic: bool) -> tuple[Tensor, Memory]:
+        """Choose the actions of the last step of the memory, (B,) or (B, D); returns them and the memory."""
 
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
         """Choose actions at the beginning of episodes."""
         memory = Memory.empty(x, self.config.context, None if self.actions.discrete else self.actions.dim, None)
         start = torch.ones(len(x), dtype=torch.bool, device=x.device)
-        return self.choose(memory.next_step(x, start), generator, deterministic)
+        return self.choose(memory.next_step(x, start), generator, deterministic)[0]
 
     def draw(self, output: Tensor, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
         """Turn logits (B, A) at packed observations x into allowed actions; means (B, D) are actions already."""
@@ -193,7 +193,7 @@ class SequenceAgent(OfflineAgent):
 
         def act(x: Tensor) -> Tensor:
             memory = self._go_on(self.normalizer(x), asked.state, asked.episode_start)
-            action = self.choose(memory, generator, asked.deterministic)
+            action, memory = self.choose(memory, generator, asked.deterministic)
             after.append(memory.with_actions(action))
             return action
 

@@ -70,6 +70,12 @@ AGENTS = (
         "A transformer over trajectories that is told the return it should still collect.",
         "decision-transformer",
     ),
+    _sequences(
+        "DoC",
+        "doc",
+        "Imitation given a latent of the future that must not tell about luck.",
+        "28-dichotomy-of-control",
+    ),
     _both("RCSL", "rcsl", "Imitation of the data given the return, and then asking for a large one.", "rcsl"),
     _both("ODICE", "odice", "A dual loss of visitations whose next-state gradient is made orthogonal.", "42-odice"),
 )
