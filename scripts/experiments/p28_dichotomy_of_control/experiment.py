@@ -23,7 +23,7 @@ from envzoo.scripts.experiments.p28_dichotomy_of_control.study import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STEPS = 2500
+STEPS = 2000
 NAMES = {
     "imitation": "imitation given the return",
     "doc": "DoC",
@@ -48,7 +48,7 @@ def _arms(
             budget=0 if method == "imitation" else STEPS,
             settings={"method": method, **settings},
             group=group,
-            quick_spend=0 if method == "imitation" else 300,
+            quick_spend=0 if method == "imitation" else 100,
             seeds=seeds,
         )
         for method in methods
@@ -60,21 +60,20 @@ def _bandit(p: float) -> dict[str, Any]:
 
 
 BANDIT, THIRD, JACKPOT, TREE = "bandit, p = .1", "bandit, p = .3", "jackpot", "tree"
-SLIPS, STILL, FEW = "lake, slip .6", "lake, slip 0", "lake, slip .6, 1000 episodes"
+SLIPS, STILL = "lake, slip .6", "lake, slip 0"
 ARMS = (
-    *_arms(BANDIT, run_bandit, ("imitation", "doc", "released", "unconstrained"), 20, _bandit(0.1)),
-    *_arms(THIRD, run_bandit, ("imitation", "doc"), 20, _bandit(0.3)),
+    *_arms(BANDIT, run_bandit, ("imitation", "doc", "released", "unconstrained"), 12, _bandit(0.1)),
+    *_arms(THIRD, run_bandit, ("imitation", "doc"), 12, _bandit(0.3)),
     *_arms(
         JACKPOT,
         run_bandit,
         ("imitation", "doc", "unconstrained"),
-        10,
+        6,
         {"probabilities": [0.01, 1.0], "rewards": [100.0, 5.0], "good": 0.5, "pulls": 2000},
     ),
-    *_arms(TREE, run_tree, ("imitation", "doc", "unconstrained"), 10, {"episodes": 2000}),
-    *_arms(SLIPS, run_lake, ("imitation", "doc"), 10, {"slip": 0.6, "episodes": 10_000}),
-    *_arms(STILL, run_lake, ("imitation", "doc"), 10, {"slip": 0.0, "episodes": 10_000}),
-    *_arms(FEW, run_lake, ("imitation", "doc"), 10, {"slip": 0.6, "episodes": 1000}),
+    *_arms(TREE, run_tree, ("imitation", "doc", "unconstrained"), 6, {"episodes": 2000}),
+    *_arms(SLIPS, run_lake, ("imitation", "doc"), 6, {"slip": 0.6, "episodes": 10_000}),
+    *_arms(STILL, run_lake, ("imitation", "doc"), 6, {"slip": 0.0, "episodes": 10_000}),
     FunctionArm("identities", run_identities, budget=200, group="identities", quick_spend=20, seeds=5),
 )
 
@@ -246,15 +245,14 @@ EXPERIMENT = Experiment(
             (TREE, "Tree, 2000 walks", {}),
             (SLIPS, "Lake, slip .6, 10,000 walks", {}),
             (STILL, "Lake, slip 0, 10,000 walks", {}),
-            (FEW, "Lake, slip .6, 1000 walks", {}),
         )
     ),
-    seeds=10,
+    seeds=12,
     quick_seeds=2,
     first_seed=1000,
     notes=(
         "All methods are tables. Imitation given the return is the exact table that it converges to on the data, "
-        "P(a | s, largest return). DoC takes 2500 Adam steps on the whole dataset with expectations over z written "
+        "P(a | s, largest return). DoC takes 2000 Adam steps on the whole dataset with expectations over z written "
         "out; every seed has data of its own. Returns and optima are exact, from the model of the world.",
         "Imitation claims the return that it is asked for, DoC the largest value of a latent at the first state.",
         "The latent without constraint leaves the critic out and lets the value loss shape the latent.",

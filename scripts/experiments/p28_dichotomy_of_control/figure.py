@@ -21,7 +21,6 @@ COLOURS = {
 WORLDS = {
     "tree": "tree",
     "lake, slip .6": "lake, slip .6",
-    "lake, slip .6, 1000 episodes": "the same, 1000 walks",
     "lake, slip 0": "lake, slip 0",
 }
 
