@@ -51,6 +51,22 @@ def _sequences(name: str, module: str, summary: str, paper: str) -> AgentSpec:
     )
 
 
+_HISTORIES = {**_TRANSFORMER, "context": 8}
+
+
+def _in_context(name: str, module: str, summary: str, paper: str, **more) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"envzoo.agents.offline.{module}:{name}",
+        "offline",
+        summary,
+        sources=("dataset",),
+        actions=("discrete",),
+        paper=paper,
+        example=Example("envzoo/darkroom/histories-v0", hyperparameters={**_HISTORIES, **more}, timesteps=12),
+    )
+
+
 AGENTS = (
     _continuous("TD3", "td3", "Twin delayed DDPG on a dataset, without anything that keeps it near the data.", "td3"),
     _continuous("TD3BC", "td3_bc", "TD3 whose actor also imitates the logged actions.", "td3-bc"),
@@ -78,4 +94,19 @@ AGENTS = (
     ),
     _both("RCSL", "rcsl", "Imitation of the data given the return, and then asking for a large one.", "rcsl"),
     _both("ODICE", "odice", "A dual loss of visitations whose next-state gradient is made orthogonal.", "42-odice"),
+    _in_context(
+        "AlgorithmDistillation",
+        "algorithm_distillation",
+        "A transformer that imitates learners, and so learns within its context.",
+        "algorithm-distillation",
+    ),
+    _in_context("DPT", "dpt", "A transformer that predicts the best action of the task it is in.", "dpt"),
+    _in_context(
+        "DICP",
+        "dicp",
+        "An in-context learner that predicts what follows, and plans with it.",
+        "dicp",
+        beams=2,
+        plan_steps=2,
+    ),
 )

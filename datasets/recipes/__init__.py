@@ -73,6 +73,29 @@ class ScriptedPolicy:
 
 
 @dataclass(frozen=True)
+class LearningHistories:
+    """Behaviour of a dataset of learning histories: a tabular Q-learner that begins anew in each of several tasks.
+
+    Each episode of the dataset is a whole history, a run over many episodes of the environment.
+
+    Attributes:
+        tasks: Keywords of the environment, one mapping for each task.
+        histories: Runs of each task.
+        episodes: Episodes of a run.
+        noise: Share of runs that act at random from the beginning to the end.
+        seed: Seed of the runs.
+        agent: How the dataset's metadata name it.
+    """
+
+    tasks: tuple[Mapping[str, Any], ...]
+    histories: int
+    episodes: int
+    noise: float = 0.0
+    seed: int = 0
+    agent: str = "QLearning"
+
+
+@dataclass(frozen=True)
 class PolicyReference:
     """How the score 100 is found: the mean return of a scripted policy that no other beats.
 
@@ -130,7 +153,7 @@ class Recipe:
 
     id: str
     env_id: str
-    policy: BehaviourPolicy | Demonstrations | ScriptedPolicy
+    policy: BehaviourPolicy | Demonstrations | ScriptedPolicy | LearningHistories
     reference: BeamReference | PolicyReference | ModelReference | float
     description: str
     env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
@@ -141,9 +164,10 @@ class Recipe:
 
     def __post_init__(self):
         check_name("id of a dataset", self.id, r"([\w-]+/)*[\w-]+-v\d+", "namespace/name-vN")
-        if not isinstance(self.policy, BehaviourPolicy | Demonstrations | ScriptedPolicy):
+        if not isinstance(self.policy, BehaviourPolicy | Demonstrations | ScriptedPolicy | LearningHistories):
             raise EnvzooError(
-                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy or Demonstrations, got {self.policy!r:.80}"
+                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy, Demonstrations or LearningHistories, got "
+                f"{self.policy!r:.80}"
             )
 
 
