@@ -22,12 +22,13 @@ from envzoo.agents.planners.beam_search import planned_returns
 from envzoo.datasets import recipe as find_recipe
 from envzoo.datasets.collector import Predict, check_free, collect, returns, write
 from envzoo.datasets.demonstrations import Demonstrator
+from envzoo.datasets.histories import play_histories
 from envzoo.datasets.preference_pairs import write_pairs
 from envzoo.datasets.recipes import (
     BeamReference,
-    BehaviourPolicy,
     Demonstrations,
     DrawnPairs,
+    LearningHistories,
     ModelReference,
     PolicyReference,
     Recipe,
@@ -72,16 +73,7 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
         timesteps = getattr(recipe.policy, "timesteps", 0)
         learning = f" after {timesteps} steps of learning" if timesteps else ""
         say(f"{count} episodes of {recipe.policy.agent}{learning} in {recipe.env_id}")
-        policy = train(recipe)
-        buffers = collect(
-            recipe.env_id,
-            policy.predict,
-            episodes=count,
-            seed=recipe.seed,
-            env_kwargs={**recipe.env_kwargs, **recipe.collection_kwargs},
-            deterministic=getattr(recipe.policy, "deterministic", False),
-            prepare=getattr(policy, "set_env", None),
-        )
+        buffers = play(recipe, count)
         low, high = reference_scores(recipe)
     mean = float(returns(buffers).mean())
     say(f"mean return {mean:.2f} (random {low:.2f}, planned {high:.2f})")
@@ -144,9 +136,33 @@ def _make_pairs(recipe: Recipe, count: int, overwrite: bool, say: Callable[[str]
     return path
 
 
-def _facts(policy: BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs) -> dict[str, Any]:
+def play(recipe: Recipe, count: int) -> list[Any]:
+    """Play the episodes of a recipe, after its policy has learned."""
+    policy = recipe.policy
+    if isinstance(policy, LearningHistories):
+        keywords = {"episodes": policy.episodes, "noise": policy.noise, "seed": policy.seed}
+        histories = -(-count // len(policy.tasks)) if count < len(policy.tasks) * policy.histories else policy.histories
+        played = play_histories(
+            recipe.env_id, policy.tasks, histories=histories, env_kwargs=recipe.env_kwargs, **keywords
+        )
+        return played[:count]
+    player = train(recipe)
+    return collect(
+        recipe.env_id,
+        player.predict,
+        episodes=count,
+        seed=recipe.seed,
+        env_kwargs={**recipe.env_kwargs, **recipe.collection_kwargs},
+        deterministic=getattr(policy, "deterministic", False),
+        prepare=getattr(player, "set_env", None),
+    )
+
+
+def _facts(policy: Any) -> dict[str, Any]:
     """Return the fields of a policy as plain JSON values."""
     values = {field.name: getattr(policy, field.name) for field in fields(policy)}
+    if isinstance(policy, LearningHistories):
+        values["tasks"] = [dict(task) for task in policy.tasks]
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 

@@ -36,6 +36,37 @@ def _both(name: str, module: str, summary: str, paper: str) -> AgentSpec:
     )
 
 
+_TRANSFORMER = {"context": 3, "width": 8, "layers": 1, "heads": 2, "batch_size": 4, "steps_per_iteration": 4}
+
+
+def _sequences(name: str, module: str, summary: str, paper: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"envzoo.agents.offline.{module}:{name}",
+        "offline",
+        summary,
+        sources=("dataset",),
+        paper=paper,
+        example=Example("envzoo/grid-coverage/random-v0", hyperparameters=_TRANSFORMER, timesteps=12),
+    )
+
+
+_HISTORIES = {**_TRANSFORMER, "context": 8}
+
+
+def _in_context(name: str, module: str, summary: str, paper: str, **more) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"envzoo.agents.offline.{module}:{name}",
+        "offline",
+        summary,
+        sources=("dataset",),
+        actions=("discrete",),
+        paper=paper,
+        example=Example("envzoo/darkroom/histories-v0", hyperparameters={**_HISTORIES, **more}, timesteps=12),
+    )
+
+
 AGENTS = (
     AgentSpec(
         "MOPO",
@@ -72,6 +103,33 @@ AGENTS = (
         "Behavioural cloning of the best tenth of the trajectories.",
         "decision-transformer",
     ),
+    _sequences(
+        "DecisionTransformer",
+        "decision_transformer",
+        "A transformer over trajectories that is told the return it should still collect.",
+        "decision-transformer",
+    ),
+    _sequences(
+        "DoC",
+        "doc",
+        "Imitation given a latent of the future that must not tell about luck.",
+        "28-dichotomy-of-control",
+    ),
     _both("RCSL", "rcsl", "Imitation of the data given the return, and then asking for a large one.", "rcsl"),
     _both("ODICE", "odice", "A dual loss of visitations whose next-state gradient is made orthogonal.", "42-odice"),
+    _in_context(
+        "AlgorithmDistillation",
+        "algorithm_distillation",
+        "A transformer that imitates learners, and so learns within its context.",
+        "algorithm-distillation",
+    ),
+    _in_context("DPT", "dpt", "A transformer that predicts the best action of the task it is in.", "dpt"),
+    _in_context(
+        "DICP",
+        "dicp",
+        "An in-context learner that predicts what follows, and plans with it.",
+        "dicp",
+        beams=2,
+        plan_steps=2,
+    ),
 )

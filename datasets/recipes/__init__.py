@@ -86,6 +86,33 @@ class DrawnPairs:
 
 
 @dataclass(frozen=True)
+class LearningHistories:
+    """Behaviour of a dataset of learning histories: a tabular Q-learner that begins anew in each of several tasks.
+
+    Each episode of the dataset is a whole history, a run over many episodes of the environment.
+
+    Attributes:
+        tasks: Keywords of the environment, one mapping for each task.
+        histories: Runs of each task.
+        episodes: Episodes of a run.
+        noise: Share of runs that act at random from the beginning to the end.
+        seed: Seed of the runs.
+        agent: How the dataset's metadata name it.
+    """
+
+    tasks: tuple[Mapping[str, Any], ...]
+    histories: int
+    episodes: int
+    noise: float = 0.0
+    seed: int = 0
+    agent: str = "QLearning"
+
+
+# How the episodes of a dataset come about.
+Behaviour = BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs | LearningHistories
+
+
+@dataclass(frozen=True)
 class PolicyReference:
     """How the score 100 is found: the mean return of a scripted policy that no other beats.
 
@@ -143,7 +170,7 @@ class Recipe:
 
     id: str
     env_id: str
-    policy: BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs
+    policy: Behaviour
     reference: BeamReference | PolicyReference | ModelReference | float
     description: str
     env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
@@ -154,9 +181,10 @@ class Recipe:
 
     def __post_init__(self):
         check_name("id of a dataset", self.id, r"([\w-]+/)*[\w-]+-v\d+", "namespace/name-vN")
-        if not isinstance(self.policy, BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs):
+        if not isinstance(self.policy, Behaviour):
             raise EnvzooError(
-                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy, Demonstrations or DrawnPairs, got "
+                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy, Demonstrations, DrawnPairs or "
+                "LearningHistories, got "
                 f"{self.policy!r:.80}"
             )
 

@@ -2,6 +2,7 @@
 
 from envzoo.datasets.recipes import (
     BehaviourPolicy,
+    LearningHistories,
     ModelReference,
     PolicyReference,
     Recipe,
@@ -27,6 +28,26 @@ def _line(quality: str, text: str, namespace: str = "") -> Recipe:
         episodes=4000,
         namespace=namespace,
         collection_kwargs={"start": "anywhere", "max_episode_steps": 1},
+    )
+
+
+# Goals of a room of 5 x 5 cells; those of HELD_OUT are in no dataset.
+HELD_OUT = ((0, 3), (1, 0), (2, 4), (3, 1), (4, 2))
+GOALS = tuple((row, column) for row in range(5) for column in range(5) if (row, column) not in HELD_OUT)
+
+
+def _histories(name: str, noise: float, text: str) -> Recipe:
+    """Make a recipe of learning histories in a small dark room."""
+    tasks = tuple({"goal": list(goal)} for goal in GOALS)
+    return Recipe(
+        f"envzoo/darkroom/{name}-v0",
+        "envzoo/Darkroom-v0",
+        LearningHistories(tasks, histories=20, episodes=40, noise=noise),
+        17.0,  # 20 + 1 steps less the 4 to the goal
+        f"20 goals in a room of 5 x 5 cells, 20 learning histories of 40 episodes of each, {text}. An episode of this "
+        "dataset is a whole history.",
+        env_kwargs={"size": 5, "goal": [4, 4]},
+        episodes=20 * len(GOALS),
     )
 
 
@@ -171,4 +192,6 @@ DATASETS = (
         "1000 uniformly random walks in the dark room with the goal in a corner.",
         namespace="Walks in a dark room (envzoo/Darkroom-v0).",
     ),
+    _histories("histories", 0.0, "all by Q-learning from nothing"),
+    _histories("noisy-histories", 0.3, "14 by Q-learning from nothing and 6 uniformly random"),
 )

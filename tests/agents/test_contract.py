@@ -16,6 +16,8 @@ from envzoo.agents.registry import agent_class
 from envzoo.agents.source import resolve
 from envzoo.datasets import collect, load_minari, recipes
 from envzoo.datasets.collector import write
+from envzoo.datasets.histories import play_histories
+from envzoo.datasets.recipes import LearningHistories
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.games import games
 
@@ -44,6 +46,8 @@ def is_dataset(name):
 
 def stand_in(name, dataset):
     """The part of the fixture `dataset` that an agent takes in place of the dataset of its example."""
+    if isinstance(recipes()[example(name).source].policy, LearningHistories):
+        return dataset["histories"]
     return dataset["discrete" if "discrete" in agents.spec(name).actions else "continuous"]
 
 
@@ -89,7 +93,12 @@ def small_datasets():
     buffers = collect(agents.make("Random", "envzoo/LineWorld-v0"), "envzoo/LineWorld-v0", 4)
     facts = {"description": "d", "algorithm": "a", "ref_min_score": 0.0, "ref_max_score": 1.0}
     write("test/line-v0", buffers, env_id="envzoo/LineWorld-v0", **facts)
-    return {"discrete": found, "continuous": load_minari("test/line-v0")}
+    kwargs = {"size": 3, "goal": [2, 2]}
+    short = {"histories": 3, "episodes": 2, "noise": 0.3, "seed": 0, "env_kwargs": kwargs}
+    buffers = play_histories("envzoo/Darkroom-v0", ({"goal": [0, 0]}, {"goal": [0, 1]}), **short)
+    write("test/histories-v0", buffers, env_id="envzoo/Darkroom-v0", env_kwargs=kwargs, **facts)
+    loaded = {name: load_minari(f"test/{part}-v0") for name, part in (("continuous", "line"), ("histories",) * 2)}
+    return {"discrete": found, **loaded}
 
 
 @pytest.fixture(scope="session")

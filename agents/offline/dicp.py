@@ -1,0 +1,171 @@
+"""DICP (Son et al., 2025): an in-context learner that also predicts what follows, and plans with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from envzoo.agents.losses.distributions import categorical_log_prob
+from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.offline.in_context import InContextAgent, InContextConfig, imagine
+from envzoo.agents.offline.memory import Memory
+from envzoo.agents.offline.sequence_agent import Windows
+from envzoo.agents.spec import require
+from envzoo.errors import UnsupportedSpaceError
+
+
+@dataclass(frozen=True)
+class DICPConfig(InContextConfig):
+    """Hyperparameters of distillation with in-context planning."""
+
+    backbone: Literal["distillation", "dpt"] = "distillation"
+    """Actions to imitate: those of the learner, or optimal ones."""
+    dynamics_weight: float = 1.0
+    """Weight of the losses of reward and next observation (xi)."""
+    beams: int = 10
+    """Plans that are kept at each imagined step."""
+    plan_steps: int = 4
+    """Imagined steps."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("beams", "plan_steps"):
+            require(getattr(self, name) >= 1, f"{name} of DICP is at least 1, got {getattr(self, name)}")
+        require(self.dynamics_weight >= 0, f"dynamics_weight of DICP is at least 0, got {self.dynamics_weight}")
+
+
+class DICP(InContextAgent):
+    """Distillation for in-context planning: the transformer predicts rewards and next observations as well.
+
+    Minimises
+
+        L = -E[log pi(a_t | context)] + dynamics_weight * (E[(r_t - r^)^2] - E[log p(s_{t+1} | context, a_t)])
+
+    where next observations behind the end of an episode are left out. Once its context is full, it searches with
+    `beams` plans over `plan_steps` imagined steps: all actions at first, then those of the policy's samples; it takes
+    the first action of the plan with the largest sum of predicted rewards, and the policy's choice among equals. The
+    official code classifies rewards, here they are a regression. Source: Son et al. (2025, arXiv 2502.19009).
+
+    Metrics:
+        loss/policy: the first term.
+        loss/reward: the second one.
+        loss/observation: the third one.
+    """
+
+    Config = DICPConfig
+    config: DICPConfig
+
+    def build_actions(self) -> ActionCodec:
+        """Create the action codec."""
+        if self.codec.num_states is None:
+            raise UnsupportedSpaceError(
+                f"DICP predicts discrete observations, but the observation space is {self.source.observation_space}"
+            )
+        return super().build_actions()
+
+    def dynamics_size(self) -> int:
+        """Return the number of logits of the next observation."""
+        return self.codec.vector_dim
+
+    def labels(self, batch: Windows) -> Tensor:
+        """Return the actions to imitate, (B, L)."""
+        return batch.action if self.config.backbone == "distillation" else self.best_action[batch.index]
+
+    def losses(self, batch: Windows) -> dict[str, Tensor]:
+        """Compute the three losses."""
+        xi, features = self.config.dynamics_weight, self.features(batch)
+        policy = -categorical_log_prob(self.masks.restrict(self.policy.head(features), batch.rows), self.labels(batch))
+        reward, logits = self.policy.predict_outcome(features, batch.action)
+        # The next place of the window, unless an episode begins there.
+        inside = batch.mask[:, :-1] & batch.mask[:, 1:] & ~self.begins[batch.index[:, 1:]]
+        each = -self._log_prob(logits[:, :-1], batch.rows[:, 1:])
+        observation = torch.where(inside, each, 0.0).sum() / inside.sum().clamp(min=1)
+        return {
+            "policy": policy[batch.mask].mean(),
+            "reward": xi * (reward - batch.reward).square()[batch.mask].mean(),
+            "observation": xi * observation,
+        }
+
+    def _sizes(self) -> list[int]:
+        return [size for part in self.codec.parts for size in part.sizes]
+
+    def _columns(self, rows: Tensor) -> list[Tensor]:
+        """Return the discrete columns of packed observations as numbers from 0."""
+        offsets = [offset for part in self.codec.parts for offset in part.offsets]
+        return [rows[..., i].long() - offset for i, offset in enumerate(offsets)]
+
+    def _log_prob(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Compute the log-probability of packed observations, (...)."""
+        pieces = zip(logits.split(self._sizes(), dim=-1), self._columns(rows), strict=True)
+        return sum(categorical_log_prob(piece, value) for piece, value in pieces)
+
+    def _most_likely(self, logits: Tensor, like: Tensor) -> Tensor:
+        """Return the most likely packed observations, with the action masks of `like` behind them if it has some."""
+        offsets = [offset for part in self.codec.parts for offset in part.offsets]
+        pieces = zip(logits.split(self._sizes(), dim=-1), offsets, strict=True)
+        rows = torch.stack([piece.argmax(dim=-1) + offset for piece, offset in pieces], dim=-1).to(like.dtype)
+        return torch.cat([rows, like[..., self.codec.packed_dim :]], dim=-1)
+
+    # ------------------------------------------------------------------ planning
+
+    def choose(self, memory: Memory, generator: torch.Generator, deterministic: bool) -> tuple[Tensor, Memory]:
+        """Choose by the policy until the context is full, and then by a search."""
+        features = self.encode_memory(memory)[:, -1]
+        logits = self.masks.restrict(self.policy.head(features), memory.rows[:, -1])
+        action = self.draw(logits, memory.rows[:, -1], generator, deterministic)
+        full = memory.mask[:, 0]
+        if not full.any():
+            return action, memory
+        planned = self.search(memory, features, logits, action, generator)
+        return torch.where(full, planned, action), memory
+
+    def search(
+        self, memory: Memory, features: Tensor, logits: Tensor, action: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return the first actions of the plans with the largest predicted sum of rewards, (B,).
+
+        Args:
+            memory: B memories.
+            features: (B, width) of their last steps.
+            logits: (B, A), -inf for actions that are not allowed.
+            action: (B,) what is taken among equals.
+            generator: Source of the actions of imagined steps.
+        """
+        c, batch, count = self.config, len(action), self.actions.n
+        every = torch.arange(count, device=action.device)
+        first = (action[:, None] + every) % count  # the policy's choice is the first among equals
+        reward, following = self.policy.predict_outcome(features[:, None].expand(-1, count, -1), first)
+        allowed = logits.gather(1, first) > -torch.inf
+        total = reward.masked_fill(~allowed, -torch.inf)
+        beams = _repeat(memory, count)
+        opening, taken = first, first
+        for _ in range(c.plan_steps - 1):
+            keep = min(c.beams, total.shape[1])
+            total, order = total.sort(dim=1, descending=True, stable=True)
+            total, order = total[:, :keep], order[:, :keep]
+            offsets = torch.arange(batch, device=order.device)[:, None] * opening.shape[1]
+            flat = (order + offsets).reshape(-1)
+            beams = _pick(beams, flat).with_actions(taken.reshape(-1)[flat])
+            opening = opening.gather(1, order)
+            seen = self._most_likely(following.reshape(-1, following.shape[-1])[flat], beams.rows[:, -1])
+            beams = imagine(beams, seen, reward.reshape(-1)[flat])
+            inner = self.encode_memory(beams)[:, -1]
+            drawn = self.draw(self.policy.head(inner), beams.rows[:, -1], generator, False)
+            reward, following = self.policy.predict_outcome(inner, drawn)
+            reward, taken = reward.reshape(batch, keep), drawn.reshape(batch, keep)
+            total = total + reward
+        best = total.sort(dim=1, descending=True, stable=True).indices[:, :1]
+        return opening.gather(1, best)[:, 0]
+
+
+def _repeat(memory: Memory, count: int) -> Memory:
+    """Return each of B memories `count` times, (B count)."""
+    return _pick(memory, torch.arange(len(memory.mask), device=memory.mask.device).repeat_interleave(count))
+
+
+def _pick(memory: Memory, index: Tensor) -> Memory:
+    names = ("rows", "action", "reward", "step", "earned", "mask")
+    return replace(memory, **{name: getattr(memory, name)[index] for name in names})

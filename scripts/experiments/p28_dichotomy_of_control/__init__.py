@@ -1,0 +1,1 @@
+"""Paper 28: Dichotomy of Control."""
