@@ -229,8 +229,8 @@ EXPERIMENT = Experiment(
             null=partial(start_of_the_search, punished=True),
         ),
         exact(
-            "Largest term of a rewarded token's gradient within BAPO's bounds, over that within GRPO's (least)", least_lead,
-            ">=", 1.0, null=partial(least_lead, narrow=True),
+            "Largest term of a rewarded token's gradient within BAPO's bounds, over that within GRPO's (least)",
+            least_lead, ">=", 1.0, null=partial(least_lead, narrow=True),
         ),
     ),
     figure=draw,
