@@ -25,7 +25,7 @@ from envzoo.scripts.experiments.text.clipped import (
     arm_name,
     clipped_arm,
 )
-from envzoo.scripts.experiments.text.tables import ACCURACY, AREA, ENTROPY, FIRST_SEED
+from envzoo.scripts.experiments.text.tables import AREA, ENTROPY, FIRST_SEED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,30 +116,31 @@ def _no_worse(puzzle: str) -> Check:
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Draw accuracy and entropy of HAPO and DAPO, and the effects of all components and of each."""
-    from envzoo.scripts.experiments.text.table_figures import against_accuracy, effects, heading, over_updates
+    """Draw entropy against accuracy of HAPO and DAPO, and the effects of all components and of each."""
+    from envzoo.scripts.experiments.text.table_figures import against_accuracy, effects, heading
 
-    heading(figure, results, "treating tokens by their entropy keeps more of it and ends higher", (12.4, 6.8))
-    (top, phase, kept), (bottom, other, gains) = figure.subplots(2, 3, gridspec_kw={"width_ratios": [1, 1, 0.9]})
+    heading(figure, results, "treating tokens by their entropy keeps more of it and ends higher", (9.2, 7.2))
+    (top, kept), (bottom, gains) = figure.subplots(2, 2, gridspec_kw={"width_ratios": [1.1, 0.9]})
     levels = {RULES: np.linspace(0.15, 0.9, 40), COUNTDOWN: np.linspace(0.1, 0.48, 40)}
-    for puzzle, curve, plane in ((RULES, top, phase), (COUNTDOWN, bottom, other)):
-        arms = {arm_name(PLAIN, puzzle): GREY, arm_name(ALL, puzzle): BLUE}
-        over_updates(curve, results, arms, ACCURACY, (12.0, 26.0))
-        curve.set_title(f"{GROUPS[puzzle]}: accuracy")
-        against_accuracy(plane, results, arms, ENTROPY, levels[puzzle], (levels[puzzle][12], levels[puzzle][30]))
-        plane.set_title(f"{GROUPS[puzzle]}: entropy, nats")
-    methods = (ALL, *map(alone, COMPONENTS))
-    for axes, measure, estimand, bound, words in (
+    for puzzle, axes in ((RULES, top), (COUNTDOWN, bottom)):
+        arms = {arm_name(method, puzzle): colour for method, colour in ((PLAIN, GREY), (ALL, BLUE))}
+        labels = {arm_name(method, puzzle): method for method in (PLAIN, ALL)}
+        places = (levels[puzzle][12], levels[puzzle][28])
+        against_accuracy(axes, results, arms, ENTROPY, levels[puzzle], places, labels)
+        axes.set_title(f"{GROUPS[puzzle]}: entropy, nats")
+    methods = {ALL: "HAPO", **{alone(letter): f"{letter} alone" for letter in COMPONENTS}}
+    words = {RULES: "sums", COUNTDOWN: "countdown"}
+    for axes, measure, estimand, bound, title in (
         (kept, partial(Ratio, score=AREA), "ratio", 1.0, "Entropy at equal accuracy over DAPO's"),
         (gains, partial(Difference, score=FINAL), "mean", 0.0, "Accuracy at the end less DAPO's"),
     ):
         rows = {
-            arm_name(method, puzzle): (measure(arm_name(method, puzzle), arm_name(PLAIN, puzzle)), colour)
+            f"{label}, {words[puzzle]}": (measure(arm_name(method, puzzle), arm_name(PLAIN, puzzle)), colour)
             for puzzle, colour in ((RULES, BLUE), (COUNTDOWN, ORANGE))
-            for method in methods
+            for method, label in methods.items()
         }
         effects(axes, results, rows, estimand=estimand, bound=bound, number="{:.3f}")
-        axes.set_title(words)
+        axes.set_title(title)
 
 
 _TABLE = "a network with five seeds (sd .12) cannot settle differences of .03; now the exact table with 60 seeds"

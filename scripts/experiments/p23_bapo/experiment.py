@@ -128,27 +128,29 @@ def draw(results: Results, figure: Figure) -> None:
     """Draw entropy over updates for each source, and the effects on entropy, gradient and accuracy."""
     from envzoo.scripts.experiments.text.table_figures import effects, heading, over_updates
 
-    heading(figure, results, "adaptive bounds keep entropy on stale data and lose no accuracy", (12.4, 6.8))
-    top, bottom = figure.subplots(2, 3)
-    for axes, source in zip(top, SOURCES, strict=True):
-        arms = {arm_name(method, source): colour for method, colour in ((PLAIN, GREY), (MINE, BLUE))}
-        over_updates(axes, results, arms, ENTROPY, (None, None))
-        for text in axes.texts:
-            text.set_text(text.get_text().partition(",")[0])
+    heading(figure, results, "adaptive bounds keep entropy on stale data and lose no accuracy", (9.2, 9.0))
+    grid = figure.subplots(3, 2, gridspec_kw={"width_ratios": [1, 1]})
+    for axes, source in zip(grid[:, 0], SOURCES, strict=True):
+        colours = {arm_name(PLAIN, source): GREY, arm_name(MINE, source): BLUE}
+        labels = {arm_name(PLAIN, source): PLAIN, arm_name(MINE, source): MINE}
+        over_updates(axes, results, colours, ENTROPY, (None, None), labels)
         axes.set_title(f"Entropy, nats: {source}")
-    rows = {PLAIN: GREY, MINE: BLUE, HIGHER: ORANGE, UPPER: GREEN, LOWER: GREEN}
-    ratios = ((FINAL_ENTROPY, "Entropy at the end over GRPO's"), (GRADIENT, "99th percentile of the gradient"))
-    for axes, (score, words) in zip(bottom, ratios, strict=False):
+    paint = {MINE: BLUE, HIGHER: ORANGE, UPPER: GREEN, LOWER: GREEN}
+    ratios = ((FINAL_ENTROPY, "Entropy at the end over GRPO's"), (GRADIENT, "99th percentile of the gradient, ratio"))
+    for axes, (score, words) in zip(grid[:2, 1], ratios, strict=True):
         shown = {
-            arm_name(method, source): (Ratio(arm_name(method, source), arm_name(PLAIN, source), score), rows[method])
+            arm_name(method, source).removeprefix("GRPO, "): (
+                Ratio(arm_name(method, source), arm_name(PLAIN, source), score),
+                paint[method],
+            )
             for source in SOURCES
             for method in (MINE, HIGHER, *((UPPER, LOWER) if source == OLD else ()))
         }
         effects(axes, results, shown, estimand="ratio", bound=1.0)
         axes.set_title(words)
     shown = {source: (Difference(arm_name(MINE, source), arm_name(PLAIN, source), FINAL), BLUE) for source in SOURCES}
-    effects(bottom[2], results, shown, bound=0.0, number="{:.3f}")
-    bottom[2].set_title("BAPO's accuracy at the end less GRPO's")
+    effects(grid[2, 1], results, shown, bound=0.0, number="{:.3f}")
+    grid[2, 1].set_title("BAPO's accuracy at the end less GRPO's")
 
 
 _TABLE = "a network with five seeds; now the exact table with 40 seeds"
