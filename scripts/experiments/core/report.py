@@ -172,6 +172,10 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
     return "\n".join(lines)
 
 
+def _format_derived(value: float | str) -> str:
+    return value if isinstance(value, str) else format_number(value)
+
+
 def _markdown_table(table: Table, results: Results) -> list[str]:
     arms = [arm for arm in table.arms if arm in results.arms] if table.arms else results.group(table.group)
     if not arms:
@@ -187,7 +191,7 @@ def _markdown_table(table: Table, results: Results) -> list[str]:
                 cells.append(f"{iqm} [{low}, {high}]")
             else:
                 cells.append("-")
-        cells += [format_number(compute(results, name)) for compute in table.derived.values()]
+        cells += [_format_derived(compute(results, name)) for compute in table.derived.values()]
         if table.expected:
             cells.append(format_number(table.expected.get(name)))
         steps = results.data["arms"][name]["timesteps"]

@@ -77,6 +77,8 @@ METHODS: Mapping[str, Method] = {
 SWEPT = tuple(name for name, method in METHODS.items() if method.dial)
 # Puzzle -> method -> label of the strength that the rule chose.
 CHOSEN: Mapping[str, Mapping[str, str]] = {RULES: {}, COUNTDOWN: {}}
+# The method that the comparison recommends, by the rule of `envzoo.scripts.experiments.entropy_sweeps.experiment`.
+RECOMMENDED = "entropy bonus"
 
 
 def strength(method: str, label: str) -> dict[str, Any]:
