@@ -175,7 +175,7 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     write_results(experiment, results, tmp_path)
     CALLS.clear()
     sentences = renew(experiment, tmp_path, launcher="inline")
-    assert CALLS == [seed, other["seed"]]
+    assert [seed, other["seed"]] == CALLS
     assert [sentence.partition(": ")[::2] for sentence in sentences] == [
         ("plain", f"seed {seed} gives the same numbers; its results are current"),
         ("shifted", f"seed {other['seed']} gives other numbers; it runs anew"),
