@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIRST_SEED, SEEDS = 100, 20
+FIRST_SEED, SEEDS = 100, 10
 LOSS = 0.05  # largest loss of accuracy that a chosen strength may have
 SMALL_LOSS = 0.02  # largest loss of accuracy of a recommended method
 PUZZLES = (RULES, COUNTDOWN)

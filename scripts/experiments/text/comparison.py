@@ -70,7 +70,7 @@ def compared_arm(name: str, method: str, agent: str, label: str, puzzle: str, **
     settings = {"method": agent, "puzzle": puzzle, "hyperparameters": strength(method, label)}
     return FunctionArm(
         name, run_seeds=run_comparison, budget=UPDATES, settings=settings, group=GROUPS[puzzle], quick_spend=QUICK,
-        batch=20, **more,
+        batch=100, **more,
     )  # fmt: skip
 
 
