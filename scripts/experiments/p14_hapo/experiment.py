@@ -208,10 +208,10 @@ EXPERIMENT = Experiment(
         "of advantages, D the clipping bounds. If all answers have the same length, as in TextSumTo-v1, B changes only "
         "the standard deviation that divides the advantages. The released code gives confident tokens the sign of "
         "uncertain ones (`official_sign`).",
-        "Bounds and numbers of seeds were written down after pilots on seeds 0 to 5. A first full run, on seeds 1000 to "
-        "1059, measured the entropy at equal accuracy up to accuracies of .7 and .4, which one and two of 60 runs never "
-        "reach, so that this check had no value. The accuracies now end at .6 and .35, and every check is judged on "
-        "seeds from 2000; the values of the first run are below.",
+        "Bounds and numbers of seeds were written down after pilots on seeds 0 to 5. A first full run, on seeds 1000 "
+        "to 1059, measured the entropy at equal accuracy up to accuracies of .7 and .4, which one and two of 60 runs "
+        "never reach, so that this check had no value. The accuracies now end at .6 and .35, and every check is judged "
+        "on seeds from 2000; the values of the first run are below.",
     ),
     superseded=(
         Superseded("HAPO, TextSumTo-v1: accuracy at the end less DAPO's, seeds from 1000", -0.0107, "> 0", _FIRST),
