@@ -212,8 +212,8 @@ EXPERIMENT = Experiment(
         "Clip-Cov samples its tokens above the 0.9-quantile of the covariance, so a tenth is the most it can detach; "
         "it uses GRPO's clipping of 0.2. KL-Cov penalizes a tenth of the tokens. The paper's fractions of tokens (2e-4 "
         "to 2e-3) would select one token of a minibatch of 256 here.",
-        "Bounds and numbers of seeds, 60, were written down after pilots on seeds 0 to 19, and before any run on the seeds "
-        "from 1000 that are judged. The results were looked at with 10 of them, and first published with 20; the "
+        "Bounds and numbers of seeds, 60, were written down after pilots on seeds 0 to 19, and before any run on the "
+        "seeds from 1000 that are judged. The results were looked at with 10 of them, and first published with 20; the "
         "intervals are those of a single look.",
     ),
     superseded=SUPERSEDED,
