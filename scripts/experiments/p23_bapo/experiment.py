@@ -14,7 +14,7 @@ from envzoo.scripts.experiments.core.experiment import Experiment, Superseded, T
 from envzoo.scripts.experiments.core.figures import BLUE, GREEN, GREY, ORANGE
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.text.clipped import FINAL, FINAL_ENTROPY, LEVELS, PILOT_NOTE, WALK
-from envzoo.scripts.experiments.text.tables import AREA, ENTROPY, FIRST_SEED, table_arm
+from envzoo.scripts.experiments.text.tables import ENTROPY, FIRST_SEED, table_arm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,6 +172,10 @@ EXPERIMENT = Experiment(
     claim="On data that are 4 and 8 optimizer steps old, and in 4 passes over a rollout, BAPO moves its bounds in more "
     "than a tenth of the minibatches, ends with a higher entropy than GRPO, and loses no more than 0.03 of accuracy. "
     "A higher upper bound alone raises the entropy, a lower lower bound alone lowers it.",
+    reason="On data that are 4 and 8 steps old BAPO ends with 4% and 5% more entropy, and its accuracy is .01 to .02 "
+    "above GRPO's. In 4 passes over a rollout it is more accurate too, but ends with 6% less entropy: the search "
+    "starts at a lower bound of 0.6, where GRPO has 0.8, so that more punished tokens keep their gradient, and a lower "
+    "bound alone spends entropy. Extreme gradients are as large as GRPO's or larger, as the objective lets expect.",
     arms=(
         *(_arm(method, source) for source in SOURCES for method in METHODS),
         *(_arm(method, OLD) for method in VARIANTS),
@@ -243,7 +247,6 @@ EXPERIMENT = Experiment(
             {
                 FINAL: "accuracy at the end",
                 FINAL_ENTROPY: "entropy at the end, nats",
-                AREA: "entropy at equal accuracy",
                 MOVED: "bounds moved",
                 CLIPPED: "clipped",
                 GRADIENT: "99th percentile of the gradient",
@@ -259,9 +262,9 @@ EXPERIMENT = Experiment(
         "The policy is a softmax table (`envzoo.agents.text.table.TokenTable`) on a walk over 21 places: an answer is "
         "a list of moves that ends at the goal, or after 30 moves without a reward. So wrong answers are longer than "
         "right ones, as in the paper, and punished tokens outnumber rewarded ones: the first policies reach the goal "
-        "in 28% of the answers. Answers of equal length hide the method, because advantages then sum to 0 and half of "
-        "the weight is on rewarded tokens from the start. Accuracy and entropy are exact, on held-out pairs of place "
-        "and goal. AdamW with a learning rate of 0.05.",
+        "in 28% of the answers, with confidence, so that the entropy rises in training with every method. "
+        "Answers of equal length hide the method, because advantages then sum to 0 and half of the weight is on "
+        "rewarded tokens from the start. Accuracy and entropy are exact, on held-out pairs of place and goal. AdamW with a learning rate of 0.05.",
         "Age of the data: a rollout is split into 4 minibatches and waits while one or two others are trained on, so "
         "that the policy has taken at least 4 or 8 steps since sampling. With 4 passes, a rollout is trained on at "
         "once, in 16 steps.",
