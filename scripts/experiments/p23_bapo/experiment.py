@@ -264,7 +264,8 @@ EXPERIMENT = Experiment(
         "right ones, as in the paper, and punished tokens outnumber rewarded ones: the first policies reach the goal "
         "in 28% of the answers, with confidence, so that the entropy rises in training with every method. "
         "Answers of equal length hide the method, because advantages then sum to 0 and half of the weight is on "
-        "rewarded tokens from the start. Accuracy and entropy are exact, on held-out pairs of place and goal. AdamW with a learning rate of 0.05.",
+        "rewarded tokens from the start. Accuracy and entropy are exact, on held-out pairs of place and goal. "
+        "AdamW with a learning rate of 0.05.",
         "Age of the data: a rollout is split into 4 minibatches and waits while one or two others are trained on, so "
         "that the policy has taken at least 4 or 8 steps since sampling. With 4 passes, a rollout is trained on at "
         "once, in 16 steps.",
