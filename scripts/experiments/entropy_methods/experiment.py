@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SEEDS, MARGIN = 200, 0.02
+SEEDS, MARGIN = 50, 0.02
 PUZZLES = (RULES, COUNTDOWN)
 QUICK = (GRPO, RECOMMENDED)
 
