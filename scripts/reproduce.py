@@ -29,6 +29,7 @@ from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.store import Store
 from envzoo.scripts.experiments.core.verdicts import EXIT_CODES, verdict_of
 from envzoo.scripts.launch import Launcher
+from envzoo.scripts.run_lock import RunLock
 
 ALL = "all"
 
@@ -45,6 +46,9 @@ class ReproduceOptions:
     """Use fewer seeds and smaller budgets, for under a minute; print values without a verdict and exit with 0."""
     out: str | None = None
     """Folder for results.json, table.md and figure.png (with `all`, their parent); None uses runs/reproduce."""
+    groups: tuple[str, ...] = ()
+    """Groups of arms to run now; checks of the others are marked as not run, until a later call runs them. Default: all
+    groups."""
     seeds: int | None = None
     """Number of seeds; None uses the number of the experiment."""
     until_decided: bool = False
@@ -101,6 +105,15 @@ def reproduce_experiment(
     name = f"{label}-quick" if options.quick else label
     folder = Path(options.out) if options.out is not None else Path("runs", "reproduce", name)
     _check_writable(folder)  # checked before minutes of work
+    lock = RunLock(folder)
+    lock.acquire()
+    try:
+        return _reproduce(experiment, options, folder, console)
+    finally:
+        lock.release()
+
+
+def _reproduce(experiment: Experiment, options: ReproduceOptions, folder: Path, console: Console) -> int:
     console.print(f"[bold]{experiment.paper.title}[/] ({experiment.paper.authors}, {experiment.paper.year})")
     console.print(f"{experiment.question} [italic]{experiment.claim}[/]")
     columns = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
@@ -119,6 +132,7 @@ def reproduce_experiment(
         results = run_experiment(
             experiment,
             quick=options.quick,
+            groups=options.groups,
             seeds=options.seeds,
             until_decided=options.until_decided,
             fresh=options.fresh,
@@ -140,7 +154,7 @@ def _check_writable(folder: Path) -> None:
         raise EnvzooError(f"the output folder {folder} cannot be written to")
 
 
-COLOURS = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not judged": "dim"}
+COLOURS = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not run": "yellow", "not judged": "dim"}
 
 
 def _report(console: Console, results: Results, paths: dict[str, Path]) -> None:

@@ -12,7 +12,7 @@ from envzoo.scripts.experiments.core.execution import judge
 from envzoo.scripts.experiments.core.renewal import awaits_run, stale_arms, standing
 from envzoo.scripts.experiments.core.report import draw, read_results
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.core.verdicts import HOLDS
+from envzoo.scripts.experiments.core.verdicts import HOLDS, NOT_RUN
 
 PAPERS = Path(__file__).parents[2] / "docs" / "papers"
 NAMES = (*numbers(), *comparisons())
@@ -44,8 +44,9 @@ def test_stored_verdicts_are_those_of_the_stored_runs(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_no_check_holds_when_the_claim_is_false(name):
     experiment, results = judged(name)
+    waiting = {check["sentence"] for check in results.data["checks"] if check["verdict"] == NOT_RUN}
     for check in experiment.checks:
-        if check.kind != "point":
+        if check.kind != "point" and check.sentence not in waiting:
             assert check.under_null(results)["verdict"] != HOLDS, check.sentence
 
 
@@ -62,7 +63,8 @@ def test_what_a_quick_run_has_is_enough_for_its_checks_and_figure(name):
     experiment, results = judged(name)
     if not experiment.judged:
         pytest.skip("its checks are not judged")
-    arms = {arm.name: results.data["arms"][arm.name] for arm in experiment.sweep(True)}
+    ran = [arm.name for arm in experiment.sweep(True) if arm.group not in results.left_out]
+    arms = {name: results.data["arms"][name] for name in ran}
     few = {key: {**arm, "runs": arm["runs"][: experiment.quick_seeds]} for key, arm in arms.items()}
     quick = Results({**results.data, "quick": True, "seeds": [0], "arms": few})
     judge(experiment, quick, quick=True)

@@ -5,6 +5,8 @@ import pytest
 
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.run import CurveRecorder
+from envzoo.scripts.experiments.entropy_methods import experiment as methods
+from envzoo.scripts.experiments.entropy_sweeps import experiment as sweeps
 from envzoo.scripts.experiments.p03_entropy_mechanism import experiment as entropy_mechanism
 from envzoo.scripts.experiments.p06_steer import study as steer_study
 from envzoo.scripts.experiments.p14_hapo import experiment as hapo
@@ -12,10 +14,8 @@ from envzoo.scripts.experiments.p22_d3s import experiment as d3s
 from envzoo.scripts.experiments.p23_bapo import experiment as bapo
 from envzoo.scripts.experiments.p38_lp_reg import race
 from envzoo.scripts.experiments.p40_aepo import control
-from envzoo.scripts.experiments.text import figures as text_figures
-from envzoo.scripts.experiments.text import runs as runs
-from envzoo.scripts.experiments.text import tables
-from envzoo.scripts.experiments.text.runs import ACCURACY, ENTROPY
+from envzoo.scripts.experiments.text import comparison, tables
+from envzoo.scripts.experiments.text.strengths import METHODS
 
 
 def results(**arms):
@@ -28,55 +28,8 @@ def results(**arms):
 
 
 def curves(**metrics):
-    names = {"entropy": ENTROPY, "accuracy": ACCURACY}
-    found = {names.get(name, name): list(values) for name, values in metrics.items()}
+    found = {name: list(values) for name, values in metrics.items()}
     return {"timesteps": [float(k + 1) for k in range(len(next(iter(found.values()))))], **found}
-
-
-def test_smoothing_is_a_moving_mean_that_keeps_lines_and_constants():
-    assert runs.smooth(np.full(7, 2.0)) == pytest.approx(2.0)
-    line = runs.smooth(np.arange(20.0), 5)
-    assert line[2:-2] == pytest.approx(np.arange(20.0)[2:-2])
-    assert line[0] == pytest.approx(1.0)  # of 0, 1 and 2
-    assert runs.smooth(np.array([3.0, 5.0])).shape == (2,)
-
-
-def test_curves_are_read_where_the_accuracy_first_reaches_the_level():
-    up = np.linspace(0, 1, 101)
-    found = results(
-        slow=[curves(accuracy=0.5 * up, entropy=1 - up)],
-        fast=[curves(accuracy=up, entropy=1 - up), curves(accuracy=up, entropy=2 - 2 * up)],
-    )
-    assert runs.matched(found, "fast", ENTROPY, 0.4) == pytest.approx([0.6, 1.2])
-    assert runs.matched(found, "slow", ENTROPY, 0.4) == pytest.approx([0.2])
-    assert np.isnan(runs.matched(found, "slow", ENTROPY, 0.6)).all()
-    top = runs.smooth(0.5 * up).max()
-    assert runs.common_accuracy(found, "fast", "slow") == pytest.approx(top)
-
-
-def test_runs_are_compared_seed_by_seed_at_the_highest_accuracy_both_reach():
-    up = np.linspace(0, 1, 101)
-    found = results(
-        a=[curves(accuracy=up, entropy=3 * (1 - up)), curves(accuracy=0.2 * up, entropy=2 * up)],
-        b=[curves(accuracy=0.5 * up, entropy=1 - up), curves(accuracy=up, entropy=1 - up)],
-    )
-    half, fifth = runs.smooth(0.5 * up).max(), runs.smooth(0.2 * up).max()
-    mine = runs.matched(found, "a", ENTROPY, np.array([half, fifth]))
-    others = runs.matched(found, "b", ENTROPY, np.array([half, fifth]))
-    assert mine == pytest.approx([1.5, 2.0], abs=0.15)
-    assert others == pytest.approx([0.0, 0.8], abs=0.07)
-    assert runs.matched_ratio(found, "a", "b", ENTROPY) == pytest.approx(mine.sum() / others.sum())
-
-
-def test_tokens_trained_on_are_the_used_share_of_those_generated():
-    per_update = runs.NUM_PROMPTS * runs.GROUP_SIZE * 8.0
-    x = np.arange(1, 51) * 3 * per_update  # three updates to a point
-    made = {"timesteps": x.tolist(), d3s.TRAINED: [per_update / 4] * 50, d3s.LENGTH: [8.0] * 50}
-    made[ACCURACY] = np.linspace(0, 1, 50).tolist()
-    (used,) = d3s.trained(results(a=[made]), "a")
-    assert used == pytest.approx(x / 4)
-    (reached,) = d3s.tokens_to(results(a=[made]), "a", 0.5)
-    assert reached == pytest.approx(x[25] / 4)
 
 
 def test_a_curve_is_read_where_the_accuracy_first_reaches_a_level():
@@ -87,7 +40,7 @@ def test_a_curve_is_read_where_the_accuracy_first_reaches_a_level():
     assert tables.area(np.linspace(0, 1, 11), np.linspace(1, 0, 11)) == pytest.approx(0.45)
 
 
-@pytest.mark.parametrize("method", tables.AGENTS)
+@pytest.mark.parametrize("method", sorted({method.agent for method in METHODS.values()}))
 def test_tables_give_the_same_numbers_for_a_seed_in_any_batch(method):
     hyperparameters = {"num_prompts": 4, "group_size": 4}
     found = tables.run_table([3, 8], 3, True, method, hyperparameters, every=2)
@@ -95,6 +48,75 @@ def test_tables_give_the_same_numbers_for_a_seed_in_any_batch(method):
     assert str(alone) == str(found[1])
     assert alone["curves"]["timesteps"] == [0, 2, 3]
     assert set(map(len, alone["curves"].values())) == {3}
+
+
+def test_tokens_are_counted_and_read_where_an_accuracy_is_reached():
+    settings = {"num_prompts": 4, "group_size": 4}
+    (run,) = tables.run_table([3], 4, True, "GRPO", settings, every=2, reach=0.0)
+    assert run["curves"][tables.GENERATED] == [0, 2 * 64, 4 * 64]  # 16 answers of four digits per update
+    assert run["scores"][tables.TRAINED] == 0  # an accuracy of 0 is reached before the first update
+    passes = {**settings, "num_epochs": 3}
+    (run,) = tables.run_table([3], 4, True, "GRPO", passes, every=2, reach=1.1)
+    assert run["curves"][tables.TRAINED] == [0, 6 * 64, 12 * 64]
+    assert np.isnan(run["scores"][tables.GENERATED])
+    few = {**settings, "first_rows": 0.25, "last_rows": 0.25, "first_tokens": 0.5, "last_tokens": 0.5}
+    measures = {"early": ["grad_norm", "early"], "mean": ["grad_norm", "mean"], "peak": ["largest_grad_norm", "p99"]}
+    (run,) = tables.run_table([3], 4, True, "D3S", few, every=2, reach=0.5, measures=measures)
+    assert run["curves"][tables.TRAINED] == [0, 2 * 8, 4 * 8]
+    assert run["scores"]["peak"] >= run["scores"]["mean"] > 0
+
+
+def test_methods_are_compared_after_equal_tokens_however_many_an_update_takes(monkeypatch):
+    monkeypatch.setitem(comparison.TOKENS, "rules", 4 * 1024)
+    found = {
+        method: comparison.run_comparison([5, 6], 8, True, method, "rules", {}) for method in ("GRPO", "AEPOArbitrary")
+    }
+    plain, twice = found["GRPO"][0]["scores"], found["AEPOArbitrary"][0]["scores"]
+    assert (plain[comparison.PER_UPDATE], twice[comparison.PER_UPDATE]) == (1024, 2048)
+    assert plain[comparison.TRAINED] == twice[comparison.TRAINED] == 1024
+    # After four updates of GRPO and two of AEPO, as runs of that many updates end.
+    for method, updates, scores in (("GRPO", 4, plain), ("AEPOArbitrary", 2, twice)):
+        (short,) = comparison.run_comparison([5], updates, True, method, "rules", {})
+        for measure in comparison.MEASURES:
+            assert scores[comparison.after(measure)] == short["scores"][comparison.after(measure)]
+
+
+def swept(**values):
+    """Results of a sweep: arm -> (accuracies, entropies at equal accuracy, entropies at the end), for two seeds."""
+    scores = [
+        {
+            name: [
+                {"accuracy, all": accuracy, "entropy at equal accuracy": kept, "entropy, all": entropy}
+                for accuracy, kept, entropy in zip(*arm, strict=True)
+            ]
+            for name, arm in values.items()
+        }
+    ]
+    data = {
+        name: {"group": "g", "runs": [{"seed": k, "scores": run, "curves": {}} for k, run in enumerate(runs)]}
+        for name, runs in scores[0].items()
+    }
+    return Results({"arms": data, "seeds": [0, 1]})
+
+
+def test_the_rule_takes_the_most_entropy_of_those_that_learn():
+    plain = ([0.8, 0.9], [1.0, 1.0], [0.5, 0.5])
+    arms = {"GRPO": plain, "80/20 .5": ([0.8, 0.84], [1.2, 1.2], [0.6, 0.6]), "80/20 .2": ([0.7, 0.8], [2, 2], [1, 1])}
+    assert sweeps.choice(swept(**arms), "80/20", "rules") == ".5"  # the stronger one loses .1 of accuracy
+    arms["80/20 .5"] = ([0.6, 0.7], [1.2, 1.2], [0.6, 0.6])
+    assert sweeps.choice(swept(**arms), "80/20", "rules") == ".2"  # all lose more than .05; this one loses least
+    arms["80/20 .2"] = ([0.8, 0.9], [np.nan, 2.0], [1, 1])  # a run that never reached the accuracies
+    arms["80/20 .5"] = ([0.8, 0.9], [1.2, 1.2], [0.6, 0.6])
+    assert sweeps.choice(swept(**arms), "80/20", "rules") == ".5"
+
+
+def test_ranks_count_the_methods_above_and_share_ties(monkeypatch):
+    monkeypatch.setattr(methods, "METHODS", dict.fromkeys(("GRPO", "RLOO", "D3S")))
+    found = swept(
+        GRPO=([0.8, 0.9], [1, 1], [1, 1]), RLOO=([0.8, 0.7], [1, 1], [1, 1]), D3S=([0.5, 0.95], [1, 1], [1, 1])
+    )
+    assert methods.ranks(found, "GRPO", "rules", "accuracy") == pytest.approx([1.5, 2])
+    assert methods.ranks(found, "D3S", "rules", "accuracy") == pytest.approx([3, 1])
 
 
 def test_what_the_entropy_does_in_a_run():
@@ -127,11 +149,6 @@ def test_the_race_starts_as_the_page_says_and_the_pull_has_no_force_on_policy():
     assert several[0]["scores"][race.P_SPARK] != pytest.approx(free[0]["scores"][race.P_SPARK], rel=1e-3)
 
 
-def test_spread_of_changes():
-    spread = text_figures.spread_of_changes(results(a=[curves(entropy=np.arange(30) * 0.1)]), "a")
-    assert spread == pytest.approx([0.1])
-
-
 def test_wall_time_is_a_score():
     found = results(a=[curves(entropy=[1.0])])
     assert found.scores("a", "seconds") == pytest.approx([1.5])
@@ -154,9 +171,10 @@ def test_exact_checks_hold():
     assert entropy_mechanism.worst_identity(None) < 1e-3
     assert control.temperature_moves_entropy() < 1e-6 < control.temperature_moves_entropy(power=2)
     assert race.worst_fixed_point(None) < 1e-3 < race.worst_fixed_point(None, 1.1)
-    assert hapo.largest_token_sum(None) < 1e-5
-    assert bapo.start_of_the_search(None) < 1e-9
-    assert d3s.variance_lead(None) >= 1
+    assert hapo.largest_token_sum(None) < 1e-5 < hapo.largest_token_sum(None, pooled=False)
+    assert bapo.start_of_the_search(None) < 1e-9 < bapo.start_of_the_search(None, punished=True)
+    assert bapo.least_lead(None) >= 1 > bapo.least_lead(None, narrow=True)
+    assert d3s.variance_lead(None) >= 1 > d3s.variance_lead(None, chooses=False)
 
 
 def test_the_estimate_is_exact_where_one_logit_moves(monkeypatch):

@@ -85,6 +85,8 @@ class TokenTable:
         logits: float64 (S, R, V).
         methods: One `Method` per seed.
         updates: Number of rollouts that were trained on.
+        generated: float64 (S,), tokens that were sampled so far, those of rejected answers included.
+        trained: float64 (S,), tokens that were in a loss so far.
 
     Raises:
         UnknownNameError: The method, a hyperparameter or the optimizer is unknown.
@@ -139,6 +141,7 @@ class TokenTable:
         self._queue: list[list[TextRollout]] = []
         self._vectorized = vectorizes(cls)
         self._injected = np.zeros(len(self.seeds))
+        self.generated, self.trained = np.zeros(len(self.seeds)), np.zeros(len(self.seeds))
 
     def _stream(self, purpose: str) -> np.ndarray:
         found = np.zeros((len(self.seeds), 2), np.uint64)
@@ -188,7 +191,9 @@ class TokenTable:
 
         Returns:
             Curves by name, float64 (S, updates). "accuracy", "entropy", "pass_at_G" and "distinct_correct" are those of
-            the sampled answers, for G answers per prompt. "exact/..." are the fields of `Exact`. "policy/..." are means
+            the sampled answers, for G answers per prompt. "tokens/generated" and "tokens/trained" count the tokens that
+            were sampled and those that were in a loss since the table was made, before an update; a token that is
+            trained on in several epochs counts for each. "exact/..." are the fields of `Exact`. "policy/..." are means
             over minibatches of the method's metrics, and "grad_norm" and "largest_grad_norm" are mean and maximum over
             minibatches of the norm of the gradient before clipping. "select/..." are metrics of the selection.
         """
@@ -204,6 +209,8 @@ class TokenTable:
 
         with using_threads(1):
             while self.updates < self._planned:
+                keep("tokens/generated", self.generated)
+                keep("tokens/trained", self.trained)
                 if exact is not None and (self.updates + updates - self._planned) % every == 0:
                     for name, values in self.measure(exact)._asdict().items():
                         keep(f"exact/{name}", values)
@@ -253,6 +260,7 @@ class TokenTable:
         kernels.write_answers(
             self._token_streams[part], prompts, copies, p.after, p.row, p.reward, log_probs, rows, tokens, mask, reward
         )
+        self.generated[part] += mask.sum(axis=(1, 2))
         row, token, mask, reward = (torch.from_numpy(array) for array in (rows, tokens, mask, reward))
         cell = row * len(p.tokens) + token
         everyone = self._log_probs[part]
@@ -393,6 +401,7 @@ class TokenTable:
         """Take a gradient step on the logits of every seed, from a minibatch whose fields have a dimension of seeds."""
         c = self.config
         mask, row = batch["mask"], batch[ROW]
+        self.trained += mask.sum((1, 2)).numpy()
         logp = take(self._log_probs, batch[CELL], mask).requires_grad_()
         entropy = take(self._entropy, row, mask).requires_grad_(bool(c.entropy_coefficient))
         compute = losses_at_once if self._vectorized else losses_in_turn

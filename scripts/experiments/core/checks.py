@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from envzoo.errors import EnvzooError, unknown
+from envzoo.errors import EnvzooError, UnknownNameError, unknown
 from envzoo.scripts.experiments.core.intervals import (
     CONFIDENCE,
     ESTIMANDS,
@@ -25,7 +25,7 @@ from envzoo.scripts.experiments.core.intervals import (
     seeds_needed,
 )
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_JUDGED, Verdict, combine
+from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_JUDGED, NOT_RUN, Verdict, combine
 
 Kind = Literal["exact", "seeded", "all_of", "equivalence", "point"]
 KINDS = ("exact", "seeded", "all_of", "equivalence", "point")
@@ -107,15 +107,22 @@ class Check:
             confidence: Confidence level of the intervals; higher if the results are judged several times.
             judged: False for quick runs: values without a verdict.
         """
-        entry = self._entry(results, confidence)
+        try:
+            entry = self._entry(results, confidence)
+        except UnknownNameError:
+            if not results.left_out:
+                raise
+            # An arm of this check belongs to a stage that has not run yet.
+            return self._blank() | {"verdict": NOT_RUN if judged else NOT_JUDGED}
         if not judged:
             entry["verdict"] = NOT_JUDGED
             for component in entry.get("components", ()):
                 component["verdict"] = NOT_JUDGED
         return entry
 
-    def _entry(self, results: Results, confidence: float) -> dict[str, Any]:
-        entry: dict[str, Any] = {
+    def _blank(self) -> dict[str, Any]:
+        """Return the entry without a value."""
+        return {
             "sentence": self.sentence,
             "kind": self.kind,
             "primary": self.primary,
@@ -131,6 +138,9 @@ class Check:
             "verdict": INCONCLUSIVE,
             "seeds_needed": None,
         }
+
+    def _entry(self, results: Results, confidence: float) -> dict[str, Any]:
+        entry = self._blank()
         if self.kind == "all_of":
             parts = [component._entry(results, confidence) for component in self.components]
             needed = [part["seeds_needed"] for part in parts if part["kind"] != "exact"]
@@ -186,6 +196,7 @@ class Check:
 
         Raises:
             EnvzooError: The check has no null.
+            UnknownNameError: An arm of the check has not run.
         """
         if self.kind == "all_of":
             parts = [component.under_null(results) for component in self.components]

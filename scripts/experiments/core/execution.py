@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from envzoo.errors import EnvzooError
+from envzoo.errors import EnvzooError, unknown
 from envzoo.scripts.experiments.core.arms import AnyArm, Arm, FunctionArm
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.intervals import CONFIDENCE
@@ -33,6 +33,7 @@ def run_experiment(
     experiment: Experiment,
     *,
     quick: bool = False,
+    groups: Sequence[str] = (),
     seeds: int | None = None,
     until_decided: bool = False,
     fresh: bool = False,
@@ -46,6 +47,7 @@ def run_experiment(
     Args:
         experiment: The experiment.
         quick: Use fewer seeds, and smaller budgets where the experiment defines them; no verdicts are given.
+        groups: Groups of arms to run; the others are in the results only if all their runs are stored. Empty for all.
         seeds: Number of seeds of every arm, instead of the experiment's.
         until_decided: Increase the seeds two, four and eight times while a primary check is inconclusive.
         fresh: Ignore stored results and run everything.
@@ -59,7 +61,12 @@ def run_experiment(
 
     Raises:
         EnvzooError: The number of seeds is not positive, or `quick` and `until_decided` are combined.
+        UnknownNameError: A group does not exist.
     """
+    every = dict.fromkeys(arm.group for arm in experiment.arms)
+    for group in groups:
+        if group not in every:
+            raise unknown("group of arms", group, every)
     if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
         raise EnvzooError(f"seeds is a positive integer, got {seeds!r}")
     if quick and until_decided:
@@ -74,14 +81,24 @@ def run_experiment(
     confidence = LOOK_CONFIDENCE if until_decided else CONFIDENCE
     for look in looks:
         plan = [(arm, budget, key, _numbers(experiment, arm, quick, seeds, look)) for arm, budget, key in arms]
+        plan, left_out = _stage(plan, store, groups)
         _run_missing(plan, quick, store, launcher, processes, on_done)
-        results = _judge(experiment, plan, store, quick, confidence)
+        results = _judge(experiment, plan, store, quick, confidence, left_out)
         results.data["looks"] = looks.index(look) + 1
         primary = [check["verdict"] for check in results.data["checks"] if check["primary"]]
         if INCONCLUSIVE not in primary:
             break
     results.data["seconds"] = round(time.perf_counter() - began, 1)
     return results
+
+
+def _stage(plan: list, store: Store, groups: Sequence[str]) -> tuple[list, list[str]]:
+    """Select the arms to run or to read, and list the groups that have to wait for a later run."""
+    if not groups:
+        return plan, []
+    waiting = {arm.group for arm, _, key, numbers in plan for seed in numbers if store.get(key, seed) is None}
+    left_out = sorted(waiting - set(groups))
+    return [row for row in plan if row[0].group not in left_out], left_out
 
 
 def _plan(arm: AnyArm, quick: bool) -> tuple[int, str]:
@@ -133,7 +150,9 @@ def _settle(arm: AnyArm, quick: bool) -> AnyArm:
     return arm
 
 
-def _judge(experiment: Experiment, plan: list, store: Store, quick: bool, confidence: float) -> Results:
+def _judge(
+    experiment: Experiment, plan: list, store: Store, quick: bool, confidence: float, left_out: Sequence[str] = ()
+) -> Results:
     all_seeds = sorted({seed for *_, numbers in plan for seed in numbers})
     data: dict[str, Any] = {
         "paper": asdict(experiment.paper),
@@ -146,6 +165,8 @@ def _judge(experiment: Experiment, plan: list, store: Store, quick: bool, confid
         "versions": versions(),
         "arms": {},
     }
+    if left_out:
+        data["left_out"] = list(left_out)
     for arm, budget, key, numbers in plan:
         data["arms"][arm.name] = _arm_entry(_settle(arm, quick), budget, key, [store.get(key, s) for s in numbers])
     results = Results(data)

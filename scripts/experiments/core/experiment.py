@@ -46,7 +46,8 @@ class Table:
         expected: Arm -> a reference value, shown in a separate column.
         expected_heading: Heading of that column.
         arms: Arms to show in this order, instead of those of the group; arms that did not run are skipped.
-        derived: Heading -> a function of the results and the name of the arm; these columns follow the scores.
+        derived: Heading -> a function of the results and the name of the arm that returns a number, or text such as a
+            number with its interval; these columns follow the scores.
     """
 
     group: str
@@ -55,7 +56,7 @@ class Table:
     expected: Mapping[str, float] = field(default_factory=dict)
     expected_heading: str = "expected"
     arms: tuple[str, ...] = ()
-    derived: Mapping[str, Callable[[Results, str], float]] = field(default_factory=dict)
+    derived: Mapping[str, Callable[[Results, str], float | str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

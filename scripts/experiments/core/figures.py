@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_JUDGED
+from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_JUDGED, NOT_RUN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,13 @@ STYLE = {
 
 
 # Figures begin with the verdict, so that a failed claim is not presented as a result.
-HEADS = {HOLDS: "Holds", FAILS: "Fails", INCONCLUSIVE: "Undecided", NOT_JUDGED: "Not judged"}
+HEADS = {
+    HOLDS: "Holds",
+    FAILS: "Fails",
+    INCONCLUSIVE: "Undecided",
+    NOT_RUN: "Not decided yet",
+    NOT_JUDGED: "Not judged",
+}
 
 
 def title(figure, results: Results, text: str) -> None:

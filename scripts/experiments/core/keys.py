@@ -13,7 +13,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -245,12 +245,23 @@ def _agent_roots(name: str) -> list[Definition]:
     return function_root(agent_class(name))
 
 
+def _named_roots(value: Any) -> list[Definition]:
+    """Find the definitions of the registered agents and environments that settings name by a string."""
+    if isinstance(value, str):
+        from envzoo.agents.registry import specs
+
+        return [*(_agent_roots(value) if value in specs() else ()), *_environment_roots(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [root for part in value for root in _named_roots(part)] if isinstance(value, list | tuple) else []
+
+
 def arm_key(arm: Arm | FunctionArm, budget: int, quick: bool) -> str:
     """Compute the key under which results of an arm are stored, from its settings and the code that it runs."""
     roots: list[Definition] = [("envzoo.scripts.experiments.core.run", "run_arm")]
     if isinstance(arm, FunctionArm):
-        roots = function_root(arm.function)
         settings = {"settings": {**arm.settings, **(arm.quick_settings if quick else {})}}
+        roots = [*function_root(arm.function), *_named_roots(settings)]
     else:
         roots += [("envzoo.agents.evaluation", "evaluate"), *_agent_roots(arm.agent), *_environment_roots(arm.env)]
         for evaluation in arm.evaluations:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envzoo.errors import EnvzooError
 from envzoo.files import write_bytes, write_text
@@ -16,13 +16,18 @@ from envzoo.scripts.experiments.core.intervals import CONFIDENCE
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, verdict_of
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def write_results(experiment: Experiment, results: Results, out: Path) -> dict[str, Path]:
-    """Write results.json, table.md and figure.png into a folder, each atomically."""
-    paths = {"results": out / "results.json", "table": out / "table.md", "figure": out / "figure.png"}
+    """Write results.json, table.md, figure.png and hero.png into a folder, each atomically."""
+    names = {"results": "results.json", "table": "table.md", "figure": "figure.png", "hero": "hero.png"}
+    paths = {kind: out / name for kind, name in names.items()}
     write_text(paths["results"], to_json(results.data) + "\n")
     write_text(paths["table"], to_markdown(experiment, results))
     write_bytes(paths["figure"], draw(experiment, results))
+    write_bytes(paths["hero"], draw_hero(results))
     return paths
 
 
@@ -40,6 +45,17 @@ def read_results(folder: Path) -> Results:
 
 def draw(experiment: Experiment, results: Results) -> bytes:
     """Draw the figure as a PNG."""
+    return _to_png(lambda figure: experiment.figure(results, figure))
+
+
+def draw_hero(results: Results) -> bytes:
+    """Draw the hero panel, the primary checks with their intervals and bounds, as a PNG."""
+    from envzoo.scripts.experiments.core import hero
+
+    return _to_png(lambda figure: hero.draw_hero(results, figure))
+
+
+def _to_png(paint: Callable[[Figure], None]) -> bytes:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -51,7 +67,7 @@ def draw(experiment: Experiment, results: Results) -> bytes:
         figure = Figure(layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
         FigureCanvasAgg(figure)
-        experiment.figure(results, figure)
+        paint(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -172,6 +188,10 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
     return "\n".join(lines)
 
 
+def _format_derived(value: float | str) -> str:
+    return value if isinstance(value, str) else format_number(value)
+
+
 def _markdown_table(table: Table, results: Results) -> list[str]:
     arms = [arm for arm in table.arms if arm in results.arms] if table.arms else results.group(table.group)
     if not arms:
@@ -187,7 +207,7 @@ def _markdown_table(table: Table, results: Results) -> list[str]:
                 cells.append(f"{iqm} [{low}, {high}]")
             else:
                 cells.append("-")
-        cells += [format_number(compute(results, name)) for compute in table.derived.values()]
+        cells += [_format_derived(compute(results, name)) for compute in table.derived.values()]
         if table.expected:
             cells.append(format_number(table.expected.get(name)))
         steps = results.data["arms"][name]["timesteps"]

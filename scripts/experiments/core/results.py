@@ -9,7 +9,15 @@ import numpy as np
 
 from envzoo.errors import EnvzooError, unknown
 from envzoo.scripts.experiments.core.statistics import Estimate, bootstrap_iqm, bootstrap_iqm_curve
-from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_JUDGED, Verdict, verdict_of
+from envzoo.scripts.experiments.core.verdicts import (
+    FAILS,
+    HOLDS,
+    INCONCLUSIVE,
+    NOT_JUDGED,
+    NOT_RUN,
+    Verdict,
+    verdict_of,
+)
 
 SECONDS = "seconds"
 
@@ -30,6 +38,11 @@ class Results:
         return tuple(self.data["arms"])
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Groups of arms that have not run yet, because the run was restricted to others."""
+        return tuple(self.data.get("left_out", ()))
+
+    @property
     def verdict(self) -> Verdict:
         """The verdict of the experiment, from its primary checks."""
         return verdict_of(self.data)
@@ -48,9 +61,12 @@ class Results:
             if self.data.get("small_scale")
             else "The claim does not hold",
             INCONCLUSIVE: "The results do not decide the claim",
+            NOT_RUN: "The claim is not decided yet",
         }[self.verdict]
         text += f": {_count(primary)} of {len(primary)} primary check{'s' * (len(primary) != 1)} hold"
-        return text + (f", and {_count(other)} of {len(other)} others." if other else ".")
+        text += f", and {_count(other)} of {len(other)} others." if other else "."
+        waiting = sum(verdict_of(check) == NOT_RUN for check in checks)
+        return text + (f" {waiting} of these {'has' if waiting == 1 else 'have'} not been run." if waiting else "")
 
     def group(self, group: str) -> tuple[str, ...]:
         """List the arms of a group that ran."""

@@ -1,202 +1,183 @@
-"""Sweeps of the strengths used by the experiments with language models, on separate seeds and with one rule."""
+"""Sweeps of the strengths of the compared methods, on separate seeds and with one rule."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from envzoo.papers import Paper
-from envzoo.scripts.experiments.core.arms import Arm
-from envzoo.scripts.experiments.core.checks import point
-from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.arms import FunctionArm
+from envzoo.scripts.experiments.core.checks import exact
+from envzoo.scripts.experiments.core.experiment import Experiment, Superseded, Table
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.p03_entropy_mechanism import experiment as mechanism
-from envzoo.scripts.experiments.p14_hapo import experiment as hapo
-from envzoo.scripts.experiments.p23_bapo import experiment as bapo
-from envzoo.scripts.experiments.text import runs as runs
-from envzoo.scripts.experiments.text.runs import ACCURACY, ENTROPY, text_arm
-from envzoo.scripts.experiments.text.strengths import CHOSEN, DIALS, strength
+from envzoo.scripts.experiments.text.clipped import COUNTDOWN, GROUPS, NOTE, RULES
+from envzoo.scripts.experiments.text.comparison import (
+    ACCURACY,
+    COMPARISON_NOTE,
+    ENTROPY,
+    KEPT,
+    PASS,
+    PLAIN,
+    after,
+    compared_arm,
+    gain,
+    on,
+    ratio,
+)
+from envzoo.scripts.experiments.text.strengths import CHOSEN, GRPO, METHODS, SWEPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIRST_SEED, SEEDS = 100, 6
-LOSS = 0.05  # largest loss of final accuracy that a strength may have
-SUM, CHAIN = "TextSumTo, 150 updates", "TextChainArith, data 8 steps old"
-GRPO, CLIP_HIGHER, DAPO, STALE = "GRPO", "clip-higher", "DAPO", "GRPO, 8 steps"
+FIRST_SEED, SEEDS = 100, 10
+LOSS = 0.05  # largest loss of accuracy that a chosen strength may have
+SMALL_LOSS = 0.02  # largest loss of accuracy of a recommended method
+PUZZLES = (RULES, COUNTDOWN)
+QUICK = (GRPO, "KL-Cov")
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """A method whose strength is swept.
-
-    Attributes:
-        agent: Name of the agent.
-        reference: Arm to which its paper compares it.
-        dial: Description of the strength hyperparameter.
-        group: Task and data.
-    """
-
-    agent: str
-    reference: str
-    dial: str
-    group: str = SUM
-
-
-SWEEPS = {
-    "Clip-Cov": Sweep("ClipCov", GRPO, "share of tokens"),
-    "KL-Cov": Sweep("KLCov", GRPO, "weight"),
-    "STEER": Sweep("STEER", CLIP_HIGHER, "least weight"),
-    "HAPO": Sweep("HAPO", DAPO, "times the paper's"),
-    "BAPO": Sweep("BAPO", STALE, "share of rewarded tokens", CHAIN),
-}
-# Arm -> (agent, hyperparameters, group).
-REFERENCES = {
-    GRPO: ("GRPO", {}, SUM),
-    CLIP_HIGHER: ("ClipHigher", {}, SUM),
-    DAPO: ("ClipHigher", hapo.BASE, SUM),
-    STALE: ("GRPO", {}, CHAIN),
-}
-QUICK = (GRPO, "KL-Cov 1")
-
-
-def arm_name(method: str, label: str) -> str:
+def arm_name(method: str, label: str, puzzle: str) -> str:
     """Return the name of the arm of a method at a strength."""
-    return f"{method} {label}"
+    return on(puzzle, f"{method} {label}".strip())
 
 
-def arms_of(method: str) -> dict[str, str]:
-    """Map each strength label to its arm, from weak to strong."""
-    return {label: arm_name(method, label) for label in DIALS[method]}
+def _arm(method: str, label: str, puzzle: str) -> FunctionArm:
+    return compared_arm(
+        arm_name(method, label, puzzle), method, METHODS[method].agent, label, puzzle,
+        full_only=puzzle != RULES or method not in QUICK,
+    )  # fmt: skip
 
 
-def _arm(name: str, agent: str, hyperparameters: dict, group: str) -> Arm:
-    stale = group == CHAIN
-    return text_arm(
-        name,
-        agent,
-        bapo.UPDATES if stale else mechanism.UPDATES,
-        {**({"num_epochs": 1} | bapo.SOURCES["8 steps"][1] if stale else {}), **hyperparameters},
-        task=bapo.TASK if stale else runs.SUM,
-        env_kwargs=bapo.KEYWORDS if stale else {},
-        group=group,
-        points=50,
-        full_only=name not in QUICK,
-    )
+def cost(results: Results, arm: str, puzzle: str) -> float:
+    """Compute the mean accuracy after all tokens less GRPO's."""
+    return float(gain(results, arm, PLAIN[puzzle], ACCURACY).mean())
 
 
-def kept(results: Results, method: str, arm: str) -> float:
-    """Compute the ratio of the entropy to the reference's, at the highest accuracy both reach in each seed."""
-    return runs.matched_ratio(results, arm, SWEEPS[method].reference, ENTROPY)
+def kept(results: Results, arm: str, puzzle: str) -> float:
+    """Compute the entropy at equal accuracy over GRPO's; -inf if a run never reaches these accuracies."""
+    found = ratio(results, arm, PLAIN[puzzle], KEPT)
+    return found if np.isfinite(found) else -np.inf
 
 
-def cost(results: Results, method: str, arm: str) -> float:
-    """Compute the final accuracy less the reference's."""
-    return runs.final_difference(results, arm, SWEEPS[method].reference, ACCURACY)
+def choice(results: Results, method: str, puzzle: str, best: bool = True) -> str:
+    """Return the label that the rule chooses.
 
-
-def choice(results: Results, method: str) -> str:
-    """Choose the strength with the highest entropy among those that lose at most 0.05 accuracy, or the least loss."""
-    labels = list(arms_of(method).items())
-    costs = np.array([cost(results, method, arm) for _, arm in labels])
+    That is the strength with the most entropy at equal accuracy (the least, if not `best`) of those that lose at most
+    .05 of GRPO's accuracy after all tokens; if all lose more, the one that loses least.
+    """
+    labels = list(METHODS[method].strengths)
+    costs = np.array([cost(results, arm_name(method, label, puzzle), puzzle) for label in labels])
     if (costs < -LOSS).all():
-        return labels[int(costs.argmax())][0]
-    values = np.array([kept(results, method, arm) for _, arm in labels])
-    return labels[int(np.where(costs >= -LOSS, values, -np.inf).argmax())][0]
+        return labels[int(costs.argmax() if best else costs.argmin())]
+    values = np.array([kept(results, arm_name(method, label, puzzle), puzzle) for label in labels])
+    values = np.where(costs >= -LOSS, values if best else -values, -np.inf)
+    return labels[int(values.argmax())]
 
 
-def _agrees(results: Results, method: str) -> float:
-    return float(choice(results, method) == CHOSEN[method])
+def disagreements(results: Results, best: bool = True) -> float:
+    """Count the methods and puzzles whose strength in `CHOSEN` is not the one of the rule (or of its opposite)."""
+    pairs = [(method, puzzle) for puzzle in PUZZLES for method in SWEPT]
+    return float(sum(choice(results, method, puzzle, best) != CHOSEN[puzzle].get(method) for method, puzzle in pairs))
+
+
+def recommended(results: Results) -> str:
+    """Return the method that the comparison recommends, from these seeds alone.
+
+    That is the one with the most entropy after all tokens (geometric mean of the ratios to GRPO's on both puzzles) of
+    those that lose at most .02 of GRPO's accuracy on both, each at its chosen strength.
+    """
+    best, most = GRPO, 1.0
+    for method in METHODS:
+        labels = {puzzle: choice(results, method, puzzle) if method in SWEPT else "" for puzzle in PUZZLES}
+        arms = {puzzle: arm_name(method, labels[puzzle], puzzle) for puzzle in PUZZLES}
+        if all(cost(results, arm, puzzle) >= -SMALL_LOSS for puzzle, arm in arms.items()):
+            ratios = [ratio(results, arm, PLAIN[puzzle], after(ENTROPY)) for puzzle, arm in arms.items()]
+            value = float(np.sqrt(np.prod(ratios)))
+            if value > most:
+                best, most = method, value
+    return best
 
 
 def draw_sweep(axes: Axes, results: Results, method: str) -> None:
-    """Draw entropy at equal accuracy by strength; markers are hollow if accuracy is lost, and the choice has a ring."""
-    from envzoo.scripts.experiments.core.figures import BLUE, ORANGE, level
+    """Draw entropy at equal accuracy by strength on both puzzles; hollow if accuracy is lost, ringed if chosen."""
+    from envzoo.scripts.experiments.core.figures import BLUE, INK, ORANGE
 
-    shown = {label: arm for label, arm in arms_of(method).items() if arm in results.arms}
-    values = [kept(results, method, arm) for arm in shown.values()]
-    axes.plot(range(len(shown)), values, color=BLUE, zorder=2)
-    for k, (arm, value) in enumerate(zip(shown.values(), values, strict=True)):
-        face = BLUE if cost(results, method, arm) >= -LOSS else "white"
-        axes.plot(k, value, "o", color=BLUE, markersize=7, markerfacecolor=face, markeredgewidth=1.4, zorder=3)
-    if len(shown) == len(DIALS[method]):
-        at = list(shown).index(choice(results, method))
-        axes.plot(at, values[at], "o", color=ORANGE, markersize=14, markerfacecolor="none", markeredgewidth=1.8)
-    level(axes, 1.0, SWEEPS[method].reference)
-    axes.set_xticks(range(len(shown)), [label.replace(", ", ",\n") for label in shown])
-    axes.margins(x=0.12, y=0.18)
-    axes.set_xlabel(SWEEPS[method].dial)
+    labels = list(METHODS[method].strengths)
+    for puzzle, colour in ((RULES, BLUE), (COUNTDOWN, ORANGE)):
+        arms = [arm_name(method, label, puzzle) for label in labels]
+        if not all(arm in results.arms for arm in arms):
+            continue
+        values = [value if np.isfinite(value := kept(results, arm, puzzle)) else np.nan for arm in arms]
+        axes.plot(range(len(arms)), values, color=colour, label=GROUPS[puzzle])
+        for k, arm in enumerate(arms):
+            face = colour if cost(results, arm, puzzle) >= -LOSS else "white"
+            axes.plot(k, values[k], "o", color=colour, markersize=6, markerfacecolor=face, markeredgewidth=1.3)
+        k = labels.index(choice(results, method, puzzle))
+        axes.plot(k, values[k], "o", color=INK, markersize=12, markerfacecolor="none", markeredgewidth=1.3)
+    axes.axhline(1.0, color=INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=1)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.margins(x=0.15, y=0.2)
+    axes.set_xlabel(METHODS[method].dial)
     axes.set_title(method)
 
 
 def draw(results: Results, figure: Figure) -> None:
     """Draw a panel for each method."""
-    from envzoo.scripts.experiments.core.figures import title
+    from envzoo.scripts.experiments.text.table_figures import heading
 
-    shown = [method for method in SWEEPS if any(arm in results.arms for arm in arms_of(method).values())]
-    figure.set_size_inches(3.1 * max(len(shown), 2) + 0.6, 3.7)
-    title(
-        figure,
-        results,
-        "Entropy over the reference's at equal accuracy (hollow: more than 0.05 of accuracy lost; ring: chosen)",
-    )
-    grid = figure.subplots(1, len(shown), squeeze=False)
-    for axes, method in zip(grid[0], shown, strict=True):
+    text = "entropy over GRPO's at equal accuracy, by strength (hollow: more than .05 of accuracy lost; ring: chosen)"
+    heading(figure, results, text, (12.4, 7.4))
+    shown = [m for m in SWEPT if any(arm_name(m, label, RULES) in results.arms for label in METHODS[m].strengths)]
+    grid = figure.subplots(3, 4).ravel()
+    for axes, method in zip(grid, shown, strict=False):
         draw_sweep(axes, results, method)
+    for axes in grid[len(shown) :]:
+        axes.set_axis_off()
+    handles, names = grid[0].get_legend_handles_labels()
+    grid[-1].legend(handles, names, loc="center")
 
 
-def _tables() -> tuple[Table, ...]:
-    found = []
-    for method, sweep in SWEEPS.items():
-        derived = {
-            "entropy over the reference's at equal accuracy": lambda results, arm, method=method: kept(
-                results, method, arm
-            ),
-            "accuracy less the reference's": lambda results, arm, method=method: cost(results, method, arm),
-        }
-        names = (sweep.reference, *arms_of(method).values())
-        found.append(Table(sweep.group, f"{method}: {sweep.dial}", runs.COLUMNS, arms=names, derived=derived))
-    return tuple(found)
+def _table(puzzle: str) -> Table:
+    derived = {
+        "entropy at equal accuracy over GRPO's": lambda results, arm: ratio(results, arm, PLAIN[puzzle], KEPT),
+        "accuracy less GRPO's": lambda results, arm: cost(results, arm, puzzle),
+    }
+    columns = {after(ACCURACY): "accuracy", after(ENTROPY): "entropy, nats", after(PASS): "pass@16"}
+    return Table(GROUPS[puzzle], f"{GROUPS[puzzle]}, after all tokens", columns, derived=derived)
 
 
+_OLD = "the strength was that of a network with six seeds; every method is now swept on the exact table, on two puzzles"
 EXPERIMENT = Experiment(
-    paper=Paper("Strengths of entropy methods", "Methods of five papers", 2025, slug="entropy-sweeps"),
+    paper=Paper("Strengths of entropy methods", "Methods of seven papers", 2025, slug="entropy-sweeps"),
     question="How strong must each method be on a small model, where the published strengths hardly act?",
-    claim="The strengths that the experiments take are those that this rule chooses, on seeds that no experiment is "
-    "judged on: the one that keeps the most entropy at equal accuracy, of those that cost at most 0.05 of accuracy at "
-    "the end.",
-    arms=(
-        *(_arm(name, *reference) for name, reference in REFERENCES.items()),
-        *(
-            _arm(arm, sweep.agent, strength(method, label), sweep.group)
-            for method, sweep in SWEEPS.items()
-            for label, arm in arms_of(method).items()
+    claim="The strengths that the comparison takes are those that this rule chooses, on seeds that no experiment is "
+    "judged on: the one that keeps the most entropy at equal accuracy, of those that cost at most 0.05 of accuracy "
+    "after equally many tokens.",
+    arms=tuple(
+        _arm(method, label, puzzle) for puzzle in PUZZLES for method in METHODS for label in METHODS[method].strengths
+    ),
+    checks=(
+        exact(
+            "Methods and puzzles whose strength in the comparison is not the one of the rule", disagreements, "<", 0.5,
+            null=lambda results: disagreements(results, best=False), primary=True, full_only=True,
         ),
     ),
-    checks=tuple(
-        point(
-            f"{method}: the rule chooses {CHOSEN[method]}",
-            partial(_agrees, method=method),
-            ">=",
-            1.0,
-            full_only=True,
-        )
-        for method in SWEEPS
-    ),
     figure=draw,
-    tables=_tables(),
+    tables=tuple(_table(puzzle) for puzzle in PUZZLES),
     seeds=SEEDS,
-    quick_seeds=1,
+    quick_seeds=2,
     first_seed=FIRST_SEED,
     notes=(
-        runs.SCALE_NOTE,
-        runs.MATCHED_NOTE,
-        "Lp-Reg, AEPO and D3S are not included: Lp-Reg's strengths were tried on the task of its paper's experiment, "
-        "whose page gives the results, AEPO's strength is the target that it is judged on, and D3S is about tokens "
-        "saved.",
+        NOTE,
+        COMPARISON_NOTE,
+        "The methods without a strength run here too, because the recommendation of the comparison is chosen on these "
+        "seeds as well: of the methods that lose at most .02 of GRPO's accuracy on both puzzles, the one with the most "
+        "entropy after all tokens.",
     ),
-)
+    superseded=tuple(
+        Superseded(f"{method}: the rule chooses {label} (network)", 1.0, ">= 1", _OLD)
+        for method, label in {"Clip-Cov": ".02", "KL-Cov": "1", "STEER": ".2", "HAPO": ".5", "BAPO": ".6"}.items()
+    ),
+)  # fmt: skip

@@ -15,6 +15,7 @@ from envzoo.scripts.experiments.p15_adversarial_surprise.names import (
     COMPARED,
     COMPARED_STEPS,
     CURVES,
+    EARLY,
     EPISODES,
     GOALS,
     IN_ROOMS,
@@ -71,7 +72,7 @@ def _arm(method: str, group: str) -> Arm:
         steps if learns else 0,
         settings,
         evaluations=tuple(evaluations),
-        group=group,
+        group=group if group != WORLD or method in ("random", *COMPARED) else EARLY,
         curves=CURVES,
         quick_timesteps=quick if learns else 0,
         full_only=method not in QUICK[group],
@@ -126,6 +127,11 @@ EXPERIMENT = Experiment(
             WORLD,
             "SurpriseRooms, and the sparse goal without further learning",
             {ROOMS: "rooms visited", SHARE: "share of noise stopped", NOISE: "ends in noise"} | GOAL_COLUMNS,
+        ),
+        Table(
+            EARLY,
+            "SurpriseRooms, the first 65,536 steps of the other agents",
+            {ROOMS: "rooms visited", SHARE: "share of noise stopped", NOISE: "ends in noise"},
         ),
     ),
     notes=(

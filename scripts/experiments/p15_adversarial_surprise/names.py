@@ -10,7 +10,7 @@ NOISE_CURVE = f"rollout/final_{NOISE}_mean"
 CURVES = (ROOMS_CURVE, SHARE_CURVE, NOISE_CURVE)
 
 CHAINS = {"alternating": "envzoo/BlockChain-v0", "tv": "envzoo/BlockChain-TV-v0"}
-WORLD = "rooms"
+WORLD, EARLY = "rooms", "rooms, first steps"
 # In the rooms those that a check compares learn equally long, and longer than all others.
 CHAIN_STEPS, COMPARED_STEPS, OTHER_STEPS = 393_216, 2_442 * 4_096, 65_536
 EPISODES = 300  # of an evaluation

@@ -48,27 +48,41 @@ def band(axes: Axes, x: np.ndarray, values: np.ndarray, colour: str, label: str,
 
 
 def against_accuracy(
-    axes: Axes, results: Results, arms: Mapping[str, str], metric: str, levels: np.ndarray, places: Sequence[float]
+    axes: Axes,
+    results: Results,
+    arms: Mapping[str, str],
+    metric: str,
+    levels: np.ndarray,
+    places: Sequence[float],
+    labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Draw a metric against the accuracy at which a run first has it, a line per arm (arm -> colour) that ran."""
+    """Draw a metric against the accuracy at which a run first has it, a line per arm (arm -> colour) that ran.
+
+    `labels` are the words beside the lines where they are not the names of the arms.
+    """
     for (arm, colour), place in zip(arms.items(), places, strict=True):
         if arm in results.arms:
             pairs = zip(results.lines(arm, ACCURACY), results.lines(arm, metric), strict=True)
             values = np.stack([at_accuracy(x, y, levels) for (_, x), (_, y) in pairs])
             reached = np.isfinite(values).all(0)
             if reached.any():
-                band(axes, levels[reached], values[:, reached], colour, arm, place)
+                band(axes, levels[reached], values[:, reached], colour, (labels or {}).get(arm, arm), place)
     axes.set_xlabel("accuracy")
 
 
 def over_updates(
-    axes: Axes, results: Results, arms: Mapping[str, str], metric: str, places: Sequence[float | None]
+    axes: Axes,
+    results: Results,
+    arms: Mapping[str, str],
+    metric: str,
+    places: Sequence[float | None],
+    labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Draw a metric over the updates, a line per arm (arm -> colour) that ran."""
+    """Draw a metric over the updates, a line per arm (arm -> colour) that ran; for `labels` see `against_accuracy`."""
     for (arm, colour), place in zip(arms.items(), places, strict=True):
         if arm in results.arms:
             lines = results.lines(arm, metric)
-            band(axes, lines[0][0], np.stack([y for _, y in lines]), colour, arm, place)
+            band(axes, lines[0][0], np.stack([y for _, y in lines]), colour, (labels or {}).get(arm, arm), place)
     axes.set_xlabel("updates")
 
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from envzoo.agents.reasoning.aepo_arbitrary import AEPOArbitrary
-from envzoo.agents.reasoning.bapo import BAPO
-from envzoo.agents.reasoning.dapo import ClipHigher
-from envzoo.agents.reasoning.entropy_mechanism import ClipCov, KLCov, fit_entropy_law
-from envzoo.agents.reasoning.grpo import GRPO, EntropyBonus
-from envzoo.agents.reasoning.hapo import HAPO
-from envzoo.agents.reasoning.steer import STEER
-from envzoo.agents.text.table import TokenPuzzle, TokenTable, sum_to_rules, walk
+from envzoo.agents.reasoning.entropy_mechanism import fit_entropy_law
+from envzoo.agents.registry import agent_class
+from envzoo.agents.text.table import TokenPuzzle, TokenTable, countdown, sum_to_rules, walk
 from envzoo.scripts.experiments.core.arms import FunctionArm
 
-# Named here, so that the key of an arm depends on the code of the methods.
-AGENTS = {
-    cls.__name__: cls for cls in (GRPO, EntropyBonus, ClipHigher, ClipCov, KLCov, STEER, HAPO, BAPO, AEPOArbitrary)
-}
 ACCURACY, ENTROPY, PASS, COVARIANCE = "accuracy", "entropy", "pass@16", "covariance"
 CURVES = {ACCURACY: "exact/accuracy", ENTROPY: "exact/entropy", PASS: "exact/pass_at_16"}
 AREA, AREA_PASS = "entropy at equal accuracy", "pass@16 at equal accuracy"
+GENERATED, TRAINED = "tokens generated", "tokens trained on"
 # TextSumTo-v1 then starts at an accuracy of .13 and an entropy of 1.06 nats.
-START = {"rules": {"spread": 2.0, "bias": 4.0}, "walk": {"spread": 1.0, "bias": 0.0}}
+START = {
+    "rules": {"spread": 2.0, "bias": 4.0},
+    "countdown": {"spread": 2.0, "bias": 4.0},
+    "walk": {"spread": 1.0, "bias": 0.0},
+    "long walk": {"spread": 3.0, "bias": 0.0},
+}
 LEVELS = (0.3, 0.8)  # accuracies between which methods are compared
 FIRST_SEED, UPDATES, QUICK = 1000, 150, 20
 
@@ -34,7 +31,16 @@ FIRST_SEED, UPDATES, QUICK = 1000, 150, 20
 @lru_cache(maxsize=4)
 def puzzle_named(name: str) -> TokenPuzzle:
     """Make a puzzle of the experiments."""
+    if name == "countdown":
+        return countdown(numbers=2)  # with three numbers the table has 68,483 rows, most of which are never visited
+    if name == "long walk":
+        return walk(21, 30)
     return {"rules": sum_to_rules, "walk": walk}[name]()
+
+
+def judged_split(puzzle: str) -> str:
+    """Return the split on which a puzzle is measured; in TextCountdown nothing carries over to held-out prompts."""
+    return "train" if puzzle == "countdown" else "evaluation"
 
 
 def at_accuracy(accuracy: np.ndarray, values: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -51,9 +57,17 @@ def at_accuracy(accuracy: np.ndarray, values: np.ndarray, levels: np.ndarray) ->
     return found
 
 
-def area(accuracy: np.ndarray, values: np.ndarray, levels: tuple[float, float] = LEVELS) -> float:
+def area(accuracy: np.ndarray, values: np.ndarray, levels: Sequence[float] = LEVELS) -> float:
     """Compute the mean of a curve (n,) over accuracies between two levels, each read where it is first reached."""
     return float(at_accuracy(accuracy, values, np.linspace(*levels, 51)).mean())
+
+
+# Summaries of a metric over the updates of a run, (updates,); an early stage is a tenth of them.
+STATISTICS: Mapping[str, Callable[[np.ndarray], float]] = {
+    "mean": lambda values: np.nanmean(values),
+    "early": lambda values: np.nanmean(values[: max(1, len(values) // 10)]),
+    "p99": lambda values: np.nanpercentile(values, 99),
+}
 
 
 def run_table(
@@ -64,7 +78,9 @@ def run_table(
     hyperparameters: Mapping[str, Any] | None = None,
     puzzle: str = "rules",
     every: int = 5,
-    kept: Sequence[str] = (),
+    measures: Mapping[str, Sequence[str]] | None = None,
+    reach: float | None = None,
+    levels: Sequence[float] = LEVELS,
 ) -> list[dict[str, Any]]:
     """Train a method on a softmax table with many seeds; a run of arms.
 
@@ -72,21 +88,24 @@ def run_table(
         seeds: Seeds (S,).
         budget: Number of updates.
         quick: Whether the run is a quick one, which has no scores at equal accuracy.
-        method: Key of `AGENTS`.
+        method: Name of a registered agent that trains language models.
         hyperparameters: Hyperparameters of the agent.
         puzzle: Key of `START`.
         every: Updates per point of the curves.
-        kept: Metrics of `TokenTable.learn` whose mean over the updates is a score.
+        measures: Further scores: name -> (metric of `TokenTable.learn`, key of `STATISTICS`).
+        reach: Accuracy; if given, the tokens sampled and trained on are curves, and their numbers when a run first
+            reaches this accuracy are scores.
+        levels: Accuracies between which the scores at equal accuracy are averaged.
 
     Returns:
-        For each seed, scores and curves. All measures are exact, on the held-out prompts; a curve has the values before
-        updates 0, every, 2 every, ..., and after the last one.
+        For each seed, scores and curves. All measures are exact, on the prompts of `judged_split`; a curve has the
+        values before updates 0, every, 2 every, ..., and after the last one.
     """
-    made, agent = puzzle_named(puzzle), AGENTS[method]
+    made, agent = puzzle_named(puzzle), agent_class(method)
     table = TokenTable(
         made, agent.Method, config=agent.Config, seeds=seeds, **START[puzzle], **dict(hyperparameters or {})
     )
-    split = "evaluation" if made.evaluation.size else "train"
+    split = judged_split(puzzle)
     curves = table.learn(budget, exact=split, every=every)
     last = table.measure(split)
     exact = {
@@ -94,6 +113,10 @@ def run_table(
         for name in ("accuracy", "entropy", "pass_at_16", "covariance")
     }
     points = [*range(0, budget, every), budget]
+    spent = {} if reach is None else {
+        GENERATED: np.column_stack([curves["tokens/generated"][:, ::every], table.generated]),
+        TRAINED: np.column_stack([curves["tokens/trained"][:, ::every], table.trained]),
+    }  # fmt: skip
     found = []
     for s in range(len(seeds)):
         accuracy, entropy = exact["accuracy"][s], exact["entropy"][s]
@@ -101,15 +124,17 @@ def run_table(
             f"final {ACCURACY}": accuracy[-1],
             f"final {ENTROPY}": entropy[-1],
             f"final {PASS}": exact["pass_at_16"][s][-1],
-            AREA: area(accuracy, entropy),
-            AREA_PASS: area(accuracy, exact["pass_at_16"][s]),
+            AREA: area(accuracy, entropy, levels),
+            AREA_PASS: area(accuracy, exact["pass_at_16"][s], levels),
             **entropy_scores(seeds[s], accuracy, entropy, exact["covariance"][s]),
-            **{name: np.nanmean(curves[name][s]) for name in kept},
+            **{name: STATISTICS[how](curves[metric][s]) for name, (metric, how) in (measures or {}).items()},
+            **{name: at_accuracy(accuracy, tokens[s], np.array([reach]))[0] for name, tokens in spent.items()},
         }
         shown = {"timesteps": points} | {
             name: [float(f"{value:.5g}") for value in exact[column.removeprefix("exact/")][s]]
             for name, column in CURVES.items()
         }
+        shown |= {name: tokens[s].tolist() for name, tokens in spent.items()}
         found.append({"scores": {name: float(value) for name, value in scores.items()}, "curves": shown})
     return found
 

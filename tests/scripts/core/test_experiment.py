@@ -183,7 +183,7 @@ def test_a_quick_run_writes_everything_and_can_be_repeated(tiny, tmp_path):
     assert "the learner covers more than the random policy" in output
     assert "A quick run is not judged. 4 runs" in output
     assert str(tmp_path / "figure.png") in output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "results.json", "table.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "hero.png", "results.json", "table.md"]
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
     data = json.loads((tmp_path / "results.json").read_text())

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from envzoo.scripts.experiments.core.hero import draw_hero, hero_rows
 from envzoo.scripts.experiments.core.panels import Row, dots, entry_of, heading, median_curves, spread, verdicts
 from envzoo.scripts.experiments.core.results import Results
 
@@ -61,3 +62,32 @@ def test_curves_are_medians_with_labels_at_their_ends():
     median_curves(axes, results(), {"a": "red", "absent": "blue"}, "y", {"a": "arm a"}, references={"top": (2.0, "k")})
     assert axes.lines[0].get_ydata().tolist() == [0.0, 1.0]
     assert sorted(text.get_text() for text in axes.texts) == ["arm a", "top"]
+
+
+def check(sentence, value, interval, operator, threshold, verdict, primary=True, **more):
+    bounds = {"value": value, "interval": interval, "operator": operator, "threshold": threshold}
+    return {"sentence": sentence, **bounds, "verdict": verdict, "primary": primary, **more}
+
+
+def test_the_hero_panel_has_a_row_for_each_primary_check_or_its_components():
+    long = "a sentence " * 9
+    parts = [
+        check("one", 1.0, [0.5, None], ">", 0.0, "holds", False),
+        check(long, 2.0, [1.5, 2.5], "in", [1, 3], "fails"),
+    ]
+    checks = [
+        check("both", None, None, "all", None, "fails", components=parts),
+        check("exact", 0.0, None, "<", 0.0, "holds"),
+        check("waits", None, None, ">", 1.0, "not run"),
+        check("other", 5.0, [4, 6], ">", 0.0, "holds", False),
+    ]
+    paper = {"title": "A paper with a title " * 12, "slug": "97-paper"}
+    results = Results({"arms": {}, "checks": checks, "verdict": "fails", "paper": paper})
+    assert [words for words, _ in hero_rows(results)] == ["both: one", long, "exact", "waits"]
+    figure = Figure()
+    draw_hero(results, figure)
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "1 [0.5, -]  (> 0)" in shown
+    assert "2 [1.5, 2.5]  (in [1, 3])" in shown
+    assert figure.get_suptitle().startswith("Fails: A paper")
+    draw_hero(Results({"arms": {}, "checks": [], "verdict": "not judged", "paper": paper}), Figure())

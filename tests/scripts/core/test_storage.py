@@ -17,8 +17,10 @@ from envzoo.scripts.experiments.core.arms import Arm, FunctionArm
 from envzoo.scripts.experiments.core.checks import Difference, Score, point, seeded
 from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
-from envzoo.scripts.experiments.core.renewal import awaits_run, renew, stale_arms, standing
+from envzoo.scripts.experiments.core.renewal import awaits_run, compared_run, renew, stale_arms, standing
 from envzoo.scripts.experiments.core.report import write_results
+from envzoo.scripts.reproduce import ReproduceOptions, reproduce_experiment
+from envzoo.scripts.run_lock import RunLock
 
 CALLS = []
 
@@ -167,18 +169,20 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     results = run_experiment(experiment, folder=tmp_path, launcher="inline")
     results.data["arms"]["plain"]["key"] = "old"
     results.data["arms"]["shifted"]["key"] = "old"
-    results.data["arms"]["shifted"]["runs"][0]["scores"]["x"] += 1e-9
+    seed = compared_run(results.data["arms"]["plain"])["seed"]
+    other = compared_run(results.data["arms"]["shifted"])
+    other["scores"]["x"] += 1e-9
     write_results(experiment, results, tmp_path)
     CALLS.clear()
     sentences = renew(experiment, tmp_path, launcher="inline")
-    assert CALLS == [0, 0]
+    assert [seed, other["seed"]] == CALLS
     assert [sentence.partition(": ")[::2] for sentence in sentences] == [
-        ("plain", "seed 0 gives the same numbers; its results are current"),
-        ("shifted", "seed 0 gives other numbers; it runs anew"),
+        ("plain", f"seed {seed} gives the same numbers; its results are current"),
+        ("shifted", f"seed {other['seed']} gives other numbers; it runs anew"),
     ]
     data = json.loads((tmp_path / "results.json").read_text())
     assert [arm.name for arm in stale_arms(experiment, data)] == ["shifted"]
-    assert data["arms"]["plain"]["renewed_by_seed"] == 0
+    assert data["arms"]["plain"]["renewed_by_seed"] == seed
 
 
 def test_a_run_until_decided_looks_four_times_with_wider_intervals(experiment):
@@ -316,3 +320,82 @@ def test_the_key_of_an_agents_arm_covers_agent_and_environment():
         keys.arm_key(dataclasses.replace(arm, env_kwargs={"start": "centre"}), 100, False),
     ]
     assert len({base, *others}) == 4
+
+
+def staged(experiment):
+    """The same experiment with its second arm in a group of its own, and a check of the first arm alone."""
+    arms = (experiment.arms[0], dataclasses.replace(experiment.arms[1], group="later"))
+    alone = seeded("plain is small", Score("plain", "x"), "<", 5.0, null=lambda results: np.full(6, 9.0), primary=True)
+    return dataclasses.replace(experiment, arms=arms, checks=(*experiment.checks, alone))
+
+
+def test_groups_that_wait_for_a_later_run_have_no_verdict_and_the_page_says_so(experiment, tmp_path):
+    both = staged(experiment)
+    results = run_experiment(both, groups=("g",), folder=tmp_path, launcher="inline")
+    assert CALLS == [0, 1, 2, 3, 4, 5]
+    assert results.left_out == ("later",)
+    assert [check["verdict"] for check in results.data["checks"]] == ["not run", "holds"]
+    assert results.verdict == "not run"
+    assert "1 of 2 primary checks hold" in results.sentence
+    assert "1 of these has not been run" in results.sentence
+    assert stale_arms(both, results.data) == []
+    assert standing(both, results.data).startswith("**Not complete.** 1 arms (later) have not run yet")
+    write_results(both, results, tmp_path)
+    # The rest continues from what is stored, and a restricted run keeps it.
+    CALLS.clear()
+    full = run_experiment(both, folder=tmp_path, launcher="inline")
+    assert CALLS == [0, 1, 2, 3]
+    assert "left_out" not in full.data
+    assert standing(both, full.data) == ""
+    write_results(both, full, tmp_path)
+    again = run_experiment(both, groups=("g",), folder=tmp_path, launcher="inline")
+    assert again.arms == ("plain", "shifted")
+    assert not again.left_out
+    with pytest.raises(EnvzooError, match="group of arms"):
+        run_experiment(both, groups=("other",), launcher="inline")
+
+
+def test_a_check_of_an_arm_that_does_not_exist_is_an_error_and_not_a_later_stage(experiment):
+    wrong = seeded("typo", Score("plane", "x"), ">", 0.5, null={"plane": "plain"}, primary=True)
+    with pytest.raises(EnvzooError, match="plane"):
+        run_experiment(dataclasses.replace(experiment, checks=(wrong,)), launcher="inline")
+
+
+def test_the_seed_that_renews_an_arm_follows_from_the_stale_key():
+    runs = [{"seed": seed} for seed in range(8)]
+    seeds = [compared_run({"key": key, "runs": runs})["seed"] for key in "abcdefghijklmnop"]
+    assert seeds == [compared_run({"key": key, "runs": runs})["seed"] for key in "abcdefghijklmnop"]
+    assert len(set(seeds)) > 3
+    assert compared_run({"runs": runs[:1]}) == {"seed": 0}  # results from before keys
+
+
+def test_agents_and_environments_that_settings_name_are_in_the_key(monkeypatch):
+    arm = FunctionArm("a", draw_one, settings={"method": "GRPO", "others": {"worlds": ["envzoo/BlockChain-v0"]}})
+    key = keys.arm_key(arm, 1, False)
+    for module in ("agents.reasoning.grpo", "block_chain"):
+        roots = [root for root in keys._named_roots(dict(arm.settings)) if module in root[0]]
+        assert roots
+        real = keys._expand
+
+        def changed(definition, real=real, roots=roots):
+            digest, reached = real(definition)
+            return (f"{digest} changed" if definition in roots else digest), reached
+
+        monkeypatch.setattr(keys, "_expand", changed)
+        assert keys.arm_key(arm, 1, False) != key
+        monkeypatch.setattr(keys, "_expand", real)
+    assert keys.arm_key(arm, 1, False) == key
+    assert keys._named_roots({"method": "no agent", "n": 3, "flags": [True, None]}) == []
+
+
+def test_two_runs_do_not_write_to_one_folder(experiment, tmp_path):
+    lock = RunLock(tmp_path)
+    lock.acquire()
+    try:
+        with pytest.raises(EnvzooError, match="being written by another process"):
+            reproduce_experiment(experiment, ReproduceOptions(out=str(tmp_path), launcher="inline"))
+    finally:
+        lock.release()
+    assert CALLS == []
+    assert reproduce_experiment(experiment, ReproduceOptions(out=str(tmp_path), launcher="inline")) == 3
+    assert not (tmp_path / ".lock").exists()
