@@ -251,8 +251,8 @@ def test_pixel_match_ends_at_its_horizon():
 def test_same_different_draws_every_glyph_and_keeps_its_distance():
     env = gym.make_vec("envzoo/SameDifferent-v0", num_envs=4000, size=20, distance=12)
     images, _ = env.reset(seed=0)
-    state = env.unwrapped.state
-    glyphs, places = np.array(state.glyphs), np.array(state.places)
+    state = env.unwrapped.get_state()
+    glyphs, places = state["glyphs"], state["places"]
     assert np.linalg.norm(places[:, 0] - places[:, 1], axis=1).min() >= 12
     bits = glyphs[..., None] >> np.arange(9) & 1
     assert bits[..., :3].any(axis=-1).all()
