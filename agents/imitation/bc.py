@@ -14,9 +14,11 @@ from envzoo.agents.agent import PredictArguments
 from envzoo.agents.loops.episode_streams import EpisodeStreams
 from envzoo.agents.loops.offline import OfflineAgent
 from envzoo.agents.loops.policy_with_wrappers import predict_with_policy
+from envzoo.agents.loops.remembering import RememberingPolicy
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses import distributions as dist
 from envzoo.agents.networks.action import ActionCodec
+from envzoo.agents.networks.basic_encoders import Encoder
 from envzoo.agents.networks.encoders import EncodedLinear
 from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.policy import Acting, Policy
@@ -84,24 +86,13 @@ class DeterministicPolicy(EncodedLinear):
         output = self.head(features)
         return torch.tanh(output) if self.squash else output
 
-    def initial_state(self, num_envs: int) -> Tensor:
-        """Return the memory of fresh episodes, (num_envs, state_dim)."""
-        return self.encoder.initial_state(num_envs)
-
-    def act(
-        self, x: Tensor, state: Tensor, start: Tensor | None, generator: torch.Generator, deterministic: bool
-    ) -> Acting:
-        """Compute the actions (B, D) for packed observations x (B, P), and the next memory."""
-        features, state = self.encoder.step(x, state, start)
-        return Acting(self.actions(features), None, None, state)
-
 
 class _Normalised:
     """A policy with a memory that is given observations which are not normalised yet."""
 
     recurrent = True
 
-    def __init__(self, policy: Policy | DeterministicPolicy, normalizer: Callable[[Tensor], Tensor]):
+    def __init__(self, policy: Policy | RememberingPolicy, normalizer: Callable[[Tensor], Tensor]):
         self.policy, self.normalizer, self.initial_state = policy, normalizer, policy.initial_state
 
     def act(self, x: Tensor, *arguments: Any) -> Acting:
@@ -167,8 +158,11 @@ class BC(OfflineAgent):
         self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, lr=c.learning_rate))
         self.episodes: EpisodeStreams | None = None
         if policy.recurrent:
-            state = policy.initial_state(max(1, c.batch_size // c.sequence_length))
+            state = self._encoder().initial_state(max(1, c.batch_size // c.sequence_length))
             self.episodes = self.register("episodes", EpisodeStreams(self.first_rows, len(self.data.reward), state))
+
+    def _encoder(self) -> Encoder:
+        return self.policy.encoder if self.deterministic else self.policy.actor_encoder
 
     def sample(self, generator: torch.Generator) -> Batch:
         """Sample transitions with normalised observations; (T, B, ...) steps of episodes with a memory."""
@@ -180,8 +174,7 @@ class BC(OfflineAgent):
 
     def _loss_of_sequences(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         policy, x, action = self.policy, batch.observation, batch.action
-        encoder = policy.encoder if self.deterministic else policy.actor_encoder
-        features, state = encoder(x, self.episodes.state, self.starts)
+        features, state = self._encoder()(x, self.episodes.state, self.starts)
         self.episodes.state = state.detach()
         if self.deterministic:
             return (policy.actions(features) - action).square().mean(), {}
@@ -218,4 +211,8 @@ class BC(OfflineAgent):
     def _predict(self, observation: Any, asked: PredictArguments) -> tuple[Any, Any]:
         if self.episodes is None:
             return super()._predict(observation, asked)
-        return predict_with_policy(self, _Normalised(self.policy, self.normalizer), observation, asked)
+        policy: Any = self.policy
+        if self.deterministic:
+            actions = policy.actions
+            policy = RememberingPolicy(policy.encoder, lambda x, generator, deterministic: actions(x.known))
+        return predict_with_policy(self, _Normalised(policy, self.normalizer), observation, asked)

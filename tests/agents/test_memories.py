@@ -70,7 +70,7 @@ def test_a_language_model_learns_with_8_bit_statistics(tmp_path, staleness):
     again = agents.load(tmp_path / "agent.zip", device="cpu")
     assert_same_state(agent.learn(600).state_dict(), again.learn(600).state_dict())
     with pytest.raises(UnknownNameError, match="'adamw8bit'"):
-        agents.make("GRPO", "envzoo/TextSumTo-v1", optimizer="adamw8", device="cpu")
+        agents.make("GRPO", "envzoo/TextSumTo-v1", optimizer="adamw8bits", device="cpu")
 
 
 @pytest.mark.parametrize("encoder", MEMORIES)

@@ -20,6 +20,8 @@ RUNS = {
     "--checkpoint-every 512 --eval-every 2000 --eval-episodes 20",
     "on-policy-recurrent": "SubPO envzoo/GridCoverage-v0 --timesteps 16000 --policy gru --hidden 16 16 --num-envs 32 "
     "--checkpoint-every 1000 --eval-every 4000 --eval-episodes 20",
+    "on-policy-8-bit": "PPO envzoo/TMaze-v0 --timesteps 3000 --encoder s4d --optimizer adam8bit --hidden 64 "
+    "--num-envs 8 --num-steps 32 --num-epochs 2 --checkpoint-every 256 --eval-every 1000 --eval-episodes 20",
     "off-policy": "SAC envzoo/PointMultiGoal-v0 --timesteps 1600 --hidden 16 16 --learning-starts 200 --batch-size 32 "
     "--checkpoint-every 200 --eval-every 500 --eval-episodes 20",
     "off-policy-recurrent": "SACDiscrete envzoo/TMaze-v0 --timesteps 1600 --encoder s4d --hidden 16 "

@@ -45,6 +45,7 @@ CASES = {
     "recall": ("envzoo/AssociativeRecall-v0", {"pairs": 3, "queries": 3}, None),
     "bag": ("envzoo/BitPatternBag-v0", {}, None),
     "pixels": ("envzoo/PixelMatch-v0", {}, 5),
+    "glyphs": ("envzoo/SameDifferent-v0", {"size": 16, "distance": 8}, None),
 }
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
 

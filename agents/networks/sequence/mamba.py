@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from envzoo.agents.networks.layers import linear
+from envzoo.agents.networks.sequence import acting_kernels as kernels
+from envzoo.agents.networks.sequence.acting import ParameterArrays, starts, suits_kernels
 from envzoo.agents.networks.sequence.layer import SequenceLayer, reset_where, segments
 from envzoo.agents.networks.sequence.reorder import REORDERINGS, reorder_tokens
 from envzoo.agents.networks.sequence.scan import segmented_scan
@@ -168,6 +171,7 @@ class MambaBlock(SequenceLayer):
             self.leave.bias.zero_()
         self.sizes = [(d_conv - 1) * self.channels, self.channels * state_size]
         self.state_dim, self.reorder = sum(self.sizes), reorder
+        self._arrays, self._negative = ParameterArrays(), None
 
     def initial_state(self, num_envs: int) -> Tensor:
         """Return the memory of `num_envs` new episodes; see `SequenceLayer`. Raises EnvzooError with a reordering."""
@@ -184,8 +188,24 @@ class MambaBlock(SequenceLayer):
 
     def step(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Advance one step; see `SequenceLayer.step`."""
-        y, state = self(x[None], reset_where(state, start))
-        return y[0], state
+        self.check_causal()
+        if not suits_kernels(self.conv, x, state):
+            y, state = self(x[None], reset_where(state, start))
+            return y[0], state
+        core, shape, fresh, before = self.core, (len(x), self.channels), starts(start), state.contiguous().numpy()
+        mixed, gate, y = (np.empty(shape, np.float32) for _ in range(3))
+        after = np.empty(state.shape, np.float32)
+        conv, bias, log_a, d = self._arrays.of((self.conv, self.conv_bias, core.log_a, core.d))
+        entered = nn.functional.linear(self.norm(x), self.enter)
+        kernels.mamba_inputs(entered.numpy(), before, fresh, conv, bias, after, mixed, gate)
+        bc = nn.functional.linear(
+            torch.from_numpy(mixed), core.project if core.eig == "free" else torch.cat(core.rows())
+        )
+        delta = nn.functional.softplus(nn.functional.linear(bc[:, : core.rank], core.dt_weight, core.dt_bias))
+        if self._negative is None or (self._negative[0] != log_a).any():
+            self._negative = log_a.copy(), -np.exp(log_a)
+        kernels.mamba_states(mixed, delta.numpy(), bc.numpy(), before, fresh, self._negative[1], d, gate, after, y)
+        return x + self.leave(torch.from_numpy(y)), torch.from_numpy(after)
 
     def forward(self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Process a chunk; see `SequenceLayer.forward`."""

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.sequence.layer import SequenceLayer, reset_where
+from envzoo.agents.networks.sequence import acting_kernels as kernels
+from envzoo.agents.networks.sequence.acting import ParameterArrays, starts, suits_kernels
+from envzoo.agents.networks.sequence.layer import SequenceLayer
 from envzoo.agents.networks.sequence.scan import diagonal_scan
-from envzoo.agents.networks.sequence.scan_kernels import diagonal_step
 from envzoo.errors import EnvzooError, unknown
 
 INITIALISATIONS = ("lin", "inv", "legs", "real", "random")
@@ -133,6 +134,7 @@ class S4D(SequenceLayer):
             self.a_imag = nn.Parameter(torch.tensor(eigenvalues.imag.copy(), dtype=torch.float32))
             self.c = nn.Parameter(c)
         self.d = nn.Parameter(torch.randn(width, generator=generator))
+        self._arrays, self._kept = ParameterArrays(), None
 
     def discretise(self) -> tuple[Tensor, Tensor]:
         """Return Abar, and the weights of the states 2 C Bbar (C Bbar for real ones), both (2, M, H)."""
@@ -169,14 +171,24 @@ class S4D(SequenceLayer):
 
     def step(self, x: Tensor, state: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Advance one step; see `SequenceLayer.step`."""
-        if torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype != state.dtype:
+        if not suits_kernels(self.d, x, state):
             y, state = self(x[None], state, None if start is None else start[None])
             return y[0], state
-        abar, weights = self.discretise()
-        after = self._unpack(reset_where(state, start)).contiguous()
-        after = after.clone() if start is None and not self.is_real else after
-        y = diagonal_step(x.contiguous().numpy(), abar.numpy(), weights.numpy(), after.numpy())
-        return torch.from_numpy(y) + self.d * x, self._pack(after)
+        shape = len(x), 1 if self.is_real else 2, self.modes, self.width
+        coefficients, d = self._discretised()
+        before, after = state.contiguous().numpy().reshape(shape), np.empty(shape, np.float32)
+        y = np.empty(x.shape, np.float32)
+        kernels.s4d(x.contiguous().numpy(), before, starts(start), coefficients, d, after, y)
+        return torch.from_numpy(y), torch.from_numpy(after.reshape(len(x), -1))
+
+    def _discretised(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `discretise` does, as (M, 4, H), and D; computed again only when a parameter has changed."""
+        imaginary = self.log_a_real if self.is_real else self.a_imag
+        *parts, d = self._arrays.of((self.log_dt, self.log_a_real, imaginary, self.c, self.d))
+        flat = [part.ravel() for part in parts]
+        if self._kept is None or not kernels.unchanged(*flat, self._kept[0]):
+            self._kept = np.concatenate(flat), torch.cat(self.discretise()).transpose(0, 1).contiguous().numpy()
+        return self._kept[1], d
 
     def forward(self, x: Tensor, state: Tensor | None = None, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Process a chunk; see `SequenceLayer.forward`."""

@@ -1,11 +1,13 @@
 """Numba kernels of linear recurrences over time, forward and backward; see `envzoo.agents.networks.sequence.scan`.
 
 All arrays are contiguous and have the innermost axis last, so that its loops compile to vector instructions. No kernel
-sums over the innermost axis, hence the result does not depend on the width of those instructions.
+sums over the innermost axis, hence the result does not depend on the width of those instructions. Loops work on few
+arrays each: compilers check at run time that arrays do not overlap, and give up where there are many pairs.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 
@@ -61,28 +63,6 @@ def scan_gradient(a, start, x0, x, gradient, da, db, dx0):
 
 
 @njit(cache=True)
-def diagonal_step(u, a, w, x):
-    """Advance the systems of `diagonal` by one step without resets: u (B, H), a and w (2, M, H), x (B, 2, M, H).
-
-    Returns y (B, H), and changes x in place.
-    """
-    batch, width = u.shape
-    y = u * 0
-    for n in range(batch):
-        inputs, outputs = u[n], y[n]
-        for m in range(a.shape[1]):
-            real, imaginary = x[n, 0, m], x[n, 1, m]
-            a_real, a_imaginary, w_real, w_imaginary = a[0, m], a[1, m], w[0, m], w[1, m]
-            for h in range(width):
-                r = a_real[h] * real[h] - a_imaginary[h] * imaginary[h] + inputs[h]
-                i = a_real[h] * imaginary[h] + a_imaginary[h] * real[h]
-                real[h] = r
-                imaginary[h] = i
-                outputs[h] += w_real[h] * r - w_imaginary[h] * i
-    return y
-
-
-@njit(cache=True)
 def diagonal(u, a, w, start, x, y, last):
     """Run H systems of M complex states each: x_t = a keep_t x_{t-1} + u_t, y_t = Re(sum_m w_m x_tm).
 
@@ -96,6 +76,7 @@ def diagonal(u, a, w, start, x, y, last):
         last: (B, 2, M, H), the state after the last step, written.
     """
     steps, batch, width = u.shape
+    new = np.empty(width, u.dtype)
     for n in range(batch):
         last[n] = x[n]
         for t in range(steps):
@@ -112,11 +93,13 @@ def diagonal(u, a, w, start, x, y, last):
                         outputs[h] += w_real[h] * inputs[h]
                 else:
                     for h in range(width):
-                        r = a_real[h] * real[h] - a_imaginary[h] * imaginary[h] + inputs[h]
-                        i = a_real[h] * imaginary[h] + a_imaginary[h] * real[h]
-                        real[h] = r
-                        imaginary[h] = i
-                        outputs[h] += w_real[h] * r - w_imaginary[h] * i
+                        new[h] = a_real[h] * real[h] - a_imaginary[h] * imaginary[h] + inputs[h]
+                    for h in range(width):
+                        imaginary[h] = a_real[h] * imaginary[h] + a_imaginary[h] * real[h]
+                    for h in range(width):
+                        real[h] = new[h]
+                    for h in range(width):
+                        outputs[h] += w_real[h] * real[h] - w_imaginary[h] * imaginary[h]
 
 
 @njit(cache=True)
@@ -134,6 +117,7 @@ def diagonal_gradient(u, a, w, start, x0, dy, dlast, states, du, da, dw, dx0):
         du, da, dw, dx0: Of the shapes of u, a, w and x0; zeros at first.
     """
     steps, batch, width = u.shape
+    r, i = np.empty(width, u.dtype), np.empty(width, u.dtype)
     for n in range(batch):
         for m in range(a.shape[1]):
             a_real, a_imaginary, w_real, w_imaginary = a[0, m], a[1, m], w[0, m], w[1, m]
@@ -149,6 +133,7 @@ def diagonal_gradient(u, a, w, start, x0, dy, dlast, states, du, da, dw, dx0):
                 else:
                     for h in range(width):
                         new_real[h] = a_real[h] * real[h] - a_imaginary[h] * imaginary[h] + inputs[h]
+                    for h in range(width):
                         new_imaginary[h] = a_real[h] * imaginary[h] + a_imaginary[h] * real[h]
             s_real, s_imaginary = dx0[n, 0, m], dx0[n, 1, m]
             s_real[:] = dlast[n, 0, m]
@@ -158,15 +143,28 @@ def diagonal_gradient(u, a, w, start, x0, dy, dlast, states, du, da, dw, dx0):
                 outer, inner = dy[t, n], du[t, n]
                 real, imaginary = states[t + 1, 0], states[t + 1, 1]
                 before_real, before_imaginary = states[t, 0], states[t, 1]
-                keep = 0 if start[t, n] else 1
+                # s arrives as the derivative by the state after step t, without the part through y_t.
                 for h in range(width):
-                    # s arrives as the derivative by the state after step t, without the part through y_t.
-                    r = s_real[h] + outer[h] * w_real[h]
-                    i = s_imaginary[h] - outer[h] * w_imaginary[h]
+                    r[h] = s_real[h] + outer[h] * w_real[h]
+                for h in range(width):
+                    i[h] = s_imaginary[h] - outer[h] * w_imaginary[h]
+                for h in range(width):
                     dw_real[h] += outer[h] * real[h]
+                for h in range(width):
                     dw_imaginary[h] -= outer[h] * imaginary[h]
-                    inner[h] += r
-                    da_real[h] += keep * (r * before_real[h] + i * before_imaginary[h])
-                    da_imaginary[h] += keep * (i * before_real[h] - r * before_imaginary[h])
-                    s_real[h] = keep * (a_real[h] * r + a_imaginary[h] * i)
-                    s_imaginary[h] = keep * (a_real[h] * i - a_imaginary[h] * r)
+                for h in range(width):
+                    inner[h] += r[h]
+                if start[t, n]:
+                    for h in range(width):
+                        s_real[h] = 0
+                    for h in range(width):
+                        s_imaginary[h] = 0
+                    continue
+                for h in range(width):
+                    da_real[h] += r[h] * before_real[h] + i[h] * before_imaginary[h]
+                for h in range(width):
+                    da_imaginary[h] += i[h] * before_real[h] - r[h] * before_imaginary[h]
+                for h in range(width):
+                    s_real[h] = a_real[h] * r[h] + a_imaginary[h] * i[h]
+                for h in range(width):
+                    s_imaginary[h] = a_real[h] * i[h] - a_imaginary[h] * r[h]

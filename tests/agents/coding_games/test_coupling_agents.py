@@ -243,9 +243,11 @@ def tell(game, observations, sender, listener):
     return infos
 
 
-@pytest.mark.parametrize("name", ["SubPO", "SACDiscrete", "PPO"])
-def test_agents_of_other_kinds_carry(name):
-    hyperparameters = {"encoder": "gru", "hidden": (8,)} if name == "PPO" else {}
+@pytest.mark.parametrize(
+    ("name", "encoder"), [("SubPO", None), ("SACDiscrete", None), ("SACDiscrete", "s4d"), ("PPO", "gru")]
+)
+def test_agents_of_other_kinds_carry(name, encoder):
+    hyperparameters = {} if encoder is None else {"encoder": encoder, "hidden": (8,)}
     trained = agents.make(name, "FrozenLake-v1", device="cpu", **hyperparameters)
     sender, listener = (
         make("MEME", "envzoo/coding_grid_small_v0", {"num_messages": 4}).hide_in(trained) for _ in range(2)

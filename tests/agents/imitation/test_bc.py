@@ -241,6 +241,27 @@ def test_the_memory_between_chunks_is_that_of_the_whole_episode(cards):
             torch.testing.assert_close(streams.state[b : b + 1], state, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["mse", "log_prob"])
+def test_a_memory_for_continuous_actions(loss):
+    agent = make("test/pendulum-v0", loss=loss, encoder="gru", hidden=(16,), batch_size=80, sequence_length=20)
+    losses = []
+    agent.learn(300, callback=lambda agent, metrics: losses.append(metrics["loss/policy"]))
+    assert losses[-1] < losses[0]
+    data, state = agent.data, None
+    encoder = agent.policy.encoder if loss == "mse" else agent.policy.actor_encoder
+    rows = slice(agent.first_rows[1], agent.first_rows[1] + 30)
+    with torch.no_grad():
+        features, _ = encoder(agent.normalizer(data.observation[rows, None]), None, None)
+    policy = agent.policy
+    wanted = policy.actions(features) if loss == "mse" else policy.actor_head(features)
+    found = []
+    for observation in data.observation[rows].numpy():
+        action, state = agent.predict(observation, state)
+        found.append(action)
+    expected = agent.actions.to_environment(wanted[:, 0].detach().numpy())
+    np.testing.assert_allclose(np.stack(found), expected, atol=1e-4)
+
+
 def test_streams_play_whole_episodes_in_order_and_at_random():
     first = np.array([0, 3, 4, 9])
     streams, generator = EpisodeStreams(first, 12, torch.zeros(4, 2)), torch.Generator().manual_seed(0)

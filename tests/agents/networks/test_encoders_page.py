@@ -12,10 +12,12 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(encoders, "_OWN", {})
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     space: dict = {}
     for block in blocks:
-        exec(compile(block.replace("20_000", "64"), "encoders.md", "exec"), space)  # our own page, not a file's content
+        for steps in ("20_000", "2_000", "512"):
+            block = block.replace(steps, "64")
+        exec(compile(block, "encoders.md", "exec"), space)  # our own page, not a file's content
     assert space["agent"].num_timesteps >= 64
     assert (tmp_path / "agent.zip").is_file()
     names = re.findall(r"`([a-z0-9_]+)`", PAGE[PAGE.index("| `mlp`") : PAGE.index("`SubPO`")])

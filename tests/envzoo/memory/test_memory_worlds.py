@@ -246,3 +246,26 @@ def test_pixel_match_ends_at_its_horizon():
     env.set_state(state)
     assert env.step(3)[1:3] == (-0.01, False)
     assert env.step(2)[1:3] == (-0.01, True)
+
+
+def test_same_different_draws_every_glyph_and_keeps_its_distance():
+    env = gym.make_vec("envzoo/SameDifferent-v0", num_envs=4000, size=20, distance=12)
+    images, _ = env.reset(seed=0)
+    state = env.unwrapped.get_state()
+    glyphs, places = state["glyphs"], state["places"]
+    assert np.linalg.norm(places[:, 0] - places[:, 1], axis=1).min() >= 12
+    bits = glyphs[..., None] >> np.arange(9) & 1
+    assert bits[..., :3].any(axis=-1).all()
+    assert bits[..., ::3].any(axis=-1).all()
+    assert len(np.unique(glyphs)) == 400
+    same = glyphs[:, 0] == glyphs[:, 1]
+    assert abs(same.mean() - 0.5) < 0.04
+    assert (images.reshape(4000, -1) > 0).sum(axis=1).tolist() == bits.sum(axis=(1, 2)).tolist()
+    assert set(np.unique(images)) == {0, 255}
+    _, rewards, terminated, _, _ = env.step(np.zeros(4000, np.int64))
+    assert np.array_equal(rewards, np.where(same, -1.0, 1.0))
+    assert terminated.all()
+    with pytest.raises(EnvzooError, match="expected at most 17 in an image of 20 pixels"):
+        make("SameDifferent", size=20, distance=18)
+    with pytest.raises(EnvzooError, match="size is 7"):
+        make("SameDifferent", size=7)
