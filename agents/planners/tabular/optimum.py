@@ -138,7 +138,7 @@ def dense_sweep(p, r, gamma, v, q, out):
 # ---------------------------------------------------------------------------- sparse worlds
 
 
-LARGE = 50_000  # pairs of state and action from which a sweep is shared by all cores
+LARGE = 250_000  # pairs of state and action from which a sweep is shared by all cores
 
 
 @njit(inline="always")
