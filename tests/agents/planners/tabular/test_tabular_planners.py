@@ -1,5 +1,7 @@
 """Planners of finite worlds against brute force, closed forms and each other."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ from envzoo.agents.planners.tabular.evaluation import (
     softmax_gradient,
 )
 from envzoo.agents.planners.tabular.finite_horizon import backward_induction, best_in_hindsight
-from envzoo.agents.planners.tabular.linear_program import left_inverse_norm, solve_dual
+from envzoo.agents.planners.tabular.linear_program import WarmDual, left_inverse_norm, solve_dual
 from envzoo.agents.planners.tabular.optimum import (
     LARGE,
     _sweep_alone,
@@ -184,6 +186,35 @@ def test_the_best_policy_in_hindsight_is_the_best_of_all():
         totals[tuple(choice)] = total
     assert value == pytest.approx(max(totals.values()))
     assert totals[tuple(policy.ravel())] == pytest.approx(value)
+
+
+@settings(deadline=None, max_examples=10)
+@given(seeds)
+def test_warm_programs_are_those_solved_alone(seed):
+    """Also with actions that are not available, and after rewards that have nothing to do with those before."""
+    rng, model = np.random.default_rng(seed), random_mdp(5, 3, gamma=0.9, seed=seed)
+    blocked = np.where(rng.random(model.r.shape) < 0.2, -np.inf, model.r)
+    blocked[:, 0] = model.r[:, 0]
+    warm = WarmDual(FiniteMDP(model.p, blocked, 0.9))
+    for k in range(4):
+        rewards = blocked if k == 0 else np.where(np.isinf(blocked), -np.inf, rng.normal(size=blocked.shape))
+        alone = FiniteMDP(model.p, rewards, 0.9)
+        found = warm.solve(None if k == 0 else np.where(np.isinf(rewards), 7.0, rewards))
+        assert found.value == pytest.approx(policy_iteration(alone).v[0], abs=1e-7)
+        assert (found.occupancy[np.isinf(blocked)] == 0).all()
+        np.testing.assert_allclose(found.occupancy, solve_dual(alone).occupancy, atol=1e-6)
+
+
+def test_warm_programs_refuse_rewards_that_do_not_fit(monkeypatch):
+    warm = WarmDual(random_mdp(3, 2, gamma=0.9))
+    for rewards in (np.zeros(3), np.full((3, 2), np.nan)):
+        with pytest.raises(EnvzooError, match=r"expected finite rewards \(3, 2\)"):
+            warm.solve(rewards)
+    with pytest.raises(EnvzooError, match="gamma lies in"):
+        WarmDual(random_mdp(3, 2, gamma=1.0))
+    monkeypatch.setitem(sys.modules, "highspy", None)
+    with pytest.raises(EnvzooError, match="needs the package highspy; install it with the extra"):
+        WarmDual(random_mdp(3, 2, gamma=0.9))
 
 
 def test_a_program_with_a_budget_spends_it():
