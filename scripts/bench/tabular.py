@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit, prange
 from scipy import sparse
 
+from envzoo.agents.planners.tabular.linear_program import WarmDual, solve_dual
 from envzoo.agents.planners.tabular.optimum import (
     dense_optimum,
     dense_sweep,
@@ -42,7 +43,13 @@ def run(quick: bool = False) -> list[Row]:
         ours, that of a target the measured value over the wanted one (or the inverse, for times).
     """
     repeats = 2 if quick else 5
-    return [*_sweeps(quick, repeats), *_optima(repeats), *_steps(quick, repeats), *_papers(quick)]
+    return [
+        *_sweeps(quick, repeats),
+        *_optima(repeats),
+        *_programs(repeats),
+        *_steps(quick, repeats),
+        *_papers(quick),
+    ]
 
 
 @njit(cache=True, parallel=True)
@@ -233,6 +240,24 @@ def _mdpsolver(p: np.ndarray, columns: np.ndarray, r: np.ndarray, found: dict[st
         found["mdpsolver"] = np.array(model.getValueVector())
 
     return solve
+
+
+def _programs(repeats: int) -> list[Row]:
+    """Compare warm-started programs with programs that scipy solves one by one, for rewards that change a little."""
+    model, name = random_mdp(20, 3, gamma=0.9), "100 linear programs, 20 x 3, warm starts"
+    rewards = model.r + 0.05 * np.random.default_rng(0).normal(size=(100, *model.r.shape))
+    if importlib.util.find_spec("highspy") is None:
+        return [Row(name, math.nan, "ms", note="highspy is not installed (extra bench)")]
+    warm, worlds = WarmDual(model), [FiniteMDP(model.p, r, model.gamma) for r in rewards]
+    timings = measure(
+        {"ours": lambda: [warm.solve(r) for r in rewards], "scipy": lambda: [solve_dual(world) for world in worlds]},
+        repeats,
+    )
+    ours, scipy = timings["ours"].best, timings["scipy"].best
+    return [
+        Row(name, 1e3 * ours, "ms", note=f"{100 / ours:,.0f} a second"),
+        Row("  scipy's HiGHS", 1e3 * scipy, "ms", scipy / ours, 1.0, f"{100 / scipy:,.0f} a second"),
+    ]
 
 
 # ---------------------------------------------------------------------------- environments and papers
