@@ -1,5 +1,6 @@
 """Planners of finite worlds against brute force, closed forms and each other."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -289,3 +290,14 @@ def test_slopes_and_bands():
     np.testing.assert_allclose(mean, [2, 2])
     np.testing.assert_allclose(high - low, [2 * 12.706204736 * np.sqrt(2) / np.sqrt(2), 0])
     assert tie_set(np.array([1.0, 1.0 - 1e-10, 0.0])).tolist() == [True, True, False]
+
+
+def test_programs_print_nothing():
+    """In a process of its own, because some versions of highspy print a banner with the first program only."""
+    code = (
+        "from envzoo.agents.planners.tabular.linear_program import WarmDual\n"
+        "from envzoo.tabular import random_mdp\n"
+        "WarmDual(random_mdp(3, 2, gamma=0.9)).solve()"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
