@@ -215,10 +215,11 @@ def choose_rows(q, following, weight, r, to, chosen, pays):
     """
     states, actions, most = following.shape
     for s in range(states):
-        best = 0
-        for a in range(1, actions):
-            if q[s, a] > q[s, best]:
-                best = a
+        best, top = 0, q[s, 0]
+        for a in range(1, actions):  # without jumps, which a processor could not foresee
+            better = q[s, a] > top
+            best = a if better else best
+            top = q[s, a] if better else top
         pays[s] = r[s, best]
         for k in range(most):
             to[s, k], chosen[s, k] = following[s, best, k], weight[s, best, k]
@@ -279,7 +280,8 @@ def sparse_optimum(
     if outcomes.ends.any():
         ends = bool((weight[outcomes.ends] > 0).any())
         weight[outcomes.ends] = 0.0
-    following, r = outcomes.next_state.astype(np.uint32), outcomes.expected_reward()
+    following = outcomes.next_state.astype(np.uint32)
+    r = np.einsum("sak,sak->sa", outcomes.probability, outcomes.reward)
     states, _, most = weight.shape
     to, chosen, pays = np.empty((states, most), np.uint32), np.empty((states, most)), np.empty(states)
 
@@ -355,7 +357,7 @@ def _iterate(
             low, high = min(low, 0.0), max(high, 0.0)
         if gamma * (high - low) / 2 <= max((1 - gamma) * tolerance, 4e-16 * size):
             shift = gamma / (1 - gamma) * (low + high) / 2
-            return Optimum(new + shift, q + shift, tie_set(q, tie_tolerance), iteration)
+            return Optimum(new + shift, q + shift, q >= new[:, None] - tie_tolerance, iteration)
         v, new = new, v
         if evaluations:
             v, new = evaluate(q, v, new)
