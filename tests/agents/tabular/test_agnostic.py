@@ -354,6 +354,26 @@ def test_agents_find_the_best_policy_of_an_easy_class(name):
     assert value_of(agent) == pytest.approx(1.0, abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", [1000, 1031])
+def test_states_in_which_policies_act_differently_are_not_matched(seed):
+    """In these locks two latent states have the same value of each action, and a policy that acts in both alike."""
+    agent = agents.make(
+        "PolicyEmulator",
+        "envzoo/BlockComboLockExogenous-v0",
+        seed=seed,
+        device="cpu",
+        env_kwargs={"world_seed": seed},
+        num_envs=1_024,
+        observations=40,
+        successors=16,
+        rollouts=16,
+        tests=8,
+    )
+    agent.learn(5_000_000)
+    assert agent.policy.estimates.max() == pytest.approx(1.0)
+    assert value_of(agent) == pytest.approx(1.0, abs=1e-9)
+
+
 def test_popler_makes_petals_special_and_finds_the_planted_policy():
     agent = agents.make(
         "POPLER",
