@@ -36,14 +36,16 @@ class PolicyEmulator(PolicyClassAgent):
     """Build a small world from observations, and choose the policy that is best on it (experimental).
 
         q(x, a; c) = mean return of action a in x, followed by the policy c                                    (1)
-        x' is taken for argmin over emulator states j of max over a, c of |q(x', a; c) - q_j(a; c)|            (2)
+        x' is taken for argmin over j of max over c of mean over pi of |q(x', pi(x'); c) - q_j(pi(x_j); c)|    (2)
 
     Layer by layer, the last one first, observations drawn from the covering law become states of the emulator. From
-    each of them every action is tried by local resets, and what it led to is replaced by the emulator state of the next
-    layer whose values (1) are nearest (2); those of emulator states are computed on the emulator. Then all policies of
-    the class are evaluated on the emulator exactly. The idea, that matching values of policies suffices and states need
-    not be decoded, is that of Krishnamurthy, Li and Sekhari, arXiv 2504.05405, of which this is a simplified form
-    without its guarantees. Needs a local simulator and resets to a covering law (`HybridAccess`).
+    each of them every action is tried by local resets, and what it led to is replaced by the state x_j of the next
+    layer on which the policies of the class, with c after their first action, have the nearest values (2); q_j is
+    computed on the emulator. Equal values of all actions would not suffice, because a policy may act well in one of two
+    such states and badly in the other. Then all policies of the class are evaluated on the emulator exactly. The idea,
+    that matching values of policies suffices and states need not be decoded, is that of Krishnamurthy, Li and Sekhari,
+    arXiv 2504.05405, of which this is a simplified form without its guarantees. Needs a local simulator and resets to a
+    covering law (`HybridAccess`).
 
     Metrics:
         rollout/return_mean: mean return of the episodes from which observations were matched.
@@ -63,6 +65,8 @@ class PolicyEmulator(PolicyClassAgent):
         c, pairs = self.config, (self.horizon, self.config.observations, self.actions)
         queries = c.observations * self.actions * max(c.successors, 1) * self.actions * c.tests * c.rollouts
         size = pairs[0] * pairs[1] * pairs[2] * pairs[1] + self.size * pairs[1] * (self.horizon + 1) + 8 * queries
+        matched = c.observations * self.actions * c.successors * self.actions
+        size += matched * (3 * c.observations * self.actions + self.size)
         check_bytes(8 * size, f"an emulator of {c.observations} observations for {self.size} policies")
         return {
             "observations": np.zeros(pairs[:2], np.int64),
@@ -129,8 +133,18 @@ class PolicyEmulator(PolicyClassAgent):
         returns = self._returns(states[s], a, tests[test], h)
         shape = (len(states), c.tests, self.actions, c.rollouts)
         found = returns.reshape(shape).mean(axis=-1)  # (m, C, A)
-        distance = np.abs(found[:, :, None, :] - known[None]).max(axis=(1, 3))
+        share = self._shares(states, p.observations[h])
+        distance = np.zeros((len(states), c.observations))
+        for at in range(c.tests):
+            gaps = np.abs(found[:, at, :, None, None] - known[at][None, None])  # (m, A, n, A)
+            distance = np.maximum(distance, (share * gaps).sum(axis=(1, 3)))
         return distance.argmin(axis=1)
+
+    def _shares(self, states: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Compute the share of policies that take a in one state and b in the other, (m, A, n, A)."""
+        actions = np.eye(self.actions)
+        one, two = (actions[self.table[:, part].astype(np.int64)].reshape(self.size, -1) for part in (states, others))
+        return (one.T @ two / self.size).reshape(len(states), self.actions, len(others), self.actions)
 
     def _returns(self, states: np.ndarray, actions: np.ndarray, policies: np.ndarray, h: int) -> np.ndarray:
         """Play an episode from each state (m,) of layer h: an action first, then a policy; returns the returns (m,)."""

@@ -27,8 +27,9 @@ _LOCK = Example(
 _LATENT = Example("envzoo/RandomLMDP-v0", {"horizon": 3}, {"num_envs": 2, "steps_per_iteration": 12}, timesteps=48)
 
 
-def _trap(**hyperparameters: Any) -> Example:
-    return Example("envzoo/PSDPTrap-v0", {"gadgets": 2}, {"num_envs": 2, **hyperparameters}, timesteps=48)
+def _class(**hyperparameters: Any) -> Example:
+    world = {"layers": 3, "states": 3}
+    return Example("envzoo/SingletonRich-v0", world, {"num_envs": 2, **hyperparameters}, timesteps=48)
 
 
 def _row(name: str, module: str, summary: str, **more: Any) -> AgentSpec:
@@ -131,34 +132,34 @@ AGENTS = (
         "popler",
         "Finds the best policy of a class online, from episodes of a few core policies.",
         paper="36-agnostic-rl",
-        example=_trap(top_episodes=6, petal_episodes=3),
+        example=_class(top_episodes=6, petal_episodes=3),
     ),
     _row(
         "TrajectoryTree",
         "trajectory_tree",
         "Evaluates all policies of a class on the same random trees, from a generative model.",
         paper="36-agnostic-rl",
-        example=_trap(trees_per_iteration=2),
+        example=_class(trees_per_iteration=2),
     ),
     _row(
         "PSDP",
         "psdp",
         "Policy search by dynamic programming, from resets to a covering law.",
         paper="36-agnostic-rl",
-        example=_trap(episodes_per_layer=8),
+        example=_class(episodes_per_layer=8),
     ),
     _row(
         "CPI",
         "cpi",
         "Conservative policy iteration over a class, from resets to a covering law.",
         paper="36-agnostic-rl",
-        example=_trap(episodes_per_round=8),
+        example=_class(episodes_per_round=8),
     ),
     _row(
         "PolicyEmulator",
         "policy_emulator",
         "Chooses a policy on a small world built from observations, with both kinds of resets.",
         paper="36-agnostic-rl",
-        example=_trap(observations=2, successors=2, rollouts=2, tests=2),
+        example=_class(observations=2, successors=2, rollouts=2, tests=2),
     ),
 )

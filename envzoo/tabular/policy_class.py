@@ -181,7 +181,9 @@ class PolicyProblem:
         if self.petals is not None:
             petals = np.array(self.petals)
             if petals.ndim != 2 or len(petals) != len(self.policies) or petals.dtype.kind not in "iu":
-                raise EnvzooError(f"petals have the shape {petals.shape}; expected ({len(self.policies)}, D) states")
+                raise EnvzooError(
+                    f"petals are {petals.dtype} of shape {petals.shape}; expected states ({len(self.policies)}, D)"
+                )
             if not ((petals >= -1) & (petals < len(layer))).all():
                 raise EnvzooError(f"petals hold states out of range; expected -1 to {len(layer) - 1}")
             more["petals"] = petals.astype(np.int64)

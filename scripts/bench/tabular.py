@@ -12,7 +12,14 @@ import numpy as np
 from numba import njit, prange
 from scipy import sparse
 
-from envzoo.agents.planners.tabular.optimum import dense_sweep, policy_iteration, sparse_optimum, sparse_sweep
+from envzoo.agents.planners.tabular.linear_program import WarmDual, solve_dual
+from envzoo.agents.planners.tabular.optimum import (
+    dense_optimum,
+    dense_sweep,
+    policy_iteration,
+    sparse_optimum,
+    sparse_sweep,
+)
 from envzoo.scripts.bench.report import Row, measure
 from envzoo.tabular import FiniteMDP, Outcomes, TabularVectorEnv, random_mdp, random_outcomes
 
@@ -36,7 +43,13 @@ def run(quick: bool = False) -> list[Row]:
         ours, that of a target the measured value over the wanted one (or the inverse, for times).
     """
     repeats = 2 if quick else 5
-    return [*_sweeps(quick, repeats), *_optima(repeats), *_steps(quick, repeats), *_papers(quick)]
+    return [
+        *_sweeps(quick, repeats),
+        *_optima(repeats),
+        *_programs(repeats),
+        *_steps(quick, repeats),
+        *_papers(quick),
+    ]
 
 
 @njit(cache=True, parallel=True)
@@ -58,13 +71,15 @@ def _matrix(world: Outcomes) -> sparse.csr_array:
     """Return the transitions as a sparse matrix (S * A, S)."""
     states, actions, most = world.probability.shape
     starts = np.arange(0, states * actions * most + 1, most)
-    return sparse.csr_array((world.probability.ravel(), world.next_state.ravel(), starts), (states * actions, states))
+    columns = world.next_state.ravel().astype(np.int32)  # as scipy itself would choose; wide ones cost it time
+    parts = (world.probability.ravel(), columns, starts.astype(np.int32))
+    return sparse.csr_array(parts, (states * actions, states))
 
 
 def _sweeps(quick: bool, repeats: int) -> list[Row]:
     world = random_outcomes(QUICK_SPARSE if quick else SPARSE, 5, 4)
     states, actions, _ = world.probability.shape
-    following, weight = world.next_state.astype(np.int32), GAMMA * world.probability
+    following, weight = world.next_state.astype(np.uint32), GAMMA * world.probability
     r, q, v, out = world.expected_reward(), np.empty((states, actions)), np.zeros(states), np.empty(states)
     matrix = _matrix(world)
 
@@ -114,14 +129,14 @@ def _optima(repeats: int) -> list[Row]:
     found: dict[str, np.ndarray] = {}
 
     def ours() -> None:
-        found["ours"] = sparse_optimum(world, GAMMA, tolerance=ERROR, evaluations=50).v
+        found["ours"] = sparse_optimum(world, GAMMA, tolerance=ERROR).v
 
     rows = _compare(f"optimum, {PEERS:,} x 5 sparse", ours, _sparse_peers(world, found), found, truth, repeats)
     model = random_mdp(DENSE, ACTIONS, gamma=GAMMA)
     dense_truth, dense_found = policy_iteration(model).v, {}
 
     def dense_ours() -> None:
-        dense_found["ours"] = policy_iteration(model).v
+        dense_found["ours"] = dense_optimum(model, tolerance=ERROR).v
 
     peers = _dense_peers(model, dense_found)
     return rows + _compare(
@@ -172,7 +187,9 @@ def _sparse_peers(world: Outcomes, found: dict[str, np.ndarray]) -> dict[str, Ca
 
     peers: dict[str, Callable[[], None] | None] = {"scipy sparse, modified policy iteration": scipy_iteration}
     s, a = np.repeat(np.arange(states), actions), np.tile(np.arange(actions), states)
-    peers["quantecon"] = _quantecon("quantecon", (r.ravel(), sparse.csr_matrix(matrix), GAMMA, s, a), found)
+    # Not its policy iteration: the factors of a random sparse matrix are nearly full, which takes hours.
+    parts = (r.ravel(), sparse.csr_matrix(matrix), GAMMA, s, a)
+    peers["quantecon"] = _quantecon("quantecon", parts, found, ("modified_policy_iteration", "value_iteration"))
     peers["mdpsolver"] = _mdpsolver(world.probability, world.next_state, r, found)
     return peers
 
@@ -182,8 +199,13 @@ def _dense_peers(model: FiniteMDP, found: dict[str, np.ndarray]) -> dict[str, Ca
     return {"quantecon": _quantecon("quantecon", (model.r, model.p, GAMMA), found)}
 
 
-def _quantecon(name: str, parts: tuple, found: dict[str, np.ndarray]) -> Callable[[], None] | None:
-    """Return the faster of its policy iterations; building the model is not timed."""
+def _quantecon(
+    name: str,
+    parts: tuple,
+    found: dict[str, np.ndarray],
+    methods: tuple[str, ...] = ("policy_iteration", "modified_policy_iteration"),
+) -> Callable[[], None] | None:
+    """Return the fastest of its methods; building the model is not timed."""
     if importlib.util.find_spec("quantecon") is None:
         return None
     from quantecon.markov import DiscreteDP
@@ -194,7 +216,7 @@ def _quantecon(name: str, parts: tuple, found: dict[str, np.ndarray]) -> Callabl
         found[name] = process.solve(method=method, epsilon=ERROR).v
 
     times = {}
-    for method in ("policy_iteration", "modified_policy_iteration"):
+    for method in methods:
         solve(method)
         start = time.perf_counter()
         solve(method)
@@ -218,6 +240,24 @@ def _mdpsolver(p: np.ndarray, columns: np.ndarray, r: np.ndarray, found: dict[st
         found["mdpsolver"] = np.array(model.getValueVector())
 
     return solve
+
+
+def _programs(repeats: int) -> list[Row]:
+    """Compare warm-started programs with programs that scipy solves one by one, for rewards that change a little."""
+    model, name = random_mdp(20, 3, gamma=0.9), "100 linear programs, 20 x 3, warm starts"
+    rewards = model.r + 0.05 * np.random.default_rng(0).normal(size=(100, *model.r.shape))
+    if importlib.util.find_spec("highspy") is None:
+        return [Row(name, math.nan, "ms", note="highspy is not installed (extra bench)")]
+    warm, worlds = WarmDual(model), [FiniteMDP(model.p, r, model.gamma) for r in rewards]
+    timings = measure(
+        {"ours": lambda: [warm.solve(r) for r in rewards], "scipy": lambda: [solve_dual(world) for world in worlds]},
+        repeats,
+    )
+    ours, scipy = timings["ours"].best, timings["scipy"].best
+    return [
+        Row(name, 1e3 * ours, "ms", note=f"{100 / ours:,.0f} a second"),
+        Row("  scipy's HiGHS", 1e3 * scipy, "ms", scipy / ours, 1.0, f"{100 / scipy:,.0f} a second"),
+    ]
 
 
 # ---------------------------------------------------------------------------- environments and papers

@@ -26,6 +26,7 @@ LEARNERS = (
     *("PPO", "SAC", "SACDiscrete", "SubPO", "ModPO", "SubPOActorCritic", "ModPOActorCritic", "BC"),
     *("LSDExploreCommit", "LSDUCB", "CombUCB1", "ISICombUCB1"),
     *("UCBVI", "UCB1", "CollisionETC", "PolicyUCB", "OMLE"),
+    *("POPLER", "TrajectoryTree", "PSDP", "CPI", "PolicyEmulator"),
     *("LMDPValueOptimistic", "LMDPModelOptimistic", "LMDPHoeffding", "MemorylessUCBVI"),
 )
 each_agent = pytest.mark.parametrize("name", agents.specs())

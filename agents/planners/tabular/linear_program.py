@@ -63,6 +63,66 @@ def solve_dual(
     return LinearSolution(float(-found.fun), occupancy.reshape(states, actions), -np.asarray(found.eqlin.marginals))
 
 
+class WarmDual:
+    """The program of `solve_dual` without constraints, for many rewards: each solution starts from the one before.
+
+    Needs the package highspy (extra `lp`), whose solver keeps its basis between calls.
+
+    Args:
+        model: A discounted process, gamma below 1.
+
+    Raises:
+        EnvzooError: gamma is 1, or highspy is not installed.
+    """
+
+    def __init__(self, model: FiniteMDP) -> None:
+        if not model.gamma < 1:
+            raise EnvzooError(f"gamma lies in [0, 1), got {model.gamma}")
+        try:
+            import highspy
+        except ImportError:
+            raise EnvzooError("WarmDual needs the package highspy; install it with the extra envzoo[lp]") from None
+        self.model, self._optimal = model, highspy.HighsModelStatus.kOptimal
+        states, actions = model.r.shape
+        self._pairs = np.flatnonzero(model.available.ravel())
+        count = len(self._pairs)
+        leaving = sparse.csc_array((np.ones(count), (self._pairs // actions, np.arange(count))), (states, count))
+        flow = sparse.csc_array(leaving - sparse.csc_array(model.gamma * model.p.reshape(-1, states)[self._pairs].T))
+        program = highspy.HighsLp()
+        program.num_col_, program.num_row_ = count, states
+        program.col_cost_ = -model.r.ravel()[self._pairs]
+        program.col_lower_, program.col_upper_ = np.zeros(count), np.full(count, highspy.kHighsInf)
+        program.row_lower_ = program.row_upper_ = model.initial
+        program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        program.a_matrix_.start_, program.a_matrix_.index_ = flow.indptr, flow.indices
+        program.a_matrix_.value_ = flow.data
+        self._solver = highspy.Highs()
+        self._solver.setOptionValue("output_flag", False)
+        self._solver.setOptionValue("threads", 1)
+        self._solver.passModel(program)
+        self._columns = np.arange(count, dtype=np.int32)
+
+    def solve(self, r: np.ndarray | None = None) -> LinearSolution:
+        """Solve the program for rewards (S, A), those of the model if None; unavailable actions stay unavailable.
+
+        Raises:
+            EnvzooError: The rewards do not fit, or the program was not solved.
+        """
+        shape = self.model.r.shape
+        rewards = self.model.r if r is None else np.asarray(r, np.float64)
+        if rewards.shape != shape or not np.isfinite(rewards.ravel()[self._pairs]).all():
+            raise EnvzooError(f"r has the shape {rewards.shape}; expected finite rewards {shape}")
+        self._solver.changeColsCost(len(self._pairs), self._columns, -rewards.ravel()[self._pairs])
+        self._solver.run()
+        if self._solver.getModelStatus() != self._optimal:
+            raise EnvzooError(f"the linear program was not solved ({self._solver.getModelStatus()})")
+        found = self._solver.getSolution()
+        visits = np.zeros(rewards.size)
+        visits[self._pairs] = found.col_value
+        value = -float(self._solver.getInfo().objective_function_value)
+        return LinearSolution(value, visits.reshape(shape), -np.array(found.row_dual))
+
+
 def left_inverse_norm(matrix: np.ndarray) -> float:
     """Compute the smallest ||X||_{1->1} (largest absolute column sum) over all left inverses X of a matrix (O, S).
 

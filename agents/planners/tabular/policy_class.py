@@ -10,7 +10,7 @@ from envzoo.errors import EnvzooError
 from envzoo.tabular import FiniteMDP
 from envzoo.tabular.policy_class import PolicyProblem
 
-MOST = 2_000_000  # groupings of policies that the spanning capacity may go through
+MOST = 20_000_000  # places of policies in all worlds that the spanning capacity goes through
 
 
 def layers_of(problem: PolicyProblem) -> list[np.ndarray]:
@@ -96,7 +96,7 @@ def spanning_capacity(problem: PolicyProblem) -> np.ndarray:
         (H,) int64; the spanning capacity of the class is the largest of them.
 
     Raises:
-        EnvzooError: There are over two million worlds to try.
+        EnvzooError: There are too many worlds to try.
     """
     table, layers = problem.table(), layers_of(problem)
     found = np.zeros(problem.horizon, np.int64)
@@ -113,7 +113,7 @@ def spanning_capacity(problem: PolicyProblem) -> np.ndarray:
             index = {pair: k for k, pair in enumerate(distinct)}
             where = [index[pair] for pair in pairs]
             following = layers[h + 1].tolist()
-            if len(moved) + len(following) ** len(distinct) > MOST:
+            if (len(moved) + len(following) ** len(distinct)) * len(table) > MOST:
                 raise EnvzooError(f"layer {h + 1} of {len(states)} states has too many worlds to try; expected fewer")
             for image in itertools.product(following, repeat=len(distinct)):
                 moved.add(tuple(image[k] for k in where))

@@ -34,13 +34,18 @@ def _line(axes: Axes, results: Results, arm: str, x: np.ndarray, scores: list[st
     rows = np.array([bootstrap_iqm(results.scores(arm, score))[:3] for _, score in present])
     error = [rows[:, 0] - rows[:, 1], rows[:, 2] - rows[:, 0]]
     axes.errorbar(x, rows[:, 0], error, color=colour, marker="o", markersize=4)
-    axes.annotate(label, (x[-1], rows[-1, 0]), xytext=(-4, 9), textcoords="offset points", color=colour, ha="right")
+    # Above the line, on the side from which it comes.
+    falls = rows[-1, 0] < 0.9 * rows[0, 0]
+    place = {"xytext": (6, 10), "ha": "left"} if falls else {"xytext": (-4, 9), "ha": "right"}
+    at = 0 if falls else -1
+    axes.annotate(label, (x[at], rows[at, 0]), textcoords="offset points", color=colour, **place)
 
 
 def _theory(axes: Axes, x: np.ndarray, start: float, power: float, words: str) -> None:
     y = start * (x / x[0]) ** power
     axes.plot(x, y, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-    axes.annotate(words, (x[0], y[0]), xytext=(4, -12), textcoords="offset points", color=MUTED, fontsize=8)
+    place = {"xytext": (-4, -12), "ha": "right"} if power > 0 else {"xytext": (-4, 6), "ha": "right"}
+    axes.annotate(words, (x[-1], y[-1]), textcoords="offset points", color=MUTED, fontsize=8, **place)
 
 
 def _draw_errors(axes: Axes, results: Results) -> None:
@@ -50,6 +55,7 @@ def _draw_errors(axes: Axes, results: Results) -> None:
     _theory(axes, x, 0.05, -0.5, "slope -1/2")
     axes.set(xscale="log", yscale="log", xlabel="episodes n", ylabel="largest error of a value")
     axes.set_title("SingletonRich: all 501 policies at once")
+    axes.margins(y=0.12)
 
 
 def _draw_classes(axes: Axes, results: Results) -> None:
@@ -58,6 +64,7 @@ def _draw_classes(axes: Axes, results: Results) -> None:
     _theory(axes, x, 200.0, 1.0, "slope 1")
     axes.set(xscale="log", yscale="log", xlabel="policies in the class", ylabel="episodes for 90%")
     axes.set_title(f"AgnosticTree, H = {DEPTH}")
+    axes.margins(y=0.12)
     axes.set_xticks(x, [f"{n}" for n in CLASSES])
     axes.minorticks_off()
 
@@ -69,5 +76,6 @@ def _draw_leaves(axes: Axes, results: Results) -> None:
     _theory(axes, x, 2_500.0, 1.0, "slope 1")
     axes.set(xscale="log", yscale="log", xlabel="leaves, 2^H", ylabel="episodes for 90%")
     axes.set_title("AgnosticTree, depth grows")
+    axes.margins(y=0.12)
     axes.set_xticks(x, [f"{int(n)}" for n in x])
     axes.minorticks_off()

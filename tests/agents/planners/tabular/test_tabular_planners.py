@@ -1,5 +1,8 @@
 """Planners of finite worlds against brute force, closed forms and each other."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,11 +25,16 @@ from envzoo.agents.planners.tabular.evaluation import (
     softmax_gradient,
 )
 from envzoo.agents.planners.tabular.finite_horizon import backward_induction, best_in_hindsight
-from envzoo.agents.planners.tabular.linear_program import left_inverse_norm, solve_dual
+from envzoo.agents.planners.tabular.linear_program import WarmDual, left_inverse_norm, solve_dual
 from envzoo.agents.planners.tabular.optimum import (
+    LARGE,
+    _sweep_alone,
+    _sweep_shared,
     action_gap,
+    dense_optimum,
     policy_iteration,
     sparse_optimum,
+    sparse_sweep,
     tie_set,
     value_iteration,
 )
@@ -44,12 +52,56 @@ def test_all_ways_to_the_optimum_agree_with_brute_force(seed):
     for found in (value_iteration(model), policy_iteration(model)):
         np.testing.assert_allclose(found.v, truth, atol=1e-10)
     for evaluations in (0, 5):
-        sparse = sparse_optimum(model.joint, 0.8, tolerance=1e-11, evaluations=evaluations)
-        np.testing.assert_allclose(sparse.v, truth, atol=1e-10)
+        for found in (
+            sparse_optimum(model.joint, 0.8, tolerance=1e-11, evaluations=evaluations),
+            dense_optimum(model, tolerance=1e-11, evaluations=evaluations),
+        ):
+            np.testing.assert_allclose(found.v, truth, atol=2e-11)
+            np.testing.assert_allclose(found.q, model.r + 0.8 * model.p @ truth, atol=2e-11)
     program = solve_dual(model)
     assert program.value == pytest.approx(truth[0], abs=1e-8)
     assert program.occupancy.sum() == pytest.approx(1 / 0.2)
     assert policy_value(model, policy_iteration(model).first) == pytest.approx(truth[0])
+
+
+@settings(deadline=None, max_examples=15)
+@given(seeds, st.floats(1e-6, 1e-2))
+def test_the_bounds_hold_where_episodes_end_and_at_any_tolerance(seed, tolerance):
+    rng = np.random.default_rng(seed)
+    p, ends = rng.dirichlet(np.ones(5), (5, 2)), rng.random((5, 2, 5)) < rng.choice([0.0, 0.1, 0.6])
+    model = FiniteMDP.from_tables(p, rng.normal(size=(5, 2)), ends, gamma=0.9)
+    truth = best_values(model)
+    for evaluations in (0, 3):
+        for found in (
+            sparse_optimum(model.joint, 0.9, tolerance=tolerance, evaluations=evaluations),
+            dense_optimum(model, tolerance=tolerance, evaluations=evaluations),
+        ):
+            assert np.abs(found.v - truth).max() <= tolerance * (1 + 1e-6)
+            assert np.abs(found.q - (model.r + 0.9 * model.p @ truth)).max() <= tolerance * (1 + 1e-6)
+
+
+def test_unavailable_actions_are_never_best():
+    model = FiniteMDP(np.full((2, 2, 2), 0.5), np.array([[1.0, -np.inf], [-np.inf, 0.0]]), 0.5)
+    found = dense_optimum(model, tolerance=1e-11)
+    np.testing.assert_allclose(found.v, best_values(model), atol=1e-10)
+    assert found.first.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 6])
+def test_sweeps_are_the_same_by_one_core_and_by_all(most):
+    """And equal to the formula, whatever the number of next states, for which there are several kernels."""
+    rng, states = np.random.default_rng(most), LARGE // 2
+    following = rng.integers(states, size=(states, 2, most)).astype(np.uint32)
+    weight, r, v = rng.random((states, 2, most)), rng.random((states, 2)), rng.random(states)
+    found = []
+    for sweep in (_sweep_alone, _sweep_shared, sparse_sweep):
+        q, out = np.empty((states, 2)), np.empty(states)
+        sweep(following, weight, r, v, q, out)
+        found.append((q, out))
+    np.testing.assert_allclose(found[0][0], r + (weight * v[following]).sum(axis=-1), atol=1e-12)
+    for q, out in found:
+        assert (q == found[0][0]).all()
+        assert (out == q.max(axis=1)).all()
 
 
 def test_ties_are_returned_whole():
@@ -137,6 +189,35 @@ def test_the_best_policy_in_hindsight_is_the_best_of_all():
     assert totals[tuple(policy.ravel())] == pytest.approx(value)
 
 
+@settings(deadline=None, max_examples=10)
+@given(seeds)
+def test_warm_programs_are_those_solved_alone(seed):
+    """Also with actions that are not available, and after rewards that have nothing to do with those before."""
+    rng, model = np.random.default_rng(seed), random_mdp(5, 3, gamma=0.9, seed=seed)
+    blocked = np.where(rng.random(model.r.shape) < 0.2, -np.inf, model.r)
+    blocked[:, 0] = model.r[:, 0]
+    warm = WarmDual(FiniteMDP(model.p, blocked, 0.9))
+    for k in range(4):
+        rewards = blocked if k == 0 else np.where(np.isinf(blocked), -np.inf, rng.normal(size=blocked.shape))
+        alone = FiniteMDP(model.p, rewards, 0.9)
+        found = warm.solve(None if k == 0 else np.where(np.isinf(rewards), 7.0, rewards))
+        assert found.value == pytest.approx(policy_iteration(alone).v[0], abs=1e-7)
+        assert (found.occupancy[np.isinf(blocked)] == 0).all()
+        np.testing.assert_allclose(found.occupancy, solve_dual(alone).occupancy, atol=1e-6)
+
+
+def test_warm_programs_refuse_rewards_that_do_not_fit(monkeypatch):
+    warm = WarmDual(random_mdp(3, 2, gamma=0.9))
+    for rewards in (np.zeros(3), np.full((3, 2), np.nan)):
+        with pytest.raises(EnvzooError, match=r"expected finite rewards \(3, 2\)"):
+            warm.solve(rewards)
+    with pytest.raises(EnvzooError, match="gamma lies in"):
+        WarmDual(random_mdp(3, 2, gamma=1.0))
+    monkeypatch.setitem(sys.modules, "highspy", None)
+    with pytest.raises(EnvzooError, match="needs the package highspy; install it with the extra"):
+        WarmDual(random_mdp(3, 2, gamma=0.9))
+
+
 def test_a_program_with_a_budget_spends_it():
     model = random_mdp(4, 2, gamma=0.7, seed=1)
     cost = model.r
@@ -209,3 +290,14 @@ def test_slopes_and_bands():
     np.testing.assert_allclose(mean, [2, 2])
     np.testing.assert_allclose(high - low, [2 * 12.706204736 * np.sqrt(2) / np.sqrt(2), 0])
     assert tie_set(np.array([1.0, 1.0 - 1e-10, 0.0])).tolist() == [True, True, False]
+
+
+def test_programs_print_nothing():
+    """In a process of its own, because some versions of highspy print a banner with the first program only."""
+    code = (
+        "from envzoo.agents.planners.tabular.linear_program import WarmDual\n"
+        "from envzoo.tabular import random_mdp\n"
+        "WarmDual(random_mdp(3, 2, gamma=0.9)).solve()"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
