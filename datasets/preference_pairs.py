@@ -62,6 +62,8 @@ def write_pairs(
         DatasetError: The id is malformed, or the dataset exists and `overwrite` is False.
     """
     rewards = np.asarray(rewards, np.float64)
+    if rewards.ndim != 1 or not rewards.size or not np.isfinite(rewards).all():
+        raise EnvzooError(f"rewards have the shape {rewards.shape}; expected one finite number for each pair, (N,)")
     buffers = _episodes(pairs, rewards)
     return write(
         dataset_id,
@@ -142,7 +144,10 @@ def read_pairs(dataset: MinariDataset) -> dict[str, Any]:
         found[REJECTED].append(_plain(infos[REJECTED][0], dataset.id))
         for name in (MARGIN, LABEL):
             if name in infos:
-                found[name].append(float(infos[name][0]))
+                try:
+                    found[name].append(float(infos[name][0]))
+                except (TypeError, ValueError, IndexError) as error:
+                    raise damaged(dataset.id, error) from error
     result: dict[str, Any] = {}
     for name in ("prompts", "chosen", REJECTED):
         values = found[name]
@@ -221,8 +226,11 @@ def from_trl(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for name, value in zip(("prompts", "chosen", REJECTED), (asked, *answers), strict=True):
             found[name].append(value)
         for name in (MARGIN, LABEL):
-            if row.get(name) is not None:
-                found[name].append(float(row[name]))
+            value = row.get(name)
+            if value is not None and not isinstance(value, int | float | np.number):
+                raise EnvzooError(f"row {number} has the {name} {value!r:.60}; expected a number")
+            if value is not None:
+                found[name].append(float(value))
     count = len(found["prompts"])
     if not count:
         raise EnvzooError("there are no rows; expected TRL's preference format, with at least one pair")

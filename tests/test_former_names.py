@@ -4,6 +4,8 @@ import importlib
 
 import pytest
 
+from envzoo import papers
+
 RENAMED = [
     ("envzoo.kernel.batch", "Batch", "EpisodeBatch"),
     ("envzoo.agents.exploration.disagreement", "Disagreement", "DisagreementReward"),
@@ -20,6 +22,11 @@ def test_former_names_give_the_class_with_a_warning(module, former, present):
         assert getattr(found, former) is getattr(found, present)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = found.Nothing
+
+
+def test_a_paper_is_found_by_the_slug_that_it_had_without_an_experiment():
+    with pytest.warns(DeprecationWarning, match="the paper 'preference-degree' is now '21-preference-degree'"):
+        assert papers.find("preference-degree") is papers.find("21")
 
 
 @pytest.mark.parametrize(("name", "place"), [("DualVariable", "lagrange"), ("PolyakTarget", "target_network")])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from envzoo.agents.agent import Agent
+from envzoo.agents.preference.pair_models import CharacterModel
 from envzoo.errors import EnvzooError
 from envzoo.reasoning.task import Task
 
@@ -57,6 +58,8 @@ class Answering(Agent):
     def _write(self, windows: np.ndarray, generator: torch.Generator | None) -> Any:
         """Choose the next tokens for windows (B, P + L) of the ids of a prompt and the answer so far."""
         task = self.task
+        if not isinstance(self.policy, CharacterModel):
+            raise EnvzooError(f"{self.spec.name} with a pretrained model answers texts, not windows of token ids")
         if task is None or windows.shape[-1] != task.prompt_length + task.answer_length:
             raise EnvzooError(f"the observation has the shape {windows.shape}; expected texts, or windows of its task")
         rows = np.atleast_2d(windows)

@@ -85,7 +85,7 @@ class PreferenceDegree(OfflinePreference):
             raise UnsupportedSpaceError(f"{self.spec.name} removes key content from texts, but the answers are numbers")
         self.copies, self.valid = self._degraded(self._extractor())
         outputs = 1 if c.degree_form == "ordinal" else c.degrees
-        self.head = linear(c.model_dim, outputs, self.streams.torch("head", "cpu"), gain=0.01).to(self.device)
+        self.head = linear(self.policy.dim, outputs, self.streams.torch("head", "cpu"), gain=0.01).to(self.device)
         self.register("head", self.head)
         rate = c.head_learning_rate or 10 * self.optimizer.lr
         self.head_optimizer = self.register("head_optimizer", make_optimizer(self.head, "adam", lr=rate))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -19,11 +20,12 @@ from envzoo.agents.preference.pair_models import (
     check_texts,
     make_character_model,
 )
+from envzoo.agents.preference.pair_pretrained import check_same_tokens, make_pretrained
 from envzoo.agents.preference.passes import Passes
 from envzoo.agents.preference.reference import reference_policy
 from envzoo.agents.source import Preferences, Source
-from envzoo.agents.spec import require
-from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.agents.spec import Holds, require
+from envzoo.errors import CheckpointError, EnvzooError, UnsupportedSpaceError
 from envzoo.reasoning.task import Task
 from envzoo.sizes import check_bytes
 
@@ -52,12 +54,18 @@ class PairConfig:
     """AdamW's learning rate of the supervised updates."""
     reference_cache: bool = True
     """Keep the log-probabilities of texts under the reference in ENVZOO_CACHE, or else in ~/.cache/envzoo."""
+    model: Annotated[str, Holds("model", words=("tiny",), part="model_files")] = "tiny"
+    """Language model: "tiny" is a small transformer over characters, with random initial weights; any other value is
+    the folder or the hub id of a causal language model of Hugging Face (extra `text`). Tables have no such model."""
+    reference_model: Annotated[str | None, Holds("model", part="reference_files")] = None
+    """Folder or hub id of another model as the reference, with the same tokenizer; None for a copy of the model, after
+    the supervised updates."""
     model_dim: int = 64
-    """Width of the language model."""
+    """Width of the tiny model."""
     model_layers: int = 2
-    """Layers of the language model."""
+    """Layers of the tiny model."""
     model_heads: int = 4
-    """Attention heads of the language model."""
+    """Attention heads of the tiny model."""
 
     def __post_init__(self):
         name = type(self).__name__.removesuffix("Config")
@@ -66,6 +74,10 @@ class PairConfig:
         require(self.sft_updates >= 0, f"sft_updates of {name} is not negative, got {self.sft_updates}")
         for field in ("pairs", "batch_size", "sft_batch", "model_dim", "model_layers", "model_heads"):
             require(getattr(self, field) >= 1, f"{field} of {name} is at least 1, got {getattr(self, field)}")
+        require(
+            self.reference_model is None or self.model != "tiny",
+            f"reference_model of {name} goes with a model of Hugging Face, but the model is tiny",
+        )
         rate = self.learning_rate
         require(rate is None or rate > 0, f"learning_rate of {name} is positive, got {rate}")
         require(
@@ -88,27 +100,28 @@ class PairLearner(Answering):
     Config = PairConfig
     config: PairConfig
 
-    def __init__(self, source: Source, config: PairConfig, *, seed: int = 0, device: str = "auto"):
-        super().__init__(source, config, seed=seed, device=device)
+    def __init__(self, source: Source, config: PairConfig, *, files: Mapping[str, Any] | None = None, **keywords: Any):
+        super().__init__(source, config, **keywords)
         c = config
         self.task: Task | None = None  # of an environment of texts
         self.data = self._find_pairs()
         self.texts_only = isinstance(self.data.prompts, tuple)
         self._check_spaces()
-        generator = self.streams.torch("weights", "cpu")
+        reference: Any = None
         if self.texts_only:
             check_texts(self.data)
-            sizes = {"dim": c.model_dim, "layers": c.model_layers, "heads": c.model_heads}
-            model: Any = make_character_model(self.data, self._alphabet(), sizes, generator)
+            model, reference = self._text_models(files or {})
             prompts = model.encode_prompts(self.data.prompts)
             answers = [model.encode_answers(texts) for texts in (self.data.chosen, self.data.rejected)]
-            lengths = [(rows != 0).sum(1) for rows in answers]
+            lengths = [(rows != model.pad).sum(1) for rows in answers]
         else:
             prompts, *answers = check_numbers(self.data)
             model = self._table(prompts, answers)
             lengths = [np.ones(len(rows), np.int64) for rows in answers]
         self.policy = self.register("policy", model.to(self.device))
-        self.reference = self.register("reference", deepcopy(model).requires_grad_(False))
+        self.reference_is_given = reference is not None
+        reference = deepcopy(model) if reference is None else reference.to(self.device)
+        self.reference = self.register("reference", reference.requires_grad_(False))
         self.prompts = torch.from_numpy(prompts).to(self.device)
         self.answers = torch.from_numpy(np.stack(answers, axis=1)).to(self.device)  # (N, 2) or (N, 2, T)
         self.lengths = torch.from_numpy(np.stack(lengths, axis=1)).float().to(self.device)
@@ -119,6 +132,34 @@ class PairLearner(Answering):
             "optimizer", make_optimizer(model, c.optimizer, lr=rate, max_grad_norm=c.max_grad_norm)
         )
         self.progress_of_data = self.register("data", Passes())
+
+    @classmethod
+    def rebuild(cls, source: Source, config: PairConfig, state: Any, **keywords: Any) -> PairLearner:
+        """Build a learner for a saved state; a pretrained model is built from the files in the state."""
+        if config.model == "tiny":
+            return cls(source, config, **keywords)
+        wanted = ["model_files"] + ["reference_files"] * (config.reference_model is not None)
+        try:
+            files = {name: dict(state["parts"][name]) for name in wanted}
+        except (LookupError, TypeError, ValueError):
+            raise CheckpointError("the agent's file lacks the configuration of its language model") from None
+        return cls(source, config, files=files, **keywords)
+
+    def _text_models(self, files: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Make the language model, and the reference if it is another one, else None."""
+        c = self.config
+        if c.model == "tiny":
+            sizes = {"dim": c.model_dim, "layers": c.model_layers, "heads": c.model_heads}
+            generator = self.streams.torch("weights", "cpu")
+            return make_character_model(self.data, self._alphabet(), sizes, generator), None
+        model, own = make_pretrained(c.model, self.data, files.get("model_files"))
+        self.register("model_files", own)
+        if c.reference_model is None:
+            return model, None
+        reference, own = make_pretrained(c.reference_model, self.data, files.get("reference_files"))
+        check_same_tokens(model, reference)
+        self.register("reference_files", own)
+        return model, reference
 
     # ------------------------------------------------------------------ data
 
@@ -191,7 +232,8 @@ class PairLearner(Answering):
                 rows = torch.from_numpy(draw.integers(len(self.data), size=c.sft_batch)).to(self.device)
                 logp = self.policy.log_probs(self.prompts[rows], self.answers[rows, :1])
                 optimizer.step(-logp.sum() / self.lengths[rows, 0].sum())
-            self.reference.load_state_dict(self.policy.state_dict())
+            if not self.reference_is_given:
+                self.reference.load_state_dict(self.policy.state_dict())
             # The imitation moved the parameters into another flat vector.
             self.optimizer = self.register(
                 "optimizer",
@@ -214,5 +256,6 @@ class PairLearner(Answering):
             self.policy.load_state_dict(weights)
         except RuntimeError as error:
             raise EnvzooError(f"the weights do not fit the model of {self.spec.name}") from error
-        self.reference.load_state_dict(weights)
+        if not self.reference_is_given:
+            self.reference.load_state_dict(weights)
         self.progress_of_data.warm = True

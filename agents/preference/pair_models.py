@@ -57,7 +57,70 @@ class TableModel(nn.Module):
         return log_pi[prompts[:, None], responses]
 
 
-class CharacterModel(nn.Module):
+class TextModel(nn.Module):
+    """Base class of language models over prompts that are padded on the left and answers that are padded on the right.
+
+    Attributes:
+        network: The model, with the interface of `CharacterTransformer`.
+        prompt_length, answer_length: Most tokens of a prompt, and of an answer with its end.
+        pad: Id of padding.
+        dim: Width of the hidden states.
+    """
+
+    network: Any
+    prompt_length: int
+    answer_length: int
+    pad: int
+    dim: int
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.network.device
+
+    def ends(self, tokens: Tensor) -> Tensor:
+        """Return which tokens end an answer, bool."""
+        raise NotImplementedError
+
+    def log_probs(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """Compute log pi(response | prompt), (B, R), of prompts (B, P) and responses (B, R, T).
+
+        Each prompt is read once for all its responses.
+        """
+        return self.token_log_probs(prompts, responses).sum(-1)
+
+    def token_log_probs(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """Compute log pi of each token, (B, R, U), of responses (B, R, T); 0 on padding, U the longest of them."""
+        count, each, width = responses.shape
+        flat = responses.reshape(count * each, width)
+        which = torch.arange(count, device=flat.device).repeat_interleave(each)
+        used = int((flat != self.pad).any(0).sum().clamp_min(1))
+        logp, _ = answer_log_probs(self.network, prompts, flat[:, :used], 1.0, which)
+        return torch.where(flat[:, :used] != self.pad, logp, 0.0).reshape(count, each, used)
+
+    @torch.no_grad()
+    def answer(self, prompts: Tensor, generator: torch.Generator | None, temperature: float = 1.0) -> Tensor:
+        """Write answers (n, T) to prompts (n, P): greedily, or sampled with a generator."""
+        count = len(prompts)
+        answers = torch.full((count, self.answer_length), self.pad, device=prompts.device)
+        alive = torch.ones(count, dtype=torch.bool, device=prompts.device)
+        logits, cache = self.network.prefill(prompts)
+        for k in range(self.answer_length):
+            if generator is None:
+                token = logits.argmax(-1)
+            else:
+                prob = torch.softmax(logits / temperature, -1)
+                token = (prob / torch.empty_like(prob).exponential_(generator=generator)).argmax(-1)
+            token = torch.where(alive, token, self.pad)
+            answers[:, k] = token
+            alive &= ~self.ends(token)
+            if not bool(alive.any()) or k == self.answer_length - 1:
+                break
+            logits = self.network.step(token, self.prompt_length + k, cache)
+        return answers
+
+
+class CharacterModel(TextModel):
     """Transformer over the characters of texts, with prompts padded on the left and answers on the right.
 
     Args:
@@ -79,31 +142,15 @@ class CharacterModel(nn.Module):
     ):
         super().__init__()
         self.alphabet, self.prompt_length, self.answer_length = alphabet, prompt_length, answer_length
+        self.pad, self.dim = PAD, dim
         self._ids = {sign: number for number, sign in enumerate(alphabet, FIRST)}
         places = prompt_length + answer_length
         size = len(alphabet) + FIRST
         self.network = CharacterTransformer(size, places, dim, layers, heads, pad=PAD, generator=generator)
 
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return self.network.device
-
-    def log_probs(self, prompts: Tensor, responses: Tensor) -> Tensor:
-        """Compute log pi(response | prompt), (B, R), of prompts (B, P) and responses (B, R, T).
-
-        Each prompt is read once for all its responses.
-        """
-        return self.token_log_probs(prompts, responses).sum(-1)
-
-    def token_log_probs(self, prompts: Tensor, responses: Tensor) -> Tensor:
-        """Compute log pi of each token, (B, R, U), of responses (B, R, T); 0 on padding, U the longest of them."""
-        count, each, width = responses.shape
-        flat = responses.reshape(count * each, width)
-        which = torch.arange(count, device=flat.device).repeat_interleave(each)
-        used = int((flat != PAD).any(0).sum().clamp_min(1))
-        logp, _ = answer_log_probs(self.network, prompts, flat[:, :used], 1.0, which)
-        return torch.where(flat[:, :used] != PAD, logp, 0.0).reshape(count, each, used)
+    def ends(self, tokens: Tensor) -> Tensor:
+        """Return which tokens end an answer, bool."""
+        return tokens == EOS
 
     def states(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """Compute the last hidden states (B, T, D) before each token of responses (B, T) to prompts (B, P)."""
@@ -178,27 +225,6 @@ class CharacterModel(nn.Module):
         row = [int(token) for token in ids]
         row = row[: row.index(EOS)] if EOS in row else row
         return "".join(self.alphabet[token - FIRST] for token in row if token >= FIRST)
-
-    @torch.no_grad()
-    def answer(self, prompts: Tensor, generator: torch.Generator | None, temperature: float = 1.0) -> Tensor:
-        """Write answers (n, T) to prompts (n, P): greedily, or sampled with a generator."""
-        count = len(prompts)
-        answers = torch.full((count, self.answer_length), PAD, device=prompts.device)
-        alive = torch.ones(count, dtype=torch.bool, device=prompts.device)
-        logits, cache = self.network.prefill(prompts)
-        for k in range(self.answer_length):
-            if generator is None:
-                token = logits.argmax(-1)
-            else:
-                prob = torch.softmax(logits / temperature, -1)
-                token = (prob / torch.empty_like(prob).exponential_(generator=generator)).argmax(-1)
-            token = torch.where(alive, token, PAD)
-            answers[:, k] = token
-            alive &= token != EOS
-            if not bool(alive.any()) or k == self.answer_length - 1:
-                break
-            logits = self.network.step(token, self.prompt_length + k, cache)
-        return answers
 
 
 def check_texts(data: Preferences) -> None:

@@ -125,10 +125,10 @@ class PreferencePPO(PairLearner):
         if not self.texts_only:
             raise UnsupportedSpaceError(f"{self.spec.name} writes texts, but the answers are numbers")
         tokens = c.num_answers * (self.policy.prompt_length + self.policy.answer_length)
-        check_bytes(tokens * (64 + 16 * c.model_dim), f"{c.num_answers} answers per update")
+        check_bytes(tokens * (64 + 16 * self.policy.dim), f"{c.num_answers} answers per update")
         self.reward_model = self.register("reward_model", deepcopy(self.policy))
         self.critic = self.register("critic", deepcopy(self.policy))
-        heads = [linear(c.model_dim, 1, self.streams.torch(name, "cpu"), gain=0.01) for name in ("reward", "value")]
+        heads = [linear(self.policy.dim, 1, self.streams.torch(name, "cpu"), gain=0.01) for name in ("reward", "value")]
         self.reward_head, self.value_head = (head.to(self.device) for head in heads)
         self.register("reward_head", self.reward_head)
         self.register("value_head", self.value_head)
@@ -194,8 +194,8 @@ class PreferencePPO(PairLearner):
         """Write an answer to each prompt of `rows` (B,), and compute rewards and advantages."""
         c, prompts = self.config, self.prompts[rows]
         tokens = self.policy.answer(prompts, self.streams.torch("sampling"))
-        tokens = tokens[:, : int((tokens != 0).any(0).sum())]
-        mask = (tokens != 0).float()
+        tokens = tokens[:, : int((tokens != self.policy.pad).any(0).sum())]
+        mask = (tokens != self.policy.pad).float()
         log_prob, reference = (
             model.token_log_probs(prompts, tokens[:, None])[:, 0] for model in (self.policy, self.reference)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from envzoo.agents.loops.acting import choose_actions
+from envzoo.agents.preference.mixture import LastPolicy, PolicyMixture
 from envzoo.agents.preference.trajectories import TrajectoryAgent, TrajectoryConfig, spread
 from envzoo.agents.spec import require
 from envzoo.preference.preferences import Trajectories
@@ -77,7 +77,7 @@ class SPO(TrajectoryAgent):
 
     def last_policy(self) -> Any:
         """Return an object with `predict` that acts by the last policy alone."""
-        return _Last(self)
+        return LastPolicy(self, SPO)
 
     @torch.no_grad()
     def predict(
@@ -94,98 +94,14 @@ class SPO(TrajectoryAgent):
         """
         if len(self.mixture) < 2:
             return super().predict(observation, None, episode_start, deterministic, action_mask)
-        batched = self.codec.is_batched(observation)
-        count = len(self.codec.pack(observation)) if batched else 1
-        drawn = np.full(count, -1) if state is None or len(state) != count else np.array(state)
-        if episode_start is not None:
-            drawn = np.where(np.asarray(episode_start, bool).reshape(-1), -1, drawn)
-        fresh = drawn < 0
-        if fresh.any():
-            if deterministic:
-                sample = np.arange(count) * len(self.mixture) // max(count, 1)
-            else:
-                sample = self.streams.numpy("mixture").integers(len(self.mixture), size=count)
-            drawn = np.where(fresh, sample, drawn)
+        drawn = self.mixture.draw(self, observation, state, episode_start, deterministic)
         generator = self.streams.torch("predict")
 
         def act(x: torch.Tensor) -> torch.Tensor:
-            chosen: list[Any] = [None] * count
-            for number in np.unique(drawn):
-                rows = np.flatnonzero(drawn == number)
-                policy, part = self.mixture.policy(int(number)), x[rows]
-                start = torch.ones(len(rows), dtype=torch.bool, device=x.device)
-                action = policy.act(part, policy.initial_state(len(rows)), start, generator, deterministic).action
-                for row, one in zip(rows, action, strict=True):
-                    chosen[row] = one
-            return torch.stack(chosen)
+            def by(policy: Any, rows: torch.Tensor) -> torch.Tensor:
+                begins = torch.ones(len(rows), dtype=torch.bool, device=x.device)
+                return policy.act(rows, policy.initial_state(len(rows)), begins, generator, deterministic).action
+
+            return self.mixture.act(x, drawn, by)
 
         return choose_actions(self, observation, act, action_mask), drawn
-
-
-class _Last:
-    """The last policy of SPO, as an object that acts."""
-
-    def __init__(self, agent: SPO):
-        self.agent, self.source, self.spec = agent, agent.source, agent.spec
-
-    def set_env(self, env: Any) -> None:
-        """Ignore the environment."""
-
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> Any:
-        """Choose actions; see `Agent.predict`."""
-        return super(SPO, self.agent).predict(observation, None, episode_start, deterministic)
-
-
-class PolicyMixture:
-    """Copies of past policies, spread evenly over training.
-
-    Every `stride`-th policy is kept. When there are more than `size`, every second one is dropped and the stride
-    doubled, so that at any time the copies are evenly spaced and go back to the first policy.
-
-    Args:
-        policy: The network.
-        size: Maximum number of copies.
-    """
-
-    def __init__(self, policy: torch.nn.Module, size: int):
-        self.size, self.stride, self.seen = size, 1, 0
-        self.copies: list[dict[str, torch.Tensor]] = []
-        self.network = deepcopy(policy).requires_grad_(False)
-        self._loaded = -1
-
-    def __len__(self) -> int:
-        return len(self.copies)
-
-    def add(self, policy: torch.nn.Module) -> None:
-        """Count one more policy, and keep a copy if it is its turn."""
-        self._loaded = -1
-        if self.size == 1:
-            return
-        if self.seen % self.stride == 0:
-            state = {name: value.detach().cpu().clone() for name, value in policy.state_dict().items()}
-            self.copies.append(state)
-            if len(self.copies) > self.size:
-                self.copies, self.stride = self.copies[::2], 2 * self.stride
-        self.seen += 1
-
-    def policy(self, number: int) -> torch.nn.Module:
-        """Return the network with the weights of a copy."""
-        if number != self._loaded:
-            self.network.load_state_dict(self.copies[number])
-            self._loaded = number
-        return self.network
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the copies."""
-        return {"stride": self.stride, "seen": self.seen, "copies": self.copies}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over copies."""
-        copies = [dict(copy) for copy in state["copies"]]
-        if len(copies) > self.size:
-            raise ValueError(f"the mixture has {len(copies)} policies")
-        for copy in copies:
-            self.network.load_state_dict(copy)  # raises if it does not fit
-        self.stride, self.seen, self.copies, self._loaded = int(state["stride"]), int(state["seen"]), copies, -1

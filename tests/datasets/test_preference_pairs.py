@@ -151,6 +151,18 @@ def test_trl_reads_our_rows_as_preferences():
         (lambda: to_trl(DIDTable(4).preference_pairs(3)), EnvzooError, "prompt of TRL's preference format holds texts"),
         (lambda: from_trl([{"prompt": "a"}]), EnvzooError, "row 0 lacks 'chosen' or 'rejected'"),
         (lambda: from_trl([]), EnvzooError, "there are no rows"),
+        (
+            lambda: from_trl([{"prompt": "a", "chosen": "b", "rejected": "c", "margin": "much"}]),
+            EnvzooError,
+            "row 0 has the margin 'much'; expected a number",
+        ),
+        (
+            lambda: write_pairs(
+                "test/none-v0", {"prompts": (), "chosen": (), "rejected": ()}, [], env_id="CartPole-v1"
+            ),
+            EnvzooError,
+            r"rewards have the shape \(0,\); expected one finite number for each pair",
+        ),
         (lambda: from_trl([{"prompt": 3, "chosen": "a", "rejected": "b"}]), EnvzooError, "row 0 holds something else"),
         (lambda: from_trl([{"chosen": [], "rejected": []}]), EnvzooError, "row 0 has no common prompt"),
         (

@@ -123,17 +123,20 @@ EXPERIMENT = Experiment(
     notes=(
         "Only the abstract of the paper was read: shares of removed content, representation, head and weight are "
         f"reconstructed. The weight of the auxiliary loss is {WEIGHT}, with three degrees.",
-        "Posts have 4 fillers instead of 22, and the model (two layers of width 32) first learns to read them from 800 "
+        "Posts have 4 fillers instead of 22, and the model (two layers of width 32) first learns to read them from 600 "
         "batches of demonstrations without flaws; 400 updates on the flawed chosen answers alone do not teach it to "
         "copy a value. It then imitates the chosen ones of 2,000 pairs. All methods of a seed begin with the same "
         "weights and see the same batches.",
         "Quality is exact: right facts, less half of the wrong ones and 0.05 per word, averaged over one sampled "
-        "summary for each of 512 posts.",
+        "summary for each of 256 posts.",
         "Rank correlations are of beta log(policy / reference) over right summaries of which 0 to 5 facts are removed; "
         "at equal lengths each is replaced by a filler.",
         "One pilot seed (1) was looked at, for run times and whether the warm-up teaches to copy. The bounds are 0 "
-        "because the paper names no size. Of 12 planned seeds, 10 were run for lack of computing time, which was "
-        "decided before any result was seen.",
+        "because the paper names no size. For lack of computing time, 10 of 12 planned seeds were run, on 256 of 512 "
+        "planned posts and with 600 of 800 planned updates; this was decided before any result was seen.",
     ),
+    reason="The head finds the degrees (accuracy .90), but the implicit reward does not follow it: representations can "
+    "tell what was removed while the likelihoods of the copies stay as they are. Copies that enter the DPO loss as pairs "
+    "do order the rewards (rank correlation .99), and write worse summaries.",
     small_scale=True,
 )

@@ -22,7 +22,8 @@ def draw(results: Results, figure: Figure) -> None:
     final_bars(quality, results, COLOURS, "quality", number="{:.2f}")
     before = float(results.scores(DPO, "start_quality").mean())
     level(quality, before, "imitation", vertical=True)
-    quality.set(title="Exact quality of sampled summaries", xlabel="quality (at most 4.5)", xlim=(0, None))
+    quality.set_title("Exact quality of sampled summaries", pad=18)  # above the label of the level
+    quality.set(xlabel="quality (at most 4.5)", xlim=(0, None))
     final_bars(awareness, results, COLOURS, "spearman", number="{:.2f}")
     awareness.set(title="Does the implicit reward order degraded copies?", xlabel="rank correlation", xlim=(0, None))
     final_bars(margins, results, COLOURS, "small_margin", number="{:.2f}")

@@ -19,9 +19,9 @@ from envzoo.scripts.experiments.p21_preference_degree.names import ARMS
 FILLERS = 4  # few, so that a small model learns to read a post within a few hundred updates
 WORLD = {"fillers": FILLERS}
 MODEL = {"model_dim": 32, "pairs": 2000, "sft_updates": 200, "sft_batch": 64, "learning_rate": 3e-4}
-READING, QUICK_READING = 800, 5  # updates on demonstrations without flaws, before chosen answers are imitated
+READING, QUICK_READING = 600, 5  # updates on demonstrations without flaws, before chosen answers are imitated
 READING_BATCH, READING_RATE = 64, 1e-2
-POSTS = 512  # for evaluation
+POSTS = 256  # for evaluation
 SMALL_MARGIN = 1.0
 LEVELS = 6  # degrees that the implicit reward should order: 5 facts, none, ..., all removed
 
@@ -30,8 +30,9 @@ def method(seed: int, budget: int, quick: bool, name: str) -> dict[str, Any]:
     """Train one method from the warmed-up model of its seed, and measure it on posts of the evaluation split."""
     kind, settings = ARMS[name]
     agent = _make(kind, seed, **settings)
-    agent.start_from(_warmed_up(seed, quick))
-    scores = {f"start_{key}": value for key, value in _quality(agent, seed).items()}
+    weights, start = _warmed_up(seed, quick)
+    agent.start_from(weights)
+    scores = {f"start_{key}": value for key, value in start.items()}
     last: dict[str, float] = {}
 
     def record(_: Any, metrics: dict[str, float]) -> bool:
@@ -51,8 +52,12 @@ def _make(kind: str, seed: int, **settings: Any) -> OfflinePreference:
 
 
 @lru_cache(maxsize=16)
-def _warmed_up(seed: int, quick: bool) -> dict[str, torch.Tensor]:
-    """Teach a model to read posts by demonstrations without flaws, then to write as the chosen answers are written."""
+def _warmed_up(seed: int, quick: bool) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    """Teach a model to read posts by demonstrations without flaws, then to write as the chosen answers are written.
+
+    Returns:
+        The weights, and the quality of the answers.
+    """
     agent = _make("DPO", seed)
     task, model = agent.task, agent.policy
     optimizer = make_optimizer(model, "adamw", lr=READING_RATE, max_grad_norm=1.0)
@@ -63,7 +68,7 @@ def _warmed_up(seed: int, quick: bool) -> dict[str, torch.Tensor]:
         logp = model.log_probs(torch.from_numpy(prompts), torch.from_numpy(answers)[:, None])
         optimizer.step(-logp.sum() / int((answers != 0).sum()))
     agent.imitate()
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}, _quality(agent, seed)
 
 
 def _posts(task: TinySummary, seed: int) -> tuple[np.ndarray, list[str]]:
@@ -107,7 +112,10 @@ def _rewards(agent: OfflinePreference, seed: int) -> dict[str, float]:
         rewards = agent.implicit_reward(np.repeat(np.array(texts, object), LEVELS), flat).reshape(-1, LEVELS)
         found[name] = float(np.mean([_spearman(row) for row in rewards]))
     held_out = TinySummary(FILLERS, split="evaluation").preference_pairs(4 * POSTS, seed)
-    prompts, first, second = (list(held_out[key]) for key in ("prompts", "chosen", "rejected"))
+    room = agent.policy.answer_length - 1  # set by the pairs of the training split, which may all be shorter
+    pairs = zip(*(held_out[key] for key in ("prompts", "chosen", "rejected")), strict=True)
+    pairs = [pair for pair in pairs if max(len(pair[1]), len(pair[2])) <= room]
+    prompts, first, second = map(list, zip(*pairs, strict=True))
     truth = task.verify_text(prompts, first) - task.verify_text(prompts, second)
     margin = agent.implicit_reward(prompts, first) - agent.implicit_reward(prompts, second)
     right = (margin > 0) == (truth > 0)
