@@ -71,6 +71,7 @@ def draw_picture(dataset: Any, data: TransitionTable) -> bytes:
                 color=colour,
                 rotation=90,
                 va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
             )
         left.set(title="Returns of the episodes", xlabel="return", ylabel="episodes")
         draw_coverage(right, dataset.observation_space, data)

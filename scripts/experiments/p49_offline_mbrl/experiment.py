@@ -17,7 +17,7 @@ from envzoo.scripts.experiments.p49_offline_mbrl.runs import run_calibration, ru
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STEPS = 1000
+STEPS = 600
 TRUST = "no penalty"
 STD, NOISE = "rank ensemble_std", "rank max_aleatoric"
 
@@ -172,7 +172,7 @@ EXPERIMENT = Experiment(
         "the models' mean prediction to the mean of the true dynamics, in standard deviations of the changes of the "
         "data, at 4000 states uniform over the whole arena with uniform actions. Smaller ensembles are the first "
         "members of ten.",
-        "Agents learn for 1000 updates of 128 transitions with networks of 2 x 64 (learning rates 0.001, tau 0.02), "
+        "Agents learn for 600 updates of 128 transitions with networks of 2 x 64 (learning rates 0.001, tau 0.02), "
         "with 1000 flights every 250 updates. The default is MOPO's: largest aleatoric standard deviation, seven "
         "models, five steps, weight 1. A score is the normalised return over 100 episodes at the final step.",
         "The search is optuna's tree-structured Parzen estimator, in place of the paper's Bayesian optimisation, with "
