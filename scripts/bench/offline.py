@@ -17,6 +17,7 @@ import envzoo.agents
 from envzoo.agents.offline.neighbours import DatasetNeighbours
 from envzoo.datasets import TransitionTable, load_minari
 from envzoo.datasets.mapped import MappedWriter
+from envzoo.scripts.bench.offline_d3rlpy import VARIABLE, Peer
 from envzoo.scripts.bench.offline_peer import PlainIQL, PlainTD3BC
 from envzoo.scripts.bench.report import Row, measure
 from envzoo.scripts.make_dataset import make_dataset
@@ -27,6 +28,7 @@ MAZE = "envzoo/point-maze-stitch/mixed-v0"
 BATCH = 256
 ROWS, COLUMNS, KEYS = 200_000, 20, 256
 PEERS = {"TD3BC": PlainTD3BC, "IQL": PlainIQL}
+D3RLPY = ("TD3BC", "IQL", "CQL")
 TARGETS = {64: 2.0, 256: 1.3}
 NO_SLOWER, RELOAD = 1.0, 20.0
 BLOCK_ROWS, SAMPLED = 1_000_000, 1000
@@ -77,7 +79,16 @@ def _updates(name: str, dataset: Any, width: int, quick: bool) -> list[Row]:
         data = tuple(agent.data)
         peer = PEERS[name]((agent.normalizer(data[0]), *data[1:4], agent.normalizer(data[4])), width, BATCH)
         subjects["plain"] = lambda: [peer.update() for _ in range(steps)]
-    timing = measure(subjects, repeats=3 if quick else 7)
+    python, others = os.environ.get(VARIABLE), []
+    with tempfile.TemporaryDirectory() as folder:
+        if python and name in D3RLPY:
+            file = Path(folder) / "data.npz"
+            np.savez(file, **TransitionTable.from_minari(dataset).to_d3rlpy())
+            others.append(Peer(python, name, file, width, BATCH, steps))
+            subjects["d3rlpy"] = others[0]
+        timing = measure(subjects, repeats=3 if quick else 7)
+        for peer in others:
+            peer.close()
     title = f"{name}, 2 x {width}"
     rows = [Row(title, steps / timing["ours"].median, "updates/s")]
     if "plain" in timing:
@@ -85,6 +96,11 @@ def _updates(name: str, dataset: Any, width: int, quick: bool) -> list[Row]:
         rows.append(
             Row(f"{title}, plain loop", steps / timing["plain"].median, "updates/s", ratio=ratio, target=TARGETS[width])
         )
+    if "d3rlpy" in timing:
+        ratio, rate = timing["d3rlpy"].median / timing["ours"].median, steps / timing["d3rlpy"].median
+        rows.append(Row(f"{title}, d3rlpy", rate, "updates/s", ratio=ratio, target=TARGETS[width]))
+    elif name in D3RLPY:
+        rows.append(Row(f"{title}, d3rlpy", float("nan"), "updates/s", note=f"{VARIABLE} names no Python with d3rlpy"))
     return rows
 
 

@@ -16,6 +16,7 @@ from envzoo.errors import EnvzooError
 from envzoo.files import write_text
 from envzoo.scripts import experiments
 from envzoo.scripts.docs.agents import agent_page
+from envzoo.scripts.docs.datasets import dataset_pages
 from envzoo.scripts.docs.environments import environment_page
 from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.papers import comparison_page, paper_index, paper_page_text
@@ -77,6 +78,7 @@ def pages(root: Path) -> dict[str, str]:
     found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.own_specs().items()}
     found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
+    found |= dataset_pages(root)
     found["docs/speed.md"] = speed_page(root)
     found["docs/papers/README.md"] = paper_index(root)
     found |= tutorial_files(root)

@@ -8,7 +8,6 @@ import numpy as np
 
 from envzoo.agents.offline.penalties import PENALTIES
 from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE, title
-from envzoo.scripts.experiments.core.intervals import interval
 from envzoo.scripts.experiments.core.panels import label_ends
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p49_offline_mbrl.runs import SIZES
@@ -40,16 +39,9 @@ def draw(results: Results, figure: Figure) -> None:
         draw_search(right, results)
 
 
-def _point(values: np.ndarray) -> tuple[float, float, float]:
-    if len(values) < 2:
-        return float(values[0]), float(values[0]), float(values[0])
-    found = interval(values, "mean")
-    return found.value, found.low, found.high
-
-
 def draw_penalties(axes: Axes, results: Results) -> None:
     """Draw the rank correlation of every penalty with the error of the model."""
-    points = {name: _point(results.scores("calibration", f"rank {name}")) for name in PENALTIES if name in WORDS}
+    points = {name: results.estimate("calibration", f"rank {name}") for name in PENALTIES if name in WORDS}
     order = sorted(points, key=lambda name: points[name][0])
     for row, name in enumerate(order):
         value, low, high = points[name]
@@ -63,12 +55,12 @@ def draw_penalties(axes: Axes, results: Results) -> None:
 
 def draw_sizes(axes: Axes, results: Results) -> None:
     """Draw the rank correlation of the disagreement over the number of models."""
-    points = [_point(results.scores("calibration", f"members {size}")) for size in SIZES]
+    points = [results.estimate("calibration", f"members {size}") for size in SIZES]
     value, low, high = (np.array(column) for column in zip(*points, strict=True))
     axes.fill_between(SIZES, low, high, color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(SIZES, value, "o-", color=BLUE)
     axes.set_xticks(SIZES)
-    axes.set(title="The same, by models in the ensemble", xlabel="models", ylim=(0, 1))
+    axes.set(title="By number of models", xlabel="models", ylim=(0, 1))
 
 
 def draw_search(axes: Axes, results: Results) -> None:
@@ -78,7 +70,7 @@ def draw_search(axes: Axes, results: Results) -> None:
     axes.plot(x, middle, color=BLUE)
     ends = [(float(middle[-1]), "in the search", BLUE)]
     for name, words, colour in (("best", "fresh seeds", BLUE), ("default", "default", ORANGE)):
-        value, lower, upper = _point(results.scores("search", name))
+        value, lower, upper = results.estimate("search", name)
         axes.axhspan(lower, upper, color=colour, alpha=0.1, linewidth=0)
         axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.2)
         ends.append((value, words, colour))

@@ -1,0 +1,173 @@
+"""Pages of datasets: what a recipe gathers, the returns, and where the data lie."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from envzoo.datasets.recipes import Recipe, own_recipes
+from envzoo.datasets.scores import reference_returns
+from envzoo.datasets.table import TransitionTable
+from envzoo.errors import EnvzooError
+from envzoo.files import write_bytes, write_text
+from envzoo.scripts.docs.links import GENERATED
+from envzoo.scripts.markdown import blocks, code, slug, table
+
+FACTS, PICTURE = "facts.json", "picture.png"
+SHARES = (0, 25, 50, 75, 100)
+MOST_STATES = 400  # values of a Discrete observation that are drawn one by one
+BINS = 60
+
+
+def folder_of(dataset_id: str) -> str:
+    """Return the folder of a dataset's page, below docs/."""
+    return f"datasets/{slug(dataset_id.removeprefix('envzoo/'))}"
+
+
+def gather_facts(dataset: Any, data: TransitionTable) -> dict[str, Any]:
+    """Compute the numbers of a dataset's page."""
+    returns, lengths = data.episode_returns(), np.diff(np.append(data.episode_starts, len(data)))
+    low, high = reference_returns(dataset)
+    return {
+        "id": dataset.id,
+        "episodes": data.num_episodes,
+        "transitions": len(data),
+        "mean_length": float(lengths.mean()),
+        "terminated": float(data.terminals.sum() / data.num_episodes),
+        "returns": [float(value) for value in np.percentile(returns, SHARES)],
+        "mean_return": float(returns.mean()),
+        "random": low,
+        "reference": high,
+    }
+
+
+def draw_picture(dataset: Any, data: TransitionTable) -> bytes:
+    """Draw the histogram of returns, and the coverage of the data; returns a PNG."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE, STYLE
+
+    low, high = reference_returns(dataset)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.5, 3.2), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        left.hist(data.episode_returns(), bins=40, color=BLUE)
+        top = left.get_ylim()[1]
+        for value, words, colour in ((low, "random", GREY), (high, "reference", ORANGE)):
+            left.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.2)
+            left.annotate(
+                words,
+                (value, top),
+                xytext=(3, -9),
+                textcoords="offset points",
+                fontsize=8,
+                color=colour,
+                rotation=90,
+                va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+            )
+        left.set(title="Returns of the episodes", xlabel="return", ylabel="episodes")
+        draw_coverage(right, dataset.observation_space, data)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None:
+    """Draw how often what was observed: cells, columns of the observation, or else the actions."""
+    from envzoo.scripts.experiments.core.figures import BLUE
+
+    rows = data.observations
+    if isinstance(space, spaces.Discrete) and space.n <= MOST_STATES:
+        counts = np.bincount(rows.astype(np.int64) - int(space.start), minlength=int(space.n))
+        axes.bar(np.arange(len(counts)), counts, color=BLUE, width=1)
+        axes.set(title="Visits of the states", xlabel="state", ylabel="transitions")
+        return
+    flat = isinstance(space, spaces.Box) and rows.ndim == 2 and rows.shape[1] > 0
+    if flat and rows.shape[1] == 1 and data.actions.ndim == 2:
+        _density(axes, rows[:, 0], data.actions[:, 0])
+        axes.set(title="Observations and actions", xlabel="observation", ylabel="action")
+    elif flat and rows.shape[1] > 1:
+        _density(axes, rows[:, 0], rows[:, 1])
+        axes.set(title="Places visited", xlabel="first column of the observation", ylabel="second column")
+    else:
+        actions = data.actions.reshape(len(data), -1)[:, 0]
+        discrete = actions.dtype.kind in "iu"
+        bins = np.arange(actions.min(), actions.max() + 2) - 0.5 if discrete else 40
+        axes.hist(actions, bins=bins, color=BLUE, rwidth=0.9)
+        axes.set(title="Actions", xlabel="action", ylabel="transitions")
+
+
+def _density(axes: Any, x: np.ndarray, y: np.ndarray) -> None:
+    counts, columns, lines = np.histogram2d(x, y, bins=BINS)
+    axes.pcolormesh(columns, lines, np.where(counts > 0, np.log1p(counts), np.nan).T, cmap="Blues", vmin=-1)
+    axes.grid(False)
+
+
+def write_facts(root: Path, dataset_id: str) -> None:
+    """Write the numbers and the picture of a dataset that has been made.
+
+    Raises:
+        DatasetError: It has not been made.
+    """
+    from envzoo.datasets.store import load_minari
+
+    dataset = load_minari(dataset_id)
+    data = TransitionTable.from_minari(dataset)
+    folder = root / "docs" / folder_of(dataset_id)
+    write_bytes(folder / PICTURE, draw_picture(dataset, data))
+    write_text(folder / FACTS, json.dumps(gather_facts(dataset, data), indent=1) + "\n")
+
+
+def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
+    """Write the page of a dataset."""
+    span = facts["reference"] - facts["random"]
+
+    def score(value: float) -> str:
+        return f"{100 * (value - facts['random']) / span:.1f}"
+
+    names = ("lowest", "25%", "median", "75%", "highest")
+    rows = [(name, f"{value:.3f}", score(value)) for name, value in zip(names, facts["returns"], strict=True)]
+    rows.append(("mean", f"{facts['mean_return']:.3f}", score(facts["mean_return"])))
+    return blocks(
+        f"# {recipe.id}",
+        GENERATED,
+        recipe.description,
+        code("sh", f"envzoo make-dataset {recipe.id}"),
+        f"{facts['episodes']:,} episodes with {facts['transitions']:,} transitions of `{recipe.env_id}` (mean length "
+        f"{facts['mean_length']:.1f}); {100 * facts['terminated']:.0f}% of the episodes terminate. Scores are 0 at "
+        f"the random policy's return of {facts['random']:.3f} and 100 at the reference of {facts['reference']:.3f}.",
+        f"![Returns and coverage]({PICTURE})",
+        table(("", "return", "score"), rows),
+    )
+
+
+def dataset_pages(root: Path) -> dict[str, str]:
+    """Make the pages of the recipes whose numbers are in docs/datasets.
+
+    Raises:
+        EnvzooError: Numbers that are damaged, or of another dataset.
+    """
+    found = {}
+    for dataset_id, recipe in own_recipes().items():
+        file = root / "docs" / folder_of(dataset_id) / FACTS
+        if not file.exists():
+            continue
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+            if facts["id"] != dataset_id:
+                raise ValueError(f"they are those of {facts['id']}")
+            found[f"docs/{folder_of(dataset_id)}/README.md"] = dataset_page(recipe, facts)
+        except (ValueError, KeyError, TypeError) as error:
+            raise EnvzooError(
+                f"{file} is damaged ({error}); write it again with `python -P -m envzoo.scripts.picture_datasets "
+                f"{dataset_id}`"
+            ) from error
+    return found

@@ -1,0 +1,77 @@
+"""Pages of datasets: numbers by hand, a picture for each kind of observation, and pages made from them."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from PIL import Image
+
+from envzoo.datasets import TransitionTable, recipes
+from envzoo.errors import EnvzooError
+from envzoo.scripts.docs import datasets as pages
+
+STRIPED = "envzoo/line-world/striped-v0"
+
+
+def stand_in(space, observations, actions):
+    """A dataset of two episodes of 2 and 3 steps, and its table."""
+    episodes, at = [], 0
+    for steps, terminated in ((2, True), (3, False)):
+        ends = np.zeros(steps, bool)
+        ends[-1] = terminated
+        rewards = np.arange(1.0, steps + 1)
+        rows = slice(at, at + steps + 1)
+        episodes.append((observations[rows], actions[at : at + steps], rewards, ends, ~ends & False))
+        at += steps + 1
+    metadata = {"ref_min_score": 0.0, "ref_max_score": 12.0}
+    dataset = SimpleNamespace(id=STRIPED, observation_space=space, storage=SimpleNamespace(metadata=metadata))
+    return dataset, TransitionTable.from_episodes(episodes)
+
+
+FORMS = {
+    "states": (spaces.Discrete(7), np.arange(7), np.arange(7) % 2),
+    "line": (spaces.Box(0, 1, (1,)), np.linspace(0, 1, 7)[:, None], np.linspace(-1, 1, 7)[:, None]),
+    "plane": (spaces.Box(0, 1, (3,)), np.linspace(0, 1, 21).reshape(7, 3), np.arange(7) % 2),
+    "other": (spaces.MultiBinary(2), np.zeros((7, 2), np.int8), np.arange(7) % 3),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_picture_for_every_kind_of_observation(form):
+    dataset, data = stand_in(*FORMS[form])
+    picture = pages.draw_picture(dataset, data)
+    image = np.asarray(Image.open(io.BytesIO(picture)).convert("L"))
+    assert image.shape[1] >= 800
+    assert (image < 200).mean() > 0.01
+    assert pages.draw_picture(dataset, data) == picture
+
+
+def test_facts_by_hand():
+    facts = pages.gather_facts(*stand_in(*FORMS["states"]))
+    assert facts["returns"] == [3.0, 3.75, 4.5, 5.25, 6.0]
+    assert (facts["episodes"], facts["transitions"], facts["mean_length"], facts["terminated"]) == (2, 5, 2.5, 0.5)
+    page = pages.dataset_page(recipes()[STRIPED], facts)
+    assert "2 episodes with 5 transitions" in page
+    assert "| median | 4.500 | 37.5 |" in page
+    assert "50% of the episodes terminate" in page
+
+
+def test_pages_are_made_from_the_stored_facts(tmp_path):
+    assert pages.dataset_pages(tmp_path) == {}
+    folder = tmp_path / "docs" / "datasets" / "line-world-striped-v0"
+    folder.mkdir(parents=True)
+    facts = pages.gather_facts(*stand_in(*FORMS["states"]))
+    (folder / "facts.json").write_text(json.dumps(facts))
+    assert list(pages.dataset_pages(tmp_path)) == ["docs/datasets/line-world-striped-v0/README.md"]
+    for damaged in (json.dumps(facts | {"id": "another"}), "{", "[]", "{}"):
+        (folder / "facts.json").write_text(damaged)
+        with pytest.raises(EnvzooError, match="is damaged"):
+            pages.dataset_pages(tmp_path)
+
+
+def test_every_dataset_has_a_folder_of_its_own():
+    folders = [pages.folder_of(dataset_id) for dataset_id in recipes()]
+    assert len(set(folders)) == len(folders)
