@@ -207,7 +207,8 @@ class DoC(SequenceAgent):
         """Choose the actions of the latents of largest value: the mode, or samples."""
         x = memory.rows[:, -1]
         if self.tabular:
-            probabilities = self.tables.policy(self.plays)[self.codec.index(x[:, : self.codec.packed_dim])]
+            state = self.codec.index(x[:, : self.codec.packed_dim]).cpu()  # where the tables are
+            probabilities = self.tables.policy(self.plays)[state].to(x.device)
             return self.draw(probabilities.log(), x, generator, deterministic), memory
         c = self.config
         phase = memory.step[:, -1] % c.context
