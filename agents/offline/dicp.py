@@ -49,9 +49,9 @@ class DICP(InContextAgent):
     the first action of the plan with the largest sum of predicted rewards, and the policy's choice among equals. The
     official code classifies rewards, here they are a regression. Source: Son et al. (2025, arXiv 2502.19009).
 
-    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or `state =
-    agent.observe_rewards(state, rewards)` after each step. Play with
-    samples (`deterministic=False`), because modes explore too little to improve.
+    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
+    `state = agent.observe_rewards(state, rewards)` after each step. Play with samples (`deterministic=False`), because
+    modes explore too little to improve.
 
     Metrics:
         loss/policy: the first term.

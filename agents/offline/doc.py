@@ -81,8 +81,8 @@ class DoC(SequenceAgent):
     chosen anew at each step. Transformers: z is Gaussian and kept for a chunk, q minimises prior_weight KL(q || p)
     besides, and the critic is InfoNCE within the batch. Source: Yang et al. (2022, arXiv 2210.13435).
 
-    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or `state =
-    agent.observe_rewards(state, rewards)` after each step.
+    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
+    `state = agent.observe_rewards(state, rewards)` after each step.
 
     Metrics:
         loss/policy: L_pi.
