@@ -25,11 +25,12 @@ GAINS = {"AD, noisy": GREEN, "AD, clean": BLUE}
 
 def draw(results: Results, figure: Figure) -> None:
     """Draw the returns of AD over episodes on the left, and the gains on the right."""
-    heading(figure, results, "in-context learners are better taught by the histories that improve", 4.8)
+    heading(figure, results, "in-context learners learn more from histories that improve", 4.8)
     left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
     colours = {arm: colour for arm, (colour, _) in LINES.items()}
     labels = {arm: label for arm, (_, label) in LINES.items()}
     median_curves(left, results, colours, "return", labels, unit="episode in a new task")
+    left.xaxis.set_major_formatter("{x:g}")
     left.set(title="AD on held-out goals: return", ylim=(0, None))
     draw_gains(right, results)
 
