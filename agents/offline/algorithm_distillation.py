@@ -22,6 +22,10 @@ class AlgorithmDistillation(InContextAgent):
     window is learned from, and a token does not hold the next observation, which the next token has. Source: Laskin et
     al. (2022, arXiv 2210.14215).
 
+    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
+    `state = agent.observe_rewards(state, rewards)` after each step. Play with samples (`deterministic=False`), because
+    modes explore too little to improve.
+
     Metrics:
         loss/policy: L on the minibatch.
     """

@@ -99,6 +99,9 @@ class DecisionTransformer(SequenceAgent):
     Differences from the paper's code: no dropout, attention also sees how long ago a token was. Source: Chen et al.
     (2021, arXiv 2106.01345).
 
+    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
+    `state = agent.observe_rewards(state, rewards)` after each step.
+
     Metrics:
         loss/policy: L on the minibatch.
     """

@@ -44,10 +44,14 @@ class DICP(InContextAgent):
 
         L = -E[log pi(a_t | context)] + dynamics_weight * (E[(r_t - r^)^2] - E[log p(s_{t+1} | context, a_t)])
 
-    where next observations behind the end of an episode are left out. Once its context is full, it searches with
-    `beams` plans over `plan_steps` imagined steps: all actions at first, then those of the policy's samples; it takes
+    where next observations behind the end of an episode are left out. Once its context is full, it searches over
+    `plan_steps` imagined steps: it tries all actions after each of the plans that it keeps, at most `beams`, and takes
     the first action of the plan with the largest sum of predicted rewards, and the policy's choice among equals. The
     official code classifies rewards, here they are a regression. Source: Son et al. (2025, arXiv 2502.19009).
+
+    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
+    `state = agent.observe_rewards(state, rewards)` after each step. Play with samples (`deterministic=False`), because
+    modes explore too little to improve.
 
     Metrics:
         loss/policy: the first term.
@@ -119,12 +123,10 @@ class DICP(InContextAgent):
         full = memory.mask[:, 0]
         if not full.any():
             return action, memory
-        planned = self.search(memory, features, logits, action, generator)
+        planned = self.search(memory, features, logits, action)
         return torch.where(full, planned, action), memory
 
-    def search(
-        self, memory: Memory, features: Tensor, logits: Tensor, action: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def search(self, memory: Memory, features: Tensor, logits: Tensor, action: Tensor) -> Tensor:
         """Return the first actions of the plans with the largest predicted sum of rewards, (B,).
 
         Args:
@@ -132,40 +134,39 @@ class DICP(InContextAgent):
             features: (B, width) of their last steps.
             logits: (B, A), -inf for actions that are not allowed.
             action: (B,) what is taken among equals.
-            generator: Source of the actions of imagined steps.
         """
-        c, batch, count = self.config, len(action), self.actions.n
-        every = torch.arange(count, device=action.device)
-        first = (action[:, None] + every) % count  # the policy's choice is the first among equals
-        reward, following = self.policy.predict_outcome(features[:, None].expand(-1, count, -1), first)
-        allowed = logits.gather(1, first) > -torch.inf
-        total = reward.masked_fill(~allowed, -torch.inf)
-        beams = _repeat(memory, count)
-        opening, taken = first, first
-        for _ in range(c.plan_steps - 1):
-            keep = min(c.beams, total.shape[1])
+        batch, count = logits.shape
+        liked = logits.scatter(1, action[:, None], torch.inf)
+        total = features.new_zeros(batch, 1)
+        beams, opening = memory, None
+        for step in range(self.config.plan_steps):
+            kept = total.shape[1]
+            # Actions in the order in which the policy likes them, because sorting keeps the order of equals.
+            tried = liked.sort(dim=1, descending=True, stable=True).indices.reshape(batch, kept, count)
+            reward, following = self.policy.predict_outcome(
+                features.reshape(batch, kept, 1, -1).expand(-1, -1, count, -1), tried
+            )
+            total = (total[..., None] + reward).reshape(batch, -1)
+            if step == 0:
+                opening = tried[:, 0]
+                total = total.masked_fill(logits.gather(1, opening) == -torch.inf, -torch.inf)
+            else:
+                opening = opening.repeat_interleave(count, dim=1)
             total, order = total.sort(dim=1, descending=True, stable=True)
-            total, order = total[:, :keep], order[:, :keep]
-            offsets = torch.arange(batch, device=order.device)[:, None] * opening.shape[1]
-            flat = (order + offsets).reshape(-1)
-            beams = _pick(beams, flat).with_actions(taken.reshape(-1)[flat])
+            total, order = total[:, : self.config.beams], order[:, : self.config.beams]
             opening = opening.gather(1, order)
+            if step == self.config.plan_steps - 1:
+                break
+            flat = (order + torch.arange(batch, device=order.device)[:, None] * kept * count).reshape(-1)
+            beams = _pick(beams, flat // count).with_actions(tried.reshape(-1)[flat])
             seen = self._most_likely(following.reshape(-1, following.shape[-1])[flat], beams.rows[:, -1])
             beams = imagine(beams, seen, reward.reshape(-1)[flat])
-            inner = self.encode_memory(beams)[:, -1]
-            drawn = self.draw(self.policy.head(inner), beams.rows[:, -1], generator, False)
-            reward, following = self.policy.predict_outcome(inner, drawn)
-            reward, taken = reward.reshape(batch, keep), drawn.reshape(batch, keep)
-            total = total + reward
-        best = total.sort(dim=1, descending=True, stable=True).indices[:, :1]
-        return opening.gather(1, best)[:, 0]
-
-
-def _repeat(memory: Memory, count: int) -> Memory:
-    """Return each of B memories `count` times, (B count)."""
-    return _pick(memory, torch.arange(len(memory.mask), device=memory.mask.device).repeat_interleave(count))
+            features = self.encode_memory(beams)[:, -1]
+            liked = self.policy.head(features)
+        return opening[:, 0]
 
 
 def _pick(memory: Memory, index: Tensor) -> Memory:
+    """Return the memories of these numbers."""
     names = ("rows", "action", "reward", "step", "earned", "mask")
     return replace(memory, **{name: getattr(memory, name)[index] for name in names})

@@ -81,6 +81,9 @@ class DoC(SequenceAgent):
     chosen anew at each step. Transformers: z is Gaussian and kept for a chunk, q minimises prior_weight KL(q || p)
     besides, and the critic is InfoNCE within the batch. Source: Yang et al. (2022, arXiv 2210.13435).
 
+    Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
+    `state = agent.observe_rewards(state, rewards)` after each step.
+
     Metrics:
         loss/policy: L_pi.
         loss/value: L_V, of returns divided by their standard deviation.
@@ -207,7 +210,8 @@ class DoC(SequenceAgent):
         """Choose the actions of the latents of largest value: the mode, or samples."""
         x = memory.rows[:, -1]
         if self.tabular:
-            probabilities = self.tables.policy(self.plays)[self.codec.index(x[:, : self.codec.packed_dim])]
+            state = self.codec.index(x[:, : self.codec.packed_dim]).cpu()  # where the tables are
+            probabilities = self.tables.policy(self.plays)[state].to(x.device)
             return self.draw(probabilities.log(), x, generator, deterministic), memory
         c = self.config
         phase = memory.step[:, -1] % c.context

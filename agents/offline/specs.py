@@ -39,31 +39,24 @@ def _both(name: str, module: str, summary: str, paper: str) -> AgentSpec:
 _TRANSFORMER = {"context": 3, "width": 8, "layers": 1, "heads": 2, "batch_size": 4, "steps_per_iteration": 4}
 
 
-def _sequences(name: str, module: str, summary: str, paper: str) -> AgentSpec:
+_WINDOWS = Example("envzoo/grid-coverage/random-v0", hyperparameters=_TRANSFORMER, timesteps=12)
+
+
+def _histories(**more) -> Example:
+    hyperparameters = {**_TRANSFORMER, "context": 8, **more}
+    return Example("envzoo/darkroom/histories-v0", hyperparameters=hyperparameters, timesteps=12)
+
+
+def _sequences(name: str, module: str, summary: str, paper: str, example: Example = _WINDOWS) -> AgentSpec:
     return AgentSpec(
         name,
         f"envzoo.agents.offline.{module}:{name}",
         "offline",
         summary,
         sources=("dataset",),
+        actions=("discrete", "continuous") if example is _WINDOWS else ("discrete",),
         paper=paper,
-        example=Example("envzoo/grid-coverage/random-v0", hyperparameters=_TRANSFORMER, timesteps=12),
-    )
-
-
-_HISTORIES = {**_TRANSFORMER, "context": 8}
-
-
-def _in_context(name: str, module: str, summary: str, paper: str, **more) -> AgentSpec:
-    return AgentSpec(
-        name,
-        f"envzoo.agents.offline.{module}:{name}",
-        "offline",
-        summary,
-        sources=("dataset",),
-        actions=("discrete",),
-        paper=paper,
-        example=Example("envzoo/darkroom/histories-v0", hyperparameters={**_HISTORIES, **more}, timesteps=12),
+        example=example,
     )
 
 
@@ -117,19 +110,19 @@ AGENTS = (
     ),
     _both("RCSL", "rcsl", "Imitation of the data given the return, and then asking for a large one.", "rcsl"),
     _both("ODICE", "odice", "A dual loss of visitations whose next-state gradient is made orthogonal.", "42-odice"),
-    _in_context(
+    _sequences(
         "AlgorithmDistillation",
         "algorithm_distillation",
         "A transformer that imitates learners, and so learns within its context.",
         "algorithm-distillation",
+        _histories(),
     ),
-    _in_context("DPT", "dpt", "A transformer that predicts the best action of the task it is in.", "dpt"),
-    _in_context(
+    _sequences("DPT", "dpt", "A transformer that predicts the best action of the task it is in.", "dpt", _histories()),
+    _sequences(
         "DICP",
         "dicp",
         "An in-context learner that predicts what follows, and plans with it.",
         "dicp",
-        beams=2,
-        plan_steps=2,
+        _histories(beams=2, plan_steps=2),
     ),
 )

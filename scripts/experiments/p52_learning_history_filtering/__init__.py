@@ -1,0 +1,1 @@
+"""Paper 52: filtering learning histories."""
