@@ -120,7 +120,21 @@ def test_docstrings_become_markdown():
     assert table(("a",), [("p(a|s)\nnext",)]) == "| a |\n| --- |\n| p(a\\|s) next |"
 
 
-HANDWRITTEN = ("encoders", "games", "glossary", "language-models", "losses", "neighbours", "resume", "training", "trl")
+HANDWRITTEN = (
+    *(
+        "encoders",
+        "games",
+        "glossary",
+        "language-models",
+        "losses",
+        "neighbours",
+        "resume",
+        "scaling",
+        "training",
+        "trl",
+    ),
+    *(f"neighbours/{name}" for name in ("stable-baselines3", "cleanrl", "d3rlpy", "trl")),
+)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ BENCHMARKS = {
     "memory": ("envzoo.scripts.bench.memory", "Memory worlds, sequence layers, 8-bit optimizers and diagnostics."),
     "offline": ("envzoo.scripts.bench.offline", "Updates of offline agents, neighbours, and loading of datasets."),
     "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, other methods against GRPO."),
+    "scaling": ("envzoo.scripts.bench.scaling", "Overheads of runs on several machines, and a projection for 100."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 

@@ -36,7 +36,8 @@ def index_page() -> str:
         " models](language-models.md) and [games](games.md) show how agents are used, [encoders](encoders.md) how"
         " to use a network of your own, and [neighbours](neighbours.md) how to come from another library."
         " [TRL](trl.md) shows how to train language models on many GPUs, [losses](losses.md) how to design a loss"
-        " on an exact table, and [exact resume](resume.md) how interrupted runs continue."
+        " on an exact table, [exact resume](resume.md) how interrupted runs continue, and"
+        " [scaling](scaling.md) what to use when one machine is too small."
         " [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was measured."
         " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of"
         " each.",

@@ -21,6 +21,7 @@ GUIDES = {
     "Losses on an exact table": "losses.md",
     "Exact resume": "resume.md",
     "TRL's trainer": "trl.md",
+    "Several machines": "scaling.md",
     "Speed": "speed.md",
     "Glossary": "glossary.md",
 }
