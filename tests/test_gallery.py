@@ -15,7 +15,7 @@ def test_every_picture_is_shown_and_all_are_small():
     shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
     files = {file.name: file.stat().st_size for file in FOLDER.glob("*.gif")}
     assert sorted(shown) == sorted(files)
-    assert 20 <= len(files)
+    assert len(files) >= 20
     assert sum(files.values()) <= MOST_BYTES
 
 
@@ -27,4 +27,4 @@ def test_captions_name_the_players_and_scores_of_now():
 
 
 def test_a_transcript_is_text():
-    assert len(transcript("envzoo/TextSumTo-v1", "Random")) > 10
+    assert len(transcript("envzoo/TextSumTo-Tokens-v1", "Random")) > 10

@@ -33,21 +33,21 @@ class TrainingRecipe:
         return f"{self.agent}-{self.source.rpartition('/')[2]}.zip"
 
 
-_NARROW = {"hidden": (16, 16)}  # the observations of these are one-hot, so the first layer is most of the file
+_FEWER = {"num_envs": 64}  # a file holds the state of all environments, which is large in these worlds
 _SMALL = {"hidden": (32, 32)}
 _COVER = {"policy": "mlp", "hidden": (32, 32), "num_envs": 128, "learning_rate": 0.003, "entropy_coefficient": 0.5}
 
 RECIPES = (
     TrainingRecipe("SubPO", "envzoo/GridCoverage-v0", 600_000, _COVER, deterministic=False),
     TrainingRecipe("SubPO", "envzoo/ItemCollection-v0", 400_000, _COVER, deterministic=False),
-    TrainingRecipe("SubPO", "envzoo/Biodiversity-v0", 400_000, _COVER | _NARROW, deterministic=False),
-    TrainingRecipe("SubPO", "envzoo/InformativePathPlanning-v0", 400_000, _COVER | _NARROW, deterministic=False),
+    TrainingRecipe("SubPO", "envzoo/Biodiversity-v0", 400_000, _COVER | _FEWER, deterministic=False),
+    TrainingRecipe("SubPO", "envzoo/InformativePathPlanning-v0", 400_000, _COVER | _FEWER, deterministic=False),
     TrainingRecipe("SubPO", "envzoo/TwoRoomsCoverage-v0", 400_000, _COVER, deterministic=False),
     TrainingRecipe("PPO", "CartPole-v1", 100_000, _SMALL),
     TrainingRecipe("PPO", "envzoo/Darkroom-v0", 100_000, _SMALL),
     TrainingRecipe("PPO", "envzoo/PointMultiGoal-v0", 100_000, _SMALL),
-    TrainingRecipe("PPO", "envzoo/TMaze-v0", 150_000, {"encoder": "gru", "hidden": (32,)}),
-    TrainingRecipe("PPO", "envzoo/RepeatFirst-v0", 150_000, {"encoder": "gru", "hidden": (32,)}),
-    TrainingRecipe("QLearning", "envzoo/CliffGrid-v0", 40_000, {"final_epsilon": 0.0}),
-    TrainingRecipe("QLearning", "envzoo/SlipLake-v0", 60_000, {"final_epsilon": 0.0, "rate_decay": 0.6}),
+    TrainingRecipe(
+        "QLearning", "envzoo/BernoulliBandit-v0", 20_000, {"gamma": 0.0, "rate_decay": 1.0, "learning_rate": 1.0}
+    ),
+    TrainingRecipe("PeriodicPlanner", "envzoo/LSDBandit-v0", 1),
 )

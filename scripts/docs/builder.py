@@ -40,7 +40,7 @@ def index_page() -> str:
         " [scaling](scaling.md) what to use when one machine is too small."
         " [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was measured."
         " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of"
-        " each.",
+        " each, and the [gallery](gallery/README.md) the environments.",
         "## Tutorials",
         "\n".join(f"- [{each.title}]({tutorial_page(each)})" for each in TUTORIALS),
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),

@@ -68,6 +68,7 @@ def navigation() -> list[Any]:
         },
         {
             "Environments": [
+                {"Gallery": "gallery/README.md"},
                 *_grouped((each.specs[0].family, each.name, each.page) for each in environments()),
             ]
         },
