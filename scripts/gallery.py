@@ -34,6 +34,8 @@ class GalleryOptions:
 
     root: Path = Path()
     """Root of envzoo's repository."""
+    missing: bool = False
+    """Film only environments without a GIF."""
 
 
 def player(environment: Environment) -> tuple[str, str]:
@@ -83,13 +85,15 @@ def transcript(env_id: str, agent: str) -> str:
     return str(shown)
 
 
-def entry(environment: Environment, folder: Path) -> str:
-    """Film or transcribe an environment; "" when it cannot be shown."""
+def entry(environment: Environment, folder: Path, missing: bool = False) -> str:
+    """Film or transcribe an environment, unless its GIF is there and kept; "" when it cannot be shown."""
     agent, env_id = player(environment)
     heading = f"### [{environment.name}](../{environment.page})"
     available = modes(env_id)
     if "rgb_array" in available:
         file = f"{environment.name}.gif"
+        if missing and (folder / file).exists():
+            return blocks(heading, f"![{env_id}]({file})", f"{caption(agent, env_id)}.")
         learner = make("Random", env_id, seed=SEED) if agent == "Random" else pretrained(agent, env_id)
         sampled = agent != "Random" and not find_recipe(agent, env_id).deterministic
         try:
@@ -103,8 +107,8 @@ def entry(environment: Environment, folder: Path) -> str:
     return ""
 
 
-def gallery(root: Path = Path()) -> int:
-    """Film all environments and write the page.
+def gallery(root: Path = Path(), missing: bool = False) -> int:
+    """Film all environments, or those without a GIF, and write the page.
 
     Returns:
         The number of bytes of all GIFs.
@@ -114,12 +118,12 @@ def gallery(root: Path = Path()) -> int:
     """
     folder = root / "docs" / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.gif"):
+    for old in () if missing else folder.glob("*.gif"):
         old.unlink()
     parts, family = [], ""
     for environment in environments():
         try:
-            shown = entry(environment, folder)
+            shown = entry(environment, folder, missing)
         except (EnvzooError, gym.error.Error, ImportError) as error:
             print(f"{environment.name}: {error}", file=sys.stderr)
             continue
@@ -141,7 +145,7 @@ def main() -> int:
     try:
         options = tyro.cli(GalleryOptions, prog="gallery")
         check_root(options.root)
-        print(f"{gallery(options.root) / 1e6:.2f} MB of GIFs")
+        print(f"{gallery(options.root, options.missing) / 1e6:.2f} MB of GIFs")
     except (EnvzooError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

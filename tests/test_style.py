@@ -106,8 +106,8 @@ def test_dependencies_point_one_way(file):
 
 
 # Folders of agents/ that may not import each other unless this table says so; the order is that of the numbers. What
-# stands in agents/ itself (agent, learner, registry, ...), in agents/callbacks/, agents/sources/ and agents/trained/ has
-# the rank of "agent", and a folder that is not named is a family.
+# stands in agents/ itself (agent, learner, registry, ...), in agents/callbacks/, agents/sources/ and agents/trained/
+# has the rank of "agent", and a folder that is not named is a family.
 RANKS = {
     "envzoo": 0,
     "wrappers": 1,
