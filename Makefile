@@ -11,10 +11,12 @@
 #   make lint             check rules and formatting with ruff
 #   make docs             generate the documentation (docs/ and the tables of the README)
 #   make speed            run all benchmarks and write docs/speed.md (about half an hour on an idle machine)
+#   make pretrained       train the pretrained agents anew, by their recipes
+#   make gallery          film the environments for docs/gallery
 #   make site             build the website into build/site
 #   make clean            remove .venv, caches and build outputs, but not runs/
 
-.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs site speed clean
+.PHONY: help demo test test-emulated fuzz hostile hostile-answers stress kills lint docs site speed pretrained gallery clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -121,6 +123,12 @@ docs: .venv/.installed-core
 .venv/.installed-bench: $(NEEDS)
 	$(INSTALL) -e '.[bench,text]'
 	@touch $@ .venv/.installed-core
+
+pretrained: .venv/.installed-core
+	OMP_NUM_THREADS=1 $(BIN)/python -P -m envzoo.scripts.pretrain
+
+gallery: .venv/.installed-core
+	$(BIN)/python -P -m envzoo.scripts.gallery
 
 # For a short form: make speed SPEED_ARGS="--quick --names env train".
 SPEED_ARGS ?=

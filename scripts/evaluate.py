@@ -39,6 +39,9 @@ class EvaluateOptions:
     offline: str | None = None
     """Dataset on which to estimate the discounted return by fitted Q evaluation, instead of playing; best one that the
     agent did not learn from."""
+    pretrained: tuple[str, ...] = ()
+    """Agent and environment of a pretrained agent that comes with envzoo (SubPO envzoo/GridCoverage-v0), in place of a
+    run."""
     device: str = "cpu"
     """Torch device: auto, cpu, cuda, ..."""
 
@@ -114,7 +117,7 @@ def command(argv: list[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from envzoo.agents import load
+    from envzoo.agents import load, pretrained
     from envzoo.agents.evaluation import EVALUATION_SEED, can_play, evaluate
     from envzoo.agents.source import make_vector_env, resolve
     from envzoo.datasets import normalised_scores
@@ -125,7 +128,12 @@ def command(argv: list[str]) -> int:
 
     positional, flags = split_positional(argv)
     options, _ = parse(EvaluateOptions, flags, prog="envzoo evaluate RUN_DIR")
-    if len(positional) != 1:
+    if options.pretrained and (positional or len(options.pretrained) != 2):
+        raise EnvzooError(
+            "--pretrained takes an agent and an environment, without a run directory; for example "
+            "`envzoo evaluate --pretrained SubPO envzoo/GridCoverage-v0`"
+        )
+    if len(positional) != 1 and not options.pretrained:
         raise EnvzooError("envzoo evaluate takes one run directory (or agent file)")
     if options.episodes < 1:
         raise EnvzooError(f"--episodes must be at least 1, got {options.episodes}")
@@ -139,8 +147,11 @@ def command(argv: list[str]) -> int:
         raise EnvzooError("--offline plays no episodes, so it goes without --env and --video")
     if options.video is not None:
         check_gif(options.video)
-    path = Path(positional[0])
-    agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
+    if options.pretrained:
+        agent = pretrained(*options.pretrained, device=options.device)
+    else:
+        path = Path(positional[0])
+        agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
     if not can_play(agent):
         raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
     if options.offline is not None:

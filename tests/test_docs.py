@@ -120,8 +120,11 @@ def test_docstrings_become_markdown():
     assert table(("a",), [("p(a|s)\nnext",)]) == "| a |\n| --- |\n| p(a\\|s) next |"
 
 
-_PAGES = "encoders games glossary language-models losses neighbours preferences resume training trl"
-HANDWRITTEN = tuple(_PAGES.split())
+_PAGES = "encoders games glossary language-models losses neighbours preferences resume scaling training trl"
+HANDWRITTEN = (
+    *_PAGES.split(),
+    *(f"neighbours/{name}" for name in ("stable-baselines3", "cleanrl", "d3rlpy", "trl")),
+)
 
 
 @pytest.mark.parametrize(

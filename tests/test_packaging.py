@@ -56,7 +56,9 @@ def test_wheel_holds_one_top_level_package_and_every_module(wheel):
         for folder in FOLDERS
         for path in (file.relative_to(ROOT) for file in (ROOT / folder).rglob("*.py"))
     }
-    assert names == {*expected, "envzoo/papers.toml"}
+    pretrained = {f"envzoo/agents/trained/{file.name}" for file in (ROOT / "agents" / "trained").glob("*.zip")}
+    assert pretrained
+    assert names == {*expected, *pretrained, "envzoo/papers.toml", "envzoo/agents/trained/scores.json"}
 
 
 def test_installed_papers_are_those_of_the_checkout(installed, tmp_path):

@@ -106,8 +106,8 @@ def test_dependencies_point_one_way(file):
 
 
 # Folders of agents/ that may not import each other unless this table says so; the order is that of the numbers. What
-# stands in agents/ itself (agent, learner, registry, ...), in agents/callbacks/ and in agents/sources/ has the rank of
-# "agent", and a folder that is not named is a family.
+# stands in agents/ itself (agent, learner, registry, ...), in agents/callbacks/, agents/sources/ and agents/trained/
+# has the rank of "agent", and a folder that is not named is a family.
 RANKS = {
     "envzoo": 0,
     "wrappers": 1,
@@ -136,7 +136,7 @@ def place_of(module):
     if layer_of(module) != "agents":
         return RANKS[layer_of(module)], layer_of(module)
     folder = parts[2] if len(parts) > 2 and (ROOT / "agents" / parts[2]).is_dir() else "agent"
-    folder = "agent" if folder in ("callbacks", "sources") else folder
+    folder = "agent" if folder in ("callbacks", "sources", "trained") else folder
     return RANKS.get(folder, RANKS["family"]), folder
 
 

@@ -42,10 +42,11 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image)
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int]) -> None:
-        """Fill the rectangle with corners (x0, y0) and (x1, y1)."""
+        """Fill the rectangle with corners (x0, y0) and (x1, y1); one thinner than a smoothed pixel is not seen."""
         k = SMOOTHING
-        if x1 > x0 and y1 > y0:
-            self._draw.rectangle([x0 * k, y0 * k, x1 * k - 1, y1 * k - 1], fill=colour)
+        left, top, right, bottom = x0 * k, y0 * k, x1 * k - 1, y1 * k - 1
+        if right >= left and bottom >= top:
+            self._draw.rectangle([left, top, right, bottom], fill=colour)
 
     def disc(
         self, x: float, y: float, radius: float, colour: tuple[int, int, int], ring: tuple[int, int, int] | None = None

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "offline": ("envzoo.scripts.bench.offline", "Updates of offline agents, neighbours, and loading of datasets."),
     "preference": ("envzoo.scripts.bench.preference", "Losses on pairs against TRL, self-play, and best-of-N."),
     "text": ("envzoo.scripts.bench.text", "Text: puzzles, GRPO against TRL, other methods against GRPO."),
+    "scaling": ("envzoo.scripts.bench.scaling", "Overheads of runs on several machines, and a projection for 100."),
     "train": ("envzoo.scripts.bench.train", "Training speed of PPO and SAC."),
 }
 

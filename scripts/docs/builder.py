@@ -37,11 +37,12 @@ def index_page() -> str:
         " models](language-models.md) and [games](games.md) show how agents are used, [encoders](encoders.md) how"
         " to use a network of your own, and [neighbours](neighbours.md) how to come from another library."
         " [TRL](trl.md) shows how to train language models on many GPUs, [preferences](preferences.md) how to"
-        " learn from pairs there, [losses](losses.md) how to design a loss on an exact table, and [exact"
-        " resume](resume.md) how interrupted runs continue."
+        " learn from pairs there, [losses](losses.md) how to design a loss on an exact table, [exact"
+        " resume](resume.md) how interrupted runs continue, and [scaling](scaling.md) what to use when one machine is"
+        " too small."
         " [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was measured."
         " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of"
-        " each.",
+        " each, and the [gallery](gallery/README.md) the environments.",
         "## Tutorials",
         "\n".join(f"- [{each.title}]({tutorial_page(each)})" for each in TUTORIALS),
         *(part for name, make in TABLES.items() for part in (f"## {name.capitalize()}", make(""))),

@@ -21,6 +21,7 @@ GUIDES = {
     "Losses on an exact table": "losses.md",
     "Exact resume": "resume.md",
     "TRL's trainer": "trl.md",
+    "Several machines": "scaling.md",
     "Speed": "speed.md",
     "Glossary": "glossary.md",
 }
@@ -67,6 +68,7 @@ def navigation() -> list[Any]:
         },
         {
             "Environments": [
+                {"Gallery": "gallery/README.md"},
                 *_grouped((each.specs[0].family, each.name, each.page) for each in environments()),
             ]
         },
