@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from envzoo.scripts.experiments.core.figures import GREEN, GREY, HEADS, INK, MUTED, ORANGE, RED
-from envzoo.scripts.experiments.core.report import format_bound, format_interval, format_number
+from envzoo.scripts.experiments.core.formats import format_bound, format_interval, format_number
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, verdict_of
 
