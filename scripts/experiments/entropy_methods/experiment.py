@@ -231,6 +231,9 @@ EXPERIMENT = Experiment(
         f"TextSumTo-v1 and on TextCountdown: {_STRENGTHS}.",
         "Ranks are those of a seed among all 18 methods, 1 for the highest value, averaged over the seeds, with 95% "
         "intervals. Intervals hold for each cell, not for all of them together.",
+        "AEPO generates two answers for each that it trains on, and so takes half of the updates; its targets, .25 to "
+        ".75, lie below the entropy at which it ends here, so that they make no difference. Paper 40's page has runs "
+        "that are long enough to reach them.",
         "All methods have one learning rate. A table has no network: an entropy bonus or a penalty acts on each "
         "distribution alone, and nothing is lost by unlearning shared weights. That is where a network may differ. "
         "TextCountdown is measured on the prompts of training.",

@@ -131,7 +131,7 @@ def draw(results: Results, figure: Figure) -> None:
     from envzoo.scripts.experiments.text.table_figures import heading
 
     text = "entropy over GRPO's at equal accuracy, by strength (hollow: more than .05 of accuracy lost; ring: chosen)"
-    heading(figure, results, text, (12.4, 7.4))
+    heading(figure, results, text, (9.2, 7.4))
     shown = [m for m in SWEPT if any(arm_name(m, label, RULES) in results.arms for label in METHODS[m].strengths)]
     grid = figure.subplots(3, 4).ravel()
     for axes, method in zip(grid, shown, strict=False):
