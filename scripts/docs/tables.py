@@ -13,7 +13,7 @@ from envzoo.scripts import experiments
 from envzoo.scripts.docs.links import agent_link, comparison_page_path, environments, paper_link, paper_page
 from envzoo.scripts.docs.speed import headline
 from envzoo.scripts.experiments.core.report import read_results
-from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, verdict_of
+from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, NOT_RUN, verdict_of
 from envzoo.scripts.markdown import blocks, table
 
 
@@ -83,6 +83,8 @@ def verdict(paper: Paper, root: Path) -> str:
     """Return the verdict of a paper's committed full run, in words."""
     data = read_results(root / "docs" / "papers" / paper.slug).data if has_results(paper, root) else {}
     found = verdict_of(data)
+    if found == NOT_RUN:
+        return "not complete"  # the arms of some primary check wait for a later run
     if found != NOT_JUDGED:
         return found
     return "not yet judged with intervals" if paper.number in experiments.numbers() else "no experiment yet"

@@ -76,8 +76,8 @@ class TokenTable:
         config: Config class of a `Method` that is given as a class; names have their own.
         optimizer: "adamw" as in `TextAgent`, or "sgd".
         spread: Standard deviation of the first logits.
-        bias: How much lower the logits of implausible tokens are at first. With the defaults, TextSumTo starts at an
-            accuracy of about .13 and an entropy of about 1.06 nats.
+        bias: How much lower the logits of implausible tokens are at first. By default TextSumTo starts at an accuracy
+            of about .13 and an entropy of about 1.06 nats.
         **hyperparameters: Hyperparameters of the agent. By default there are 16 prompts with 16 answers each, and the
             learning rate is 0.02. Those that describe a network, its warm-up or partial rollouts do not apply.
 
@@ -85,8 +85,7 @@ class TokenTable:
         logits: float64 (S, R, V).
         methods: One `Method` per seed.
         updates: Number of rollouts that were trained on.
-        generated: float64 (S,), tokens that were sampled so far, those of rejected answers included.
-        trained: float64 (S,), tokens that were in a loss so far.
+        generated, trained: float64 (S,), tokens sampled and tokens in a loss so far (in each of several epochs).
 
     Raises:
         UnknownNameError: The method, a hyperparameter or the optimizer is unknown.
@@ -179,8 +178,6 @@ class TokenTable:
         """Compute the probabilities of the present policies, (S, R, V)."""
         return np.exp(self._log_probs)
 
-    # --------------------------------------------------------------- learning
-
     def learn(self, updates: int, *, exact: str | None = "train", every: int = 1) -> dict[str, np.ndarray]:
         """Run the loop: sample, verify, compare, select, update.
 
@@ -191,11 +188,10 @@ class TokenTable:
 
         Returns:
             Curves by name, float64 (S, updates). "accuracy", "entropy", "pass_at_G" and "distinct_correct" are those of
-            the sampled answers, for G answers per prompt. "tokens/generated" and "tokens/trained" count the tokens that
-            were sampled and those that were in a loss since the table was made, before an update; a token that is
-            trained on in several epochs counts for each. "exact/..." are the fields of `Exact`. "policy/..." are means
-            over minibatches of the method's metrics, and "grad_norm" and "largest_grad_norm" are mean and maximum over
-            minibatches of the norm of the gradient before clipping. "select/..." are metrics of the selection.
+            the sampled answers, for G answers per prompt. "tokens/..." are `generated` and `trained` before an update.
+            "exact/..." are the fields of `Exact`. "policy/..." are means over minibatches of the method's metrics, and
+            "grad_norm" and "largest_grad_norm" are mean and maximum over minibatches of the norm of the gradient before
+            clipping. "select/..." are metrics of the selection.
         """
         for name, value in (("updates", updates), ("every", every)):
             require(value >= 1, f"{name} is at least 1, got {value}")
@@ -247,8 +243,6 @@ class TokenTable:
             prompts, p.after, p.row, p.reward, self._log_probs, self._entropy, success, accuracy, entropy, covariance
         )
         return Exact(accuracy, entropy, covariance, (1.0 - (1.0 - success) ** 16).mean(axis=1))
-
-    # --------------------------------------------------------------- sampling
 
     def _write(self, prompts: np.ndarray, log_probs: np.ndarray, part: slice) -> list[TextRollout]:
         """Sample answers to prompts (S, Q) for some of the seeds, from log-probabilities (S, R, V)."""
@@ -364,8 +358,6 @@ class TokenTable:
             f"pass_at_{copies}": np.array([pass_at_k(row, copies, copies).mean() for row in counts]),
             "distinct_correct": kernels.distinct_right(tokens, right.astype(float), copies),
         }
-
-    # ---------------------------------------------------------------- updates
 
     def _update(self, rollouts: list[TextRollout]) -> dict[str, np.ndarray]:
         """Take the steps of an update; returns metrics (S,), means over the minibatches."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from envzoo.scripts.experiments.core.figures import GREEN, GREY, HEADS, INK, MUTED, ORANGE, RED
-from envzoo.scripts.experiments.core.report import format_bound, format_interval, format_number
+from envzoo.scripts.experiments.core.formats import format_bound, format_interval, format_number
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, verdict_of
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAINT = {HOLDS: GREEN, FAILS: RED, INCONCLUSIVE: ORANGE, NOT_RUN: ORANGE}
-MOST_ROWS = 8
+MOST_ROWS = 10
 WIDTH, ROW, HEAD = 8.0, 0.62, 1.05  # inches; shown 800 pixels wide, 9 points are 12 pixels
 LETTERS, LONG = 74, 100  # of a line of the title, and of a row's sentence
 
@@ -27,9 +27,13 @@ def hero_rows(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
     for check in results.data["checks"]:
         if check["primary"]:
             parts = check.get("components", ())
-            named = [(f"{check['sentence']}: {part['sentence']}", part) for part in parts]
-            # Components often repeat a long sentence; then their own words are enough.
-            rows += [(words if len(words) <= LONG else part["sentence"], part) for words, part in named]
+            for part in parts:
+                # Components that say enough by themselves do without a long sentence before them.
+                words = f"{check['sentence']}: {part['sentence']}"
+                if len(words) > LONG and len(part["sentence"]) < LONG // 2:
+                    head = textwrap.shorten(check["sentence"], LONG - len(part["sentence"]) - 2, placeholder=" ...")
+                    words = f"{head}: {part['sentence']}"
+                rows.append((words if len(words) <= LONG else part["sentence"], part))
             rows += [] if parts else [(check["sentence"], check)]
     return rows[:MOST_ROWS]
 

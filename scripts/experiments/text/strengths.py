@@ -76,9 +76,36 @@ METHODS: Mapping[str, Method] = {
 }
 SWEPT = tuple(name for name, method in METHODS.items() if method.dial)
 # Puzzle -> method -> label of the strength that the rule chose.
-CHOSEN: Mapping[str, Mapping[str, str]] = {RULES: {}, COUNTDOWN: {}}
-# The method that the comparison recommends, by the rule of `envzoo.scripts.experiments.entropy_sweeps.experiment`.
-RECOMMENDED = "entropy bonus"
+CHOSEN: Mapping[str, Mapping[str, str]] = {
+    RULES: {
+        "clip-higher": ".28",
+        "entropy bonus": ".05",
+        "80/20": ".5",
+        "Clip-Cov": ".1",
+        "KL-Cov": "1",
+        "STEER": ".1",
+        "HAPO": ".5",
+        "D3S": "50",
+        "BAPO": ".5",
+        "Lp-Reg": "5",
+        "AEPO": ".25",
+    },
+    COUNTDOWN: {
+        "clip-higher": ".28",
+        "entropy bonus": ".1",
+        "80/20": ".5",
+        "Clip-Cov": ".05",
+        "KL-Cov": "1",
+        "STEER": ".1",
+        "HAPO": "1",
+        "D3S": "50",
+        "BAPO": ".6",
+        "Lp-Reg": "5",
+        "AEPO": ".25",
+    },
+}
+# Method and strength that the comparison recommends, by `recommended` of the sweeps.
+RECOMMENDED = ("entropy bonus", ".05")
 
 
 def strength(method: str, label: str) -> dict[str, Any]:
