@@ -139,6 +139,7 @@ def draw(results: Results, figure: Figure) -> None:
             for method, label in methods.items()
         }
         effects(axes, results, rows, estimand=estimand, bound=bound, number="{:.3f}")
+        axes.locator_params(axis="x", nbins=4)
         axes.set_title(title)
 
 
@@ -152,6 +153,11 @@ EXPERIMENT = Experiment(
     claim="HAPO keeps a higher entropy than DAPO at the same accuracy, where answers have one length and where they "
     "have many, and ends at a higher accuracy. So does each of its four components alone. The advantages of a group's "
     "tokens sum to 0 whatever the lengths.",
+    reason="HAPO ends .006 and .016 below DAPO, within the margin. Component C multiplies the advantages of confident "
+    "tokens whose ratio is near 1 by as little as 0, which is most of them at small steps, so that learning is "
+    "slower; B does as much where answers have different lengths; A and D have no effect that 40 seeds can see. "
+    "At equal accuracy 1% more entropy is left on TextCountdown, and at most 0.4% on TextSumTo-v1. Language has "
+    "many confident tokens, which puzzles of three and four tokens lack.",
     arms=tuple(_arm(method, puzzle) for puzzle in PUZZLES for method in METHODS),
     checks=(
         all_of(
