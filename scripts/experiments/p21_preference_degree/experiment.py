@@ -135,8 +135,8 @@ EXPERIMENT = Experiment(
         "because the paper names no size. For lack of computing time, 10 of 12 planned seeds were run, on 256 of 512 "
         "planned posts and with 600 of 800 planned updates; this was decided before any result was seen.",
     ),
-    reason="The head finds the degrees (accuracy .90), but the implicit reward does not follow it: representations can "
-    "tell what was removed while the likelihoods of the copies stay as they are. Copies that enter the DPO loss as pairs "
+    reason="The head finds the degrees (accuracy .90), but the implicit reward does not follow: representations tell "
+    "what was removed, while the likelihoods of the copies stay as they are. Copies that enter the DPO loss as pairs "
     "do order the rewards (rank correlation .99), and write worse summaries.",
     small_scale=True,
 )
