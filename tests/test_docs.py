@@ -30,8 +30,10 @@ def code_blocks(name, language):
 
 
 def copy_of_docs(target):
-    for file in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "docs").rglob("*")]:
-        if file.is_file() and file.suffix in (".md", ".json", ".toml", ".png"):
+    # The tutorials become pages, and the test files are counted.
+    sources = [*(ROOT / "examples" / "tutorials").glob("*.py"), *(ROOT / "tests").rglob("test_*.py")]
+    for file in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "docs").rglob("*"), *sources]:
+        if file.is_file() and file.suffix in (".md", ".json", ".toml", ".png", ".py", ".ipynb"):
             copy = target / file.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
