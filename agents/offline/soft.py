@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor
-from envzoo.agents.loops.fine_tuning import FineTunableAgent
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import actor_loss, reduce_critics
-from envzoo.agents.networks.action import ActionCodec, MaskReader
+from envzoo.agents.networks.action import MaskReader
 from envzoo.agents.networks.lagrange import DualVariable
-from envzoo.agents.networks.rescaled_actions import UnitActionCodec
 from envzoo.agents.networks.target_network import PolyakTarget
+from envzoo.agents.offline.base import OfflineActorCritic
 from envzoo.agents.offline.config import OfflineConfig, require_positive
 from envzoo.agents.offline.networks import make_critics, shape_of
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
-from envzoo.datasets.table import TransitionTable
 
 
 @dataclass(frozen=True)
@@ -39,23 +36,10 @@ class SoftOfflineConfig(OfflineConfig):
         require(0 < self.tau <= 1, f"tau of {agent} lies in (0, 1], got {self.tau}")
 
 
-class SoftOfflineAgent(FineTunableAgent):
+class SoftOfflineAgent(OfflineActorCritic):
     """Two critics with a target; for Box actions also a squashed Gaussian actor and a learned temperature."""
 
     config: SoftOfflineConfig
-
-    def build_actions(self) -> ActionCodec:
-        """Create the action codec; a Box is scaled to [-1, 1]^D and must be bounded."""
-        actions = super().build_actions()
-        return actions if actions.discrete else UnitActionCodec(self.source.action_space, self.spec.name)
-
-    def prepare(self, table: TransitionTable) -> TransitionTable:
-        """Shape the rewards."""
-        return self.config.shape_rewards(table)
-
-    def shape_reward(self, reward: np.ndarray) -> np.ndarray:
-        """Shape rewards of the environment."""
-        return self.config.shape_reward(reward)
 
     def build(self) -> None:
         """Create critics and target; for Box actions also the actor and the temperature."""

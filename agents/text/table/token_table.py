@@ -131,7 +131,7 @@ class TokenTable:
         self._first, self._second = np.zeros(shape), np.zeros(shape)
         self._steps = np.zeros(len(self.seeds), np.int64)
         self._log_probs, self._entropy = np.empty(shape), np.empty(shape[:2])
-        self._heat = np.full(shape[:2], float(c.temperature))
+        self._temperatures = np.full(shape[:2], float(c.temperature))
         self._everywhere = np.ones(shape[:2], np.bool_)
         self._tabulate(self._everywhere)
         self._reference = self._log_probs.copy() if c.kl_coefficient else None
@@ -152,7 +152,7 @@ class TokenTable:
 
     def _tabulate(self, needed: np.ndarray) -> None:
         """Compute the policy in the needed rows (S, R)."""
-        kernels.tabulate(self.logits, self._heat, needed, self._log_probs, self._entropy)
+        kernels.tabulate(self.logits, self._temperatures, needed, self._log_probs, self._entropy)
 
     def set_logits(self, logits: np.ndarray) -> None:
         """Replace the logits of all seeds, for another start than a random one.
@@ -292,10 +292,10 @@ class TokenTable:
 
     def _hot(self, s: int, temperature: Tensor | float) -> np.ndarray:
         """Compute the log-probabilities (1, R, V) of a seed's policy at a temperature, or one for each row (R,)."""
-        heat = np.broadcast_to(np.asarray(temperature, float), self._entropy[s].shape)[None]
-        result, unused = np.empty_like(self.logits[s : s + 1]), np.empty((1, heat.size))
+        temperatures = np.broadcast_to(np.asarray(temperature, float), self._entropy[s].shape)[None]
+        result, unused = np.empty_like(self.logits[s : s + 1]), np.empty((1, temperatures.size))
         kernels.tabulate(
-            self.logits[s : s + 1], np.ascontiguousarray(heat), self._everywhere[s : s + 1], result, unused
+            self.logits[s : s + 1], np.ascontiguousarray(temperatures), self._everywhere[s : s + 1], result, unused
         )
         return result
 
@@ -304,10 +304,10 @@ class TokenTable:
         c, prompts = self.config, np.empty((len(self.seeds), self.config.num_prompts), np.int64)
         kernels.draw_prompts(self._prompt_streams, self.puzzle.train, prompts)
         log_probs = self._log_probs
-        heated = [method.temperature() for method in self.methods]
-        if any(function is not None for function in heated):
+        functions = [method.temperature() for method in self.methods]
+        if any(function is not None for function in functions):
             log_probs = log_probs.copy()
-            for s, function in enumerate(heated):
+            for s, function in enumerate(functions):
                 if function is not None:
                     log_probs[s] = self._hot(s, function(torch.from_numpy(self._entropy[s])))[0]
         sampled = self._write(prompts, log_probs, slice(None))

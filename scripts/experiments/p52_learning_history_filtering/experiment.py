@@ -155,8 +155,9 @@ EXPERIMENT = Experiment(
         "windows; the paper's have 4 blocks, 80 steps, and 50,000 steps of 512. They are played with samples.",
         "DPT and DICP are agents of the zoo, but are not judged here for want of computing time; nor are the other "
         "rooms, half histories and the light model of the paper.",
-        "One pilot on seed 0 with 800 steps gave AD 1.9 and 3.9 on noisy histories, without and with the filter. The "
-        "bounds are those of the project's issue; the numbers of seeds were set by the time available.",
+        "One pilot on seed 0 with 800 steps gave AD 1.9 and 3.9 on noisy histories, without and with the filter; one "
+        "of DPT on clean histories rose from 3.4 to 17.2 over 15 episodes. The bounds are those of the project's "
+        "issue; the numbers of seeds were set by the time available.",
     ),
     small_scale=True,
 )
