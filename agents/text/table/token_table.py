@@ -386,7 +386,8 @@ class TokenTable:
                     totals.setdefault(name, []).append(value)
                 self._tabulate(needed)
         self._tabulate(self._everywhere)
-        metrics = {name: np.mean(values, axis=0) for name, values in totals.items()}
+        # Sums in order: np.mean over the first axis sums in another one if there is a single seed.
+        metrics = {name: sum(values[1:], start=values[0]) / len(values) for name, values in totals.items()}
         return metrics | {"largest_grad_norm": np.max(totals["grad_norm"], axis=0)}
 
     def _minibatch(self, batch: dict[str, Tensor]) -> dict[str, np.ndarray]:
