@@ -72,13 +72,16 @@ def test_losses_of_all_seeds_at_once_are_those_of_each_seed(name):
     compare()
 
 
-@pytest.mark.parametrize("extra", [{}, {"num_epochs": 2, "staleness": 1, "entropy_coefficient": 0.01}])
+@pytest.mark.parametrize(
+    "extra",
+    [{}, {"num_epochs": 2, "staleness": 1, "entropy_coefficient": 0.01}, {"num_minibatches": 12, "num_prompts": 8}],
+)
 @pytest.mark.parametrize("name", method_names())
 def test_a_batch_of_seeds_is_each_seed_alone_bit_for_bit(name, extra):
-    together = TokenTable(small(), name, seeds=[3, 4, 9, 12, 7], **SMALL, **extra)
+    together = TokenTable(small(), name, seeds=[3, 4, 9, 12, 7], **(SMALL | extra))
     curves = together.learn(3)
     for place, seed in ((1, 4), (4, 7)):
-        alone = TokenTable(small(), name, seeds=[seed], **SMALL, **extra)
+        alone = TokenTable(small(), name, seeds=[seed], **(SMALL | extra))
         own = alone.learn(3)
         assert np.array_equal(alone.logits[0], together.logits[place])
         assert set(own) == set(curves)
