@@ -13,7 +13,7 @@ from envzoo.scripts import experiments
 from envzoo.scripts.docs.links import agent_link, comparison_page_path, environments, paper_link, paper_page
 from envzoo.scripts.docs.speed import headline
 from envzoo.scripts.experiments.core.report import read_results
-from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, NOT_RUN, verdict_of
+from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, NOT_JUDGED, NOT_RUN, verdict_of
 from envzoo.scripts.markdown import blocks, table
 
 
@@ -104,13 +104,18 @@ def count_tests(root: Path) -> int:
     return count
 
 
+def _plural(found: str, count: int) -> str:
+    """Return a verdict as a verb for that many papers."""
+    return found.removesuffix("s") if found in (HOLDS, FAILS) and count > 1 else found
+
+
 def key_numbers(prefix: str, root: Path = Path()) -> str:
     """Make the three numbers of the README, each with the command that measures it.
 
     The number of tests is rounded down to hundreds, so that not every new one makes the README stale.
     """
     counts = Counter(verdict(paper, root) for paper in papers.papers().values())
-    outcomes = ", ".join(f"{count} {found}" for found, count in counts.most_common())
+    outcomes = ", ".join(f"{count} {_plural(found, count)}" for found, count in counts.most_common())
     speed = headline(root) or "not measured yet"
     rows = [
         (f"[Speed]({prefix}speed.md) on one thread", speed, "`make speed`"),

@@ -344,8 +344,8 @@ def test_the_promised_return_adds_model_rewards():
 # ---------------------------------------------------------------------- search
 
 
-def test_the_search_finds_the_best_weight_and_scores_it_on_fresh_seeds():
-    pytest.importorskip("optuna")
+def test_the_search_finds_the_best_weight_and_scores_it_on_fresh_seeds(foreign):
+    foreign("optuna")
     calls = []
 
     def evaluate(design, seed):
