@@ -124,6 +124,9 @@ class AgentCarrier:
         """Return the action distributions (B, A) in states (B, ...), and the memory of a recurrent policy (B, D)."""
         network = self._double()
         x = torch.from_numpy(np.ascontiguousarray(self.agent.codec.pack(np.asarray(states))))
+        normalizer = getattr(self.agent, "normalizer", None)
+        if normalizer is not None:  # of an agent that has learned from a dataset
+            x = normalizer(x.to(self.agent.device)).cpu()
         if isinstance(network, TabularPolicy):
             logits = network.logits[network.codec.index(x)]
         else:
