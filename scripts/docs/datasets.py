@@ -149,6 +149,16 @@ def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     )
 
 
+def dataset_list(root: Path = Path()) -> dict[str, str]:
+    """Return the pages of the recipes whose numbers are in docs/datasets, relative to docs/, by id."""
+    folders = {dataset_id: folder_of(dataset_id) for dataset_id in own_recipes()}
+    return {
+        dataset_id: f"{folder}/README.md"
+        for dataset_id, folder in folders.items()
+        if (root / "docs" / folder / FACTS).is_file()
+    }
+
+
 def dataset_pages(root: Path) -> dict[str, str]:
     """Make the pages of the recipes whose numbers are in docs/datasets.
 

@@ -8,6 +8,7 @@ from typing import Any
 from envzoo import papers
 from envzoo.agents import registry
 from envzoo.scripts import experiments
+from envzoo.scripts.docs.datasets import dataset_list
 from envzoo.scripts.docs.links import comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.tutorials import TUTORIALS, tutorial_page
 from envzoo.scripts.reference import REFERENCES
@@ -21,6 +22,7 @@ GUIDES = {
     "Losses on an exact table": "losses.md",
     "Exact resume": "resume.md",
     "TRL's trainer": "trl.md",
+    "Preferences in TRL": "preferences.md",
     "Several machines": "scaling.md",
     "Speed": "speed.md",
     "Glossary": "glossary.md",
@@ -77,6 +79,7 @@ def navigation() -> list[Any]:
                 (row.family, name, f"agents/{name}.md") for name, row in registry.own_specs().items()
             )
         },
+        {"Datasets": [{name: page} for name, page in dataset_list().items()]},
         {"API": [{entry.title: entry.page} for entry in REFERENCES]},
         {"Coming from": [{name: page} for name, page in NEIGHBOURS.items()]},
         {"Project": [{name: page} for name, page in PROJECT.items()]},

@@ -13,7 +13,7 @@ from envzoo import agents
 from envzoo.datasets import collector as collecting
 from envzoo.datasets import is_dataset_id, known_dataset_ids, load_minari, recipes
 from envzoo.datasets.collector import collect, returns, write
-from envzoo.datasets.recipes import Demonstrations, DrawnPairs, ScriptedPolicy
+from envzoo.datasets.recipes import Demonstrations, DrawnPairs, LearningHistories, ScriptedPolicy
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import DatasetError, EnvzooError, UnknownNameError
 from envzoo.reasoning.task import Task
@@ -48,6 +48,10 @@ def test_recipes_are_data():
             continue
         if isinstance(recipe.policy, ScriptedPolicy):
             assert callable(make_script(recipe.policy, recipe.env_id, recipe.env_kwargs).predict)
+            continue
+        if isinstance(recipe.policy, LearningHistories):
+            for task in recipe.policy.tasks:
+                gym.make(recipe.env_id, **recipe.env_kwargs | task)
             continue
         config = agents.registry.agent_class(recipe.policy.agent).Config
         assert set(recipe.policy.hyperparameters) <= {field.name for field in dataclasses.fields(config)}

@@ -70,7 +70,10 @@ def documented(cls):
     """The docstring under each field of a dataclass and of those it extends, from their source."""
     found = {}
     for base in reversed([base for base in cls.__mro__ if dataclasses.is_dataclass(base)]):
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body
+        except OSError:  # made by `make_dataclass`: its fields are described in its bases
+            continue
         for field, text in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
                 found[field.target.id] = " ".join(text.value.value.split())

@@ -15,7 +15,7 @@ from envzoo.agents.callbacks.metrics_table import read_metrics
 from envzoo.errors import RunDirectoryError, UnknownNameError
 from envzoo.scripts.cli import main
 from envzoo.scripts.resume import CHANGEABLE
-from envzoo.scripts.run_directory import FACTS
+from envzoo.scripts.run_directory import FACTS, OPTIONAL_FACTS
 from envzoo.scripts.training import DEFAULTS, train
 
 in_an_empty_folder, finished = resumed_runs.in_an_empty_folder, resumed_runs.finished
@@ -56,7 +56,7 @@ def test_a_changed_option_is_refused_and_all_are_listed(case, state, run_dir, re
 
 def test_every_option_of_a_run_is_compared_or_can_be_changed():
     """A new option must be a fact of the run, else a resume could not compare it."""
-    assert set(DEFAULTS) <= set(FACTS)
+    assert set(DEFAULTS) <= set(FACTS | OPTIONAL_FACTS)
     assert set(CHANGEABLE) <= set(DEFAULTS)
 
 

@@ -202,7 +202,7 @@ def answers(agent):
     ("name", "steps", "settings"),
     [
         ("SACDiscrete", 1500, {"target_entropy_ratio": 0.1, "tau": 0.05}),
-        ("DQN", 1500, {"exploration_steps": 800, "target_update_interval": 20}),
+        ("DQN", 1500, {"exploration_steps": 800, "target_update_interval": 20, "tau": 1.0, "anneal": False}),
         ("SAC", 2500, {"target_entropy": -3.0, "tau": 0.05}),
     ],
 )
