@@ -99,7 +99,7 @@ def _check_spaces(path: Any, header: Mapping[str, Any], source: Source) -> None:
     for what in ("observation_space", "action_space"):
         mine, stored = str(getattr(source, what)), header.get(what)
         if mine != stored:
+            then, now = (shorten(" ".join(str(space).split())) for space in (stored, mine))
             raise CheckpointError(
-                f"{path} was trained with the {what.replace('_', ' ')} {shorten(str(stored))}, but {source.name} has "
-                f"{mine}"
+                f"{path} was trained with the {what.replace('_', ' ')} {then}, but {source.name} has {now}"
             )

@@ -108,6 +108,17 @@ def test_other_spaces_name_both(trained):
     assert "CartPole-v1 has Box" in text
 
 
+def test_spaces_whose_text_has_several_lines_are_named_in_one(trained):
+    class Long(gym.Env):
+        observation_space = gym.spaces.MultiDiscrete([43] * 60)
+        action_space = gym.spaces.Discrete(2)
+
+    assert "\n" in str(Long.observation_space)
+    with pytest.raises(CheckpointError) as error:
+        agents.load(trained, Long())
+    assert "has MultiDiscrete([43 43" in one_sentence(error)
+
+
 def test_an_agent_of_an_environment_object_asks_for_the_source(tmp_path):
     class Tiny(gym.Env):
         observation_space = gym.spaces.Discrete(2)
