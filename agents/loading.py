@@ -18,13 +18,19 @@ from envzoo.sizes import at_most
 
 # What an environment may take that a file names, over what the file holds, unless ENVZOO_MAX_BYTES is set.
 BYTES, BYTES_EACH = 128 * 2**20, 8
+LONGEST_SENTENCE = 1500  # characters of an error that quotes a file
 
 
 def load(path: str | os.PathLike, source: Any, device: str, expect: str | None, encoder: Any = None) -> Learner:
     """Load a learner; see `envzoo.agents.load`."""
     guard.check_file(path)
     header, state = checkpoint.read(path)
-    return _assemble(path, header, state, source, device, expect, encoder)
+    try:
+        return _assemble(path, header, state, source, device, expect, encoder)
+    except EnvzooError as error:
+        # Spaces print on several lines, and names in a file may be of any length.
+        error.args = (shorten(" ".join(str(error).split()), LONGEST_SENTENCE),)
+        raise
 
 
 def revive(header: Any, state: Any, *, device: str = "auto") -> Learner:
@@ -99,7 +105,7 @@ def _check_spaces(path: Any, header: Mapping[str, Any], source: Source) -> None:
     for what in ("observation_space", "action_space"):
         mine, stored = str(getattr(source, what)), header.get(what)
         if mine != stored:
-            then, now = (shorten(" ".join(str(space).split())) for space in (stored, mine))
             raise CheckpointError(
-                f"{path} was trained with the {what.replace('_', ' ')} {then}, but {source.name} has {now}"
+                f"{path} was trained with the {what.replace('_', ' ')} {shorten(str(stored))}, but {source.name} has "
+                f"{shorten(mine)}"
             )
