@@ -77,8 +77,9 @@ def speed_page(root: Path) -> str:
 
 
 def headline(root: Path) -> str:
-    """Name the ratios to well-known peers; "" when none is committed."""
-    found, parts = measurements(root), []
+    """Name the ratios to well-known peers, measured by runs of full length; "" when there are none."""
+    found = {stem: data for stem, data in measurements(root).items() if "form" not in data["conditions"]}
+    parts = []
     for bench, beginning, words in HEADLINES:
         rows = [row for name, row in _rows(found.get(bench, {"rows": {}})) if name == bench and row.ratio is not None]
         ratio = next((row.ratio for row in rows if row.name.startswith(beginning)), None)

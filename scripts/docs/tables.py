@@ -116,7 +116,7 @@ def key_numbers(prefix: str, root: Path = Path()) -> str:
     """
     counts = Counter(verdict(paper, root) for paper in papers.papers().values())
     outcomes = ", ".join(f"{count} {_plural(found, count)}" for found, count in counts.most_common())
-    speed = headline(root) or "not measured yet"
+    speed = headline(root) or "no run of full length yet"
     rows = [
         (f"[Speed]({prefix}speed.md) on one thread", speed, "`make speed`"),
         (

@@ -56,6 +56,14 @@ def test_the_readme_names_only_what_was_measured(root, tmp_path):
     assert headline(tmp_path / "nothing") == ""
 
 
+def test_short_runs_are_no_headline(root):
+    for file in (root / "docs" / "bench").glob("*.json"):
+        data = json.loads(file.read_text())
+        data["conditions"]["form"] = "short"
+        file.write_text(json.dumps(data))
+    assert headline(root) == ""
+
+
 def test_tests_are_counted_by_their_functions(tmp_path):
     (tmp_path / "tests" / "a").mkdir(parents=True)
     (tmp_path / "tests" / "a" / "test_x.py").write_text(
