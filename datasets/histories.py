@@ -146,7 +146,7 @@ def _play_task(
 
 
 class HistoryInfos(NamedTuple):
-    """What the infos of H learning histories with N steps in all say.
+    """Infos of H learning histories with N steps in total.
 
     Attributes:
         begins: (N,) bool, whether a step is the first one of an episode.

@@ -1,4 +1,4 @@
-"""What a network is given in place of a batch of observations where its encoder has a memory of the episode."""
+"""Observations together with the memory of an encoder: input of networks whose encoder has a memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Recalled:
         return self.rows[self.burn_in :].flatten(0, 1).index_select(0, self.index)
 
     def features(self, encoder: Any, columns: slice) -> Tensor:
-        """Compute the features (N, F) by an encoder whose memory stands in these columns of the state."""
+        """Compute the features (N, F) of an encoder; its memory is stored in these columns of the state."""
         state, n = self.state[:, columns].contiguous(), self.burn_in
         if n:
             with torch.no_grad():

@@ -32,7 +32,7 @@ class DoCConfig(SequenceConfig):
     """tabular: tables over the states of a finite world; transformer: networks; auto: tables where observations and
     actions are discrete and there are at most 10,000 states."""
     mi_sign: MISign = "minimax"
-    """What becomes of the critic of luck: minimax, the critic maximises and the latent minimises it (the paper's
+    """Treatment of the critic of luck: minimax, the critic maximises and the latent minimises it (the paper's
     constraint); released, both maximise it (the sign in the released code); off, it is left out."""
     stop_gradient: bool = True
     """Whether the value loss leaves the latent alone; otherwise it pulls luck into the latent."""

@@ -159,7 +159,7 @@ class DocTables(nn.Module):
 
         Args:
             plays: The data.
-            sign: What becomes of the critic; see `DoC`.
+            sign: Treatment of the critic; see `DoC`.
             stop_gradient: Whether the value loss leaves q alone.
 
         Returns:

@@ -24,7 +24,7 @@ FURTHEST = 3.0  # imagined states stay within this multiple of the range of the 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What a `WorldModel` is made with; see the fields of `MOPOConfig` of these names."""
+    """Settings of a `WorldModel`; see the fields of the same names in `MOPOConfig`."""
 
     members: int
     elites: int
@@ -36,7 +36,7 @@ class ModelShape:
 
 
 class Prediction(NamedTuple):
-    """What N members predict for B pairs of observation and action, in units of the standardised targets.
+    """Predictions of N members for B pairs of observation and action, in units of the standardised targets.
 
     Attributes:
         mean: (N, B, P + 1), change of the observation and reward.

@@ -145,7 +145,7 @@ def combine_states(policies: TablePolicies) -> TablePolicies:
 
 @dataclass(frozen=True, eq=False)
 class PolicyProblem:
-    """What a learner may know of a layered world: its layers, a class of policies, and how to explore for the class.
+    """Knowledge of a learner about a layered world: its layers, a class of policies, and how to explore for the class.
 
     Attributes:
         policies: The class, Pi.

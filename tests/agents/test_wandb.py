@@ -16,7 +16,7 @@ SMALL = {"device": "cpu", "num_envs": 2, "num_steps": 4, "num_epochs": 1, "hidde
 
 
 class Run:
-    """What the callback uses of a run, kept in memory."""
+    """Run in memory with the methods that the callback calls."""
 
     def __init__(self, **settings):
         self.settings, self.rows, self.finished = settings, [], False

@@ -33,7 +33,7 @@ def episode(length, seed, masks=True, form="box"):
 
 
 def stand_in(episodes):
-    """What `TransitionTable` uses of a Minari dataset."""
+    """Minari dataset with the parts that `TransitionTable` reads."""
     return SimpleNamespace(id="test/stand-in-v0", iterate_episodes=lambda: iter(episodes))
 
 

@@ -192,7 +192,7 @@ class Recall(gym.Env):
 
 
 def answers(agent):
-    """What the agent answers to each cue."""
+    """Return the agent's answer to each cue."""
     cues, blank = np.eye(5, dtype=np.float32)[:4], np.eye(5, dtype=np.float32)[[4] * 4]
     _, state = agent.predict(cues, None, np.ones(4, bool))
     return agent.predict(blank, state, np.zeros(4, bool))[0]
