@@ -14,6 +14,8 @@ from envzoo.tabular.finite_pomdp import FinitePOMDP
 from envzoo.tabular.latent_mdp import LatentMDP
 from envzoo.tabular.outcomes import Outcomes
 
+AT_ONCE = 10_000  # larger sparse worlds are drawn in arrays, the others pair by pair, as their seeds always gave
+
 
 def random_outcomes(states: int, actions: int, successors: int, seed: int = 0) -> Outcomes:
     """Draw a sparse world: every action has `successors` possible next states, with Dirichlet(1) probabilities.
@@ -61,12 +63,32 @@ def random_mdp(
     concentration = check_number("concentration", concentration, 0, above=True)
     count = states if successors is None else check_whole("successors", successors, 1, states)
     rng = np.random.default_rng(check_seed(seed))
-    p = np.zeros((states, actions, states))
-    for s in range(states):
-        for a in range(actions):
-            reached = np.arange(states) if count == states else rng.choice(states, count, replace=False)
-            p[s, a, reached] = rng.dirichlet(np.full(count, concentration))
+    p, law = np.zeros((states, actions, states)), np.full(count, concentration)
+    if count == states:
+        p[:] = rng.dirichlet(law, (states, actions))
+    elif states * actions > AT_ONCE:
+        reached = draw_subsets(states * actions, states, count, rng)
+        np.put_along_axis(p.reshape(-1, states), reached, rng.dirichlet(law, states * actions), axis=-1)
+    else:
+        for s, a in np.ndindex(states, actions):
+            reached = rng.choice(states, count, replace=False)
+            p[s, a, reached] = rng.dirichlet(law)
     return FiniteMDP.from_tables(p, rng.random((states, actions)), gamma=gamma, **more)
+
+
+def draw_subsets(rows: int, size: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `count` distinct numbers below `size`, uniform over subsets, for every row at once (Floyd's algorithm).
+
+    Returns:
+        Numbers in the order of their draws, which is not uniform, of shape (rows, count).
+    """
+    drawn, every = np.empty((rows, count), np.int64), np.arange(rows)
+    taken = np.zeros((rows, size), bool)
+    for k, last in enumerate(range(size - count, size)):
+        pick = rng.integers(last + 1, size=rows)
+        drawn[:, k] = np.where(taken[every, pick], last, pick)
+        taken[every, drawn[:, k]] = True
+    return drawn
 
 
 def random_pomdp(
