@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--entries", type=int, default=1000, help="items per parser of envzoo; 0 skips the comparison")
     parser.add_argument("--most", type=int, default=8, help="unusual and wrong answers per item, besides the right one")
     parser.add_argument("--seconds", type=float, default=1.0, help="report an answer that takes longer as a failure")
+    parser.add_argument("--wait", type=float, default=5.0, help="seconds that the package gets to score an answer")
     parser.add_argument("--datasets", nargs="*", default=None, help="only these")
     options = parser.parse_args()
     audit, failed, slowest = Audit(), False, (0.0, "", "")
@@ -34,9 +35,10 @@ def main() -> int:
     print(f"slowest of all: {slowest[0]:.3f} s, {slowest[1]}, {slowest[2]!r}")
     for name in own_parsers() if options.entries else ():
         if name in names:
-            result = compare(name, options.entries, options.most)
+            result = compare(name, options.entries, options.most, seconds=options.wait)
             failed = failed or bool(result.differences)
             print(f"{name:28}{result.entries} items, {result.answers} answers, {result.full} full scores, ", end="")
+            print(f"{result.late} not scored by the package in {options.wait:g} s, " if result.late else "", end="")
             print(f"{len(result.differences)} differences {result.differences[:3] or ''}", flush=True)
     return int(failed)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -104,17 +106,46 @@ class Agreement:
         wrong_on_right: Right answers with different scores, with both scores.
         differences: All answers with different scores.
         full: Number of answers that scored 1.
+        late: Number of answers that the package did not score in time; they are not compared.
     """
 
     name: str
     entries: int = 0
     answers: int = 0
     full: int = 0
+    late: int = 0
     wrong_on_right: list[tuple[str, float, float]] = field(default_factory=list)
     differences: list[tuple[str, float, float]] = field(default_factory=list)
 
 
-def compare(name: str, entries: int, most: int | None = None, seed: int = 0) -> Agreement:
+class Late(BaseException):
+    """Raised when time is up. Not an Exception, because scorers catch those."""
+
+
+def within(seconds: float, call: Callable[[], float]) -> float | None:
+    """Return the value of a call, or None if it takes longer than `seconds`. In the main thread on POSIX only."""
+
+    def stop(*_: Any) -> None:
+        if not ended:
+            late.append(True)
+            raise Late
+
+    ended: list[bool] = []
+    late: list[bool] = []
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        value = float(call())
+        ended.append(True)
+    except Late:
+        value = None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return None if late else value  # a call may catch even this exception
+
+
+def compare(name: str, entries: int, most: int | None = None, seed: int = 0, seconds: float = 60.0) -> Agreement:
     """Score generated plausible answers with envzoo's parser and with the package's scorer.
 
     Args:
@@ -122,6 +153,7 @@ def compare(name: str, entries: int, most: int | None = None, seed: int = 0) -> 
         entries: Number of items.
         most: Number of wrong and unusual answers per item, sampled at random; None uses all.
         seed: Seed of the dataset and of the variants.
+        seconds: Time that the package's scorer gets per answer; some integrals take it hours.
     """
     dataset = library().create_dataset(name, size=entries, seed=seed)
     rng, result = Random(f"{name} {seed}"), Agreement(name, entries)
@@ -131,7 +163,10 @@ def compare(name: str, entries: int, most: int | None = None, seed: int = 0) -> 
         chosen = others if most is None or most >= len(others) else rng.sample(others, most)
         for answer in dict.fromkeys([right, *chosen]):
             ours = score_answer(name, dataset, answer, entry)
-            theirs = float(dataset.score_answer(answer=answer, entry=entry))
+            theirs = within(seconds, partial(dataset.score_answer, answer=answer, entry=entry))
+            if theirs is None:
+                result.late += 1
+                continue
             result.answers += 1
             result.full += ours == 1.0
             if ours != theirs:

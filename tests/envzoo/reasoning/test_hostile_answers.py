@@ -8,7 +8,7 @@ import gymnasium as gym
 import pytest
 
 from envzoo.reasoning.safe_scoring import REVIEWS
-from envzoo.scripts.hostile_answers.check import compare, own_parsers
+from envzoo.scripts.hostile_answers.check import compare, own_parsers, within
 from envzoo.scripts.hostile_answers.corpus import CODE, COMMAND
 from envzoo.scripts.hostile_answers.generated import handwritten
 
@@ -46,6 +46,28 @@ def test_an_audit_event_is_noticed():
 
 def test_the_corpus_is_large_enough():
     assert len(set(handwritten())) >= 200
+
+
+def endless():
+    while True:
+        try:
+            while True:
+                pass
+        except Exception:  # as scorers do
+            return 0.0
+
+
+def stubborn():
+    try:
+        endless()
+    except BaseException:
+        return 0.0
+
+
+def test_a_scorer_that_hangs_is_given_up():
+    assert within(60.0, lambda: 0.5) == 0.5
+    assert within(0.01, endless) is None
+    assert within(0.01, stubborn) is None
 
 
 @pytest.mark.parametrize("name", own_parsers())
