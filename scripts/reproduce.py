@@ -45,7 +45,8 @@ class ReproduceOptions:
     quick: bool = False
     """Use fewer seeds and smaller budgets, for under a minute; print values without a verdict and exit with 0."""
     out: str | None = None
-    """Folder for results.json, table.md and figure.png (with `all`, their parent); None uses runs/reproduce."""
+    """Folder for results.json, table.md and figure.png; None uses runs/reproduce. With `all`, their parent: `--out
+    docs/papers` then reruns what is missing or stale in the documentation."""
     groups: tuple[str, ...] = ()
     """Groups of arms to run now; checks of the others are marked as not run, until a later call runs them. Default: all
     groups."""
@@ -89,8 +90,11 @@ def _reproduce_all(options: ReproduceOptions, console: Console) -> int:
     root = Path(options.out) if options.out is not None else Path("runs", "reproduce")
     codes, began = [], time.perf_counter()
     for name in (*numbers(), *comparisons()):
-        folder = root / (f"{name}-quick" if options.quick else name)
-        codes.append(reproduce_experiment(find_experiment(name), replace(options, out=str(folder)), console=console))
+        experiment = find_experiment(name)
+        folder, page = root / (f"{name}-quick" if options.quick else name), root / experiment.paper.slug
+        if page.is_dir() and not options.quick:
+            folder = page
+        codes.append(reproduce_experiment(experiment, replace(options, out=str(folder)), console=console))
     console.print(f"{len(codes)} experiments in {time.perf_counter() - began:.0f} s.")
     return next((code for code in (1, 3) if code in codes), 0)
 
@@ -173,7 +177,7 @@ def _report(console: Console, results: Results, paths: dict[str, Path]) -> None:
     if any(check["primary"] for check in data["checks"]):
         console.print("[dim]* primary: decides the verdict[/]")
     runs = sum(len(arm["runs"]) for arm in data["arms"].values())
-    console.print(f"[bold]{results.sentence}[/] {runs} runs, {data['seconds']:.0f} s in this call.")
+    console.print(f"[bold]{results.sentence}[/] {runs} runs, {data['seconds']:.0f} s of computing.")
     for kind, path in paths.items():
         console.print(f"[dim]{kind:>8}[/] {path}", soft_wrap=True, highlight=False)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -57,7 +56,8 @@ def run_experiment(
         on_done: Called as on_done(finished runs, total runs, name of the run) whenever a run ends.
 
     Returns:
-        The results; apart from the entries "seconds" they depend only on the experiment and the versions.
+        The results; apart from the entries "seconds" (the wall time of all runs, the stored ones included) they depend
+        only on the experiment and the versions.
 
     Raises:
         EnvzooError: The number of seeds is not positive, or `quick` and `until_decided` are combined.
@@ -71,7 +71,6 @@ def run_experiment(
         raise EnvzooError(f"seeds is a positive integer, got {seeds!r}")
     if quick and until_decided:
         raise EnvzooError("a quick run is not judged, so it cannot run until it is decided")
-    began = time.perf_counter()
     store = Store(folder)
     if fresh:
         store = Store(None)
@@ -88,7 +87,6 @@ def run_experiment(
         primary = [check["verdict"] for check in results.data["checks"] if check["primary"]]
         if INCONCLUSIVE not in primary:
             break
-    results.data["seconds"] = round(time.perf_counter() - began, 1)
     return results
 
 
@@ -168,7 +166,9 @@ def _judge(
     if left_out:
         data["left_out"] = list(left_out)
     for arm, budget, key, numbers in plan:
-        data["arms"][arm.name] = _arm_entry(_settle(arm, quick), budget, key, [store.get(key, s) for s in numbers])
+        entry = _arm_entry(_settle(arm, quick), budget, key, [store.get(key, s) for s in numbers])
+        data["arms"][arm.name] = entry | store.renewals.get(key, {})
+    data[SECONDS] = round(sum(entry[SECONDS] for entry in data["arms"].values()), 1)
     results = Results(data)
     judge(experiment, results, quick=quick, confidence=confidence)
     return results

@@ -10,12 +10,14 @@ from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE,
 
 
 def format_number(value: float | None) -> str:
-    """Format a number with a suitable number of digits."""
+    """Format a number with three digits, or four near one, where ratios and shares differ in the last."""
     if value is None or not math.isfinite(value):
         return "-"
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.4g}" if 0.9 <= abs(value) < 1.2 else f"{value:.3g}"
 
 
 def format_interval(ends: list[float | None] | None) -> str:

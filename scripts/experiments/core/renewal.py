@@ -14,6 +14,7 @@ from envzoo.scripts.experiments.core.execution import current_key
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.report import read_results, to_json
 from envzoo.scripts.experiments.core.run import run_job
+from envzoo.scripts.experiments.core.store import RENEWED
 from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, verdict_of
 from envzoo.scripts.launch import run_jobs
 
@@ -99,7 +100,7 @@ def renew(experiment: Experiment, folder: Path, **where: Any) -> list[str]:
         stored, again = (json.loads(to_json(_numbers(part))) for part in (old, run))
         if stored == again:
             entry["key"] = current_key(arm)
-            entry["renewed_by_seed"] = run["seed"]
+            entry[RENEWED] = run["seed"]
             sentences.append(f"{arm.name}: seed {run['seed']} gives the same numbers; its results are current")
         else:
             sentences.append(f"{arm.name}: seed {run['seed']} gives other numbers; it runs anew")

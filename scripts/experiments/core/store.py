@@ -10,6 +10,7 @@ from typing import Any
 from envzoo.files import write_text
 
 PARTS = ".parts"
+RENEWED = "renewed_by_seed"  # the seed whose rerun showed that an arm's stored runs are those of the present code
 
 
 class Store:
@@ -17,11 +18,15 @@ class Store:
 
     Args:
         folder: The output folder; it may not exist yet.
+
+    Attributes:
+        renewals: For each key that was renewed, the entry that says by which seed.
     """
 
     def __init__(self, folder: Path | None):
         self.folder = folder
         self._found: dict[tuple[str, int], dict[str, Any]] = {}
+        self.renewals: dict[str, dict[str, int]] = {}
         if folder is None:
             return
         self._read_results(folder / "results.json")
@@ -32,10 +37,12 @@ class Store:
         try:
             arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
             for arm in arms.values():
+                if "key" in arm and RENEWED in arm:
+                    self.renewals[arm["key"]] = {RENEWED: arm[RENEWED]}
                 for run in arm["runs"] if "key" in arm else ():
                     self._found[arm["key"], run["seed"]] = {**run, "config": arm["config"]}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            self._found = {}  # there are no usable results, so everything is run
+            self._found, self.renewals = {}, {}  # there are no usable results, so everything is run
 
     def _read_part(self, path: Path) -> None:
         try:

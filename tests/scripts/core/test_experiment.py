@@ -86,10 +86,11 @@ def test_json_has_no_numbers_that_json_lacks():
 
 
 def test_numbers_for_people():
-    assert [format_number(v) for v in (1234.5, 57.94, 0.9049, -4.76, float("nan"), None)] == [
+    assert [format_number(v) for v in (1234.5, 57.94, 0.8949, 1.0021, -4.76, float("nan"), None)] == [
         "1,234",
         "57.9",
-        "0.905",
+        "0.895",
+        "1.002",
         "-4.76",
         "-",
         "-",

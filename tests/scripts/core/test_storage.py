@@ -19,6 +19,7 @@ from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.renewal import awaits_run, compared_run, renew, stale_arms, standing
 from envzoo.scripts.experiments.core.report import write_results
+from envzoo.scripts.experiments.core.store import Store
 from envzoo.scripts.reproduce import ReproduceOptions, reproduce_experiment
 from envzoo.scripts.run_lock import RunLock
 
@@ -173,6 +174,7 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     other = compared_run(results.data["arms"]["shifted"])
     other["scores"]["x"] += 1e-9
     write_results(experiment, results, tmp_path)
+    Store(tmp_path).clear()
     CALLS.clear()
     sentences = renew(experiment, tmp_path, launcher="inline")
     assert [seed, other["seed"]] == CALLS
@@ -183,6 +185,12 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     data = json.loads((tmp_path / "results.json").read_text())
     assert [arm.name for arm in stale_arms(experiment, data)] == ["shifted"]
     assert data["arms"]["plain"]["renewed_by_seed"] == seed
+    CALLS.clear()
+    results = run_experiment(experiment, folder=tmp_path, launcher="inline")
+    assert set(CALLS) == {run["seed"] for run in results.data["arms"]["shifted"]["runs"]}
+    assert results.data["arms"]["plain"]["renewed_by_seed"] == seed
+    assert "renewed_by_seed" not in results.data["arms"]["shifted"]
+    assert results.data["seconds"] == pytest.approx(sum(arm["seconds"] for arm in results.data["arms"].values()))
 
 
 def test_a_run_until_decided_looks_four_times_with_wider_intervals(experiment):
