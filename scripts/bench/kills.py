@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
@@ -24,6 +25,7 @@ import numpy as np
 
 from envzoo.scripts.trees import leaves
 
+PAIRS = "envzoo/text-tiny-summary/pairs-v0"
 DOOR_KEY = "envzoo-kills/DoorKeyImage-v0"
 _SMALL = "--hidden 32 32 --batch-size 32 --learning-starts 300 --checkpoint-every 250 --eval-every 1000"
 _CHECKS = "--checkpoint-every 1000 --eval-every 5000"
@@ -39,6 +41,8 @@ RUNS = {
     "LSDBandit": "LSDUCB envzoo/LSDBandit-v0 --timesteps 1500000 --num-envs 8 --checkpoint-every 4000 "
     "--eval-every 500000",
     "SumTo": "GRPO envzoo/TextSumTo-v0 --timesteps 120000 --checkpoint-every 1 --eval-every 40000",
+    "DPO": f"DPO {PAIRS} --timesteps 6000 --sft-updates 100 --checkpoint-every 64 --eval-every 3000",
+    "DPODegree": f"DPODegree {PAIRS} --timesteps 6000 --sft-updates 100 --checkpoint-every 64 --eval-every 3000",
 }
 
 
@@ -153,6 +157,11 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"MINARI_DATASETS_PATH": folder, "ENVZOO_CACHE": folder}
+        if any(PAIRS in RUNS[name] for name in options.only):
+            from envzoo.scripts.make_dataset import make_dataset
+
+            make_dataset(PAIRS)
         for name in options.only:
             rows.append(measure(name, options.kills, Path(folder)))
             if len(rows) == 1:

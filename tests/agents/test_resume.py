@@ -12,6 +12,7 @@ import pytest
 from envzoo.agents import checkpoint
 from envzoo.agents.callbacks.metrics_table import read_metrics
 from envzoo.scripts.cli import main
+from envzoo.scripts.make_dataset import make_dataset
 
 # Runs with short iterations and frequent checkpoints, on environments whose state can be captured. `-m` finds the
 # installed package; the working folder is a temporary one.
@@ -34,6 +35,11 @@ RUNS = {
     "offline": "BC envzoo/grid-coverage/random-v0 --timesteps 2000 --hidden 16 16 --batch-size 32 "
     "--checkpoint-every 200 --eval-every 1000 --eval-episodes 20",
 }
+_PAIRS = (
+    "envzoo/text-tiny-summary/pairs-v0 --timesteps 800 --sft-updates 10 --sft-batch 32 --model-dim 16 --model-layers 1 "
+    "--batch-size 32 --checkpoint-every 64 --eval-every 320 --eval-episodes 20"
+)
+RUNS |= {"pairs": f"DPO {_PAIRS}", "pairs-degrees": f"DPODegree {_PAIRS} --optimizer adam8bit"}
 RUNS = {kind: line.split() for kind, line in RUNS.items()}
 
 
@@ -105,8 +111,11 @@ def assert_same_state(first, second):
 
 
 @pytest.mark.parametrize("kind", RUNS)
-def test_killed_run_resumes_bit_for_bit(kind, tmp_path, datasets_root):
+def test_killed_run_resumes_bit_for_bit(kind, tmp_path, datasets_root, monkeypatch):
     arguments = RUNS[kind]
+    if "pairs" in kind:
+        monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+        make_dataset(arguments[1], quiet=True, episodes=200)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(arguments, whole)
     run_and_kill(2, arguments, killed)
