@@ -26,6 +26,8 @@ class EvaluateOptions:
     """Environment to evaluate in; None uses the one the agent was trained on."""
     env_kwargs: tuple[str, ...] = ()
     """Keyword arguments of the environment, as KEY=VALUE with JSON values."""
+    wrapper: tuple[str, ...] = ()
+    """Wrapper around the environment, as in `envzoo train`; a run remembers its own."""
     episodes: int = 100
     """Number of episodes."""
     seed: int | None = None
@@ -58,6 +60,7 @@ def film(
     path: str | Path,
     *,
     env_kwargs: dict[str, Any] | None = None,
+    wrappers: tuple[str, ...] = (),
     seed: int = 0,
     fps: float = 4.0,
     deterministic: bool = True,
@@ -74,9 +77,12 @@ def film(
     import gymnasium as gym
     from PIL import Image
 
+    from envzoo.wrappers import add_wrappers
+
     check_gif(path)
     try:
         env = gym.make(env_id, render_mode="rgb_array", disable_env_checker=True, **(env_kwargs or {}))
+        env = add_wrappers(env, wrappers)
         env.reset(seed=seed)
         first = env.render()
     except (TypeError, ImportError, gym.error.Error) as error:
@@ -112,19 +118,41 @@ def estimate_offline(agent: Agent, dataset_id: str, seed: int) -> np.ndarray:
     return fitted_q_evaluation(agent, load_minari(dataset_id), gamma=gamma, seed=seed)
 
 
+def _trained(path: Path, given: Any, device: str) -> Agent:
+    """Load the agent of a run or of a file.
+
+    A run remembers its wrappers. A file does not, so that the environment that is given takes their place.
+    """
+    from envzoo.agents import guard, load
+    from envzoo.scripts.run_directory import RunDirectory
+    from envzoo.wrappers.named import WrappedMaker
+
+    if path.is_file():
+        return load(path, given if isinstance(given, WrappedMaker) else None, device=device)
+    directory = RunDirectory(path)
+    file, facts = directory.trained_agent(), directory.facts()
+    if not facts["wrapper"]:
+        return load(file, device=device)
+    with guard.reading(directory.facts_file):
+        guard.check_environment(facts["source"])
+        guard.check_keywords(facts["source"], facts["env_kwargs"])
+    maker = WrappedMaker(facts["source"], tuple(facts["wrapper"]), facts["env_kwargs"])
+    return load(file, maker, device=device)
+
+
 def command(argv: list[str]) -> int:
     """Run `envzoo evaluate` with the given arguments; return the exit code."""
     from rich.console import Console
     from rich.table import Table
 
-    from envzoo.agents import load, pretrained
+    from envzoo.agents import pretrained
     from envzoo.agents.evaluation import EVALUATION_SEED, can_play, evaluate
-    from envzoo.agents.source import make_vector_env, resolve
+    from envzoo.agents.source import resolve
     from envzoo.datasets import normalised_scores
     from envzoo.games import games
     from envzoo.scripts.cli import parse, split_positional
-    from envzoo.scripts.run_directory import RunDirectory
     from envzoo.scripts.train import parse_keywords
+    from envzoo.wrappers.named import WrappedMaker
 
     positional, flags = split_positional(argv)
     options, _ = parse(EvaluateOptions, flags, prog="envzoo evaluate RUN_DIR")
@@ -141,17 +169,20 @@ def command(argv: list[str]) -> int:
         raise EnvzooError(f"--seed must be a non-negative integer, got {options.seed}")
     if not 0 < options.fps <= 100:
         raise EnvzooError(f"--fps must be in (0, 100], got {options.fps}")
-    if options.env_kwargs and options.env is None:
-        raise EnvzooError("--env-kwargs requires an environment, given with --env")
+    if (options.env_kwargs or options.wrapper) and options.env is None:
+        flag = "--env-kwargs" if options.env_kwargs else "--wrapper"
+        raise EnvzooError(f"{flag} requires an environment, given with --env")
     if options.offline is not None and (options.env is not None or options.video is not None):
         raise EnvzooError("--offline plays no episodes, so it goes without --env and --video")
     if options.video is not None:
         check_gif(options.video)
+    kwargs = parse_keywords(options.env_kwargs)
+    made_from = WrappedMaker(options.env, options.wrapper, kwargs) if options.wrapper else options.env
     if options.pretrained:
         agent = pretrained(*options.pretrained, device=options.device)
     else:
         path = Path(positional[0])
-        agent = load(path if path.is_file() else RunDirectory(path).trained_agent(), device=options.device)
+        agent = _trained(path, made_from, device=options.device)
     if not can_play(agent):
         raise EnvzooError(f"{agent.spec.name} chooses no actions, so there are no episodes to evaluate it in")
     if options.offline is not None:
@@ -161,12 +192,11 @@ def command(argv: list[str]) -> int:
             f"(standard deviation {values.std():.3f} over {len(values)} first states)"
         )
         return 0
-    kwargs = parse_keywords(options.env_kwargs)
     if options.video is not None and (options.env or agent.source.id) in games():
         raise EnvzooError(f"--video records environments, but {options.env or agent.source.id} is a game")
     env = None
     if options.env is not None:
-        other = resolve(options.env, agent.spec, kwargs)
+        other = resolve(made_from, agent.spec, {} if options.wrapper else kwargs)
         for what in ("observation_space", "action_space"):
             if getattr(other, what) != getattr(agent.source, what):
                 raise EnvzooError(
@@ -174,7 +204,7 @@ def command(argv: list[str]) -> int:
                     f"but {options.env} has {getattr(other, what)}"
                 )
         game = other.kind == "game"
-        env = other.evaluation_game() if game else make_vector_env(options.env, min(options.episodes, 128), kwargs)
+        env = other.evaluation_game() if game else other.evaluation_env(min(options.episodes, 128))
     seed = EVALUATION_SEED if options.seed is None else options.seed
     result = evaluate(agent, env, episodes=options.episodes, seed=seed, deterministic=not options.stochastic)
     table = Table(title=f"{agent.spec.name}, {options.episodes} episodes", box=None, header_style="dim")
@@ -191,12 +221,18 @@ def command(argv: list[str]) -> int:
         table.add_row(name, *(f"{number:.3f}" for number in numbers))
     Console().print(table)
     if options.video is not None:
-        env_id, kwargs = (options.env, kwargs) if options.env else agent.source.environment()
+        maker = made_from if options.env else agent.source.factory
+        if isinstance(maker, WrappedMaker):
+            env_id, kwargs, wrappers = maker.env_id, maker.env_kwargs, maker.wrappers
+        else:
+            env_id, kwargs = (options.env, kwargs) if options.env else agent.source.environment()
+            wrappers = ()
         frames = film(
             agent,
             env_id,
             options.video,
-            env_kwargs=kwargs,
+            env_kwargs=dict(kwargs),
+            wrappers=wrappers,
             seed=seed,
             fps=options.fps,
             deterministic=not options.stochastic,

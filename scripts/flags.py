@@ -60,7 +60,27 @@ def normalize(flags: list[str], *classes: type) -> list[str]:
         found += [_whole(text, name, kind.words) for text in values] if kind.whole else values
         if not kind.several:
             kind = _Kind()  # what follows belongs to no flag
-    return found
+    return _merge(found, {name for cls in classes for name in _lists_of_text(cls)})
+
+
+def _lists_of_text(cls: type) -> list[str]:
+    hints = typing.get_type_hints(cls)
+    return [field.name for field in dataclasses.fields(cls) if hints[field.name] == tuple[str, ...]]
+
+
+def _merge(flags: list[str], names: set[str]) -> list[str]:
+    """Gather the values of a flag that is repeated, so that `--tag a --tag b` is `--tag a b`."""
+    groups: list[list[str]] = []
+    for flag in flags:
+        if flag.startswith("--"):
+            name = flag[2:].replace("-", "_")
+            earlier = next((group for group in groups if name in names and group[0] == flag), [flag])
+            groups = [group for group in groups if group is not earlier] + [earlier]
+        elif groups:
+            groups[-1].append(flag)
+        else:
+            groups.append([flag])
+    return [flag for group in groups for flag in group]
 
 
 class _Kind(NamedTuple):

@@ -68,11 +68,15 @@ FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 # Entries that runs of earlier versions lack, with their requirements and the values that those runs had.
 OPTIONAL_FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "wrapper": (
+        "a list of strings",
+        lambda value: isinstance(value, list) and all(isinstance(text, str) for text in value),
+    ),
     "tag": ("a list of strings", lambda value: isinstance(value, list) and all(isinstance(tag, str) for tag in value)),
     "csv": ("true or false", lambda value: isinstance(value, bool)),
     "wandb": ("a string or null", lambda value: value is None or isinstance(value, str)),
 }
-FORMER_FACTS = {"tag": [], "csv": False, "wandb": None}
+FORMER_FACTS = {"wrapper": [], "tag": [], "csv": False, "wandb": None}
 
 
 def check_facts(facts: dict[str, Any]) -> None:

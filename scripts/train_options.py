@@ -29,6 +29,9 @@ class TrainOptions:
     """Torch device: auto (a GPU if available), cpu, cuda, ...; a resumed run keeps its device."""
     env_kwargs: tuple[str, ...] = ()
     """Keyword arguments of the environment, as KEY=VALUE with JSON values (start=centre rows=12)."""
+    wrapper: tuple[str, ...] = ()
+    """Wrapper of Gymnasium or envzoo around the environment, as NAME or NAME:KEY=VALUE,KEY=VALUE with JSON values
+    (TimeLimit:max_episode_steps=200). It may be repeated; the first is the innermost."""
     tag: tuple[str, ...] = ()
     """Labels of the run, kept with its settings (and shown by W&B)."""
     csv: bool = False

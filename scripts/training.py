@@ -7,7 +7,7 @@ import numbers
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from envzoo.scripts.train_options import DEFAULT_TIMESTEPS, DEFAULTS
 if TYPE_CHECKING:
     from envzoo.agents.agent import Agent
     from envzoo.scripts.run_directory import RunDirectory
+    from envzoo.wrappers.named import WrappedMaker
 
 
 class Interrupt:
@@ -57,6 +58,17 @@ class Interrupt:
 def resume_command(facts: Mapping[str, Any], run_dir: Path) -> str:
     """Format the command line that resumes a run."""
     return command_line("train", facts["agent"], facts["source"], "--run-dir", str(run_dir), "--resume")
+
+
+def source_of(
+    source: str, env_kwargs: Mapping[str, Any], wrappers: Sequence[str]
+) -> tuple[str | WrappedMaker, dict[str, Any]]:
+    """Return the source of a run for `agents.make`, and its keywords: an id, or a function if there are wrappers."""
+    if not wrappers:
+        return source, dict(env_kwargs)
+    from envzoo.wrappers.named import WrappedMaker
+
+    return WrappedMaker(source, tuple(wrappers), dict(env_kwargs)), {}
 
 
 def train(
@@ -132,8 +144,9 @@ def _start(
     o = {**DEFAULTS, **options}
     env_kwargs = dict(o["env_kwargs"] or {})
     timesteps = DEFAULT_TIMESTEPS if o["timesteps"] is None else int(o["timesteps"])
+    made_from, keywords = source_of(source, env_kwargs, o["wrapper"])
     learner = make(
-        agent, source, seed=o["seed"], device=o["device"], env_kwargs=env_kwargs, threads=o["threads"], **given
+        agent, made_from, seed=o["seed"], device=o["device"], env_kwargs=keywords, threads=o["threads"], **given
     )
     facts = {
         "agent": agent,
@@ -148,6 +161,7 @@ def _start(
         "eval_stochastic": o["eval_stochastic"],
         "checkpoint_every": o["checkpoint_every"],
         "stop_at": o["stop_at"],
+        "wrapper": list(o["wrapper"]),
         "tag": list(o["tag"]),
         "csv": o["csv"],
         "wandb": o["wandb"],
@@ -207,12 +221,13 @@ def _resume(
         if done is not None:
             return done
         device = _device_of(directory, facts, changed)
-        learner, sentences = directory.load_newest(lambda path: load(path, source, device=device, expect=agent))
+        made_from, keywords = source_of(source, facts["env_kwargs"], facts["wrapper"])
+        learner, sentences = directory.load_newest(lambda path: load(path, made_from, device=device, expect=agent))
         resumed = learner is not None
         if not resumed:
-            settings = {"device": device, "env_kwargs": facts["env_kwargs"], "threads": facts["threads"]}
+            settings = {"device": device, "env_kwargs": keywords, "threads": facts["threads"]}
             with guard.reading(directory.facts_file, vouched=source):
-                learner = make(agent, source, seed=facts["seed"], **settings, **facts["hyperparameters"])
+                learner = make(agent, made_from, seed=facts["seed"], **settings, **facts["hyperparameters"])
         if learner.seed != facts["seed"]:
             raise RunDirectoryError(
                 f"the checkpoints in {directory.checkpoints} are of seed {learner.seed}, but run.json is of seed "

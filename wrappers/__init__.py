@@ -47,6 +47,8 @@ _MODULES = {
     "VectorTimeInObservation": "envzoo.wrappers.time_in_observation",
     "VectorVisitationMask": "envzoo.wrappers.visitation_mask",
     "VisitationMask": "envzoo.wrappers.visitation_mask",
+    "WrappedMaker": "envzoo.wrappers.named",
+    "add_wrappers": "envzoo.wrappers.named",
     "capturable": "envzoo.wrappers.stateful",
     "register_per_episode": "envzoo.wrappers.lasting",
     "register_state_adapter": "envzoo.wrappers.adapters",
