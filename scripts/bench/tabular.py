@@ -12,14 +12,10 @@ import numpy as np
 from numba import njit, prange
 from scipy import sparse
 
+from envzoo.agents.planners.tabular.large import dense_optimum, sparse_optimum
 from envzoo.agents.planners.tabular.linear_program import WarmDual, solve_dual
-from envzoo.agents.planners.tabular.optimum import (
-    dense_optimum,
-    dense_sweep,
-    policy_iteration,
-    sparse_optimum,
-    sparse_sweep,
-)
+from envzoo.agents.planners.tabular.optimum import policy_iteration
+from envzoo.agents.planners.tabular.sweeps import dense_sweep, sparse_sweep
 from envzoo.scripts.bench.report import Row, measure
 from envzoo.tabular import FiniteMDP, Outcomes, TabularVectorEnv, random_mdp, random_outcomes
 
