@@ -28,6 +28,7 @@ def sparse_optimum(
     tie_tolerance: float = 1e-6,
     evaluations: int = 10,
     max_iterations: int = 1_000_000,
+    shared: bool | None = None,
 ) -> Optimum:
     """Solve a large sparse world by modified policy iteration (Puterman and Shin, 1978).
 
@@ -43,6 +44,7 @@ def sparse_optimum(
         tie_tolerance: Difference of action values up to which actions tie.
         evaluations: Backups of the greedy policy after each sweep.
         max_iterations: Number of sweeps after which to give up.
+        shared: Whether all cores share the sweeps; None for large worlds. The numbers are the same.
 
     Raises:
         EnvzooError: Numbers out of range, or no convergence.
@@ -59,7 +61,7 @@ def sparse_optimum(
     to, chosen, pays = np.empty((states, most), np.uint32), np.empty((states, most)), np.empty(states)
 
     def sweep(v: np.ndarray, out: np.ndarray) -> None:
-        sparse_sweep(following, weight, r, v, out, choice)
+        sparse_sweep(following, weight, r, v, out, choice, shared=shared)
 
     def evaluate(v: np.ndarray, spare: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         choose_rows(choice, following, weight, r, to, chosen, pays)
@@ -78,6 +80,7 @@ def dense_optimum(
     tie_tolerance: float = 1e-6,
     evaluations: int = 5,
     max_iterations: int = 1_000_000,
+    shared: bool | None = None,
 ) -> Optimum:
     """Solve a large dense world by modified policy iteration; see `sparse_optimum` for method and arguments.
 
@@ -88,7 +91,7 @@ def dense_optimum(
     p, q, choice = model.p.reshape(-1), np.empty(model.r.shape), np.empty(model.num_states, np.int64)
 
     def sweep(v: np.ndarray, out: np.ndarray) -> None:
-        dense_sweep(model.p, model.r, model.gamma, v, q, out)
+        dense_sweep(model.p, model.r, model.gamma, v, q, out, shared=shared)
 
     def evaluate(v: np.ndarray, spare: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         q.argmax(axis=1, out=choice)
@@ -100,7 +103,7 @@ def dense_optimum(
     # A sweep over ones, without rewards, gives the sums of the rows at the speed of memory; and with them the first
     # sweep, which is over equal values.
     sums, v = np.empty(model.r.shape), np.empty(model.num_states)
-    dense_sweep(model.p, np.zeros(model.r.shape), 1.0, np.ones(model.num_states), sums, v)
+    dense_sweep(model.p, np.zeros(model.r.shape), 1.0, np.ones(model.num_states), sums, v, shared=shared)
     ends = bool((sums[model.available] < 1 - TOLERANCE).any())
     v = (model.r + model.gamma * _lowest(model.r[model.available], model.gamma) * sums).max(axis=1)
     _, new, shift, iteration = _iterate(sweep, evaluate, v, model.gamma, ends, tolerance, evaluations, max_iterations)

@@ -54,9 +54,11 @@ def _back_up(following, weight, r, v, n, width):
 
 
 @njit(inline="always")
-def _sweep_states(following, weight, r, v, out, choice, low, high, actions, width):
-    """Back up the states from `low` to below `high`."""
-    for s in range(low, high):
+def _sweep_states(following, weight, r, v, out, choice, width):
+    # From 0 on, so that the compiler knows that no index is negative and would count from the end.
+    states = out.size
+    actions = r.size // states
+    for s in range(states):
         best, chosen = -np.inf, 0
         for a in range(actions):
             n = s * actions + a
@@ -72,26 +74,32 @@ def _sweep_states(following, weight, r, v, out, choice, low, high, actions, widt
 
 
 @njit(cache=True)
-def _sweep_range(following, weight, r, v, out, choice, low, high, actions, width):
+def _sweep_alone(following, weight, r, v, out, choice, width):
     # The number of next states is given as a constant, so that each branch is compiled for its own.
     if width == 4:
-        _sweep_states(following, weight, r, v, out, choice, low, high, actions, 4)
+        _sweep_states(following, weight, r, v, out, choice, 4)
     elif width == 3:
-        _sweep_states(following, weight, r, v, out, choice, low, high, actions, 3)
+        _sweep_states(following, weight, r, v, out, choice, 3)
     elif width == 2:
-        _sweep_states(following, weight, r, v, out, choice, low, high, actions, 2)
+        _sweep_states(following, weight, r, v, out, choice, 2)
     elif width == 1:
-        _sweep_states(following, weight, r, v, out, choice, low, high, actions, 1)
+        _sweep_states(following, weight, r, v, out, choice, 1)
     else:
-        _sweep_states(following, weight, r, v, out, choice, low, high, actions, width)
+        _sweep_states(following, weight, r, v, out, choice, width)
 
 
 @njit(cache=True, parallel=True)
-def _sweep_shared(following, weight, r, v, out, choice, actions, width):
+def _sweep_shared(following, weight, r, v, out, choice, width):
     states = out.size
+    actions = r.size // states
     for block in prange((states + BLOCK - 1) // BLOCK):
-        low = block * BLOCK
-        _sweep_range(following, weight, r, v, out, choice, low, min(low + BLOCK, states), actions, width)
+        low, high = block * BLOCK, min((block + 1) * BLOCK, states)
+        first, last = low * actions, high * actions
+        rows = following[first * width : last * width], weight[first * width : last * width], r[first:last]
+        if choice is None:
+            _sweep_alone(rows[0], rows[1], rows[2], v, out[low:high], None, width)
+        else:
+            _sweep_alone(rows[0], rows[1], rows[2], v, out[low:high], choice[low:high], width)
 
 
 def sparse_sweep(
@@ -115,12 +123,9 @@ def sparse_sweep(
         choice: (S,) int32, written: the first action that attains the largest value; None to save its time.
         shared: Whether all cores share the sweep; None for worlds of at least `LARGE` pairs. The numbers are the same.
     """
-    actions, width = r.shape[1], following.shape[2]
     flat = following.reshape(-1), weight.reshape(-1), r.reshape(-1)
-    if r.size >= LARGE if shared is None else shared:
-        _sweep_shared(*flat, v, out, choice, actions, width)
-    else:
-        _sweep_range(*flat, v, out, choice, 0, out.size, actions, width)
+    sweep = _sweep_shared if (r.size >= LARGE if shared is None else shared) else _sweep_alone
+    sweep(*flat, v, out, choice, following.shape[2])
 
 
 @njit(cache=True)
