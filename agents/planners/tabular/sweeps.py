@@ -11,6 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from envzoo.kernel.memory import emit_prefetch, prefetch
@@ -194,6 +195,9 @@ def _dot(typing, table, start, v, size):
     SUMS vectors of LANES numbers are summed side by side, because one sum would have to wait for each addition, and
     then added pairwise. Products and sums are rounded one by one, so that the last bit depends on no processor.
     """
+    flat = types.Array(types.float64, 1, "C")
+    if any(array not in (flat, flat.copy(readonly=True)) for array in (table, v)):
+        raise TypingError(f"a sum of products is of flat contiguous arrays of float64, got {table} and {v}")
     number = ir.DoubleType()
     vector, step = ir.VectorType(number, LANES), LANES * SUMS
 
@@ -276,7 +280,7 @@ def dense_sweep(
         shared: Whether all cores share the sweep; None for tables of at least `LARGE` numbers. The numbers are the
             same.
     """
-    flat = p.reshape(-1)
+    flat, v = np.ascontiguousarray(p, np.float64).reshape(-1), np.ascontiguousarray(v, np.float64)
     if p.size >= LARGE if shared is None else shared:
         _dense_shared(flat, r, gamma, v, q, out)
     else:

@@ -64,15 +64,8 @@ def draw_regret(axes: Axes, results: Results) -> None:
             x = np.array([EPISODES[0], EPISODES[-1]])
             y = 0.5 * rows[0, 0] * (x / x[0]) ** power
             axes.plot(x, y, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-            axes.annotate(
-                words,
-                (x[1], y[1]),
-                xytext=(6, 0),
-                textcoords="offset points",
-                color=MUTED,
-                fontsize=7.5,
-                va="center",
-            )
+            place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(words, (x[1], y[1]), color=MUTED, fontsize=7.5, **place)
     axes.set(xscale="log", yscale="log", xlabel="episodes T", ylabel="regret at the worst gap")
     axes.set_title("The best of tests, UCB and never exploring (mean slopes)")
     axes.set_xlim(6e4, 6e10)

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 from envzoo.agents.planners.tabular import optimum, sweeps
 from envzoo.agents.planners.tabular.large import dense_optimum, sparse_optimum
@@ -64,6 +65,18 @@ def test_dense_sweeps_are_the_formula_on_one_core_and_on_all(states):
     out, choice = np.empty(states), np.arange(states) % 2
     sweeps.dense_evaluation(p.reshape(-1), r, 0.9, choice, v, out)
     np.testing.assert_array_equal(out, found[0][np.arange(states), choice])
+
+
+def test_dense_sweeps_read_arrays_of_any_layout_and_kernels_refuse_them():
+    rng = np.random.default_rng(0)
+    p, r, v = rng.random((20, 2, 40))[:, :, ::2], rng.random((20, 2)), rng.random(40)[::2]
+    q, out = np.empty(r.shape), np.empty(20)
+    sweeps.dense_sweep(p, r, 0.9, v, q, out)
+    np.testing.assert_allclose(q, r + 0.9 * p @ v, rtol=1e-12)
+    sweeps.dense_sweep(p.astype(np.float32), r, 0.9, v, q, out)
+    np.testing.assert_allclose(q, r + 0.9 * p.astype(np.float32).astype(float) @ v, rtol=1e-12)
+    with pytest.raises(TypingError, match="flat contiguous arrays of float64"):
+        sweeps.dense_evaluation(p.ravel(), r, 0.9, np.zeros(20, np.int64), v, out)
 
 
 def test_a_dense_sum_is_rounded_in_its_fixed_order():
