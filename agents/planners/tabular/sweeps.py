@@ -19,6 +19,7 @@ from envzoo.kernel.memory import emit_prefetch, prefetch
 LARGE = 250_000  # pairs of state and action from which a sweep is shared by all cores
 BLOCK = 4_096  # states that a core takes at a time
 AHEAD = 512  # pairs, by which sparse sweeps ask for memory before they need it
+FAR = 1_000_000  # outcomes from which they do: smaller tables stay in the cache, where asking takes time
 DENSE_BLOCK = 32  # states that a core takes at a time
 LANES, SUMS = 4, 4  # numbers of a vector, and vectors that are summed side by side
 DENSE_AHEAD = 1_024  # numbers, by which a dense sweep asks for memory before it needs it
@@ -55,7 +56,7 @@ def _back_up(following, weight, r, v, n, width):
 
 
 @njit(inline="always")
-def _sweep_states(following, weight, r, v, out, choice, width):
+def _sweep_states(following, weight, r, v, out, choice, width, ahead):
     # From 0 on, so that the compiler knows that no index is negative and would count from the end.
     states = out.size
     actions = r.size // states
@@ -63,9 +64,10 @@ def _sweep_states(following, weight, r, v, out, choice, width):
         best, chosen = -np.inf, 0
         for a in range(actions):
             n = s * actions + a
-            prefetch(weight, width * (n + AHEAD))
-            prefetch(following, width * (n + AHEAD))
-            prefetch(r, n + AHEAD)
+            if ahead > 0:
+                prefetch(weight, width * (n + ahead))
+                prefetch(following, width * (n + ahead))
+                prefetch(r, n + ahead)
             value = _back_up(following, weight, r, v, n, width)
             chosen = a if value > best else chosen
             best = max(best, value)
@@ -75,22 +77,24 @@ def _sweep_states(following, weight, r, v, out, choice, width):
 
 
 @njit(cache=True)
-def _sweep_alone(following, weight, r, v, out, choice, width):
+def _sweep_alone(following, weight, r, v, out, choice, width, far):
     # The number of next states is given as a constant, so that each branch is compiled for its own.
-    if width == 4:
-        _sweep_states(following, weight, r, v, out, choice, 4)
+    if width == 4 and far:
+        _sweep_states(following, weight, r, v, out, choice, 4, AHEAD)
+    elif width == 4:
+        _sweep_states(following, weight, r, v, out, choice, 4, 0)
     elif width == 3:
-        _sweep_states(following, weight, r, v, out, choice, 3)
+        _sweep_states(following, weight, r, v, out, choice, 3, AHEAD)
     elif width == 2:
-        _sweep_states(following, weight, r, v, out, choice, 2)
+        _sweep_states(following, weight, r, v, out, choice, 2, AHEAD)
     elif width == 1:
-        _sweep_states(following, weight, r, v, out, choice, 1)
+        _sweep_states(following, weight, r, v, out, choice, 1, AHEAD)
     else:
-        _sweep_states(following, weight, r, v, out, choice, width)
+        _sweep_states(following, weight, r, v, out, choice, width, AHEAD)
 
 
 @njit(cache=True, parallel=True)
-def _sweep_shared(following, weight, r, v, out, choice, width):
+def _sweep_shared(following, weight, r, v, out, choice, width, far):
     states = out.size
     actions = r.size // states
     for block in prange((states + BLOCK - 1) // BLOCK):
@@ -98,9 +102,9 @@ def _sweep_shared(following, weight, r, v, out, choice, width):
         first, last = low * actions, high * actions
         rows = following[first * width : last * width], weight[first * width : last * width], r[first:last]
         if choice is None:
-            _sweep_alone(rows[0], rows[1], rows[2], v, out[low:high], None, width)
+            _sweep_alone(rows[0], rows[1], rows[2], v, out[low:high], None, width, far)
         else:
-            _sweep_alone(rows[0], rows[1], rows[2], v, out[low:high], choice[low:high], width)
+            _sweep_alone(rows[0], rows[1], rows[2], v, out[low:high], choice[low:high], width, far)
 
 
 def sparse_sweep(
@@ -126,7 +130,7 @@ def sparse_sweep(
     """
     flat = following.reshape(-1), weight.reshape(-1), r.reshape(-1)
     sweep = _sweep_shared if (r.size >= LARGE if shared is None else shared) else _sweep_alone
-    sweep(*flat, v, out, choice, following.shape[2])
+    sweep(*flat, v, out, choice, following.shape[2], weight.size >= FAR)
 
 
 @njit(cache=True)

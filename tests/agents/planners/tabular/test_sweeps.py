@@ -20,7 +20,10 @@ def sparse_world(width, states=2 * sweeps.BLOCK + 7, actions=3):
 
 
 @widths
-def test_sparse_sweeps_are_the_formula_on_one_core_and_on_all(width):
+@pytest.mark.parametrize("far", [0, 10**9])
+def test_sparse_sweeps_are_the_formula_on_one_core_and_on_all(width, far, monkeypatch):
+    """Also where tables are large enough for memory to be asked for beforehand."""
+    monkeypatch.setattr(sweeps, "FAR", far)
     following, weight, r, v = sparse_world(width)
     q = sweeps.sparse_action_values(following, weight, r, v)
     np.testing.assert_allclose(q, r + (weight * v[following]).sum(axis=-1), atol=1e-12)
