@@ -87,13 +87,19 @@ class Exp3PO(TabularAgent):
         if (at >= self.horizon).any():
             raise EnvzooError(f"an episode has more than {self.horizon} steps; give a larger horizon")
         t.visited[runs, at], t.taken[runs, at], t.seen[runs, at] = states[runs], chosen[runs], loss
-        for run in runs[step.done[runs]]:
-            length = int(self.time[run]) + 1
-            to_go = np.cumsum(t.seen[run, :length][::-1])[::-1]
-            for h in range(length):  # a state may be met twice
-                row = np.array([run * self.states + np.clip(t.visited[run, h], 0, self.states - 1)])
-                action = np.clip(t.taken[run, h : h + 1], 0, self.actions - 1)
-                self.bandits.update(action, to_go[h : h + 1], row)
+        self._learn_episodes(runs[step.done[runs]])
+
+    def _learn_episodes(self, ended: np.ndarray) -> None:
+        """Apply (1) to the episodes of the runs that have just ended."""
+        t, lengths = self.policy, self.time[ended] + 1
+        seen = np.where(np.arange(self.horizon) < lengths[:, None], t.seen[ended], 0.0)
+        to_go = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
+        # One step of all runs at a time: a state may be met twice in an episode, but runs have bandits of their own.
+        for h in range(lengths.max(initial=0)):
+            among = np.flatnonzero(lengths > h)
+            now = ended[among]
+            rows = now * self.states + np.clip(t.visited[now, h], 0, self.states - 1)
+            self.bandits.update(np.clip(t.taken[now, h], 0, self.actions - 1), to_go[among, h], rows)
 
     def choose(self, states: np.ndarray, runs: np.ndarray, time: np.ndarray, deterministic: bool) -> np.ndarray:
         """Take the likeliest action, or sample from the policy."""

@@ -46,7 +46,8 @@ def read_law(name: str, given: Any, states: int) -> np.ndarray:
     """Return a law over states as an array (S,), from the array or from one state.
 
     Raises:
-        EnvzooError: It is neither a state nor S probabilities that sum to 1.
+        EnvzooError: It is neither a state nor S probabilities that sum to 1; a start that no episode could have is one
+            of them.
     """
     try:
         array = np.asarray(given)
@@ -56,9 +57,15 @@ def read_law(name: str, given: Any, states: int) -> np.ndarray:
         if not 0 <= array < states:
             raise EnvzooError(f"{name} is state {shorten(str(array))}; expected 0 to {states - 1}")
         return np.eye(states)[int(array)]
-    law = read_numbers(name, given)
-    if law.shape != (states,) or not (law >= 0).all() or not abs(law.sum() - 1) <= TOLERANCE:
-        raise EnvzooError(f"{name} is not usable; expected a state or {states} probabilities that sum to 1")
+    law, expected = read_numbers(name, given), f"expected a state or {states} probabilities that sum to 1"
+    if law.shape != (states,):
+        raise EnvzooError(f"{name} has the shape {law.shape}; {expected}, one for each state")
+    if not law.any():
+        raise EnvzooError(f"{name} gives no state any probability, so that no episode could start; {expected}")
+    if not (law >= 0).all():
+        raise EnvzooError(f"{name} has negative or NaN entries; {expected}")
+    if not abs(law.sum() - 1) <= TOLERANCE:
+        raise EnvzooError(f"{name} sums to {law.sum():.12g}; {expected}")
     return law
 
 

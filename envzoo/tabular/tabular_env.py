@@ -169,6 +169,12 @@ class Tabular(Definition):
                 f"reset option state is not usable; expected a state from 0 to {self.num_latent - 1}, or an array of "
                 f"{num_envs}"
             )
+        terminal = getattr(self.model, "terminal", None)
+        if terminal is not None and terminal[state].any():
+            first = int(np.atleast_1d(state)[np.atleast_1d(terminal[state])][0])
+            raise EnvzooError(
+                f"reset option state is {first}, which is terminal; expected a state in which a step can be taken"
+            )
         return Options(np.broadcast_to(state, num_envs).astype(np.int64))
 
     # ---------------------------------------------------------------- drawing

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from envzoo.kernel.memory import prefetch
 from envzoo.kernel.stream import uniform
 
 NO_HORIZON = np.iinfo(np.int64).max
@@ -96,13 +97,14 @@ def _advance(parameters, state, streams, where, actions, rewards, terminated):
     latents, shown, times = state.latent, state.symbol, state.time
     horizon, several, most = parameters.horizon, parameters.pays.shape[1] > 1, parameters.table.shape[1]
     rows, columns, fractions = np.empty(where.size, np.int64), np.empty(where.size, np.int64), np.empty(where.size)
-    # A loop of its own, so that the reads of the next loop, each of which misses the cache in a large world, overlap.
+    # A loop of its own, which asks for the reads of the next loop: in a large world each of them misses the cache.
     for i in range(where.size):
         rows[i], columns[i], fractions[i] = latents[i] * count + actions[i], 0, -1.0
         if where[i] and most > 1:
             u = uniform(streams, i) * most
             columns[i] = np.int64(u)
             fractions[i] = u - columns[i]
+            prefetch(table, 2 * (rows[i] * most + columns[i]))
     for i in range(where.size):
         if where[i]:
             row, k = rows[i], columns[i]

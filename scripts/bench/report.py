@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,38 @@ class Timing:
         return statistics.median(self.seconds)
 
 
-def measure(subjects: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[str, Timing]:
+@dataclass(frozen=True)
+class Prepared:
+    """A subject that cannot be called twice: `run` takes what `prepare` returns, and it alone is timed."""
+
+    prepare: Callable[[], Any]
+    run: Callable[[Any], object]
+
+
+def measure(
+    subjects: Mapping[str, Callable[[], object] | Prepared],
+    repeats: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
     """Time the subjects in turns, so that slow periods of the machine affect all of them equally.
 
     Args:
-        subjects: Maps a name to a function without arguments that does the same amount of work in every call.
+        subjects: Maps a name to a function without arguments that does the same amount of work in every call, or to a
+            `Prepared` one.
         repeats: Number of rounds; an additional first round, for compilation and caches, is not measured.
+        clock: Tells the time in seconds; `time.process_time` for the time of the processor, all threads together, which
+            other programs on the machine affect little.
 
     Returns:
         A dict from name to timing.
     """
     seconds: dict[str, list[float]] = {name: [] for name in subjects}
     for round_number in range(repeats + 1):
-        for name, function in subjects.items():
-            start = time.perf_counter()
-            function()
+        for name, subject in subjects.items():
+            made = (subject.prepare(),) if isinstance(subject, Prepared) else ()
+            function = subject.run if isinstance(subject, Prepared) else subject
+            start = clock()
+            function(*made)
             if round_number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}

@@ -69,3 +69,37 @@ def _check(size: int, name: str, value: int) -> int:
     if not 0 <= value < size:
         raise EnvzooError(f"{name} is {value}; expected 0 to {size - 1}")
     return int(value)
+
+
+def update_beliefs(
+    model: FinitePOMDP, beliefs: np.ndarray, actions: np.ndarray, observations: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute many beliefs (n, S) after one action and observation each, and the probabilities (n,) of the latter.
+
+    Where an observation is impossible its probability is 0, and the belief is 0 everywhere.
+
+    Args:
+        model: The process.
+        beliefs: (n, S) beliefs, or (S,) for all of them.
+        actions: (n,) actions, or one for all.
+        observations: (n,) observations, or one for all.
+
+    Raises:
+        EnvzooError: Numbers out of range, or arrays that do not fit together.
+    """
+    actions = _check_all(model.num_actions, "actions", actions)
+    observations = _check_all(model.num_observations, "observations", observations)
+    beliefs = np.asarray(beliefs, np.float64)
+    if beliefs.shape[-1:] != (model.num_states,):
+        raise EnvzooError(f"beliefs have the shape {beliefs.shape}; expected (n, {model.num_states})")
+    moved = (beliefs[..., None, :] @ model.p.transpose(1, 0, 2)[actions])[..., 0, :]
+    weights = moved * model.emission.T[observations]
+    chances = weights.sum(axis=-1)
+    return weights / np.where(chances > 0, chances, 1.0)[..., None], chances
+
+
+def _check_all(size: int, name: str, values: np.ndarray) -> np.ndarray:
+    given = np.asarray(values)
+    if given.dtype.kind not in "iu" or not ((given >= 0) & (given < size)).all():
+        raise EnvzooError(f"{name} are out of range; expected 0 to {size - 1}")
+    return given

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envzoo.scripts.experiments.core.figures import BLUE, GREEN, MUTED, ORANGE, PURPLE, level, title
+from envzoo.scripts.experiments.core.panels import label_ends
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.p31_policy_cliff.runs import ALPHAS, EPS, name_score
 
@@ -33,23 +34,14 @@ def draw(results: Results, figure: Figure) -> None:
 
 def draw_grid(axes: Axes, results: Results) -> None:
     """Draw TV over eps, a line for each temperature."""
+    ends = []
     for alpha in ALPHAS:
         tv = [float(results.scores(GRID, name_score("TV", eps, alpha))[0]) for eps in EPS]
         axes.loglog(EPS, tv, color=COLOURS[alpha], marker="o", markersize=4)
-        label = "no entropy" if alpha == 0 else f"alpha = {alpha:g}"
-        axes.annotate(
-            label, (EPS[2], tv[2]), xytext=(0, 5), textcoords="offset points", color=COLOURS[alpha], ha="right"
-        )
-    axes.loglog(EPS, [eps / (2 * 1.0 * 0.05) for eps in EPS], color=MUTED, linestyle=(0, (2, 3)), linewidth=1)
-    axes.annotate(
-        "bound, alpha = 1",
-        (EPS[-1], EPS[-1] * 10),
-        xytext=(4, -1),
-        textcoords="offset points",
-        color=MUTED,
-        fontsize=7.5,
-        va="top",
-    )
+        ends.append((tv[0], "no entropy" if alpha == 0 else f"alpha = {alpha:g}", COLOURS[alpha]))
+    bound = [eps / (2 * 1.0 * 0.05) for eps in EPS]
+    axes.loglog(EPS, bound, color=MUTED, linestyle=(0, (2, 3)), linewidth=1)
+    label_ends(axes, [*ends, (bound[0], "bound, alpha = 1", MUTED)])
     axes.set(title="CliffGrid: largest distance over states", xlabel="size eps of the perturbations", ylabel="TV")
 
 
@@ -59,7 +51,7 @@ def draw_worlds(axes: Axes, results: Results) -> None:
     axes.plot(ratios, np.arange(1, len(ratios) + 1) / len(ratios), color=BLUE)
     level(axes, 1.0, "bound", vertical=True)
     axes.set_xlim(0, 1.1)
-    axes.set(title="Random worlds, alpha = 0.1", xlabel="TV of soft policies / bound", ylabel="share of worlds below")
+    axes.set(title="Random worlds", xlabel="TV of soft policies / bound, alpha = 0.1", ylabel="share of worlds below")
 
 
 def draw_trained(axes: Axes, results: Results) -> None:

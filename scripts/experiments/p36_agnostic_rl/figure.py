@@ -44,8 +44,9 @@ def _line(axes: Axes, results: Results, arm: str, x: np.ndarray, scores: list[st
 def _theory(axes: Axes, x: np.ndarray, start: float, power: float, words: str) -> None:
     y = start * (x / x[0]) ** power
     axes.plot(x, y, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-    place = {"xytext": (-4, -12), "ha": "right"} if power > 0 else {"xytext": (-4, 6), "ha": "right"}
-    axes.annotate(words, (x[-1], y[-1]), textcoords="offset points", color=MUTED, fontsize=8, **place)
+    # On the side of the line from which it does not come.
+    shift = (-8, 4) if power > 0 else (-8, -14)
+    axes.annotate(words, (x[-1], y[-1]), xytext=shift, textcoords="offset points", ha="right", color=MUTED, fontsize=8)
 
 
 def _draw_errors(axes: Axes, results: Results) -> None:

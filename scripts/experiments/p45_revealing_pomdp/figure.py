@@ -64,10 +64,8 @@ def draw_regret(axes: Axes, results: Results) -> None:
             x = np.array([EPISODES[0], EPISODES[-1]])
             y = 0.5 * rows[0, 0] * (x / x[0]) ** power
             axes.plot(x, y, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-            middle = np.sqrt(x.prod()), np.sqrt(y.prod())
-            axes.annotate(
-                words, middle, xytext=(4, -4), textcoords="offset points", color=MUTED, fontsize=7.5, va="top"
-            )
+            place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(words, (x[1], y[1]), color=MUTED, fontsize=7.5, **place)
     axes.set(xscale="log", yscale="log", xlabel="episodes T", ylabel="regret at the worst gap")
     axes.set_title("The best of tests, UCB and never exploring (mean slopes)")
     axes.set_xlim(6e4, 6e10)
@@ -80,7 +78,8 @@ def draw_samples(axes: Axes, results: Results, points: dict[float, str], power: 
     axes.errorbar(x, rows[:, 0], error, color=INK, marker="o", markersize=4, linewidth=0, elinewidth=1.2)
     y = np.exp(np.log(rows[:, 0]).mean()) * (x / np.exp(np.log(x).mean())) ** power
     axes.plot(x, y, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-    axes.annotate(words, (x[1], y[1]), xytext=(6, 4), textcoords="offset points", color=MUTED, fontsize=7.5)
+    place = {"xytext": (-4, 4), "ha": "right"} if power > 0 else {"xytext": (6, 4)}
+    axes.annotate(words, (x[2], y[2]), textcoords="offset points", color=MUTED, fontsize=7.5, **place)
     axes.set(xscale="log", yscale="log")
     axes.set_xticks(x, [f"{value:g}" for value in x])
     axes.minorticks_off()

@@ -247,6 +247,12 @@ EXPERIMENT = Experiment(
         "the difference without running it; at its size 820 seeds would be needed.",
         "Bounds are those of the fact sheets, which two authors wrote apart, fixed before the run; a pilot on other "
         "seeds gave the sheets' numbers for rates and variances. Forty waiting steps were left out for their cost.",
+        "The sheets differ in what the variance of a world counts. If it is that of transitions alone, it is 0 where "
+        "nothing is random but the context, and regret has to stop there, which it does (see the check without "
+        "variance). The variance of the whole return is larger by that of the contexts' values, a quarter where a "
+        "policy wins in one of two contexts, and would let regret grow: the first definition is the one that the "
+        "measurements fit. One sheet reports a regret that levels off and the other one that grows as the square root "
+        "of K: both are right, the one for a fixed gap and the other for the hardest gap at each K.",
         "Model-optimistic planning (the best law in a box) is in the planner and not part of this experiment. The full "
         "text of the paper was not available.",
     ),

@@ -24,18 +24,26 @@ def draw(results: Results, figure: Figure) -> None:
     lines = {"1 context": BLUE, "4 contexts": ORANGE}
     for arm, colour in lines.items():
         draw_line(rate, results, arm, EPISODES, colour, arm)
-    x = np.array([EPISODES[0], EPISODES[-1]], float)
-    rate.plot(x, 25 * np.sqrt(x / x[0]), color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-    rate.annotate("slope 1/2", (x[1], 100), xytext=(6, 0), textcoords="offset points", color=MUTED, fontsize=7.5)
+    draw_theory(rate, EPISODES, 25.0)
     rate.set(title="Hardest gap for each K", xlabel="episodes K", ylabel="regret", xscale="log", yscale="log")
     rate.set_xlim(1_700, 150_000)
     names = {"Hoeffding": ("low variance, Hoeffding bonus", ORANGE), "variance": ("low variance, variance bonus", BLUE)}
     names["variance,\nnothing random"] = ("no variance, variance bonus", GREEN)
     for label, (arm, colour) in names.items():
         draw_line(variance, results, arm, MARKS, colour, label)
+    draw_theory(variance, MARKS, 50.0)
     variance.set(title="Wins of 2% or 12%, 2 contexts", xlabel="episodes K", xscale="log", yscale="log")
     variance.set_xlim(1_100, 120_000)
     draw_padding(padding, results)
+
+
+def draw_theory(axes: Axes, marks: tuple[int, ...], start: float) -> None:
+    """Draw the square root of the theory, from a height where it meets no line."""
+    x = np.array([marks[0], marks[-1]], float)
+    y = start * np.sqrt(x / x[0])
+    axes.plot(x, y, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
+    at = (x[1], y[1])
+    axes.annotate("slope 1/2", at, xytext=(6, 0), textcoords="offset points", color=MUTED, fontsize=7.5, va="center")
 
 
 def draw_line(axes: Axes, results: Results, arm: str, marks: tuple[int, ...], colour: str, label: str) -> None:
@@ -58,7 +66,8 @@ def draw_padding(axes: Axes, results: Results) -> None:
             axes.scatter(at + shift + spread, column, s=12, color=colour, alpha=0.6, linewidths=0)
         means = [column.mean() for column in values]
         axes.plot([shift, 1 + shift], means, color=colour, marker="_", markersize=14)
-        axes.annotate(name, (1 + shift, means[1]), xytext=(0, 8), textcoords="offset points", color=colour, ha="center")
+        between = 0.5, sum(means) / 2  # where no points are
+        axes.annotate(name, between, xytext=(0, 6), textcoords="offset points", color=colour, ha="center")
     axes.set_xticks([0, 1], ["no waiting", "10 waiting steps"])
     axes.set_xlim(-0.5, 1.5)
     axes.set_ylim(0, None)

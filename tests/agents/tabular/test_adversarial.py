@@ -91,6 +91,26 @@ def test_both_estimates_have_one_mean_which_all_trajectories_give(seed):
     assert least[True] >= -1 / np.sqrt(0.01)
 
 
+@settings(deadline=None, max_examples=8)
+@given(seeds)
+def test_the_number_of_layers_left_is_the_tighter_range_of_losses(seed):
+    """The reduced estimate has one mean for any range; its least value is the range times a number."""
+    world, pi, law, inverses = setting(seed)
+    h, loss, out = 1, 0.7, np.empty(pi.shape[1:])
+    mean, least = {}, {}
+    for left in (2.0, 3.0):  # layers left after the first, and all of them
+        mean[left], least[left] = np.zeros(out.shape), 0.0
+        for s, a in itertools.product(range(3), repeat=2):
+            for to_go, reduced_mean in ((0.0, False), (loss, True)):
+                kernels.estimate_layer(world.phi[h], inverses[h], law[h], pi[h], s, a, to_go, left, True, out)
+                least[left] = min(least[left], out.min())
+                if reduced_mean:
+                    mean[left] += law[h, s] * pi[h, s, a] * out
+    np.testing.assert_allclose(mean[2.0], mean[3.0], atol=1e-10)
+    assert least[2.0] < 0
+    assert least[3.0] == pytest.approx(1.5 * least[2.0])
+
+
 def test_with_one_hot_features_both_estimates_coincide():
     world = rare_combination()
     pi = np.full(world.p.shape[:3], 1 / 3)

@@ -56,8 +56,11 @@ P, R = random_process(1)
         ((P, R, 0.9, 4), "initial is state 4; expected 0 to 3"),
         ((P, R, 0.9, -1), "initial is state -1"),
         ((P, R, 0.9, [0.5, 0.5]), "expected a state or 4 probabilities"),
-        ((P, R, 0.9, [0.5, 0.5, 0.5, -0.5]), "expected a state or 4 probabilities"),
-        ((P, R, 0.9, [np.nan, 0, 0, 1]), "expected a state or 4 probabilities"),
+        (
+            (P, R, 0.9, [0.5, 0.5, 0.5, -0.5]),
+            "initial has negative or NaN entries; expected a state or 4 probabilities",
+        ),
+        ((P, R, 0.9, [np.nan, 0, 0, 1]), "initial has negative or NaN entries; expected a state or 4 probabilities"),
     ],
 )
 def test_bad_processes_are_one_sentence(arguments, sentence):

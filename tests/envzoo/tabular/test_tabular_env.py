@@ -180,6 +180,21 @@ REFUSED = {
     "ends": (lambda: FiniteMDP.from_tables(P, np.zeros((2, 1)), [0, 1]), "ends is int64 of shape"),
     "horizon": (lambda: FiniteMDP.from_tables(P, np.zeros((2, 1)), horizon=0), "horizon is 0; expected a number of"),
     "start": (lambda: FiniteMDP.from_tables(P, np.zeros((2, 1)), initial=2), "initial is state 2; expected 0 to 1"),
+    "start-nowhere": (
+        lambda: FiniteMDP.from_tables(P, np.zeros((2, 1)), initial=[0.0, 0.0]),
+        "initial gives no state any probability, so that no episode could start; expected a state or 2 probabilities",
+    ),
+    "start-outside": (
+        lambda: FiniteMDP.from_tables(P, np.zeros((2, 1)), initial=[0.0, 0.0, 1.0]),
+        r"initial has the shape \(3,\); expected a state or 2 probabilities that sum to 1, one for each state",
+    ),
+    "start-half": (lambda: FinitePOMDP(P, np.eye(2), [0, 1], [0.5, 0.25]), "initial sums to 0.75; expected a state or"),
+    "start-negative": (lambda: FinitePOMDP(P, np.eye(2), [0, 1], [1.5, -0.5]), "initial has negative or NaN entries"),
+    "start-latent": (lambda: LatentMDP(P[None], np.zeros((2, 1)), 3, initial=[0, 0]), "row 0 of initial sums to 0"),
+    "terminal-option": (
+        lambda: TabularEnv(FinitePOMDP(P, np.eye(2), [0, 1], 1, np.array([True, False]))).reset(options={"state": 0}),
+        "reset option state is 0, which is terminal; expected a state in which a step can be taken",
+    ),
     "features": (
         lambda: FiniteMDP(P, np.zeros((2, 1)), features=np.zeros((2, 3))),
         r"features have the shape \(2, 3\); expected \(2, 1, d\)",

@@ -75,6 +75,9 @@ def test_values_of_the_worlds():
     assert LatentPlan(signal_world(0.9)).value == pytest.approx(0.9)
     certain = permutation_lock(base=0.0, gap=1.0)
     assert return_variances(LatentPlan(certain), certain) == (0.0, 0.0)
+    # A policy that is right in one of two contexts: all of the variance is the contexts', none that of transitions.
+    wrong = LatentPlan(LatentMDP(certain.p, certain.r, certain.horizon, [1.0, 0.0], certain.initial))
+    assert return_variances(wrong, certain) == (0.25, 0.0)
     blind = LatentCounts(signal_world(0.9), memory=False)
     blind.p[0], blind.known[:] = signal_world(0.9).p.mean(axis=0), 10**9
     assert evaluate_plan(blind.plan("none", 1.0), signal_world(0.9)) == pytest.approx(0.5)

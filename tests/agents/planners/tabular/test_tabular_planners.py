@@ -25,19 +25,9 @@ from envzoo.agents.planners.tabular.evaluation import (
     softmax_gradient,
 )
 from envzoo.agents.planners.tabular.finite_horizon import backward_induction, best_in_hindsight
+from envzoo.agents.planners.tabular.large import dense_optimum, sparse_optimum
 from envzoo.agents.planners.tabular.linear_program import WarmDual, left_inverse_norm, solve_dual
-from envzoo.agents.planners.tabular.optimum import (
-    LARGE,
-    _sweep_alone,
-    _sweep_shared,
-    action_gap,
-    dense_optimum,
-    policy_iteration,
-    sparse_optimum,
-    sparse_sweep,
-    tie_set,
-    value_iteration,
-)
+from envzoo.agents.planners.tabular.optimum import action_gap, policy_iteration, tie_set, value_iteration
 from envzoo.errors import EnvzooError
 from envzoo.tabular import FiniteMDP, FinitePOMDP, LatentMDP, random_lmdp, random_mdp, random_pomdp, read_mdp
 
@@ -85,23 +75,6 @@ def test_unavailable_actions_are_never_best():
     found = dense_optimum(model, tolerance=1e-11)
     np.testing.assert_allclose(found.v, best_values(model), atol=1e-10)
     assert found.first.tolist() == [0, 1]
-
-
-@pytest.mark.parametrize("most", [1, 3, 4, 6])
-def test_sweeps_are_the_same_by_one_core_and_by_all(most):
-    """And equal to the formula, whatever the number of next states, for which there are several kernels."""
-    rng, states = np.random.default_rng(most), LARGE // 2
-    following = rng.integers(states, size=(states, 2, most)).astype(np.uint32)
-    weight, r, v = rng.random((states, 2, most)), rng.random((states, 2)), rng.random(states)
-    found = []
-    for sweep in (_sweep_alone, _sweep_shared, sparse_sweep):
-        q, out = np.empty((states, 2)), np.empty(states)
-        sweep(following, weight, r, v, q, out)
-        found.append((q, out))
-    np.testing.assert_allclose(found[0][0], r + (weight * v[following]).sum(axis=-1), atol=1e-12)
-    for q, out in found:
-        assert (q == found[0][0]).all()
-        assert (out == q.max(axis=1)).all()
 
 
 def test_ties_are_returned_whole():
