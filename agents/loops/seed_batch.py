@@ -161,9 +161,7 @@ def check_members(members: Sequence[OfflineAgent]) -> None:
         )
     for member in members[1:]:
         same = type(member) is type(first) and member.config == first.config and member.device == first.device
-        data = same and all(
-            torch.equal(one, other) for one, other in zip(first.data, member.data, strict=True)
-        )
+        data = same and all(torch.equal(one, other) for one, other in zip(first.data, member.data, strict=True))
         if not data:
             raise EnvzooError("a batch of seeds takes agents of one class, device, config and dataset")
 
@@ -204,16 +202,15 @@ class _BatchedOptimizer:
         self.members = members
         self.first_address = members[0].flat.data_ptr()  # before the parameters move, which a target's view tells
         self.flat = torch.stack([member.flat.detach() for member in members])
-        self.grad = torch.zeros_like(self.flat)
+        grad = torch.zeros_like(self.flat)
         shapes = [parameter.shape for parameter in members[0].parameters]
         self.leaves = [nn.Parameter(view) for view in _views(self.flat, shapes)]
-        for leaf, grad in zip(self.leaves, _views(self.grad, shapes), strict=True):
-            leaf.grad = grad
+        self.gradients = _views(grad, shapes)
         for row, member in enumerate(members):
-            for parameter, leaf in zip(member.parameters, self.leaves, strict=True):
-                parameter.data, parameter.grad = leaf.data[row], leaf.grad[row]
+            for parameter, leaf, gradient in zip(member.parameters, self.leaves, self.gradients, strict=True):
+                parameter.data, parameter.grad = leaf.data[row], gradient[row]
             # The optimizer keeps its moments and takes its own step, on rows of the batched vectors.
-            member.flat.data, member.flat.grad = self.flat[row], self.grad[row]
+            member.flat.data, member.flat.grad = self.flat[row], grad[row]
             member._vector = self.flat[row]
 
     def step(self, loss: Tensor) -> None:
@@ -222,9 +219,9 @@ class _BatchedOptimizer:
 
     def step_together(self, losses: Tensor) -> None:
         """Take a step of every run, whose loss is one of (N,)."""
-        self.grad.zero_()
         with torch.enable_grad():
-            torch.autograd.backward(losses.sum(), inputs=self.leaves)
+            found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
+        torch._foreach_copy_(self.gradients, found)
         for member in self.members:
             member.apply()
 
