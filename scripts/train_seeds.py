@@ -159,8 +159,8 @@ def choose_launcher(launcher: str, jobs: list[dict[str, Any]]) -> str:
     """Return how the jobs are run; "auto" is a batch on a GPU for agents that can be batched, and processes otherwise.
 
     On one CPU core a batch of eight seeds of TD3BC, IQL and BC is .9 to 1.3 times as fast as the seeds one after the
-    other with 2 x 64 units, and .85 times with 2 x 256: two thirds of its time are matrix products, which the batch does
-    not save. Processes use all cores instead. On a GPU, small networks would leave most of it idle.
+    other with 2 x 64 units, and .85 times with 2 x 256: more than half of its time are matrix products, which a batch
+    does not save. Processes use all cores instead. On a GPU, small networks would leave most of it idle.
 
     Raises:
         EnvzooError: A batch of an agent that cannot be batched.
