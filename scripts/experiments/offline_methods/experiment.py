@@ -218,11 +218,11 @@ EXPERIMENT = Experiment(
         for world, dataset in WORLDS.items()
     ),
     reason="An upper expectile of the logged values prefers the better of the actions logged in each state, whatever "
-    "the episode came to: with Discrete actions IQL reaches the reference on every dataset, where luck misleads filters "
-    "and policies that are told a return. CQL and AWAC follow the more frequent arm of the bandit. With Box actions of "
-    "one or two dimensions the data cover the actions so well that TD3 without any regulariser is ahead on average; on "
-    "WindyPoint O-DICE and filters of whole episodes are. Where all seeds score exactly the same, six are needed for a "
-    "verdict, and five were planned.",
+    "the episode came to: with Discrete actions IQL reaches the reference on every dataset, where luck misleads "
+    "filters and policies that are told a return. CQL and AWAC follow the more frequent arm of the bandit. With Box "
+    "actions of one or two dimensions the data cover the actions so well that TD3 without any regulariser is ahead on "
+    "average; on WindyPoint O-DICE and filters of whole episodes are. Where all seeds score exactly the same, six are "
+    "needed for a verdict, and five were planned.",
     seeds=5,
     first_seed=1000,
     notes=(
