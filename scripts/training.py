@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envzoo.agents.spec import plain_config
-from envzoo.errors import EnvzooError, RunDirectoryError, StorageError, unknown
+from envzoo.errors import DatasetError, EnvzooError, RunDirectoryError, StorageError, unknown
 from envzoo.files import write_text
 from envzoo.scripts.import_modules import command_line
 from envzoo.scripts.train_options import DEFAULT_TIMESTEPS, DEFAULTS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from envzoo.agents.agent import Agent
     from envzoo.scripts.run_directory import RunDirectory
 
@@ -357,7 +359,8 @@ def _finish(run: Run, interrupted: bool) -> dict[str, Any]:
         learner.save(directory.agent)
         if can_play(learner):
             play = {"episodes": facts["eval_episodes"], "deterministic": not facts["eval_stochastic"]}
-            metrics = evaluate(learner, **play).metrics("")
+            played = evaluate(learner, **play)
+            metrics = played.metrics("") | _normalised(learner, played.returns)
         else:
             print(f"note: {facts['agent']} chooses no actions, so it is not evaluated", file=sys.stderr)
         write_text(directory.results, json.dumps(metrics, indent=2) + "\n")
@@ -369,6 +372,19 @@ def _finish(run: Run, interrupted: bool) -> dict[str, Any]:
         metrics=metrics,
         sentences=learner.notices,
     )
+
+
+def _normalised(learner: Agent, returns: np.ndarray) -> dict[str, float]:
+    """Return the mean normalised score of episodes with the returns (E,), for a learner from a dataset."""
+    from envzoo.datasets import normalised_scores
+
+    if learner.source.kind != "dataset":
+        return {}
+    try:
+        return {"normalised_score": float(normalised_scores(learner.source.given, returns).mean())}
+    except DatasetError as error:
+        print(f"note: the returns are reported as they are: {error}", file=sys.stderr)
+        return {}
 
 
 def _result(

@@ -8,6 +8,8 @@ import torch
 from envzoo import agents
 from envzoo.agents.callbacks import Checkpoints
 from envzoo.agents.callbacks.metrics_table import read_metrics
+from envzoo.datasets import load_minari
+from envzoo.datasets.scores import reference_returns
 from envzoo.scripts.cli import main
 from envzoo.scripts.make_dataset import make_dataset
 from envzoo.scripts.train_seeds import choose_launcher
@@ -107,3 +109,28 @@ def test_the_choice(monkeypatch):
     assert choose_launcher("auto", [job | {"hyperparameters": {"activation": "tanh"}} for job in jobs]) == "processes"
     assert choose_launcher("auto", []) == "processes"
     assert choose_launcher("batch", jobs) == "batch"
+
+
+def test_runs_on_a_dataset_are_compared_by_normalised_scores(tmp_path, capsys):
+    run = ["train", "TD3BC", STRIPED, *SMALL, "--timesteps", "4", "--no-progress"]
+    for seed in ("0", "1"):
+        assert main([*run, "--seed", seed, "--run-dir", str(tmp_path / seed)]) == 0
+        results = json.loads((tmp_path / seed / "results.json").read_text())
+        low, high = reference_returns(load_minari(STRIPED))
+        assert results["normalised_score"] == pytest.approx(100 * (results["return_mean"] - low) / (high - low))
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "0"), str(tmp_path / "1"), "--json", str(tmp_path / "out.json")]) == 0
+    assert "normalised_score" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out.json").read_text())["metric"] == "normalised_score"
+    results.pop("normalised_score")  # as of an older version
+    (tmp_path / "1" / "results.json").write_text(json.dumps(results))
+    assert main(["compare", str(tmp_path / "0"), str(tmp_path / "1")]) == 0
+    assert "return_mean" in capsys.readouterr().out
+
+
+def test_a_missing_reference_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("envzoo.datasets.scores.NAMES", ("none", "neither"))
+    run = ["train", "BC", STRIPED, *SMALL, "--timesteps", "4", "--no-progress", "--run-dir", str(tmp_path / "run")]
+    assert main(run) == 0
+    assert "the returns are reported as they are" in capsys.readouterr().err
+    assert "normalised_score" not in json.loads((tmp_path / "run" / "results.json").read_text())
