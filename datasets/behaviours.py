@@ -6,9 +6,11 @@ Each function takes the definition of the environment, a seed and settings, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from envzoo.errors import unknown
 from envzoo.offline.finite_world import FiniteWorld
@@ -138,5 +140,63 @@ def steer(definition: Any, seed: int, area: str, noise: float):
         force = 5.0 * (target - here[:, :2]) - 5.0 * here[:, 2:]
         action = np.clip(force + noise * generator.standard_normal(target.shape), -1, 1)
         return action.astype(np.float32), target
+
+    return predict
+
+
+def walk(definition: Any, seed: int):
+    """Make the policy of a dark room that walks to the goal, which it knows, and stays there."""
+    goal, moves = definition.parameters.goal, definition.parameters.moves
+
+    def predict(observation, state, episode_start, deterministic):
+        there = np.asarray(observation, np.int64)[:, None] + moves
+        return np.abs(there - goal).sum(axis=2).argmin(axis=1), state
+
+    return predict
+
+
+# The best policies of the worlds, by name: a function above and its settings.
+EXPERTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "right": (drift, {"mean": 1.0, "spread": 0.0}),
+    "waypoints": (follow_paths, {"noise": 0.0, "direct": True}),
+    "wind": (steer, {"area": "goal", "noise": 0.0}),
+    "model": (nearly_optimal, {"epsilon": 0.0}),
+    "goal": (walk, {}),
+}
+
+
+def explore(definition: Any, seed: int, expert: str, low: float, high: float, either: bool = False, horizon: int = 0):
+    """Make a policy that follows an expert, but in some steps takes a uniformly random action.
+
+    The share of random steps is drawn anew for each episode: uniform on [low, high], or one of both.
+
+    Args:
+        definition: The environment.
+        seed: Seed of the shares and of the random actions.
+        expert: A name of `EXPERTS`.
+        low: Smallest share of random steps.
+        high: Largest share of random steps.
+        either: Draw `low` or `high`, each for half of the episodes, and nothing between them.
+        horizon: Steps of an episode, for the expert "model".
+    """
+    if expert not in EXPERTS:
+        raise unknown("expert", expert, EXPERTS)
+    make, settings = EXPERTS[expert]
+    best = make(definition, seed, **settings, **({"horizon": horizon} if expert == "model" else {}))
+    generator, space = np.random.default_rng([seed, 1]), definition.action_space
+
+    def predict(observation, state, episode_start, deterministic):
+        count = len(episode_start)
+        drawn = generator.uniform(low, high, count)
+        if either:
+            drawn = np.where(generator.random(count) < 0.5, low, high)
+        share = drawn if state is None else np.where(episode_start, drawn, state[0])
+        action, memory = best(observation, None if state is None else state[1], episode_start, deterministic)
+        if isinstance(space, Discrete):
+            other = generator.integers(int(space.n), size=count)
+            return np.where(generator.random(count) < share, other, action), (share, memory)
+        other = generator.uniform(space.low, space.high, (count, *space.shape)).astype(space.dtype)
+        mask = (generator.random(count) < share).reshape(-1, *[1] * len(space.shape))
+        return np.where(mask, other, action), (share, memory)
 
     return predict

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from envzoo.datasets.episodes import Arrays, map_arrays
 from envzoo.errors import UnsupportedSpaceError
+from envzoo.files import write_bytes
 
 
 class Exports:
@@ -65,6 +69,27 @@ class Exports:
             "rewards": insert(self.rewards, 0),
             "masks": insert(masks, masks[last]),
         }
+
+    def save_ogbench(self, path: str | os.PathLike) -> None:
+        """Write the `.npz` file that `ogbench.utils.load_dataset` reads.
+
+        It has a row for the last observation of each trajectory, the only row with `terminals` 1; rewards and masks are
+        kept beside what OGBench reads, so that `from_ogbench(numpy.load(path))` restores the table.
+
+        Args:
+            path: The file, by custom ending in ".npz"; an existing one is replaced.
+
+        Raises:
+            UnsupportedSpaceError: Observations are a dict.
+            StorageError: The file cannot be written.
+        """
+        if isinstance(self.observations, dict):
+            raise UnsupportedSpaceError("a file of OGBench has array observations, but those of this table are a dict")
+        rows = self.to_ogbench(compact=True)
+        rows["terminals"] = 1 - rows.pop("valids")
+        buffer = io.BytesIO()
+        np.savez(buffer, **rows)
+        write_bytes(Path(path), buffer.getvalue())
 
     def to_d3rlpy(self) -> dict[str, Any]:
         """Export keyword arguments for `d3rlpy.dataset.MDPDataset`, which drops the last observation of each episode.

@@ -49,10 +49,9 @@ def _table(
     """Build a table from rows in order; `ends` marks the last row of each episode, `keep` the rows to take."""
     ends = ends.copy()
     ends[-1] = True
-    episode = np.cumsum(ends) - ends
     parts = []
-    for number in range(int(episode[-1]) + 1):
-        rows = np.flatnonzero((episode == number) & keep)
+    for numbers in np.split(np.arange(len(ends)), np.flatnonzero(ends)[:-1] + 1):
+        rows = numbers[keep[numbers]]
         if not rows.size:
             continue
         whole = np.concatenate([observations[rows], following[rows[-1:]]])
@@ -122,14 +121,16 @@ def from_d3rlpy(data: Mapping[str, Any], gamma: float = 0.99) -> TransitionTable
 
 
 def from_ogbench(data: Mapping[str, Any], gamma: float = 0.99) -> TransitionTable:
-    """Build a table from the arrays of an OGBench dataset, compact (with `valids`) or not.
+    """Build a table from the arrays of an OGBench dataset: compact (with `valids`) or not, or as in its files.
 
-    `terminals` there mark the ends of trajectories; terminations are where `masks` is 0. Without `rewards`, as in its
-    goal-conditioned data, rewards are 0.
+    `terminals` there mark the ends of trajectories, in its files the row of the last observation alone; terminations
+    are where `masks` is 0. Without `rewards`, as in its goal-conditioned data, rewards are 0.
 
     Raises:
         DatasetError: Arrays that are missing, of different lengths or not finite.
     """
+    if isinstance(data, Mapping) and "terminals" in data and not {"valids", "next_observations"} & set(data):
+        data = {**data, "valids": 1 - np.asarray(data["terminals"], np.float32)}
     compact = isinstance(data, Mapping) and "valids" in data
     names = ("observations", "actions", "terminals", "valids" if compact else "next_observations")
     observations, actions, ends, last = _columns(data, "OGBench", names)

@@ -26,8 +26,9 @@ class CompareOptions:
     """Compare the final evaluations of finished runs: for each source a table of agents with 95% intervals over their
     seeds. Runs of an agent that differ in hyperparameters are separate rows."""
 
-    metric: str = "return_mean"
-    """Score in results.json to compare."""
+    metric: str | None = None
+    """Score in results.json to compare; None uses normalised_score where all runs have it (those on datasets with
+    reference scores), and return_mean otherwise."""
     baseline: str | None = None
     """Row that the others are compared with; None uses the first."""
     out: str | None = None
@@ -54,6 +55,12 @@ class Row(NamedTuple):
     iqm: float
     difference: Interval | None
     better: float | None
+
+
+def choose_metric(paths: list[str]) -> str:
+    """Return the score to compare if none is named: the normalised one where all runs have it, or else the return."""
+    normalised = all("normalised_score" in _results(path) for path in find_runs(paths))
+    return "normalised_score" if normalised else "return_mean"
 
 
 def compare(paths: list[str], metric: str = "return_mean", baseline: str | None = None) -> dict[str, list[Row]]:
@@ -225,12 +232,13 @@ def command(argv: list[str]) -> int:
     options, _ = parse(CompareOptions, flags, prog="envzoo compare RUN_DIR...")
     if not positional:
         raise EnvzooError("envzoo compare takes one or more run directories")
-    table = compare(positional, options.metric, options.baseline)
-    show(table, options.metric)
+    metric = choose_metric(positional) if options.metric is None else options.metric
+    table = compare(positional, metric, options.baseline)
+    show(table, metric)
     if options.json:
-        write_text(options.json, json.dumps(as_json(table, options.metric), indent=1) + "\n")
+        write_text(options.json, json.dumps(as_json(table, metric), indent=1) + "\n")
     if options.out:
-        write_bytes(options.out, draw(table, options.metric, Path(options.out).suffix.lstrip(".") or "png"))
+        write_bytes(options.out, draw(table, metric, Path(options.out).suffix.lstrip(".") or "png"))
         print(options.out)
     return 0
 

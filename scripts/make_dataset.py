@@ -23,12 +23,15 @@ from envzoo.datasets import recipe as find_recipe
 from envzoo.datasets.collector import Predict, check_free, collect, returns, write
 from envzoo.datasets.demonstrations import Demonstrator
 from envzoo.datasets.histories import play_histories
+from envzoo.datasets.hosted import hosted_references
 from envzoo.datasets.preference_pairs import write_pairs
 from envzoo.datasets.recipes import (
     BeamReference,
     Demonstrations,
     DrawnPairs,
+    HostedReference,
     LearningHistories,
+    LongTraining,
     ModelReference,
     PolicyReference,
     Recipe,
@@ -36,14 +39,18 @@ from envzoo.datasets.recipes import (
 )
 from envzoo.errors import EnvzooError
 from envzoo.offline.planning import optimal_return, policy_return
+from envzoo.scripts.long_training import gather, run_folder
 from envzoo.specs import load
 from envzoo.tabular import find_model
 from envzoo.version import __version__
 
 REFERENCE_EPISODES = 1000
+QUICK_EPISODES = 5
 
 
-def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, episodes: int | None = None) -> Path:
+def make_dataset(
+    dataset_id: str, overwrite: bool = False, quiet: bool = False, episodes: int | None = None, quick: bool = False
+) -> Path:
     """Build a dataset from its recipe, so that `minari.load_dataset(dataset_id)` can load it.
 
     On one machine, a recipe gives the same arrays in every run.
@@ -53,6 +60,8 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
         overwrite: Replace the dataset if it exists.
         quiet: Print nothing.
         episodes: Number of episodes instead of the recipe's, for a quick trial.
+        quick: For a recipe that learns for hours: a trial of it with little learning and 5 episodes, under an id whose
+            quality ends in "-quick".
 
     Returns:
         The dataset's folder, below MINARI_DATASETS_PATH or ~/.minari/datasets.
@@ -62,6 +71,12 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
         DatasetError: The dataset exists and `overwrite` is False.
     """
     recipe = find_recipe(dataset_id)
+    long = isinstance(recipe.policy, LongTraining)
+    if quick:
+        if not long:
+            raise EnvzooError(f"{dataset_id} takes seconds; --quick is for recipes that learn for hours")
+        name, _, version = dataset_id.rpartition("-")
+        dataset_id, episodes = f"{name}-quick-{version}", QUICK_EPISODES if episodes is None else episodes
     check_free(dataset_id, overwrite)
     count = recipe.episodes if episodes is None else episodes
     # Plain lines, so that a path can be copied: it is neither wrapped nor read as markup.
@@ -70,10 +85,14 @@ def make_dataset(dataset_id: str, overwrite: bool = False, quiet: bool = False, 
         return _make_pairs(recipe, count, overwrite, say)
     # Rounding of sums depends on the number of threads, which differs between machines.
     with _one_thread():
-        timesteps = getattr(recipe.policy, "timesteps", 0)
+        timesteps = getattr(recipe.policy, "quick_timesteps" if quick else "timesteps", 0)
         learning = f" after {timesteps} steps of learning" if timesteps else ""
         say(f"{count} episodes of {recipe.policy.agent}{learning} in {recipe.env_id}")
-        buffers = play(recipe, count)
+        if long:
+            say(f"the run is in {run_folder(recipe, quick)}; interrupt it with Ctrl-C, repeat the command to continue")
+            if not quick:
+                say(f"all of it takes about {recipe.policy.hours:g} hours on one core")
+        buffers = gather(recipe, count, quick) if long else play(recipe, count)
         low, high = reference_scores(recipe)
     mean = float(returns(buffers).mean())
     say(f"mean return {mean:.2f} (random {low:.2f}, planned {high:.2f})")
@@ -206,6 +225,8 @@ def reference_scores(recipe: Recipe) -> tuple[float, float]:
 
     In a finite world both are exact.
     """
+    if isinstance(recipe.reference, HostedReference):
+        return hosted_references(recipe.reference.hosted_id)
     if isinstance(recipe.reference, ModelReference):
         env = gym.make(recipe.env_id, disable_env_checker=True, **recipe.env_kwargs)
         model, horizon = find_model(env), recipe.reference.horizon
@@ -250,6 +271,8 @@ class MakeDatasetOptions:
     """Replace the dataset if it exists."""
     quiet: bool = False
     """Print nothing."""
+    quick: bool = False
+    """For a recipe that learns for hours: a trial with little learning, whose id ends in -quick."""
 
 
 def command(argv: list[str]) -> int:
@@ -260,7 +283,7 @@ def command(argv: list[str]) -> int:
     options, _ = parse(MakeDatasetOptions, flags, prog="envzoo make-dataset DATASET_ID")
     if len(positional) != 1:
         raise EnvzooError("envzoo make-dataset takes one dataset id; `envzoo list datasets` shows them")
-    make_dataset(positional[0], options.overwrite, options.quiet)
+    make_dataset(positional[0], options.overwrite, options.quiet, quick=options.quick)
     return 0
 
 

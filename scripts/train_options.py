@@ -20,9 +20,10 @@ class TrainOptions:
     """Seed of all random numbers of the run."""
     seeds: int = 1
     """Number of agents to train in parallel, with the seeds SEED, SEED+1, ..."""
-    launcher: Literal["processes", "ray"] = "processes"
-    """How several seeds are run: in local processes, or on a Ray cluster (extra `ray`), where a seed whose worker was
-    killed is resumed."""
+    launcher: Literal["auto", "processes", "batch", "ray"] = "auto"
+    """How several seeds are run: in local processes; as one batch in this process (TD3, TD3BC, IQL, BC and FilteredBC);
+    or on a Ray cluster (extra `ray`), where a seed whose worker was killed is resumed. auto takes a batch on a GPU,
+    where the agent can be batched, and processes otherwise."""
     processes: int | None = None
     """Number of local processes; None uses one per core."""
     device: str = "auto"

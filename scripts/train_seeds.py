@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from envzoo.errors import RunDirectoryError
+from envzoo.errors import EnvzooError, RunDirectoryError
 from envzoo.scripts.import_modules import command_line
 from envzoo.scripts.resume import check
 from envzoo.scripts.run_directory import RunDirectory, make_folder
 from envzoo.scripts.train_options import DEFAULTS
-from envzoo.scripts.training import train
+from envzoo.scripts.training import train, train_together
 
 LOCK_PATIENCE = 60.0  # seconds to wait for the worker of a lost node to end before another worker continues its run
 
@@ -125,18 +125,24 @@ def run_seeds(
     Args:
         jobs: Jobs from `start_jobs` or `resume_jobs`.
         root: Folder of the runs.
-        launcher: "processes" or "ray".
+        launcher: "batch", "processes", "ray", or "auto" (see `choose_launcher`).
         processes: See `run_jobs`.
         on_done: Called with each result and the name of its seed.
     """
     from envzoo.scripts.launch import run_jobs
 
+    launcher = choose_launcher(launcher, jobs)
     names = [Path(job["run_dir"]).name.replace("seed", "seed ") for job in jobs]
     if launcher == "ray":  # workers have their own working folders
         root = Path(os.path.abspath(root))
         jobs = [{**job, "run_dir": os.path.abspath(job["run_dir"])} for job in jobs]
     else:
         make_folder(root)
+    if launcher == "batch":
+        results = train_together(jobs)
+        for result, name in zip(results, names, strict=True):
+            on_done(result, name)
+        return results
     return run_jobs(
         train_job,
         jobs,
@@ -147,6 +153,38 @@ def run_seeds(
         again=after_a_kill,
         shared_folder=root,
     )
+
+
+def choose_launcher(launcher: str, jobs: list[dict[str, Any]]) -> str:
+    """Return how the jobs are run; "auto" is a batch on a GPU for agents that can be batched, and processes otherwise.
+
+    On one CPU core a batch of eight seeds of TD3BC, IQL and BC is .9 to 1.3 times as fast as the seeds one after the
+    other with 2 x 64 units, and .85 times with 2 x 256: more than half of its time are matrix products, which a batch
+    does not save. Processes use all cores instead. On a GPU, small networks would leave most of it idle.
+
+    Raises:
+        EnvzooError: A batch of an agent that cannot be batched.
+    """
+    from envzoo.agents.agent import choose_device
+    from envzoo.agents.loops.seed_batch import can_batch
+    from envzoo.agents.registry import agent_class
+    from envzoo.agents.spec import build_config
+
+    if launcher not in ("auto", "batch") or not jobs:
+        return "processes" if launcher == "auto" else launcher
+    agent, job = agent_class(jobs[0]["agent"]), jobs[0]
+    if job["resume"]:
+        job = RunDirectory(job["run_dir"]).facts()
+    fits = can_batch(agent, build_config(agent.Config, job["agent"], job["hyperparameters"]))
+    if launcher == "batch":
+        if not fits:
+            raise EnvzooError(
+                f"{job['agent']} with these hyperparameters cannot be trained as a batch of seeds; use --launcher "
+                "processes"
+            )
+        return "batch"
+    gpu = choose_device(job.get("device", "auto")).type == "cuda"
+    return "batch" if fits and gpu and len(jobs) > 1 else "processes"
 
 
 def group_command(agent: str, source: str, root: Path) -> str:

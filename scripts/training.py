@@ -4,55 +4,44 @@ from __future__ import annotations
 
 import json
 import numbers
-import signal
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envzoo.agents.spec import plain_config
-from envzoo.errors import EnvzooError, RunDirectoryError, StorageError, unknown
+from envzoo.errors import DatasetError, EnvzooError, RunDirectoryError, StorageError, unknown
 from envzoo.files import write_text
 from envzoo.scripts.import_modules import command_line
 from envzoo.scripts.train_options import DEFAULT_TIMESTEPS, DEFAULTS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from envzoo.agents.agent import Agent
     from envzoo.scripts.run_directory import RunDirectory
     from envzoo.wrappers.named import WrappedMaker
 
 
-class Interrupt:
-    """Context manager in which the first Ctrl-C stops after the current iteration, and the second immediately."""
+@dataclass
+class Run:
+    """A run whose folder is open for writing, or one that is finished.
 
-    def __init__(self):
-        from envzoo.agents.callback import Callback
+    Attributes:
+        directory: Its folder.
+        facts: What run.json holds.
+        learner: The learner; None if the run is finished.
+        resumed: Whether the learner comes from a checkpoint.
+        result: The result of a finished run.
+    """
 
-        outer = self
-
-        class StopWhenAsked(Callback):
-            def on_iteration(self, agent: Agent, metrics: dict[str, float]) -> bool:
-                return not outer.asked
-
-        self.asked = False
-        self.callback = StopWhenAsked()
-
-    def __enter__(self) -> Interrupt:
-        self._previous = None
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def _ask(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        print("stopping after this iteration; press Ctrl-C again to stop immediately", file=sys.stderr)
+    directory: RunDirectory
+    facts: dict[str, Any]
+    learner: Agent | None = None
+    resumed: bool = False
+    result: dict[str, Any] | None = None
 
 
 def resume_command(facts: Mapping[str, Any], run_dir: Path) -> str:
@@ -105,6 +94,39 @@ def train(
         EnvzooError: The input is invalid. This is raised before work starts, and nothing on disk is changed.
         StorageError: A file cannot be written; earlier checkpoints are kept.
     """
+    settings = {"run_dir": run_dir, "resume": resume, "siblings": siblings, "patience": patience, **options}
+    with open_run(agent, source, hyperparameters, **settings) as run:
+        return run.result or _learn([run], progress)[0]
+
+
+def train_together(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Train runs that differ in their seed alone as one batch; takes the arguments of `train` for each of them.
+
+    Raises:
+        EnvzooError: As `train`, or the agent cannot be trained as a batch.
+    """
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(open_run(**{name: value for name, value in job.items() if name != "progress"}))
+            for job in jobs
+        ]
+        learned = iter(_learn([run for run in runs if run.result is None], progress=False))
+        return [next(learned) if run.result is None else run.result for run in runs]
+
+
+@contextmanager
+def open_run(
+    agent: str,
+    source: str,
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    run_dir: str | None = None,
+    resume: bool = False,
+    siblings: list[int] | None = None,
+    patience: float = 0.0,
+    **options: Any,
+) -> Iterator[Run]:
+    """Create or load a run and keep its folder open for writing; takes the arguments of `train`."""
     for name in options:
         if name not in DEFAULTS:
             raise unknown("option of train", name, DEFAULTS)
@@ -113,8 +135,11 @@ def train(
     if resume:
         if run_dir is None:
             raise RunDirectoryError("--resume continues the run in --run-dir, which must be given")
-        return _resume(agent, source, given, run_dir, progress, patience, options)
-    return _start(agent, source, given, run_dir, progress, patience, options, siblings)
+        with _resume(agent, source, given, run_dir, patience, options) as run:
+            yield run
+    else:
+        with _start(agent, source, given, run_dir, patience, options, siblings) as run:
+            yield run
 
 
 def _check_numbers(options: Mapping[str, Any]) -> None:
@@ -127,16 +152,16 @@ def _check_numbers(options: Mapping[str, Any]) -> None:
             raise EnvzooError(f"{name} is at least {minimum}, got {value!r}")
 
 
+@contextmanager
 def _start(
     agent: str,
     source: str,
     given: dict[str, Any],
     run_dir: str | None,
-    progress: bool,
     patience: float,
     options: Mapping[str, Any],
     siblings: list[int] | None,
-) -> dict[str, Any]:
+) -> Iterator[Run]:
     from envzoo.agents import make
     from envzoo.scripts.run_config import write_config
     from envzoo.scripts.run_directory import RunDirectory, check_facts, free_directory
@@ -177,18 +202,13 @@ def _start(
     with directory.writing(patience):
         directory.create(facts)
         write_text(directory.config, write_config(facts))
-        return _run(learner, directory, facts, progress)
+        yield Run(directory, facts, learner)
 
 
+@contextmanager
 def _resume(
-    agent: str,
-    source: str,
-    given: dict[str, Any],
-    run_dir: str,
-    progress: bool,
-    patience: float,
-    options: Mapping[str, Any],
-) -> dict[str, Any]:
+    agent: str, source: str, given: dict[str, Any], run_dir: str, patience: float, options: Mapping[str, Any]
+) -> Iterator[Run]:
     from envzoo.agents import guard, load, make
     from envzoo.agents.callbacks.metrics_table import missing_rows
     from envzoo.agents.registry import agent_class
@@ -207,19 +227,22 @@ def _resume(
     wanted = {**facts, **changed}
     callbacks_for(directory, wanted)  # refuses wrong settings before anything is written
 
-    def nothing_left() -> dict[str, Any] | None:
+    def nothing_left() -> Run | None:
         done = directory.finished()
         if done is None or (wanted["timesteps"] > facts["timesteps"] and wanted["timesteps"] > done[1]):
             return None
-        return _result(directory, facts, timesteps=done[1], finished=True, metrics=done[0])
+        result = _result(directory, facts, timesteps=done[1], finished=True, metrics=done[0])
+        return Run(directory, facts, result=result)
 
     done = nothing_left()  # checked before locking, so that the folder of a finished run is left unchanged
     if done is not None:
-        return done
+        yield done
+        return
     with directory.writing(patience):
         done = nothing_left()  # another process may have finished it while this one waited
         if done is not None:
-            return done
+            yield done
+            return
         device = _device_of(directory, facts, changed)
         made_from, keywords = source_of(source, facts["env_kwargs"], facts["wrapper"])
         learner, sentences = directory.load_newest(lambda path: load(path, made_from, device=device, expect=agent))
@@ -243,7 +266,7 @@ def _resume(
         wanted["device"] = str(learner.device)
         if wanted != facts:
             directory.update(wanted)
-        return _run(learner, directory, wanted, progress, resumed=resumed)
+        yield Run(directory, wanted, learner, resumed)
 
 
 def _device_of(directory: RunDirectory, facts: Mapping[str, Any], changed: Mapping[str, Any]) -> str:
@@ -298,39 +321,64 @@ def callbacks_for(directory: RunDirectory, facts: Mapping[str, Any]) -> tuple[li
     return callbacks, checkpoints
 
 
-def _run(
-    learner: Agent, directory: RunDirectory, facts: dict[str, Any], progress: bool, *, resumed: bool = False
-) -> dict[str, Any]:
+def _learn(runs: Sequence[Run], progress: bool) -> list[dict[str, Any]]:
+    """Train one run, or several as a batch, and save and evaluate each of them."""
     from envzoo.agents.callbacks import ProgressBar
+    from envzoo.scripts.interrupt import Interrupt
+
+    if not runs:
+        return []
+    results = []
+    with Interrupt() as interrupt:
+        every, budgets = [], []
+        for run in runs:
+            callbacks, checkpoints = callbacks_for(run.directory, run.facts)
+            if run.resumed:
+                checkpoints.restore_others(run.learner.restored_extra)
+            bar = [ProgressBar()] if progress else []
+            every.append([*callbacks, *bar, interrupt.callback, checkpoints])
+            budgets.append(_budget(run))
+        try:
+            if len(runs) == 1:
+                runs[0].learner.learn(budgets[0], every[0])
+            else:
+                from envzoo.agents.loops.seed_batch import learn_together
+
+                learn_together([run.learner for run in runs], budgets, every)
+            for run in runs:
+                results.append(_finish(run, interrupt.asked))
+        except StorageError as error:
+            run = runs[len(results)]
+            raise StorageError(
+                f"{error}; once it can be written, resume with `{resume_command(run.facts, run.directory.path)}`"
+            ) from error
+    return results
+
+
+def _budget(run: Run) -> int | None:
+    """Return the argument of `learn`."""
+    learner, budget = run.learner, run.facts["timesteps"]
+    if not run.resumed:
+        return budget
+    return budget - learner.num_timesteps if budget > max(learner.target_timesteps, learner.num_timesteps) else None
+
+
+def _finish(run: Run, interrupted: bool) -> dict[str, Any]:
+    """Save and evaluate a learner that is done, and return the result of its run."""
     from envzoo.agents.evaluation import can_play, evaluate
 
-    callbacks, checkpoints = callbacks_for(directory, facts)
-    if resumed:
-        checkpoints.restore_others(learner.restored_extra)
-    with Interrupt() as interrupt:
-        bar = [ProgressBar()] if progress else []
-        every = [*callbacks, *bar, interrupt.callback, checkpoints]
-        budget = facts["timesteps"]
-        try:
-            if not resumed:
-                learner.learn(budget, every)
-            elif budget > max(learner.target_timesteps, learner.num_timesteps):
-                learner.learn(budget - learner.num_timesteps, every)
-            else:
-                learner.learn(None, every)
-            finished = not interrupt.asked or learner.num_timesteps >= learner.target_timesteps
-            metrics = {}
-            if finished:
-                learner.save(directory.agent)
-                if can_play(learner):
-                    play = {"episodes": facts["eval_episodes"], "deterministic": not facts["eval_stochastic"]}
-                    metrics = evaluate(learner, **play).metrics("")
-                else:
-                    print(f"note: {facts['agent']} chooses no actions, so it is not evaluated", file=sys.stderr)
-                write_text(directory.results, json.dumps(metrics, indent=2) + "\n")
-        except StorageError as error:
-            command = resume_command(facts, directory.path)
-            raise StorageError(f"{error}; once it can be written, resume with `{command}`") from error
+    learner, directory, facts = run.learner, run.directory, run.facts
+    finished = not interrupted or learner.num_timesteps >= learner.target_timesteps
+    metrics = {}
+    if finished:
+        learner.save(directory.agent)
+        if can_play(learner):
+            play = {"episodes": facts["eval_episodes"], "deterministic": not facts["eval_stochastic"]}
+            played = evaluate(learner, **play)
+            metrics = played.metrics("") | _normalised(learner, played.returns)
+        else:
+            print(f"note: {facts['agent']} chooses no actions, so it is not evaluated", file=sys.stderr)
+        write_text(directory.results, json.dumps(metrics, indent=2) + "\n")
     return _result(
         directory,
         facts,
@@ -339,6 +387,19 @@ def _run(
         metrics=metrics,
         sentences=learner.notices,
     )
+
+
+def _normalised(learner: Agent, returns: np.ndarray) -> dict[str, float]:
+    """Return the mean normalised score of episodes with the returns (E,), for a learner from a dataset."""
+    from envzoo.datasets import normalised_scores
+
+    if learner.source.kind != "dataset":
+        return {}
+    try:
+        return {"normalised_score": float(normalised_scores(learner.source.given, returns).mean())}
+    except DatasetError as error:
+        print(f"note: the returns are reported as they are: {error}", file=sys.stderr)
+        return {}
 
 
 def _result(

@@ -120,6 +120,7 @@ class BC(OfflineAgent):
 
     Config = BCConfig
     config: BCConfig
+    seed_batch = True
 
     def build_actions(self) -> ActionCodec:
         """Create the action codec; actions are scaled to [-1, 1] for a squashed deterministic policy."""

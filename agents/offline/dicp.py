@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from envzoo.agents.offline.in_context import InContextAgent, InContextConfig, im
 from envzoo.agents.offline.memory import Memory
 from envzoo.agents.offline.sequence_agent import Windows
 from envzoo.agents.spec import require
+from envzoo.datasets.table import TransitionTable
 from envzoo.errors import UnsupportedSpaceError
 
 
@@ -37,17 +39,21 @@ class DICPConfig(InContextConfig):
         require(self.dynamics_weight >= 0, f"dynamics_weight of DICP is at least 0, got {self.dynamics_weight}")
 
 
+MOST_REWARDS = 16  # different rewards of a dataset that are classified
+
+
 class DICP(InContextAgent):
     """Distillation for in-context planning: the transformer predicts rewards and next observations as well.
 
     Minimises
 
-        L = -E[log pi(a_t | context)] + dynamics_weight * (E[(r_t - r^)^2] - E[log p(s_{t+1} | context, a_t)])
+        L = -E[log pi(a_t | context)] - dynamics_weight * E[log p(r_t | context, a_t) + log p(s_{t+1} | context, a_t)]
 
     where next observations behind the end of an episode are left out. Once its context is full, it searches over
     `plan_steps` imagined steps: it tries all actions after each of the plans that it keeps, at most `beams`, and takes
-    the first action of the plan with the largest sum of predicted rewards, and the policy's choice among equals. The
-    official code classifies rewards, here they are a regression. Source: Son et al. (2025, arXiv 2502.19009).
+    the first action of the plan with the largest sum of most likely rewards, and the policy's choice among equals, so
+    that it explores where no reward is in sight. Datasets with more than 16 different rewards have a regression of them
+    (squared error) in place of p(r_t); plans are then hardly ever equal. Source: Son et al. (2025, arXiv 2502.19009).
 
     Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
     `state = agent.observe_rewards(state, rewards)` after each step. Play with samples (`deterministic=False`), because
@@ -55,8 +61,8 @@ class DICP(InContextAgent):
 
     Metrics:
         loss/policy: the first term.
-        loss/reward: the second one.
-        loss/observation: the third one.
+        loss/reward: dynamics_weight times that of rewards.
+        loss/observation: dynamics_weight times that of next observations.
     """
 
     Config = DICPConfig
@@ -69,6 +75,28 @@ class DICP(InContextAgent):
                 f"DICP predicts discrete observations, but the observation space is {self.source.observation_space}"
             )
         return super().build_actions()
+
+    def prepare(self, table: TransitionTable) -> TransitionTable:
+        """Find the different rewards."""
+        values = np.unique(table.rewards)
+        self.classified = len(values) <= MOST_REWARDS
+        self.reward_values = torch.as_tensor(values, device=self.device)
+        return super().prepare(table)
+
+    def reward_size(self) -> int:
+        """Return the number of different rewards; 1 for a regression."""
+        return len(self.reward_values) if self.classified else 1
+
+    def expected_reward(self, output: Tensor) -> Tensor:
+        """Return the most likely reward (...), or that of the regression, for the output of the head (..., rewards)."""
+        return self.reward_values[output.argmax(dim=-1)] if self.classified else output[..., 0]
+
+    def reward_loss(self, output: Tensor, reward: Tensor) -> Tensor:
+        """Compute -log p(r), or the squared error of a regression, (...), for the output of the head (..., rewards)."""
+        if not self.classified:
+            return (output[..., 0] - reward).square()
+        number = torch.searchsorted(self.reward_values, reward.contiguous())
+        return -categorical_log_prob(output, number.clamp(max=len(self.reward_values) - 1))
 
     def dynamics_size(self) -> int:
         """Return the number of logits of the next observation."""
@@ -89,7 +117,7 @@ class DICP(InContextAgent):
         observation = torch.where(inside, each, 0.0).sum() / inside.sum().clamp(min=1)
         return {
             "policy": policy[batch.mask].mean(),
-            "reward": xi * (reward - batch.reward).square()[batch.mask].mean(),
+            "reward": xi * self.reward_loss(reward, batch.reward)[batch.mask].mean(),
             "observation": xi * observation,
         }
 
@@ -146,6 +174,7 @@ class DICP(InContextAgent):
             reward, following = self.policy.predict_outcome(
                 features.reshape(batch, kept, 1, -1).expand(-1, -1, count, -1), tried
             )
+            reward = self.expected_reward(reward)
             total = (total[..., None] + reward).reshape(batch, -1)
             if step == 0:
                 opening = tried[:, 0]

@@ -70,6 +70,7 @@ class HistoryTransformer(nn.Module):
         config: Sizes.
         dynamics: Number of outputs of the heads of the dynamics besides the reward; 0 for no such heads.
         generator: Source of the initial weights.
+        rewards: Number of outputs of the reward's head.
     """
 
     def __init__(
@@ -79,9 +80,10 @@ class HistoryTransformer(nn.Module):
         config: SequenceConfig,
         dynamics: int,
         generator: torch.Generator,
+        rewards: int = 1,
     ):
         super().__init__()
-        width, self.actions = config.width, actions
+        width, self.actions, self.rewards = config.width, actions, rewards
         # The last three inputs are the reward before, whether there is a step before, and whether an episode begins.
         self.read = linear(observation_dim + actions + 3, width, generator, gain=None)
         self.body = CausalTransformer(width, config.layers, config.heads, config.context, 1, generator)
@@ -89,7 +91,7 @@ class HistoryTransformer(nn.Module):
         self.dynamics = None
         if dynamics:
             self.widen = linear(width + actions, 2 * width, generator, gain=None)
-            self.dynamics = linear(2 * width, 1 + dynamics, generator, gain=0.01)
+            self.dynamics = linear(2 * width, rewards + dynamics, generator, gain=0.01)
 
     def features(self, observation: Tensor, action: Tensor, reward: Tensor, begins: Tensor, mask: Tensor) -> Tensor:
         """Encode windows, (B, L, width); the action and the reward of a step do not change its own features.
@@ -109,11 +111,11 @@ class HistoryTransformer(nn.Module):
         return self.body(tokens[:, :, None], mask)[:, :, 0]
 
     def predict_outcome(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict reward (...) and the logits of the next observation (..., dynamics) after an action (...)."""
+        """Predict the reward (..., rewards) and next observation (..., dynamics), as logits, after an action (...)."""
         acted = nn.functional.one_hot(action, self.actions).float()
         hidden = nn.functional.gelu(self.widen(torch.cat([features, acted], dim=-1)))
         output = self.dynamics(hidden)
-        return output[..., 0], output[..., 1:]
+        return output[..., : self.rewards], output[..., self.rewards :]
 
 
 class InContextAgent(SequenceAgent):
@@ -148,7 +150,8 @@ class InContextAgent(SequenceAgent):
     def build(self) -> None:
         """Create the transformer and its optimizer."""
         c, generator = self.config, self.streams.torch("weights", "cpu")
-        network = HistoryTransformer(self.codec.vector_dim, self.actions.n, c, self.dynamics_size(), generator)
+        heads = self.dynamics_size(), generator, self.reward_size()
+        network = HistoryTransformer(self.codec.vector_dim, self.actions.n, c, *heads)
         self.policy = self.register("policy", network.to(self.device))
         settings = {"lr": c.learning_rate, "weight_decay": c.weight_decay, "max_grad_norm": c.max_grad_norm}
         self.optimizer = self.register("optimizer", make_optimizer(self.policy, "adamw", **settings))
@@ -159,6 +162,10 @@ class InContextAgent(SequenceAgent):
     def dynamics_size(self) -> int:
         """Return the number of logits of the next observation; 0 without heads of the dynamics."""
         return 0
+
+    def reward_size(self) -> int:
+        """Return the number of outputs of the reward's head."""
+        return 1
 
     # ------------------------------------------------------------------ learning
 

@@ -76,6 +76,7 @@ class IQL(OfflineActorCritic):
 
     Config = IQLConfig
     config: IQLConfig
+    seed_batch = True
 
     def build(self) -> None:
         """Create the policy, V, the critics and their target."""
@@ -89,11 +90,15 @@ class IQL(OfflineActorCritic):
             setattr(self, f"{name}_optimizer", self.register(f"{name}_optimizer", optimizer))
         self.target = self.register("target", PolyakTarget(self.critics, self.critics_optimizer.flat, c.tau))
 
-    def iterate(self) -> dict[str, float]:
-        """Set the policy's learning rate, and take the gradient steps."""
+    def begin_iteration(self) -> None:
+        """Set the policy's learning rate."""
         if self.config.policy_schedule == "cosine":
             rate = self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * self.progress()))
             self.policy_optimizer.lr = rate
+
+    def iterate(self) -> dict[str, float]:
+        """Set the policy's learning rate, and take the gradient steps."""
+        self.begin_iteration()
         return super().iterate()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:

@@ -122,9 +122,10 @@ class ODICE(OfflineActorCritic):
     parameters, followed by V' <- (1 - tau) V' + tau V. Mode "semi" leaves g_b out; mode "true" is the gradient of
     E[(1 - lambda) V(s) + lambda f*(r + gamma (1 - terminated) V(s') - V(s))]. The policy minimises
 
-        L_pi = -E[w log pi(a|s)],  w = min(max(y_f, 0), largest_weight)   (Pearson),  exp(y_f - 1)   (reverse KL)
+        L_pi = -E[w log pi(a|s)],  w = min(max(y, 0), largest_weight)   (Pearson),  exp(y - 1)   (reverse KL)
 
-    with the minimum over the two values of V in y_f. Source: Mao et al. (2024, arXiv 2402.00348) and its code.
+    with w averaged over the two values of V, and y = y_f, or with V on both sides in mode "true". Source: Mao et al.
+    (2024, arXiv 2402.00348) and its code.
 
     Metrics:
         loss/value: E[(1 - lambda) V(s) + lambda f*(y)], with y the residual of the mode (y_f except for "true").
@@ -164,7 +165,7 @@ class ODICE(OfflineActorCritic):
         return forward, backward, batch.reward + keep * next_v - v, v
 
     def value_gradient(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """Compute the flat gradients of V by name ("base", "forward", "backward", ...), and y_f (members, N)."""
+        """Compute the flat gradients of V by name ("base", "forward", "backward", ...), and the mode's residual."""
         c, f = self.config, self.divergence.conjugate
         forward, backward, both, v = self.residuals(batch)
 
@@ -191,7 +192,7 @@ class ODICE(OfflineActorCritic):
             "value/v": v.detach().mean(),
             "value/residual": residual.detach().mean(),
         }
-        return found, forward.detach()
+        return found, residual.detach()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update V, its target and the policy once."""
@@ -200,7 +201,7 @@ class ODICE(OfflineActorCritic):
         self.value_optimizer.apply()
         self.target.update()
 
-        weight = self.divergence.weight(residual.amax(dim=0)).clamp(max=self.config.largest_weight)
+        weight = self.divergence.weight(residual).clamp(max=self.config.largest_weight).mean(dim=0)
         policy_loss = -(weight * self.policy.log_prob(batch.observation, batch.action)).mean()
         self.policy_optimizer.step(policy_loss)
         metrics = self.seen | {"loss/policy": policy_loss.detach(), "policy/weight": weight.mean()}

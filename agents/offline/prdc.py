@@ -55,6 +55,7 @@ class PRDC(TD3BC):
 
     Config = PRDCConfig
     config: PRDCConfig
+    seed_batch = False  # the search for neighbours is one of SciPy
     _index: DatasetNeighbours | None = None
 
     def keys(self, observation: Tensor, action: Tensor) -> np.ndarray:

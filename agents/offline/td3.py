@@ -12,6 +12,7 @@ from envzoo.agents.actor_critic.soft_networks import TwinQ
 from envzoo.agents.imitation.bc import DeterministicPolicy
 from envzoo.agents.loops.fine_tuning import FineTunableAgent
 from envzoo.agents.loops.replay import Batch
+from envzoo.agents.losses.noise import normal_like
 from envzoo.agents.losses.soft import reduce_critics, td_target
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.rescaled_actions import UnitActionCodec
@@ -71,6 +72,7 @@ class TD3(FineTunableAgent):
 
     Config = TD3Config
     config: TD3Config
+    seed_batch = True
 
     def build_actions(self) -> ActionCodec:
         """Create a codec that scales actions to [-1, 1]^D; the action space must be bounded."""
@@ -112,9 +114,9 @@ class TD3(FineTunableAgent):
         """Compute y (N,), with noise on the target policy's actions."""
         c = self.config
         action = self.target_actor(batch.next_observation)
-        noise = torch.empty_like(action).normal_(generator=self.streams.torch("policy-noise"))
-        noise = noise.mul_(c.policy_noise).clamp_(-c.noise_clip, c.noise_clip)
-        q = self.target(batch.next_observation, (action + noise).clamp_(-1, 1))
+        noise = normal_like(action, self.streams.torch("policy-noise"))
+        noise = noise.mul_(c.policy_noise).clamp(-c.noise_clip, c.noise_clip)
+        q = self.target(batch.next_observation, (action + noise).clamp(-1, 1))
         return td_target(batch.reward, batch.terminated, reduce_critics(q, "min"), c.gamma)
 
     def actor_loss(self, batch: Batch, action: Tensor, q: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

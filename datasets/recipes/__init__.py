@@ -108,8 +108,33 @@ class LearningHistories:
     agent: str = "QLearning"
 
 
+@dataclass(frozen=True)
+class LongTraining:
+    """Behaviour of a dataset of an agent that learns for hours, in a run that continues where it was interrupted.
+
+    Attributes:
+        agent: Name of a registered agent with a replay buffer.
+        timesteps: Environment steps that it learns for.
+        hours: About how long that takes on one core.
+        replay: Whether the episodes are those of the learning itself, instead of the final policy's.
+        quick_timesteps: Steps of the quick form.
+        seed: Seed of the agent.
+        hyperparameters: Fields of the agent's config that differ from its defaults.
+        deterministic: Whether the final policy plays its mode rather than samples.
+    """
+
+    agent: str
+    timesteps: int
+    hours: float
+    replay: bool = False
+    quick_timesteps: int = 1200
+    seed: int = 0
+    hyperparameters: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    deterministic: bool = False
+
+
 # How the episodes of a dataset come about.
-Behaviour = BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs | LearningHistories
+Behaviour = LongTraining | BehaviourPolicy | Demonstrations | ScriptedPolicy | DrawnPairs | LearningHistories
 
 
 @dataclass(frozen=True)
@@ -132,6 +157,17 @@ class ModelReference:
     """
 
     horizon: int
+
+
+@dataclass(frozen=True)
+class HostedReference:
+    """How the scores 0 and 100 are found: those that published results on the same task use.
+
+    Attributes:
+        hosted_id: First part of the id in `envzoo.datasets.hosted`.
+    """
+
+    hosted_id: str
 
 
 @dataclass(frozen=True)
@@ -171,7 +207,7 @@ class Recipe:
     id: str
     env_id: str
     policy: Behaviour
-    reference: BeamReference | PolicyReference | ModelReference | float
+    reference: BeamReference | PolicyReference | ModelReference | HostedReference | float
     description: str
     env_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     episodes: int = 1000
@@ -183,8 +219,8 @@ class Recipe:
         check_name("id of a dataset", self.id, r"([\w-]+/)*[\w-]+-v\d+", "namespace/name-vN")
         if not isinstance(self.policy, Behaviour):
             raise EnvzooError(
-                f"policy of {self.id} is a BehaviourPolicy, a ScriptedPolicy, Demonstrations, DrawnPairs or "
-                "LearningHistories, got "
+                f"policy of {self.id} is a BehaviourPolicy, a LongTraining, a ScriptedPolicy, Demonstrations, "
+                "DrawnPairs or LearningHistories, got "
                 f"{self.policy!r:.80}"
             )
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import envzoo.agents
+from envzoo.agents.loops.seed_batch import learn_together
 from envzoo.agents.offline.neighbours import DatasetNeighbours
 from envzoo.datasets import TransitionTable, load_minari
 from envzoo.datasets.mapped import MappedWriter
@@ -32,6 +33,7 @@ D3RLPY = ("TD3BC", "IQL", "CQL")
 TARGETS = {64: 2.0, 256: 1.3}
 NO_SLOWER, RELOAD = 1.0, 20.0
 BLOCK_ROWS, SAMPLED = 1_000_000, 1000
+SEEDS, BATCHED_TARGET = 8, 3.0
 
 
 @contextmanager
@@ -63,6 +65,8 @@ def run(quick: bool = False) -> list[Row]:
         for width in (64, 256):
             for name in ("TD3BC", "IQL", "CQL", "PRDC", "ODICE"):
                 rows += _updates(name, dataset, width, quick)
+            for name in ("TD3BC", "IQL", "BC"):
+                rows += _seeds(name, dataset, width, quick)
         rows += _loading(dataset, quick)
     rows += _large_table(quick)
     return rows + _neighbours(quick)
@@ -102,6 +106,32 @@ def _updates(name: str, dataset: Any, width: int, quick: bool) -> list[Row]:
     elif name in D3RLPY:
         rows.append(Row(f"{title}, d3rlpy", float("nan"), "updates/s", note=f"{VARIABLE} names no Python with d3rlpy"))
     return rows
+
+
+def _seeds(name: str, dataset: Any, width: int, quick: bool) -> list[Row]:
+    """Time an update of eight seeds as one batch against eight runs one after the other, on one device."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    steps = 20 if quick else 100
+    settings = {"hidden": (width, width), "batch_size": BATCH, "steps_per_iteration": steps}
+
+    def made() -> list[Any]:
+        return [
+            envzoo.agents.make(name, dataset, seed=seed, device=device, threads=1, **settings) for seed in range(SEEDS)
+        ]
+
+    alone, together = made(), made()
+    subjects = {
+        "alone": lambda: [agent.learn(steps) for agent in alone],
+        "batch": lambda: learn_together(together, [steps] * SEEDS),
+    }
+    timing = measure(subjects, repeats=3 if quick else 5)
+    ratio = timing["alone"].median / timing["batch"].median
+    place = torch.cuda.get_device_name() if device == "cuda" else "CPU, one thread"
+    # Where a batch gains little, `--launcher auto` runs the seeds in processes.
+    target = BATCHED_TARGET if (device, width) in (("cpu", 64), ("cuda", 256)) else None
+    rate = SEEDS * steps / timing["batch"].median
+    title = f"{name}, 2 x {width}, {SEEDS} seeds as a batch"
+    return [Row(title, rate, "updates/s", ratio=ratio, target=target, note=place)]
 
 
 def _loading(dataset: Any, quick: bool) -> list[Row]:

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.datasets.recipes import Recipe, own_recipes
-from envzoo.datasets.scores import reference_returns
+from envzoo.datasets.scores import NAMES, reference_returns
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import EnvzooError
 from envzoo.files import write_bytes, write_text
@@ -30,10 +30,18 @@ def folder_of(dataset_id: str) -> str:
     return f"datasets/{slug(dataset_id.removeprefix('envzoo/'))}"
 
 
+def _references(dataset: Any) -> tuple[float, float]:
+    """Read the returns of the random policy and of the reference, which are equal where all policies earn the same."""
+    found = [dataset.storage.metadata.get(name) for name in NAMES]
+    if None not in found and found[0] == found[1]:
+        return float(found[0]), float(found[1])
+    return reference_returns(dataset)
+
+
 def gather_facts(dataset: Any, data: TransitionTable) -> dict[str, Any]:
     """Compute the numbers of a dataset's page."""
     returns, lengths = data.episode_returns(), np.diff(np.append(data.episode_starts, len(data)))
-    low, high = reference_returns(dataset)
+    low, high = _references(dataset)
     return {
         "id": dataset.id,
         "episodes": data.num_episodes,
@@ -54,7 +62,7 @@ def draw_picture(dataset: Any, data: TransitionTable) -> bytes:
 
     from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE, STYLE
 
-    low, high = reference_returns(dataset)
+    low, high = _references(dataset)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -131,8 +139,14 @@ def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     span = facts["reference"] - facts["random"]
 
     def score(value: float) -> str:
-        return f"{100 * (value - facts['random']) / span:.1f}"
+        return f"{100 * (value - facts['random']) / span:.1f}" if span else "-"
 
+    meaning = (
+        f"Scores are 0 at the random policy's return of {facts['random']:.3f} and 100 at the reference of "
+        f"{facts['reference']:.3f}."
+        if span
+        else f"Every policy earns {facts['random']:.3f} on average, so there are no scores."
+    )
     names = ("lowest", "25%", "median", "75%", "highest")
     rows = [(name, f"{value:.3f}", score(value)) for name, value in zip(names, facts["returns"], strict=True)]
     rows.append(("mean", f"{facts['mean_return']:.3f}", score(facts["mean_return"])))
@@ -142,8 +156,7 @@ def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
         recipe.description,
         code("sh", f"envzoo make-dataset {recipe.id}"),
         f"{facts['episodes']:,} episodes with {facts['transitions']:,} transitions of `{recipe.env_id}` (mean length "
-        f"{facts['mean_length']:.1f}); {100 * facts['terminated']:.0f}% of the episodes terminate. Scores are 0 at "
-        f"the random policy's return of {facts['random']:.3f} and 100 at the reference of {facts['reference']:.3f}.",
+        f"{facts['mean_length']:.1f}); {100 * facts['terminated']:.0f}% of the episodes terminate. {meaning}",
         f"![Returns and coverage]({PICTURE})",
         table(("", "return", "score"), rows),
     )

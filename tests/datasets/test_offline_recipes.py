@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 
-from envzoo.datasets import TransitionTable, load_minari, recipes
+from envzoo.datasets import TransitionTable, load_minari, normalised_scores, recipes
+from envzoo.datasets.behaviours import explore
+from envzoo.errors import EnvzooError
 from envzoo.offline import specs
 from envzoo.scripts.make_dataset import make_dataset
 
@@ -98,3 +100,53 @@ def test_half_of_the_arena_has_hardly_any_data():
     # The reference is far better than chance.
     metadata = load_minari("envzoo/windy-point/half-v0").storage.metadata
     assert metadata["ref_max_score"] > metadata["ref_min_score"] + 40
+
+
+WORLDS = sorted({name.split("/")[1] for name in OURS if name.endswith("/medium-replay-v0")})
+
+
+def mean_score(dataset_id):
+    """The mean score of a dataset, and its standard error."""
+    made = table(dataset_id)
+    scores = normalised_scores(load_minari(dataset_id), made.episode_returns())
+    return scores.mean(), scores.std() / np.sqrt(len(scores))
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_qualities_are_in_order(world):
+    """More random steps, lower returns; the expert is as good as the reference says. Seeds are fixed."""
+    score, error = mean_score(f"envzoo/{world}/expert-v0")
+    assert abs(score - 100) < max(4 * error, 2)
+    replay, _ = mean_score(f"envzoo/{world}/medium-replay-v0")
+    medium, _ = mean_score(f"envzoo/{world}/medium-v0")
+    noisy, _ = mean_score(f"envzoo/{world}/noisy-v0")
+    random, _ = mean_score(f"envzoo/{world}/random-v0")
+    assert random < replay < noisy < score
+    assert random < medium < noisy
+
+
+@pytest.mark.parametrize("world", ["slip-lake", "darkroom"])
+def test_mixed_episodes_are_the_experts_or_random(world):
+    expert = explore(gym.make(recipes()[f"envzoo/{world}/mixed-v0"].env_id).unwrapped.definition, 0, **SETTINGS[world])
+    made = table(f"envzoo/{world}/mixed-v0", episodes=200)
+    kept = 0
+    for number in range(made.num_episodes):
+        rows = made.episode_id == number
+        state, same = None, []
+        for observation, action in zip(made.observations[rows], made.actions[rows], strict=True):
+            start = np.array([state is None])
+            best, state = expert(np.asarray(observation)[None], state, start, False)
+            same.append(int(best[0]) == int(action))
+        kept += all(same)
+    assert 75 < kept < 140  # short random walks may agree by chance
+
+
+SETTINGS = {
+    "slip-lake": {"expert": "model", "low": 0.0, "high": 0.0, "horizon": 50},
+    "darkroom": {"expert": "goal", "low": 0.0, "high": 0.0},
+}
+
+
+def test_an_expert_that_does_not_exist_is_named():
+    with pytest.raises(EnvzooError, match=r"unknown expert 'modell'.*did you mean 'model'"):
+        explore(gym.make("envzoo/SlipLake-v0").unwrapped.definition, 0, "modell", 0.0, 0.0)

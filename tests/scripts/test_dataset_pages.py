@@ -75,3 +75,13 @@ def test_pages_are_made_from_the_stored_facts(tmp_path):
 def test_every_dataset_has_a_folder_of_its_own():
     folders = [pages.folder_of(dataset_id) for dataset_id in recipes()]
     assert len(set(folders)) == len(folders)
+
+
+def test_a_world_in_which_all_policies_earn_the_same_has_no_scores():
+    dataset, data = stand_in(*FORMS["states"])
+    dataset.storage.metadata["ref_min_score"] = dataset.storage.metadata["ref_max_score"] = 5.9
+    facts = pages.gather_facts(dataset, data)
+    page = pages.dataset_page(recipes()[STRIPED], facts)
+    assert "Every policy earns 5.900 on average, so there are no scores." in page
+    assert "| median | 4.500 | - |" in page
+    assert pages.draw_picture(dataset, data)

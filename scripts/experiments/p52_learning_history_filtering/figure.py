@@ -20,7 +20,7 @@ LINES = {
     "AD, noisy": (ORANGE, "noisy"),
     "random actions": (GREY, "random"),
 }
-GAINS = {"AD, noisy": GREEN, "AD, clean": BLUE}
+GAINS = {"AD, noisy": GREEN, "AD, clean": BLUE, "DPT, noisy": ORANGE, "DICP, noisy": SKY}
 
 
 def draw(results: Results, figure: Figure) -> None:

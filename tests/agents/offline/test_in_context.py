@@ -133,7 +133,7 @@ def test_losses_of_the_dynamics_by_hand():
     for b in range(2):
         for t in range(8):
             if batch.mask[b, t]:
-                errors.append(float((reward[b, t] - batch.reward[b, t]).detach() ** 2))
+                errors.append(-float(reward[b, t].log_softmax(0)[int(batch.reward[b, t])].detach()))
                 if t < 7 and not agent.begins[batch.index[b, t + 1]]:
                     row, column = batch.rows[b, t + 1].tolist()
                     pieces = logits[b, t].split([3, 3])
@@ -160,7 +160,8 @@ class Known:
         place = torch.stack([features[..., :3].argmax(-1), features[..., 3:].argmax(-1)], dim=-1)
         moved = (place + torch.as_tensor(MOVES)[action]).clamp(0, 2)
         logits = 50 * torch.cat([torch.nn.functional.one_hot(moved[..., i], 3) for i in range(2)], dim=-1).float()
-        return ((moved == torch.tensor([0, 2])).all(-1)).float(), logits
+        reached = (moved == torch.tensor([0, 2])).all(-1).long()
+        return torch.nn.functional.one_hot(reached, 2).float(), logits
 
 
 def test_the_search_finds_the_first_action_of_the_best_plan():
@@ -198,6 +199,28 @@ def test_among_equals_the_search_takes_the_choice_of_the_policy():
     barred = torch.zeros(4, 5)
     barred[0, 3] = -torch.inf
     assert int(agent.search(memory, features, barred, choice)[0]) == 0
+
+
+def test_rewards_that_are_unlikely_do_not_count():
+    """Where no reward is the most likely one everywhere, the policy explores, whatever the probabilities are."""
+    agent = make("DICP", plan_steps=3)
+    with torch.no_grad():
+        agent.policy.dynamics.bias[:2] = torch.tensor([9.0, 0.0])  # rewards 0 and 1
+    assert agent.reward_values.tolist() == [0, 1]
+    memory = agent._go_on(torch.zeros(4, 2, dtype=torch.int32), None, None)
+    features, choice = agent.encode_memory(memory)[:, -1], torch.tensor([3, 0, 4, 1])
+    assert torch.equal(agent.search(memory, features, torch.zeros(4, 5), choice), choice)
+
+
+def test_many_different_rewards_are_a_regression(monkeypatch):
+    monkeypatch.setattr("envzoo.agents.offline.dicp.MOST_REWARDS", 1)
+    agent = make("DICP", dynamics_weight=2.0)
+    batch = agent.windows(torch.tensor([22, 61]))
+    output, _ = agent.policy.predict_outcome(agent.features(batch), batch.action)
+    assert output.shape == (2, 8, 1)
+    error = (output[..., 0] - batch.reward).square()[batch.mask].mean()
+    assert float(agent.losses(batch)["reward"].detach()) == pytest.approx(2 * float(error.detach()), rel=1e-5)
+    assert torch.equal(agent.expected_reward(output), output[..., 0])
 
 
 def test_dicp_plans_only_with_a_full_context(monkeypatch):

@@ -128,3 +128,20 @@ def test_refusals():
         make(lam=1.0)
     with pytest.raises(EnvzooError, match="mode of ODICE expects one of 'orthogonal', 'semi', 'true'"):
         make(mode="full")
+
+
+@pytest.mark.parametrize("mode", ["orthogonal", "semi", "true"])
+def test_the_policy_is_weighted_with_the_residual_of_its_mode(mode):
+    """As in the paper's code: averaged over both values of V, which are on both sides of it in the mode "true"."""
+    agent = make(mode=mode, learning_rate=1e-9)
+    with torch.no_grad():
+        agent.value_optimizer.flat.mul_(3)  # the target, of before, differs
+    batch = batch_of(agent)
+    with torch.no_grad():
+        v, next_v = agent.value(batch.observation), agent.value(batch.next_observation)
+        if mode != "true":
+            next_v = agent.target(batch.next_observation).amin(dim=0)
+        y = batch.reward + 0.99 * (1 - batch.terminated) * next_v - v
+    expected = y.clamp(min=0).clamp(max=100).mean(dim=0).mean()
+    assert float(agent.update(batch)["policy/weight"]) == pytest.approx(float(expected), rel=1e-4)
+    assert float(expected) > 0
