@@ -17,6 +17,7 @@ from envzoo.scripts.site.pages import SOURCES
 GUIDES = {
     "Training runs": "training.md",
     "Games": "games.md",
+    "Offline learning": "offline.md",
     "Language models": "language-models.md",
     "Encoders of your own": "encoders.md",
     "Losses on an exact table": "losses.md",
