@@ -201,9 +201,9 @@ class MambaBlock(SequenceLayer):
         bc = nn.functional.linear(
             torch.from_numpy(mixed), core.project if core.eig == "free" else torch.cat(core.rows())
         )
-        delta = nn.functional.softplus(nn.functional.linear(bc[:, : core.rank], core.dt_weight, core.dt_bias))
+        delta = nn.functional.linear(bc[:, : core.rank], core.dt_weight, core.dt_bias)
         if self._negative is None or (self._negative[0] != log_a).any():
-            self._negative = log_a.copy(), -np.exp(log_a)
+            self._negative = log_a.copy(), (-np.exp(log_a) / math.log(2)).ravel()
         kernels.mamba_states(mixed, delta.numpy(), bc.numpy(), before, fresh, self._negative[1], d, gate, after, y)
         return x + self.leave(torch.from_numpy(y)), torch.from_numpy(after)
 
