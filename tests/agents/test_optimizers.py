@@ -13,8 +13,12 @@ from tests.agents.test_contract import budget, build, dataset, flat  # noqa: F40
 
 
 def optimizers(agent):
-    """The optimizers among the parts of an agent, by name."""
-    return {name: part for name, part in agent._parts.items() if isinstance(part, FlatOptimizer)}
+    """The optimizers among the parts of an agent and of the agents within it, by name."""
+    found = {name: part for name, part in agent._parts.items() if isinstance(part, FlatOptimizer)}
+    for name, part in agent._parts.items():
+        if hasattr(part, "_parts"):
+            found |= {f"{name}/{key}": optimizer for key, optimizer in optimizers(part).items()}
+    return found
 
 
 def takes_it(name):
@@ -30,11 +34,11 @@ def test_agents_without_the_option_have_no_optimizer(name, build):  # noqa: F811
 def test_the_optimizer_is_the_one_that_was_asked_for(name, build, tmp_path):  # noqa: F811
     before = optimizers(build(name))
     agent = build(name, optimizer="momentum8bit")
+    assert optimizers(agent).keys() == before.keys()
+    agent.learn(budget(name))
     found = optimizers(agent)
-    assert found.keys() == before.keys()
     chosen = [key for key, part in found.items() if isinstance(part.optimizer, Momentum8bit)]
     assert chosen
-    agent.learn(budget(name))
     for key in chosen:  # momentum alone has one statistic
         for state in found[key].state_dict()["state"].values():
             assert "state1" in state
