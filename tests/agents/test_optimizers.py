@@ -27,7 +27,8 @@ def takes_it(name):
 
 @pytest.mark.parametrize("name", [name for name in agents.specs() if not takes_it(name)])
 def test_agents_without_the_option_have_no_optimizer(name, build):  # noqa: F811
-    assert optimizers(build(name)) == {}
+    # The parts of BestOfN hold an agent that was trained before, with an optimizer of its own.
+    assert [key for key in optimizers(build(name)) if "/" not in key] == []
 
 
 @pytest.mark.parametrize("name", [name for name in agents.specs() if takes_it(name)])
