@@ -188,7 +188,7 @@ EXPERIMENT = Experiment(
             Difference(on("LineWorld, striped", "PRDC"), on("LineWorld, striped", "TD3BC"), "score"),
             ">",
             50.0,
-            null=same("PRDC", "TD3BC"),
+            null=same("PRDC", "TD3BC", BOX),
             full_only=True,
         ),
         seeded(
