@@ -41,7 +41,7 @@ def index_page() -> str:
         " resume](resume.md) how interrupted runs continue, and [scaling](scaling.md) what to use when one machine is"
         " too small."
         " [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was measured."
-        " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of"
+        " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows the checks of"
         " each, and the [gallery](gallery/README.md) the environments.",
         "## Tutorials",
         "\n".join(f"- [{each.title}]({tutorial_page(each)})" for each in TUTORIALS),
