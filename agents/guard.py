@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium as gym
 
 from envzoo import registration
+from envzoo.agents.schedules import is_known
 from envzoo.agents.spec import held_fields
 from envzoo.errors import CheckpointError, shorten
 from envzoo.games import own_games
@@ -158,6 +159,15 @@ def check_encoder(field: str, name: str, known: Collection[str]) -> None:
         )
 
 
+def check_schedule(field: str, text: str) -> None:
+    """Reject a schedule that a file names and that is not a known one; raises CheckpointError."""
+    if current_file() is not None and not is_known(text):
+        raise CheckpointError(
+            f"{current_file()} names the schedule {shorten(repr(text))} in {field}, but a file may not import code; "
+            f"give the same function again, as {field}= of envzoo.agents.load, or register it first"
+        )
+
+
 def check_config(
     config: type, values: Mapping[str, Any], agents: Collection[str], parts: Any, encoders: Collection[str] = ()
 ) -> None:
@@ -181,6 +191,8 @@ def check_config(
             check_environment(value)
         elif held.kind == "encoder":
             check_encoder(name, value, encoders)
+        elif held.kind == "schedule":
+            check_schedule(name, value)
         elif held.kind == "agent" and value in agents:
             continue
         elif not (held.part is not None and isinstance(parts, Mapping) and held.part in parts):

@@ -19,14 +19,19 @@ from envzoo.sizes import at_most
 # What an environment may take that a file names, over what the file holds, unless ENVZOO_MAX_BYTES is set.
 BYTES, BYTES_EACH = 128 * 2**20, 8
 LONGEST_SENTENCE = 1500  # characters of an error that quotes a file
+# Keywords of `load` for classes and functions of the user's own, by the kind of the fields that they fill.
+KEYWORDS = {"encoder": "encoder", "schedule": "learning_rate"}
+NOTHING: Mapping[str, Any] = {}
 
 
-def load(path: str | os.PathLike, source: Any, device: str, expect: str | None, encoder: Any = None) -> Learner:
+def load(
+    path: str | os.PathLike, source: Any, device: str, expect: str | None, own: Mapping[str, Any] = NOTHING
+) -> Learner:
     """Load a learner; see `envzoo.agents.load`."""
     guard.check_file(path)
     header, state = checkpoint.read(path)
     try:
-        return _assemble(path, header, state, source, device, expect, encoder)
+        return _assemble(path, header, state, source, device, expect, own)
     except EnvzooError as error:
         # Spaces print on several lines, and names in a file may be of any length.
         error.args = (shorten(" ".join(str(error).split()), LONGEST_SENTENCE),)
@@ -44,7 +49,7 @@ def revive(header: Any, state: Any, *, device: str = "auto") -> Learner:
 
 
 def _assemble(
-    path: Any, header: Any, state: Any, source: Any, device: str, expect: str | None, encoder: Any = None
+    path: Any, header: Any, state: Any, source: Any, device: str, expect: str | None, own: Mapping[str, Any] = NOTHING
 ) -> Learner:
     try:
         name, hyperparameters, seed = header["agent"], header["config"], header["seed"]
@@ -70,8 +75,9 @@ def _assemble(
             stack.enter_context(at_most(BYTES + BYTES_EACH * budget.sizes(state)[0]))
         parts = state.get("parts") if isinstance(state, Mapping) else None
         hyperparameters = current_names(cls.Config, name, hyperparameters)
-        if encoder is not None:
-            hyperparameters = _with_encoder(path, cls.Config, hyperparameters, encoder)
+        for kind, given in own.items():
+            if given is not None:
+                hyperparameters = _with_own(path, cls.Config, hyperparameters, kind, given)
         guard.check_config(cls.Config, hyperparameters, specs(), parts, encoder_names())
         config = build_config(cls.Config, name, hyperparameters)
         # Who names the stored source vouches for the keywords that are stored with it.
@@ -85,20 +91,20 @@ def _assemble(
     return agent
 
 
-def _with_encoder(path: Any, config: type, values: Mapping[str, Any], encoder: Any) -> dict[str, Any]:
-    """Put the encoder that the user gives into the fields that name it.
+def _with_own(path: Any, config: type, values: Mapping[str, Any], kind: str, given: Any) -> dict[str, Any]:
+    """Put the encoder or schedule that the user gives into the fields that name it.
 
     Raises:
-        CheckpointError: The file names no such encoder.
+        CheckpointError: The file names no such class or function.
     """
-    fields = [name for name, held in held_fields(config).items() if held.kind == "encoder"]
-    if isinstance(encoder, str) or not callable(encoder):
-        raise EnvzooError(f"encoder of load is a class or function of your own, got {shorten(repr(encoder))}")
-    named = [name for name in fields if values.get(name) == name_of(encoder)]
+    fields = [name for name, held in held_fields(config).items() if held.kind == kind]
+    if isinstance(given, str) or not callable(given):
+        raise EnvzooError(f"{KEYWORDS[kind]} of load is a class or function of your own, got {shorten(repr(given))}")
+    named = [name for name in fields if values.get(name) == name_of(given)]
     if not named:
         stored = ", ".join(shorten(repr(values.get(name))) for name in fields) or "none"
-        raise CheckpointError(f"{path} was trained with the encoder {stored}, not with {name_of(encoder)!r}")
-    return {**values, **dict.fromkeys(named, encoder)}
+        raise CheckpointError(f"{path} was trained with the {kind} {stored}, not with {name_of(given)!r}")
+    return {**values, **dict.fromkeys(named, given)}
 
 
 def _check_spaces(path: Any, header: Mapping[str, Any], source: Source) -> None:

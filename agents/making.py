@@ -63,6 +63,7 @@ def load(
     device: str = "auto",
     expect: str | None = None,
     encoder: Any = None,
+    learning_rate: Any = None,
 ) -> Learner:
     """Load an agent or another learner from a file that `save` wrote, with everything needed to continue training.
 
@@ -74,10 +75,11 @@ def load(
         expect: Name of the agent the file must hold, if it matters.
         encoder: The class or function that was given as encoder=, for an agent with an encoder of your own: a file
             holds its name alone, which is compared and never imported.
+        learning_rate: Likewise, the function that was given as learning_rate=.
 
     Raises:
         CheckpointError: Missing, truncated, unsafe or damaged file, another agent, or a source with other spaces.
     """
     from envzoo.agents import loading
 
-    return loading.load(path, source, device, expect, encoder)
+    return loading.load(path, source, device, expect, {"encoder": encoder, "schedule": learning_rate})

@@ -19,6 +19,7 @@ from envzoo.errors import EnvzooError, shorten, unknown
 from envzoo.specs import AgentSpec  # noqa: F401  (its place in the first release)
 
 C = TypeVar("C")
+OWN_KINDS = ("encoder", "schedule")  # of which the user may give a class or function
 MOST_ITEMS = 10_000  # of a tuple of hyperparameters
 
 
@@ -28,8 +29,8 @@ class Holds:
 
     What such a field holds in a file is judged before anything is built from it (see `envzoo.agents.guard`).
 
-    A field that holds an encoder also takes a class or function of the user's own, which no file contains: it is saved
-    as text (see `name_of`), and `load` has to be given it again.
+    A field that holds an encoder or a schedule also takes a class or function of the user's own, which no file
+    contains: it is saved as text (see `name_of`), and `load` has to be given it again.
 
     Attributes:
         kind: What it names.
@@ -38,7 +39,7 @@ class Holds:
             neither name nor path; None when the name is looked up again.
     """
 
-    kind: Literal["environment", "agent", "model", "encoder"]
+    kind: Literal["environment", "agent", "model", "encoder", "schedule"]
     words: tuple[str, ...] = ()
     part: str | None = None
 
@@ -50,19 +51,19 @@ def held_fields(cls: type) -> dict[str, Holds]:
     return {name: mark for name, marks in marked.items() for mark in marks if isinstance(mark, Holds)}
 
 
-def name_of(encoder: Any) -> str:
-    """Return the text under which an encoder of the user's own is saved, which is compared but never imported."""
-    while isinstance(encoder, functools.partial):
-        encoder = encoder.func
-    named = encoder if hasattr(encoder, "__qualname__") else type(encoder)
+def name_of(own: Any) -> str:
+    """Return the text under which a class or function of the user's own is saved: compared, but never imported."""
+    while isinstance(own, functools.partial):
+        own = own.func
+    named = own if hasattr(own, "__qualname__") else type(own)
     return f"{named.__module__}:{named.__qualname__}"
 
 
 def plain_config(config: Any) -> dict[str, Any]:
-    """Return a config as plain values for a file, with encoders of the user's own as text."""
+    """Return a config as plain values for a file, with classes and functions of the user's own as text."""
     values = dataclasses.asdict(config)
     for name, held in held_fields(type(config)).items():
-        if held.kind == "encoder" and callable(values[name]):
+        if held.kind in OWN_KINDS and callable(values[name]):
             values[name] = name_of(getattr(config, name))
     return values
 
@@ -164,7 +165,7 @@ def build_config(cls: type[C], agent: str, given: Mapping[str, Any]) -> C:
     """
     names = [field.name for field in dataclasses.fields(cls)]
     hints = typing.get_type_hints(cls)
-    own = [name for name, held in held_fields(cls).items() if held.kind == "encoder" and callable(given.get(name))]
+    own = [name for name, held in held_fields(cls).items() if held.kind in OWN_KINDS and callable(given.get(name))]
     values = {name: given[name] for name in own}
     for name in given.keys() & getattr(cls, "RENAMED", {}).keys():
         now = cls.RENAMED[name]

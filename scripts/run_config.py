@@ -28,6 +28,7 @@ from typing import Any
 
 from envzoo.agents import guard
 from envzoo.agents.registry import agent_class
+from envzoo.agents.schedules import is_known
 from envzoo.agents.spec import held_fields
 from envzoo.errors import EnvzooError, shorten, unknown
 from envzoo.files import reason
@@ -118,6 +119,8 @@ def check_config(path: str, settings: Mapping[str, Any], vouched: str | None) ->
     for name, value in settings.get("hyperparameters", {}).items():
         mark = held.get(name)
         if mark is None or not isinstance(value, str) or value in mark.words:
+            continue
+        if mark.kind == "schedule" and is_known(value):
             continue
         if mark.kind != "encoder" or ":" in value:  # encoders without a colon are names in a table
             flag = name.replace("_", "-")

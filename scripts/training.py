@@ -16,13 +16,13 @@ from envzoo.errors import DatasetError, EnvzooError, RunDirectoryError, StorageE
 from envzoo.files import write_text
 from envzoo.scripts.import_modules import command_line
 from envzoo.scripts.train_options import DEFAULT_TIMESTEPS, DEFAULTS
+from envzoo.wrappers.named import source_with
 
 if TYPE_CHECKING:
     import numpy as np
 
     from envzoo.agents.agent import Agent
     from envzoo.scripts.run_directory import RunDirectory
-    from envzoo.wrappers.named import WrappedMaker
 
 
 @dataclass
@@ -47,17 +47,6 @@ class Run:
 def resume_command(facts: Mapping[str, Any], run_dir: Path) -> str:
     """Format the command line that resumes a run."""
     return command_line("train", facts["agent"], facts["source"], "--run-dir", str(run_dir), "--resume")
-
-
-def source_of(
-    source: str, env_kwargs: Mapping[str, Any], wrappers: Sequence[str]
-) -> tuple[str | WrappedMaker, dict[str, Any]]:
-    """Return the source of a run for `agents.make`, and its keywords: an id, or a function if there are wrappers."""
-    if not wrappers:
-        return source, dict(env_kwargs)
-    from envzoo.wrappers.named import WrappedMaker
-
-    return WrappedMaker(source, tuple(wrappers), dict(env_kwargs)), {}
 
 
 def train(
@@ -169,7 +158,7 @@ def _start(
     o = {**DEFAULTS, **options}
     env_kwargs = dict(o["env_kwargs"] or {})
     timesteps = DEFAULT_TIMESTEPS if o["timesteps"] is None else int(o["timesteps"])
-    made_from, keywords = source_of(source, env_kwargs, o["wrapper"])
+    made_from, keywords = source_with(source, env_kwargs, o["wrapper"])
     learner = make(
         agent, made_from, seed=o["seed"], device=o["device"], env_kwargs=keywords, threads=o["threads"], **given
     )
@@ -244,7 +233,7 @@ def _resume(
             yield done
             return
         device = _device_of(directory, facts, changed)
-        made_from, keywords = source_of(source, facts["env_kwargs"], facts["wrapper"])
+        made_from, keywords = source_with(source, facts["env_kwargs"], facts["wrapper"])
         learner, sentences = directory.load_newest(lambda path: load(path, made_from, device=device, expect=agent))
         resumed = learner is not None
         if not resumed:

@@ -181,3 +181,12 @@ class WrappedMaker:
         return add_wrappers(
             gym.make(self.env_id, disable_env_checker=True, **{**self.env_kwargs, **more}), self.wrappers
         )
+
+
+def source_with(
+    source: str, env_kwargs: Mapping[str, Any], wrappers: Sequence[str]
+) -> tuple[str | WrappedMaker, dict[str, Any]]:
+    """Return a source for `agents.make` and its keywords: the id, or a function if there are wrappers."""
+    if not wrappers:
+        return source, dict(env_kwargs)
+    return WrappedMaker(source, tuple(wrappers), dict(env_kwargs)), {}

@@ -23,6 +23,7 @@ from envzoo.agents.networks.observation import ObservationCodec
 from envzoo.agents.networks.seen import Recalled, Seen, features_of, packed_of
 from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.schedules import check_rate, first_rate, is_scheduled, rate_at
 from envzoo.agents.spec import Holds, require
 
 
@@ -38,10 +39,11 @@ class DQNConfig(OffPolicyConfig):
     """Transitions per update."""
     gradient_steps: int | None = 8
     """Updates per round; None for one per environment step taken since the last round."""
-    learning_rate: float = 5e-4
-    """Adam's learning rate."""
+    learning_rate: Annotated[float | str, Holds("schedule")] = 5e-4
+    """Adam's learning rate: a number, a schedule by name ("cosine:3e-4"), or a function of the share of the budget that
+    has been used (see `envzoo.agents.schedules`)."""
     anneal: bool = True
-    """Decrease the learning rate linearly to zero over the timestep budget."""
+    """Decrease the learning rate linearly to zero over the timestep budget, unless it is a schedule."""
     max_grad_norm: float | None = 10.0
     """Maximum Euclidean norm of the gradient; None for no clipping."""
     gamma: float = 0.99
@@ -79,7 +81,8 @@ class DQNConfig(OffPolicyConfig):
             value = getattr(self, name)
             require(value is None or value >= 1, f"{name} of DQN is at least 1, got {value}")
         require((self.n_steps or 1) <= 1000, f"n_steps of DQN is at most 1000, got {self.n_steps}")
-        for name in ("learning_rate", "max_grad_norm", "huber_delta"):
+        check_rate("learning_rate", "DQN", self.learning_rate)
+        for name in ("max_grad_norm", "huber_delta"):
             value = getattr(self, name)
             require(value is None or value > 0, f"{name} of DQN is positive, got {value}")
         for name in ("gamma", "tau"):
@@ -151,7 +154,8 @@ class DQN(OffPolicyAgent):
         require(self.n_steps == 1 or not recurrent, f"n_steps of DQN is 1 with a memory, got {c.n_steps}")
         self.network = self.register("network", network.to(self.device))
         self.optimizer = self.register(
-            "optimizer", make_optimizer(self.network, c.optimizer, lr=c.learning_rate, max_grad_norm=c.max_grad_norm)
+            "optimizer",
+            make_optimizer(self.network, c.optimizer, lr=first_rate(c.learning_rate), max_grad_norm=c.max_grad_norm),
         )
         self.target = self.register("target", PolyakTarget(self.network, self.optimizer.flat, c.tau))
         self.allowed = MaskReader(self.codec, n)
@@ -200,7 +204,9 @@ class DQN(OffPolicyAgent):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step, and update the target network when it is due (algorithm 1)."""
         c = self.config
-        if c.anneal:
+        if is_scheduled(c.learning_rate):
+            self.optimizer.lr = rate_at(c.learning_rate, self.progress())
+        elif c.anneal:
             self.optimizer.lr = c.learning_rate * (1.0 - self.progress())
         with torch.no_grad():
             following = batch.next_observation

@@ -15,6 +15,7 @@ from envzoo.agents.losses.policy import approximate_kl, clipped_surrogate, clipp
 from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.schedules import check_rate, first_rate, is_scheduled, rate_at
 from envzoo.agents.spec import Holds, require
 
 
@@ -30,11 +31,12 @@ class PPOConfig(IntrinsicConfig):
     """Number of epochs per rollout."""
     minibatch_size: int = 256
     """Transitions per gradient step; for a recurrent policy rounded to a whole number of environments."""
-    learning_rate: float = 1e-3
-    """Adam's learning rate."""
+    learning_rate: Annotated[float | str, Holds("schedule")] = 1e-3
+    """Adam's learning rate: a number, a schedule by name ("cosine:3e-4"), or a function of the share of the budget that
+    has been used (see `envzoo.agents.schedules`)."""
     anneal: Literal["none", "learning_rate", "both"] = "both"
     """Quantities annealed linearly to zero over the timestep budget: none, the learning rate, or both it and the clip
-    range."""
+    range. A schedule takes the place of the annealed learning rate."""
     gamma: float = 0.99
     """Discount factor."""
     gae_lambda: float = 0.95
@@ -70,7 +72,7 @@ class PPOConfig(IntrinsicConfig):
         super().__post_init__()
         for name in ("num_envs", "num_steps", "num_epochs", "minibatch_size"):
             require(getattr(self, name) >= 1, f"{name} of PPO is at least 1, got {getattr(self, name)}")
-        require(self.learning_rate > 0, f"learning_rate of PPO is positive, got {self.learning_rate}")
+        check_rate("learning_rate", "PPO", self.learning_rate)
         require(0 <= self.gamma <= 1, f"gamma of PPO lies in [0, 1], got {self.gamma}")
         require(0 <= self.gae_lambda <= 1, f"gae_lambda of PPO lies in [0, 1], got {self.gae_lambda}")
         for name in ("clip_range", "max_grad_norm"):
@@ -131,7 +133,9 @@ class PPO(OnPolicyAgent):
         c = self.config
         self.optimizer = self.register(
             "optimizer",
-            make_optimizer(self.policy, c.optimizer, lr=c.learning_rate, eps=1e-5, max_grad_norm=c.max_grad_norm),
+            make_optimizer(
+                self.policy, c.optimizer, lr=first_rate(c.learning_rate), eps=1e-5, max_grad_norm=c.max_grad_norm
+            ),
         )
         self.closed_form = ClosedFormPolicy(self.policy) if ClosedFormPolicy.fits(self.policy) else None
 
@@ -148,7 +152,8 @@ class PPO(OnPolicyAgent):
         if rollout.bonus is not None:
             advantage = advantage + rollout.bonus
         remaining = 1 - self.progress()
-        self.optimizer.lr = c.learning_rate * (remaining if c.anneal != "none" else 1.0)
+        annealed = c.anneal != "none" and not is_scheduled(c.learning_rate)
+        self.optimizer.lr = rate_at(c.learning_rate, 1 - remaining) * (remaining if annealed else 1.0)
         clip_range = c.clip_range * (remaining if c.anneal == "both" else 1.0)
         returns = torch.from_numpy(advantage + rollout.value).to(self.device)
         advantages = torch.from_numpy(advantage).to(self.device)

@@ -70,6 +70,7 @@ class SAC(SoftActorCritic):
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update the critics, the actor, the temperature and the target networks once (algorithm 1)."""
+        self.follow_schedule()
         c, noise = self.config, self.streams.torch("policy-noise")
         alpha = self.temperature.value
 

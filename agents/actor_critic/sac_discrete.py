@@ -102,6 +102,7 @@ class SACDiscrete(SoftActorCritic):
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update the critics, the actor, the temperature and the target networks once (algorithm 1)."""
+        self.follow_schedule()
         c = self.config
         alpha = self.temperature.value
 

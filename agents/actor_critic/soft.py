@@ -15,6 +15,7 @@ from envzoo.agents.networks.basic_encoders import Encoder
 from envzoo.agents.networks.lagrange import DualVariable
 from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.schedules import check_rate, first_rate, is_scheduled, rate_at
 from envzoo.agents.spec import Holds, require
 
 
@@ -22,8 +23,10 @@ from envzoo.agents.spec import Holds, require
 class SoftConfig(OffPolicyConfig):
     """Hyperparameters of the maximum-entropy agents; defaults are those of the paper where it states them."""
 
-    learning_rate: float = 3e-4
-    """Adam's learning rate of the actor, and the default of the critics and the temperature."""
+    learning_rate: Annotated[float | str, Holds("schedule")] = 3e-4
+    """Adam's learning rate of the actor, and the default of the critics and the temperature: a number, a schedule by
+    name ("cosine:3e-4"), or a function of the share of the budget that has been used (see
+    `envzoo.agents.schedules`)."""
     critic_learning_rate: float | None = None
     """Adam's learning rate of the critics; None for `learning_rate`."""
     temperature_learning_rate: float | None = None
@@ -56,7 +59,8 @@ class SoftConfig(OffPolicyConfig):
     def __post_init__(self):
         super().__post_init__()
         agent = type(self).__name__.removesuffix("Config")
-        for name in ("learning_rate", "critic_learning_rate", "temperature_learning_rate", "temperature"):
+        check_rate("learning_rate", agent, self.learning_rate)
+        for name in ("critic_learning_rate", "temperature_learning_rate", "temperature"):
             value = getattr(self, name)
             require(value is None or value > 0, f"{name} of {agent} is positive, got {value}")
         for name in ("initial_temperature", "reward_scale"):
@@ -97,10 +101,9 @@ class SoftActorCritic(OffPolicyAgent):
             critics.columns = slice(first, first + critics.encoder.state_dim)
         self.actor = self.register("actor", actor.to(self.device))
         self.critics = self.register("critics", critics.to(self.device))
-        critic_rate = c.critic_learning_rate or c.learning_rate
-        self.actor_optimizer = self.register(
-            "actor_optimizer", make_optimizer(self.actor, c.optimizer, lr=c.learning_rate)
-        )
+        rate = first_rate(c.learning_rate)
+        critic_rate = c.critic_learning_rate or rate
+        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, c.optimizer, lr=rate))
         self.critic_optimizer = self.register(
             "critic_optimizer", make_optimizer(self.critics, c.optimizer, lr=critic_rate)
         )
@@ -110,11 +113,23 @@ class SoftActorCritic(OffPolicyAgent):
             DualVariable(
                 c.temperature or c.initial_temperature,
                 target=self.entropy_target(),
-                lr=None if c.temperature else c.temperature_learning_rate or c.learning_rate,
+                lr=None if c.temperature else c.temperature_learning_rate or rate,
                 high=math.inf if c.temperature else self.largest_temperature(),
                 device=self.device,
             ),
         )
+
+    def follow_schedule(self) -> None:
+        """Set the learning rates that follow a schedule to their present values."""
+        c = self.config
+        if not is_scheduled(c.learning_rate):
+            return
+        rate = rate_at(c.learning_rate, self.progress())
+        self.actor_optimizer.lr = rate
+        if c.critic_learning_rate is None:
+            self.critic_optimizer.lr = rate
+        if c.temperature is None and c.temperature_learning_rate is None:
+            self.temperature.optimizer.lr = rate
 
     def encoders(self) -> list[Encoder]:
         """Return the encoders of actor and critics, if they have a memory."""

@@ -17,6 +17,7 @@ from envzoo.agents.networks.encoders import is_recurrent
 from envzoo.agents.networks.manual_gradients import ClosedFormPolicy
 from envzoo.agents.networks.policy import Policy
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.schedules import first_rate
 from envzoo.agents.spec import require
 from envzoo.agents.surprise.two_player_policy import TwoPlayerPolicy
 from envzoo.errors import unknown
@@ -119,7 +120,9 @@ class AdversarialSurprise(PPO):
         self.optimizers = [
             self.register(
                 f"optimizer_{player}",
-                make_optimizer(mind, c.optimizer, lr=c.learning_rate, eps=1e-5, max_grad_norm=c.max_grad_norm),
+                make_optimizer(
+                    mind, c.optimizer, lr=first_rate(c.learning_rate), eps=1e-5, max_grad_norm=c.max_grad_norm
+                ),
             )
             for player, mind in zip(PLAYERS, self.policy.minds, strict=True)
         ]

@@ -422,6 +422,7 @@ DAMAGED = {
     "source": {"id": EVIL},
     "checkpoint_every": "often",
     "stop_at": [1],
+    "wrapper": ["FlattenObservation", 1],
     "tag": [1],
     "csv": "yes",
     "wandb": True,
