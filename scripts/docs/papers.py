@@ -98,7 +98,7 @@ def comparison_page(root: Path, name: str) -> str:
 
 
 def hero_panel(root: Path, slug: str, of: str) -> str:
-    """Show the hero panel of an experiment, or its figure if it has no panel, as a link to its page; "" without both."""
+    """Show the hero panel of an experiment, or else its figure, as a link to its page; "" without both."""
     for name in ("hero.png", "figure.png"):
         if (root / "docs" / "papers" / slug / name).exists():
             picture = f'<img src="{slug}/{name}" width="640" alt="Primary checks of {of}">'
@@ -127,7 +127,7 @@ def paper_index(root: Path) -> str:
         "# Papers by theme",
         GENERATED,
         "Each paper has a program that tests its claim at small scale, `envzoo reproduce NUMBER`. A claim holds or"
-        " fails if the 95% interval over seeds says so. The panels show the primary checks of each experiment: a dot with"
-        " its interval, and a bar at the bound.",
+        " fails if the 95% interval over seeds says so. The panels show the primary checks of each experiment: a dot"
+        " with its interval, and a bar at the bound.",
         *parts,
     )
