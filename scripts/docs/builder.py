@@ -21,6 +21,7 @@ from envzoo.scripts.docs.environments import environment_page
 from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.papers import comparison_page, paper_index, paper_page_text
 from envzoo.scripts.docs.plugin import plugin_command, plugin_mark, plugin_pages
+from envzoo.scripts.docs.presets import preset_page
 from envzoo.scripts.docs.speed import speed_page
 from envzoo.scripts.docs.tables import README_TABLES, TABLES, comparison_table
 from envzoo.scripts.docs.tutorials import TUTORIALS, tutorial_files, tutorial_page
@@ -36,6 +37,7 @@ def index_page() -> str:
         "Start with the [README](../README.md). [Training runs](training.md), [language"
         " models](language-models.md) and [games](games.md) show how agents are used, [encoders](encoders.md) how"
         " to use a network of your own, and [neighbours](neighbours.md) how to come from another library."
+        " [Presets](presets.md) are hyperparameters that a search found, with their scores."
         " [TRL](trl.md) shows how to train language models on many GPUs, [preferences](preferences.md) how to"
         " learn from pairs there, [losses](losses.md) how to design a loss on an exact table, [exact"
         " resume](resume.md) how interrupted runs continue, and [scaling](scaling.md) what to use when one machine is"
@@ -81,6 +83,7 @@ def pages(root: Path) -> dict[str, str]:
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
     found |= dataset_pages(root)
     found["docs/speed.md"] = speed_page(root)
+    found["docs/presets.md"] = preset_page()
     found["docs/papers/README.md"] = paper_index(root)
     found |= tutorial_files(root)
     found |= {f"docs/{comparison_page_path(name)}": comparison_page(root, name) for name in experiments.comparisons()}
