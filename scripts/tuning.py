@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from envzoo.errors import EnvzooError, RunDirectoryError, shorten, unknown
 from envzoo.files import reason, write_text
+from envzoo.scripts.run_lock import RunLock
 
 FRESH_SEEDS = tuple(range(1000, 1010))  # of the scores; searches use seeds below
 
@@ -150,7 +151,6 @@ def _words(settings: Settings) -> str:
 
 def write_study(path: Path, study: Study) -> None:
     """Write a study."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(asdict(study), indent=1) + "\n")
 
 
@@ -228,6 +228,7 @@ def search(
 
     Raises:
         EnvzooError: An agent without a search, settings that cannot be used, or a score that is not finite.
+        RunDirectoryError: Another process runs this search, or its file cannot be continued.
     """
     space_of(settings.agent)
     for name, value in (("trials", trials), ("timesteps", settings.timesteps), ("episodes", settings.episodes)):
@@ -238,10 +239,27 @@ def search(
     if minutes is not None and not minutes > 0:
         raise EnvzooError(f"minutes is a positive number, got {minutes}")
     evaluate = evaluate or (lambda values, seed: train_and_evaluate(settings, values, seed))
-    study = read_study(path, settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = RunLock(path.parent)
+    lock.acquire()
+    try:
+        return _continue(path, read_study(path, settings), trials, minutes, evaluate, report)
+    finally:
+        lock.release()
+
+
+def _continue(
+    path: Path,
+    study: Study,
+    trials: int,
+    minutes: float | None,
+    evaluate: Evaluate,
+    report: Callable[[str], None],
+) -> Study:
+    """Run the trials and scores that a study lacks, and write it after each of them."""
     while len(study.trials) < trials and (minutes is None or not study.trials or study.minutes < minutes):
         values, begun = suggest(study), time.process_time()
-        score = _finite(evaluate(values, settings.seed + len(study.trials)), values)
+        score = _finite(evaluate(values, study.settings.seed + len(study.trials)), values)
         study.trials.append({"values": values, "score": score, "seconds": time.process_time() - begun})
         write_study(path, study)
         report(f"trial {len(study.trials)} of {trials}: {score:.4g}, best {study.best['score']:.4g}")

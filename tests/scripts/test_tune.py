@@ -143,6 +143,15 @@ def test_a_study_of_other_settings_is_refused(tmp_path):
         search(tmp_path / "study.json", Settings("PPO", "CartPole-v1", 1000), 1, evaluate=score)
 
 
+def test_a_study_is_written_by_one_process_at_a_time(tmp_path):
+    def again(values, seed):
+        run(tmp_path / "study.json", 1)
+
+    with pytest.raises(RunDirectoryError, match="is being written by another process"):
+        run(tmp_path / "study.json", 1, again)
+    run(tmp_path / "study.json", 1)
+
+
 def test_the_command_writes_an_entry_that_train_takes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["tune", "DQN", "CartPole-v1", "--trials", "1", "--timesteps", "16", "--eval-episodes", "1"]
