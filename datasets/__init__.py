@@ -48,28 +48,38 @@ def collect(
     seed: int = 0,
     env_kwargs: dict[str, Any] | None = None,
     deterministic: bool = False,
-) -> list[EpisodeBuffer]:
+) -> list[EpisodeBuffer] | dict[str, list[EpisodeBuffer]]:
     """Collect complete episodes of an agent, up to 1000 of them in parallel, for `minari.create_dataset_from_buffers`.
 
+    In a PettingZoo game of envzoo, all players are the agent's, and each player's steps are episodes of their own.
     Unlike Minari's `DataCollector`, this plays vector environments and needs no JAX.
 
     Args:
         agent: An agent, or a function with the signature of its `predict`: (observation, state, episode_start,
             deterministic) -> actions and the state for the next call.
-        env_id: Gymnasium id of the environment.
+        env_id: Gymnasium id of the environment, or id of a game.
         episodes: Number of episodes.
         seed: Episode i is reset with `seed + i`.
-        env_kwargs: Keyword arguments of the environment.
+        env_kwargs: Keyword arguments of the environment or game.
         deterministic: Passed to `predict`.
 
     Returns:
-        Buffers of T steps each: observations and numeric infos (T + 1, ...), all other arrays (T, ...).
+        Buffers of T steps each: observations and numeric infos (T + 1, ...), all other arrays (T, ...). For a game, the
+        buffers by player.
 
     Raises:
         EnvzooError: An agent, environment or number that is not usable, or an episode without an end.
     """
+    from envzoo.datasets.collector import check_request
     from envzoo.datasets.collector import collect as collect_episodes
+    from envzoo.datasets.game_collector import collect_game
+    from envzoo.games import games
 
+    if isinstance(env_id, str) and env_id in games():
+        predict = getattr(agent, "predict", agent)
+        check_request(predict, episodes, seed, env_kwargs)
+        more = {"deterministic": deterministic, "prepare": getattr(agent, "set_env", None)}
+        return collect_game(predict, env_id, episodes, seed=seed, game_kwargs=env_kwargs, **more)
     return collect_episodes(
         env_id,
         getattr(agent, "predict", agent),

@@ -77,14 +77,7 @@ def collect(
         EnvzooError: The number of episodes is not positive, the environment does not reset in the step after the end
             of an episode, or an episode does not end.
     """
-    if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or not 1 <= episodes <= MAX_EPISODES:
-        raise EnvzooError(f"a dataset needs at least 1 episode, and at most {MAX_EPISODES}, got {episodes!r}")
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
-        raise EnvzooError(f"seed {seed!r} is not usable; expected an integer of at least 0")
-    if not callable(predict):
-        raise EnvzooError(f"predict is a {type(predict).__name__}; expected a function, such as an agent's predict")
-    if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
-        raise EnvzooError(f"env_kwargs is {env_kwargs!r}; expected a dict of keywords of the environment")
+    check_request(predict, episodes, seed, env_kwargs)
     if not isinstance(env_id, str) or env_id not in gym.registry:
         raise unknown("environment", env_id, [row.id for row in registration.specs()])
     buffers: list[EpisodeBuffer] = []
@@ -99,6 +92,18 @@ def collect(
         finally:
             env.close()
     return buffers
+
+
+def check_request(predict: Any, episodes: Any, seed: Any, env_kwargs: Any) -> None:
+    """Raise EnvzooError unless these arguments of `collect` are usable."""
+    if not isinstance(episodes, int | np.integer) or isinstance(episodes, bool) or not 1 <= episodes <= MAX_EPISODES:
+        raise EnvzooError(f"a dataset needs at least 1 episode, and at most {MAX_EPISODES}, got {episodes!r}")
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise EnvzooError(f"seed {seed!r} is not usable; expected an integer of at least 0")
+    if not callable(predict):
+        raise EnvzooError(f"predict is a {type(predict).__name__}; expected a function, such as an agent's predict")
+    if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
+        raise EnvzooError(f"env_kwargs is {env_kwargs!r}; expected a dict of keywords of the environment")
 
 
 def _vector_env(env_id: str, num_envs: int, env_kwargs: Mapping[str, Any]) -> VectorEnv:

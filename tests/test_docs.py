@@ -183,7 +183,7 @@ def test_the_readme_is_short():
 
 
 def test_python_examples_name_things_that_exist():
-    pages = ("README.md", "docs/games.md", "docs/language-models.md", "docs/neighbours.md")
+    pages = ("README.md", "docs/games.md", "docs/language-models.md", "docs/neighbours.md", "docs/offline.md")
     for block in (block for page in pages for block in code_blocks(page, "python")):
         tree = ast.parse(block)  # raises when an example is not Python
         for node in ast.walk(tree):

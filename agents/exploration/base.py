@@ -22,13 +22,15 @@ class LearnedSettings:
     """Settings of an intrinsic reward that learns."""
 
     intrinsic_learning_rate: float = 1e-3
-    """Adam's learning rate of the intrinsic reward's networks."""
+    """Learning rate of the intrinsic reward's networks."""
     intrinsic_hidden: tuple[int, ...] = (64,)
     """Widths of their hidden layers."""
     feature_dim: int = 64
     """Width of the features that are predicted or compared."""
     intrinsic_minibatch_size: int = 256
     """Transitions per gradient step; every transition of a rollout is used once."""
+    intrinsic_optimizer: str = "adam"
+    """Optimizer of the intrinsic reward's networks; the names are those of `optimizer`."""
 
 
 class Learned(Intrinsic):
@@ -41,7 +43,9 @@ class Learned(Intrinsic):
         super().__init__(agent, settings)
         self.network.to(self.device)
         self.optimizer = make_optimizer(
-            (p for p in self.network.parameters() if p.requires_grad), lr=settings.intrinsic_learning_rate
+            (p for p in self.network.parameters() if p.requires_grad),
+            settings.intrinsic_optimizer,
+            lr=settings.intrinsic_learning_rate,
         )
 
     def encoder(self, hidden: tuple[int, ...]) -> Encoder:

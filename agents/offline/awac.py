@@ -63,7 +63,7 @@ class AWAC(OfflineActorCritic):
         self.policy = self.register("policy", make_policy(self.codec, self.actions, **shape).to(self.device))
         self.critics = self.register("critics", make_critics(self.codec, self.actions, **shape).to(self.device))
         for name in ("policy", "critics"):
-            optimizer = make_optimizer(getattr(self, name), lr=c.learning_rate)
+            optimizer = make_optimizer(getattr(self, name), c.optimizer, lr=c.learning_rate)
             setattr(self, f"{name}_optimizer", self.register(f"{name}_optimizer", optimizer))
         self.target = self.register("target", PolyakTarget(self.critics, self.critics_optimizer.flat, c.tau))
 

@@ -20,7 +20,7 @@ class OfflineConfig:
     steps_per_iteration: int = 500
     """Gradient steps per iteration (one row of metrics)."""
     learning_rate: float = 3e-4
-    """Adam's learning rate."""
+    """Learning rate."""
     gamma: float = 0.99
     """Discount factor."""
     reward_scale: float = 1.0
@@ -35,6 +35,8 @@ class OfflineConfig:
     """Hidden layer sizes of all networks."""
     activation: str = "relu"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         agent = type(self).__name__.removesuffix("Config")

@@ -123,7 +123,7 @@ class DecisionTransformer(SequenceAgent):
         )
         self.policy = self.register("policy", network.to(self.device))
         settings = {"lr": c.learning_rate, "weight_decay": c.weight_decay, "max_grad_norm": c.max_grad_norm}
-        self.optimizer = self.register("optimizer", make_optimizer(self.policy, "adamw", **settings))
+        self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, **settings))
         returns = self.to_go[self.step_of == 0]
         target = float(returns.max()) if c.target_return is None else c.target_return
         largest = float(self.to_go.abs().max())

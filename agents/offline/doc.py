@@ -114,13 +114,15 @@ class DoC(SequenceAgent):
         if self.tabular:
             self.plays = self._gather()
             self.tables = self.register("policy", DocTables(self.plays, c.latents, generator))
-            self.optimizer = self.register("optimizer", make_optimizer(self.tables, lr=c.table_learning_rate))
+            self.optimizer = self.register(
+                "optimizer", make_optimizer(self.tables, c.optimizer, lr=c.table_learning_rate)
+            )
             return
         size = self.actions.n if self.actions.discrete else self.actions.dim
         networks = DocNetworks(self.codec.vector_dim, size, self.actions.discrete, c, c.latent_dim, c.hidden, generator)
         self.policy = self.register("policy", networks.to(self.device))
         settings = {"lr": c.learning_rate, "weight_decay": c.weight_decay, "max_grad_norm": c.max_grad_norm}
-        self.optimizer = self.register("optimizer", make_optimizer(self.policy, "adamw", **settings))
+        self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, **settings))
         self.scale = self.register(
             "scale", StateHolder(mean=float(self.to_go.mean()), unit=spread if spread > 0 else 1.0, updates=0)
         )

@@ -154,7 +154,7 @@ class InContextAgent(SequenceAgent):
         network = HistoryTransformer(self.codec.vector_dim, self.actions.n, c, *heads)
         self.policy = self.register("policy", network.to(self.device))
         settings = {"lr": c.learning_rate, "weight_decay": c.weight_decay, "max_grad_norm": c.max_grad_norm}
-        self.optimizer = self.register("optimizer", make_optimizer(self.policy, "adamw", **settings))
+        self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, **settings))
         self.counts = self.register("counts", StateHolder(updates=0))
         for name in ("cumulative", "begins", "best_action"):
             setattr(self, name, getattr(self, name).to(self.device))

@@ -147,9 +147,12 @@ class ODICE(OfflineActorCritic):
         self.policy = self.register("policy", policy.to(self.device))
         self.value = self.register("value", ValuePair(1 + c.twin, self.codec, **shape).to(self.device))
         self.policy_optimizer = self.register(
-            "policy_optimizer", make_optimizer(self.policy, lr=c.learning_rate, weight_decay=c.weight_decay)
+            "policy_optimizer",
+            make_optimizer(self.policy, c.optimizer, lr=c.learning_rate, weight_decay=c.weight_decay),
         )
-        self.value_optimizer = self.register("value_optimizer", make_optimizer(self.value, lr=c.learning_rate))
+        self.value_optimizer = self.register(
+            "value_optimizer", make_optimizer(self.value, c.optimizer, lr=c.learning_rate)
+        )
         self.target = self.register("target", PolyakTarget(self.value, self.value_optimizer.flat, c.tau))
         self.divergence = DIVERGENCES[c.divergence]
 

@@ -98,7 +98,7 @@ class RCSL(OfflineAgent):
         shape = {"hidden": c.hidden, "activation": c.activation, "generator": self.streams.torch("weights", "cpu")}
         policy = ReturnConditionedPolicy(self.codec, self.actions, **shape)
         self.policy = self.register("policy", policy.to(self.device))
-        self.optimizer = self.register("optimizer", make_optimizer(self.policy, lr=c.learning_rate))
+        self.optimizer = self.register("optimizer", make_optimizer(self.policy, c.optimizer, lr=c.learning_rate))
         spread = float(returns.std())
         target = float(returns.max()) if c.target_return is None else c.target_return
         self.scale = self.register(

@@ -41,15 +41,17 @@ class SequenceConfig:
     steps_per_iteration: int = 200
     """Gradient steps per iteration (one row of metrics)."""
     learning_rate: float = 1e-4
-    """AdamW's learning rate."""
+    """Learning rate."""
     warmup_steps: int = 1000
     """Gradient steps over which the learning rate rises from 0."""
     weight_decay: float = 1e-4
-    """AdamW's weight decay."""
+    """Weight decay."""
     max_grad_norm: float = 0.25
     """Largest Euclidean norm of the gradient."""
     normalize_observations: bool = True
     """Normalise each column of Box observations to mean 0 and standard deviation 1 over the dataset."""
+    optimizer: str = "adamw"
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         agent = type(self).__name__.removesuffix("Config")

@@ -46,14 +46,18 @@ class SoftOfflineAgent(OfflineActorCritic):
         c = self.config
         shape = shape_of(c, self.streams.torch("weights", "cpu"))
         self.critics = self.register("critics", make_critics(self.codec, self.actions, **shape).to(self.device))
-        self.critic_optimizer = self.register("critic_optimizer", make_optimizer(self.critics, lr=c.learning_rate))
+        self.critic_optimizer = self.register(
+            "critic_optimizer", make_optimizer(self.critics, c.optimizer, lr=c.learning_rate)
+        )
         self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
         if self.actions.discrete:
             self.masks = MaskReader(self.codec, self.actions.n)
             return
         actor = SquashedGaussianActor(self.codec, self.actions.dim, **shape)
         self.actor = self.register("actor", actor.to(self.device))
-        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.policy_learning_rate))
+        self.actor_optimizer = self.register(
+            "actor_optimizer", make_optimizer(self.actor, c.optimizer, lr=c.policy_learning_rate)
+        )
         self.temperature = self.register(
             "temperature",
             DualVariable(1.0, target=-float(self.actions.dim), lr=c.policy_learning_rate, device=self.device),

@@ -104,8 +104,12 @@ class TD3(FineTunableAgent):
         actor = DeterministicPolicy(self.codec, self.actions, squash=True, **shape)
         self.actor = self.register("actor", actor.to(self.device))
         self.critics = self.register("critics", TwinQ(self.codec, self.actions.dim, 1, **shape).to(self.device))
-        self.actor_optimizer = self.register("actor_optimizer", make_optimizer(self.actor, lr=c.learning_rate))
-        self.critic_optimizer = self.register("critic_optimizer", make_optimizer(self.critics, lr=c.learning_rate))
+        self.actor_optimizer = self.register(
+            "actor_optimizer", make_optimizer(self.actor, c.optimizer, lr=c.learning_rate)
+        )
+        self.critic_optimizer = self.register(
+            "critic_optimizer", make_optimizer(self.critics, c.optimizer, lr=c.learning_rate)
+        )
         self.target_actor = self.register("target_actor", PolyakTarget(self.actor, self.actor_optimizer.flat, c.tau))
         self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
         self.count = self.register("count", StateHolder(updates=0))

@@ -1,8 +1,8 @@
 """Numba kernels of 8-bit quantisation and of the optimizers whose statistics are kept in 8 bits.
 
-The nearest entry of a table is found from the upper 16 bits of a float32 (sign, exponent, 7 bits of the mantissa): they
-give the smallest possible index, from which at most a few comparisons with midpoints remain. The result is that of a
-binary search, midpoints included.
+The nearest entry of a table is found without a search. The sign, the exponent and the first 7 bits of the mantissa of a
+number make up its key; the numbers of one key have at most one midpoint of two entries between them, so that the
+smallest entry of the key and one comparison give the entry. The result is that of a binary search, midpoints included.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-SHIFT = 16
+SHIFT, LOWEST, HIGHEST = 16, 0x3400, 0x3F80  # keys are the upper halves of the magnitudes 2^-23 to 1
+SPAN = HIGHEST - LOWEST + 1  # keys of one sign
 MAGNITUDE = np.int32(0x7FFFFFFF)
 
 
@@ -22,28 +23,44 @@ class Code(NamedTuple):
     Attributes:
         values: float32 (256,), ascending.
         middles: float32 (256,), midpoints of neighbours; the last one is infinite.
-        first: uint8 (65536,), by the upper half of a float32 the smallest index that numbers with it can have.
+        first: uint8 (2 SPAN,), by key the smallest index that its numbers can have; negative numbers come second.
+        kept_middles, kept_first: The same for a search in which negative numbers stay negative: the midpoint below 0
+            is 0.
         zero: Index of 0.
     """
 
     values: np.ndarray
     middles: np.ndarray
     first: np.ndarray
+    kept_middles: np.ndarray
+    kept_first: np.ndarray
     zero: int
 
 
 def prepare(values: np.ndarray) -> Code:
-    """Return the code of a table, float32 (256,)."""
+    """Return the code of a table, float32 (256,); no two of its midpoints may have one key."""
     middles = np.append((values[1:] + values[:-1]) / 2, np.float32(np.inf)).astype(np.float32)
-    upper = np.arange(2**16, dtype=np.uint32) << SHIFT
-    negative = upper >= 2**31
-    smallest = np.where(negative, upper | 0xFFFF, upper).astype(np.uint32).view(np.float32)
-    smallest = np.where(np.isnan(smallest), np.where(negative, -np.inf, np.inf), smallest)
-    first = np.minimum(np.searchsorted(middles[:-1], smallest, side="left"), 255)
-    return Code(values, middles, first.astype(np.uint8), int(np.flatnonzero(values == 0)[0]))
+    zero = int(np.flatnonzero(values == 0)[0])
+    kept = middles.copy()
+    kept[zero - 1] = 0
+    first = _first(middles)
+    # Numbers of positive sign, to which 0 belongs, are not concerned.
+    kept_first = np.concatenate([first[:SPAN], _first(kept)[SPAN:]])
+    return Code(values, middles, first, kept, kept_first, zero)
 
 
-@njit(cache=True)
+def _first(middles: np.ndarray) -> np.ndarray:
+    low = np.arange(LOWEST, HIGHEST + 1, dtype=np.uint32) << SHIFT
+    high = low | 0xFFFF
+    low[0] = 0  # smaller magnitudes have the lowest key, larger ones do not occur
+    smallest = np.concatenate([low.view(np.float32), -high.view(np.float32)])
+    largest = np.concatenate([high.view(np.float32), -low.view(np.float32)])
+    first, last = (np.searchsorted(middles[:-1], ends, side="left") for ends in (smallest, largest))
+    assert (last - first <= 1).all()
+    return first.astype(np.uint8)
+
+
+@njit(cache=True, error_model="numpy")
 def _largest(bits):
     """Return the largest magnitude among float32 numbers given as int32 bits, as bits."""
     largest = np.int32(0)
@@ -54,46 +71,45 @@ def _largest(bits):
     return largest
 
 
-@njit(cache=True)
-def _store(x, bits, code, codes, fix_sign):
+@njit(cache=True, error_model="numpy")
+def _store(x, bits, keys, zero, middles, first, codes):
     """Quantise a block x, float32 (n,) with `bits` its view as int32, to `codes`; x is divided by its magnitude.
 
-    Returns the magnitude.
+    `keys` int32 (n,) is scratch space; `zero`, `middles` and `first` are of a code. Returns the magnitude.
     """
     scratch = np.empty(1, np.int32)
     scratch[0] = _largest(bits)
     largest = scratch.view(np.float32)[0]
     if largest == 0:
         for k in range(x.size):
-            codes[k] = code.zero
+            codes[k] = zero
         return largest
     for k in range(x.size):
-        x[k] = x[k] / largest
-    middles, first, zero = code.middles, code.first, code.zero
+        x[k] = x[k] / largest + np.float32(0)  # makes 0 of -0
     for k in range(x.size):
-        y = x[k]
-        index = np.int64(first[(bits[k] >> SHIFT) & 0xFFFF])
-        while y > middles[index]:
-            index += 1
-        if fix_sign and index == zero and y < 0:  # a negative number that is not 0 stays negative
-            index -= 1
-        codes[k] = index
+        key = min(max(np.int32((bits[k] & MAGNITUDE) >> SHIFT), np.int32(LOWEST)), np.int32(HIGHEST))
+        keys[k] = np.int32(key - LOWEST) + np.int32(np.int32(bits[k] >> 31) & SPAN)
+    for k in range(x.size):
+        index = np.uint8(first[keys[k]])
+        codes[k] = index + np.uint8(x[k] > middles[index])
     return largest
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def quantize(x, code, size, codes, absmax):
     """Quantise x, float32 (N,), to `codes` uint8 (N,) and `absmax` float32 (blocks,)."""
     scratch = np.empty(min(size, x.size), np.float32)
-    bits = scratch.view(np.int32)
+    bits, keys = scratch.view(np.int32), np.empty(scratch.size, np.int32)
     for block in range(absmax.size):
         low, high = block * size, min(x.size, (block + 1) * size)
         count = high - low
         scratch[:count] = x[low:high]
-        absmax[block] = _store(scratch[:count], bits[:count], code, codes[low:high], False)
+        absmax[block] = _store(
+            scratch[:count], bits[:count], keys, code.zero, code.middles, code.first, codes[low:high]
+        )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def adam(p, g, size, code1, codes1, absmax1, code2, codes2, absmax2, beta1, beta2, rate, eps, decay):
     """Take a step of Adam on p with the gradient g, both float32 (N,), and statistics in 8 bits.
 
@@ -102,7 +118,7 @@ def adam(p, g, size, code1, codes1, absmax1, code2, codes2, absmax2, beta1, beta
     """
     width = min(size, p.size)
     m, v = np.empty(width, np.float32), np.empty(width, np.float32)
-    m_bits, v_bits = m.view(np.int32), v.view(np.int32)
+    m_bits, v_bits, keys = m.view(np.int32), v.view(np.int32), np.empty(width, np.int32)
     beta1, beta2, rate, eps = np.float32(beta1), np.float32(beta2), np.float32(rate), np.float32(eps)
     decay, rest1, rest2 = np.float32(decay), np.float32(1) - beta1, np.float32(1) - beta2
     for block in range(absmax1.size):
@@ -122,11 +138,11 @@ def adam(p, g, size, code1, codes1, absmax1, code2, codes2, absmax2, beta1, beta
             v[k] = keep * (v[k] * scale2 + rest2 * used * used)
             after = (parameter[k] - rate * m[k] / (np.sqrt(v[k]) + eps)) * decay
             parameter[k] = after if finite else parameter[k]
-        absmax1[block] = _store(m[:count], m_bits[:count], code1, old1, True)
-        absmax2[block] = _store(v[:count], v_bits[:count], code2, old2, False)
+        absmax1[block] = _store(m[:count], m_bits[:count], keys, code1.zero, code1.kept_middles, code1.kept_first, old1)
+        absmax2[block] = _store(v[:count], v_bits[:count], keys, code2.zero, code2.middles, code2.first, old2)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def sign_or_momentum(p, g, size, code, codes, absmax, beta1, beta2, rate, decay, lion, first):
     """Take a step of momentum or Lion on p with the gradient g, both float32 (N,), and one statistic in 8 bits.
 
@@ -135,7 +151,7 @@ def sign_or_momentum(p, g, size, code, codes, absmax, beta1, beta2, rate, decay,
     """
     width = min(size, p.size)
     m = np.empty(width, np.float32)
-    bits = m.view(np.int32)
+    bits, keys = m.view(np.int32), np.empty(width, np.int32)
     beta1, beta2, rate, decay = np.float32(beta1), np.float32(beta2), np.float32(rate), np.float32(decay)
     rest1, rest2 = np.float32(1) - beta1, np.float32(1) - beta2
     for block in range(absmax.size):
@@ -153,4 +169,6 @@ def sign_or_momentum(p, g, size, code, codes, absmax, beta1, beta2, rate, decay,
             else:
                 m[k] = now if first else beta1 * old + now
                 p[low + k] -= rate * m[k]
-        absmax[block] = _store(m[:count], bits[:count], code, codes[low:high], True)
+        absmax[block] = _store(
+            m[:count], bits[:count], keys, code.zero, code.kept_middles, code.kept_first, codes[low:high]
+        )

@@ -31,13 +31,15 @@ class KLPolicyGradientConfig:
     num_envs: int = 64
     """Episodes per update."""
     learning_rate: float | None = None
-    """Adam's learning rate; None for 0.05 with a table and 0.003 with a network."""
+    """Learning rate; None for 0.05 with a table and 0.003 with a network."""
     anneal: bool = True
     """Decrease the learning rate linearly to 0 over the budget."""
     hidden: tuple[int, ...] = (64, 64)
     """Hidden layer sizes of a network."""
     activation: str = "tanh"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
+    optimizer: str = "adam"
+    """Optimizer: adam, adamw, sgd; with 8-bit statistics adam8bit, adamw8bit, momentum8bit or lion8bit."""
 
     def __post_init__(self):
         name = "KLPolicyGradient"
@@ -106,7 +108,9 @@ class KLPolicyGradient(OnPolicyAgent):
 
     def build(self) -> None:
         """Create the optimizer and, where the environment has no reference policy, a copy of the initial policy."""
-        self.optimizer = self.register("optimizer", make_optimizer(self.policy, "adam", lr=self.config.rate))
+        self.optimizer = self.register(
+            "optimizer", make_optimizer(self.policy, self.config.optimizer, lr=self.config.rate)
+        )
         self.start = None
         if self.log_reference is None:
             self.start = self.register("reference", deepcopy(self.policy).requires_grad_(False))

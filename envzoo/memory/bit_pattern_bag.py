@@ -142,7 +142,7 @@ class BitPatternBag(Definition):
         signals, bag = self.parameters.signals, state.bag
         rows, bits = max(len(signals), len(bag)), bag.shape[1]
         block = bits * CELL
-        canvas = art.Canvas(2 * block + 56, rows * CELL + 60)
+        canvas = art.Canvas(2 * block + 56, rows * CELL + 70)
         for left, title, grid in ((14, "signals", signals), (block + 42, "bag", bag)):
             canvas.text(left, 14, title, art.INK, 12, anchor="lm")
             for (row, column), bit in np.ndenumerate(grid):
@@ -152,7 +152,8 @@ class BitPatternBag(Definition):
             x, y = block + 42, 26 + int(state.place) * CELL
             for start, end in (((-2, 0), (block + 2, 0)), ((-2, CELL), (block + 2, CELL))):
                 canvas.line([(x + start[0], y + start[1]), (x + end[0], y + end[1])], art.ORANGE, 2)
-        canvas.text(14, rows * CELL + 44, self._verdict(state), art.INK, 12, anchor="lm")
+        canvas.text(14, rows * CELL + 38, "Does the bag hold one of the signals?", art.INK, 12, anchor="lm")
+        canvas.text(14, rows * CELL + 56, self._verdict(state), art.INK, 12, anchor="lm")
         return canvas.image()
 
     def describe(self, state: State) -> str:
@@ -161,10 +162,11 @@ class BitPatternBag(Definition):
 
     @staticmethod
     def _verdict(state: State) -> str:
-        truth = "a signal" if state.label == 1 else "no signal"
+        truth = "yes, it does" if state.label == 1 else "no, it does not"
         if state.answer == NO_ANSWER:
-            return f"{truth} in the bag"
-        return f"{truth}; answered {int(state.answer)}: {'right' if state.answer == state.label else 'wrong'}"
+            return truth
+        answer = "yes" if state.answer == 1 else "no"
+        return f"{truth}; answered {answer}: {'right' if state.answer == state.label else 'wrong'}"
 
 
 class BitPatternBagEnv(KernelEnv):

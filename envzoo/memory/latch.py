@@ -112,7 +112,7 @@ class Latch(Definition):
             columns[-1] = columns[-1]._replace(answer=str(int(state.answer)), right=state.answer == state.symbols[0])
             return draw_timeline(columns, 0, "The answer has been given")
         left = self.length - 1 - last
-        question = f"{left} distractors to come" if left else "Which symbol came first?"
+        question = f"Remember the first symbol: {left} distractors to come" if left else "Which symbol came first?"
         return draw_timeline(columns, 0, question)
 
     def describe(self, state: State) -> str:

@@ -184,7 +184,7 @@ class PixelMatch(Definition):
         """Enlarge the image, and write below it what the cue says."""
         image = np.zeros((1, PIXELS, PIXELS, 3), np.uint8)
         observe(self.parameters, State(*(np.asarray(field)[None] for field in state)), image)
-        return art.captioned(image[0].repeat(10, 0).repeat(10, 1), self.describe(state), below=True)
+        return art.captioned(image[0].repeat(14, 0).repeat(14, 1), self.describe(state), below=True)
 
     def describe(self, state: State) -> str:
         """Say in one line what the cue means and how the episode stands."""
@@ -192,8 +192,9 @@ class PixelMatch(Definition):
         names = ("orange", "blue")
         cue = f"{names[int(state.colour)]} {'square' if state.shape == SQUARE else 'cross'}: {names[pays]} pays"
         if state.reached == NOT_ENDED:
-            return cue
-        return f"{cue}; reached {names[int(state.reached)]}"
+            return f"{cue}; the agent is white"
+        reached = int(state.reached)
+        return f"{cue}; reached {names[reached]}: {'right' if reached == pays else 'wrong'}"
 
 
 class PixelMatchEnv(KernelEnv):

@@ -146,7 +146,7 @@ class SameDifferent(Definition):
         """Draw the image, with a frame around each glyph, and the answer below."""
         scale = max(2, SCALE * 32 // self.size)
         side = self.size * scale
-        canvas = art.Canvas(side + 28, side + 56)
+        canvas = art.Canvas(side + 28, side + 62)
         canvas.rectangle(14, 14, 14 + side, 14 + side, art.INK)
         for glyph, (row, column) in zip(state.glyphs.tolist(), state.places.tolist(), strict=True):
             left, top, end = 14 + column * scale, 14 + row * scale, GLYPH * scale
@@ -157,7 +157,8 @@ class SameDifferent(Definition):
             corners = [(left - 3, top - 3), (left + end + 3, top - 3), (left + end + 3, top + end + 3)]
             corners += [(left - 3, top + end + 3), (left - 3, top - 3)]
             canvas.line(corners, art.ORANGE, 2)
-        canvas.text(14, side + 36, self._verdict(state), art.INK, 12, anchor="lm")
+        canvas.text(14, side + 30, "Are the two glyphs equal?", art.INK, 12, anchor="lm")
+        canvas.text(14, side + 48, self._verdict(state), art.INK, 12, anchor="lm")
         return canvas.image()
 
     def describe(self, state: State) -> str:
@@ -172,10 +173,11 @@ class SameDifferent(Definition):
     @staticmethod
     def _verdict(state: State) -> str:
         same = int(state.glyphs[0] == state.glyphs[1])
-        truth = "equal glyphs" if same else "different glyphs"
+        truth = "yes, they are" if same else "no, they differ"
         if state.answer == NO_ANSWER:
             return truth
-        return f"{truth}; answered {int(state.answer)}: {'right' if state.answer == same else 'wrong'}"
+        answer = "yes" if state.answer == 1 else "no"
+        return f"{truth}; answered {answer}: {'right' if state.answer == same else 'wrong'}"
 
 
 class SameDifferentEnv(KernelEnv):

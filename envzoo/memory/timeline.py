@@ -13,6 +13,7 @@ SUIT_COLOURS = (art.INK, art.ORANGE, art.BLUE, art.RED)
 SHOWN = 17  # columns that fit into the picture
 LEFT, CELL, TOP = 12, 28, 44
 ANSWERS = TOP + 54  # upper edge of the answers
+LEGEND = "above: observations (ring: to be remembered); below: answers (green right, red wrong, grey not scored)"
 WIDTH, HEIGHT = 2 * LEFT + SHOWN * CELL, ANSWERS + CELL + 24
 
 
@@ -68,5 +69,5 @@ def draw_timeline(columns: Sequence[Column], asked: int | None, question: str) -
             canvas.text(centre, ANSWERS + CELL / 2, "?", art.INK, 16)
     if apart:
         canvas.text(LEFT, TOP + CELL + 12, "earlier", art.MUTED, 10, anchor="lm")
-    canvas.text(LEFT, HEIGHT - 10, "observations above, answers below", art.MUTED, 10, anchor="lm")
+    canvas.text(LEFT, HEIGHT - 10, LEGEND, art.MUTED, 10, anchor="lm")
     return canvas.image()

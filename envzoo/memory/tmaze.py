@@ -169,7 +169,9 @@ class TMaze(Definition):
         agent = art.BLUE if chosen == NO_ARM else art.GREEN if right_arm else art.RED
         canvas.disc(x, y, 7, agent)
         if chosen != NO_ARM:
-            text = "the right arm: +4" if right_arm else "the wrong arm: -0.1"
+            text = f"Chose {SIGNS[chosen]}: " + (
+                "right, the cue pointed there" if right_arm else "wrong, the cue pointed the other way"
+            )
         elif seen:
             text = f"The cue points {SIGNS[int(state.cue)]}: remember it for {self.length} steps"
         else:

@@ -35,8 +35,9 @@ def index_page() -> str:
         "# Documentation of envzoo",
         GENERATED,
         "Start with the [README](../README.md). [Training runs](training.md), [language"
-        " models](language-models.md) and [games](games.md) show how agents are used, [encoders](encoders.md) how"
-        " to use a network of your own, and [neighbours](neighbours.md) how to come from another library."
+        " models](language-models.md), [games](games.md) and [offline learning](offline.md) show how agents are used,"
+        " [encoders](encoders.md) how to use a network of your own, and [neighbours](neighbours.md) how to come from"
+        " another library."
         " [Presets](presets.md) are hyperparameters that a search found, with their scores."
         " [TRL](trl.md) shows how to train language models on many GPUs, [preferences](preferences.md) how to"
         " learn from pairs there, [losses](losses.md) how to design a loss on an exact table, [exact"

@@ -18,6 +18,7 @@ GUIDES = {
     "Training runs": "training.md",
     "Presets": "presets.md",
     "Games": "games.md",
+    "Offline learning": "offline.md",
     "Language models": "language-models.md",
     "Encoders of your own": "encoders.md",
     "Losses on an exact table": "losses.md",

@@ -436,6 +436,7 @@ def test_facts_of_a_run_that_no_run_has(name, tmp_path):
 
     good = dict.fromkeys(FACTS, 1) | {"agent": "PPO$x$", "source": "s", "device": "cpu", "env_kwargs": {}}
     good |= {"hyperparameters": {}, "given": {}, "eval_stochastic": False, "tag": ["a"], "csv": True, "wandb": None}
+    good["wrapper"] = ["FlattenObservation"]
     (tmp_path / "run.json").write_text(json.dumps(good))
     (tmp_path / "metrics.jsonl").write_text('{"iteration": 1, "timesteps": 4, "eval/return_mean": 1.0}\n')
     assert RunDirectory(tmp_path).facts() == good

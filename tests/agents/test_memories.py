@@ -111,6 +111,16 @@ def test_unknown_names_and_encoders_of_other_observations(name, datasets_root):
         make(name, "cnn")
 
 
+TABULAR = [name for name in agents.specs() if agents.spec(name).entry_point.startswith("envzoo.agents.tabular.")]
+
+
+@pytest.mark.parametrize("name", TABULAR)
+def test_tabular_agents_take_no_encoder(name):
+    row = agents.spec(name)
+    with pytest.raises(UnknownNameError, match=f"unknown hyperparameter of {name} 'encoder'; expected one of"):
+        agents.make(name, row.example.source, env_kwargs=row.example.env_kwargs, encoder="s4d", device="cpu")
+
+
 class Forgetful(torch.nn.Module):
     """A module of a user's own: remembers the last two inputs."""
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from envzoo.agents.networks.sequence.layer import check_sizes
 from envzoo.agents.networks.sequence.window import Reach, WindowLayer
 from envzoo.errors import EnvzooError
 
@@ -79,7 +80,8 @@ class Hopfield(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        if heads < 1 or (hidden is None and width % heads):
+        check_sizes("a Hopfield layer", width=width, heads=heads, hidden=1 if hidden is None else hidden)
+        if hidden is None and width % heads:
             raise EnvzooError(f"a Hopfield layer of width {width} has {heads!r} heads; expected a divisor of the width")
         if beta is not None and not beta > 0:
             raise EnvzooError(f"beta of a Hopfield layer is {beta!r}; expected a positive number, or None")
@@ -155,6 +157,7 @@ class HopfieldPooling(nn.Module):
 
     def __init__(self, width: int, quantity: int = 1, generator: torch.Generator | None = None, **settings):
         super().__init__()
+        check_sizes("HopfieldPooling", width=width, quantity=quantity)
         self.states = _normal(quantity, width, generator=generator)
         self.hopfield = Hopfield(width, generator=generator, **settings)
 
@@ -183,6 +186,7 @@ class HopfieldLayer(nn.Module):
         **settings,
     ):
         super().__init__()
+        check_sizes("HopfieldLayer", width=width, quantity=quantity)
         self.patterns = _normal(quantity, width, generator=generator)
         self.values = _normal(quantity, width, generator=generator) if separate_values else None
         self.hopfield = Hopfield(width, generator=generator, **settings)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from envzoo.agents.networks.layers import linear
+from envzoo.errors import EnvzooError
+
+
+def check_sizes(layer: str, **sizes: int) -> None:
+    """Raise EnvzooError unless all sizes are whole numbers of at least 1; `layer` names the layer in the sentence."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise EnvzooError(f"{name.replace('_', ' ')} of {layer} is {size!r}; expected a whole number of at least 1")
 
 
 class SequenceLayer(nn.Module):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.sequence.layer import SequenceLayer
+from envzoo.agents.networks.sequence.layer import SequenceLayer, check_sizes
 from envzoo.agents.networks.sequence.scan import segmented_scan
 from envzoo.errors import EnvzooError
 
@@ -40,8 +40,7 @@ class LRU(SequenceLayer):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        if state_size < 1:
-            raise EnvzooError(f"the state size of LRU is {state_size!r}; expected a whole number of at least 1")
+        check_sizes("LRU", width=width, state_size=state_size)
         if not 0 <= r_min < r_max < 1:
             raise EnvzooError(f"r_min is {r_min!r} and r_max is {r_max!r}; expected 0 <= r_min < r_max < 1")
         self.width, self.size, self.state_dim = width, state_size, 2 * state_size

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.sequence.layer import SequenceLayer, reset_where
+from envzoo.agents.networks.sequence.layer import SequenceLayer, check_sizes, reset_where
 
 
 class LSTM(SequenceLayer):
@@ -20,6 +20,7 @@ class LSTM(SequenceLayer):
 
     def __init__(self, width: int, generator: torch.Generator | None = None):
         super().__init__()
+        check_sizes("LSTM", width=width)
         self.width, self.state_dim = width, 2 * width
         # On the meta device the constructor draws nothing from the global generator.
         self.cell = nn.LSTM(width, width, device="meta").to_empty(device="cpu")

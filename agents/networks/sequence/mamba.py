@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from envzoo.agents.networks.layers import linear
 from envzoo.agents.networks.sequence import acting_kernels as kernels
 from envzoo.agents.networks.sequence.acting import ParameterArrays, starts, suits_kernels
-from envzoo.agents.networks.sequence.layer import SequenceLayer, reset_where, segments
+from envzoo.agents.networks.sequence.layer import SequenceLayer, check_sizes, reset_where, segments
 from envzoo.agents.networks.sequence.reorder import REORDERINGS, reorder_tokens
 from envzoo.agents.networks.sequence.scan import segmented_scan
 from envzoo.errors import EnvzooError, unknown
@@ -63,7 +63,8 @@ class SelectiveScan(nn.Module):
             raise unknown("eigenvalue constraint", eig, EIGENVALUES)
         if reorder not in REORDERINGS:
             raise unknown("reordering of tokens", reorder, REORDERINGS)
-        if state_size < 1 or (eig != "free" and state_size > channels):
+        check_sizes("a Mamba block", state_size=state_size)
+        if eig != "free" and state_size > channels:
             raise EnvzooError(
                 f"the state size of a Mamba block is {state_size!r}; expected 1 to its number of channels, {channels}"
             )
@@ -156,8 +157,7 @@ class MambaBlock(SequenceLayer):
         reorder: str = "none",
     ):
         super().__init__()
-        if d_conv < 1:
-            raise EnvzooError(f"d_conv of a Mamba block is {d_conv!r}; expected a whole number of at least 1")
+        check_sizes("a Mamba block", width=width, d_conv=d_conv, depth=depth)
         self.width, self.channels, self.taps = width, 2 * width, d_conv
         self.norm = nn.LayerNorm(width)
         self.enter = _weight(2 * self.channels, width, 1 / math.sqrt(width), generator)
@@ -201,9 +201,9 @@ class MambaBlock(SequenceLayer):
         bc = nn.functional.linear(
             torch.from_numpy(mixed), core.project if core.eig == "free" else torch.cat(core.rows())
         )
-        delta = nn.functional.softplus(nn.functional.linear(bc[:, : core.rank], core.dt_weight, core.dt_bias))
+        delta = nn.functional.linear(bc[:, : core.rank], core.dt_weight, core.dt_bias)
         if self._negative is None or (self._negative[0] != log_a).any():
-            self._negative = log_a.copy(), -np.exp(log_a)
+            self._negative = log_a.copy(), (-np.exp(log_a) / math.log(2)).ravel()
         kernels.mamba_states(mixed, delta.numpy(), bc.numpy(), before, fresh, self._negative[1], d, gate, after, y)
         return x + self.leave(torch.from_numpy(y)), torch.from_numpy(after)
 

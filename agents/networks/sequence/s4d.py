@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from envzoo.agents.networks.sequence import acting_kernels as kernels
 from envzoo.agents.networks.sequence.acting import ParameterArrays, starts, suits_kernels
-from envzoo.agents.networks.sequence.layer import SequenceLayer
+from envzoo.agents.networks.sequence.layer import SequenceLayer, check_sizes
 from envzoo.agents.networks.sequence.scan import diagonal_scan
 from envzoo.errors import EnvzooError, unknown
 
@@ -111,6 +111,7 @@ class S4D(SequenceLayer):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
+        check_sizes("S4D", width=width)
         if discretisation not in DISCRETISATIONS:
             raise unknown("discretisation of S4D", discretisation, DISCRETISATIONS)
         if not 0 < dt_min <= dt_max:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.networks.layers import linear
+from envzoo.agents.networks.sequence.layer import check_sizes
 from envzoo.agents.networks.sequence.window import Reach, WindowLayer
 from envzoo.errors import EnvzooError
 
@@ -25,7 +26,8 @@ class TransformerBlock(WindowLayer):
 
     def __init__(self, width: int, heads: int = 4, window: int = 64, generator: torch.Generator | None = None):
         super().__init__(width, window)
-        if heads < 1 or width % heads:
+        check_sizes("a transformer", heads=heads)
+        if width % heads:
             raise EnvzooError(f"a transformer of width {width} has {heads!r} heads; expected a divisor of the width")
         self.heads = heads
         self.project = linear(width, 3 * width, generator, gain=None)

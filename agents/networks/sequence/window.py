@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.sequence.layer import SequenceLayer, segments
-from envzoo.errors import EnvzooError
+from envzoo.agents.networks.sequence.layer import SequenceLayer, check_sizes, segments
 
 
 class Reach(NamedTuple):
@@ -38,8 +37,7 @@ class WindowLayer(SequenceLayer):
 
     def __init__(self, width: int, window: int):
         super().__init__()
-        if window < 1:
-            raise EnvzooError(f"the window is {window!r}; expected a whole number of at least 1")
+        check_sizes(f"a {type(self).__name__}", width=width, window=window)
         self.width, self.window, self.state_dim = width, window, (window - 1) * width + 1
         self.norm = nn.LayerNorm(width)
 

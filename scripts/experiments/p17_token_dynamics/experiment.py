@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import FunctionArm
-from envzoo.scripts.experiments.core.checks import Score, all_of, exact, seeded
+from envzoo.scripts.experiments.core.checks import Difference, Score, all_of, equivalence, exact, seeded
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.figures import BLUE, GREEN, ORANGE, learning_curves, title
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.p17_token_dynamics.arms import go_deep, solve
+from envzoo.scripts.experiments.p17_token_dynamics.arms import go_deep, recall, solve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LAYERS, SIZES = 200, (16, 8)
 COLOURS = {"positive": ORANGE, "mixed": GREEN, "negative": BLUE}
 ODE = "differential equation"
+UPDATES, RUNS = 900, 5  # of associative recall
+FREE, POSITIVE, SHORT = "recall, free", "recall, positive", "recall, positive, a tenth of the updates"
 
 
 def _arm(eig: str, size: int) -> str:
@@ -41,7 +43,15 @@ def _ode(score: str, fault: float = 0.0) -> Any:
 def draw(results: Results, figure: Figure) -> None:
     """Draw the mean norm of the tokens over the layers, for both sizes of the state."""
     title(figure, results, "Signs of eigenvalues decide whether tokens shrink or diverge")
-    for axes, size in zip(figure.subplots(1, 2, sharey=True), SIZES, strict=True):
+    *depth, learning = figure.subplots(1, 3)
+    depth[1].sharey(depth[0])
+    learning_curves(
+        learning, results, {FREE: BLUE, POSITIVE: ORANGE}, "accuracy", labels={FREE: "free", POSITIVE: "positive"}
+    )
+    learning.set(title="Associative recall, whole blocks", xlabel="updates", ylabel="share of right answers")
+    learning.xaxis.set_major_formatter("{x:g}")
+    learning.legend(loc="lower right", title="eigenvalues")
+    for axes, size in zip(depth, SIZES, strict=True):
         for eig, colour in COLOURS.items():
             learning_curves(axes, results, {_arm(eig, size): colour}, "log10 norm", labels={_arm(eig, size): eig})
         axes.set(title=f"State of {size} numbers", xlabel="layers", ylabel="log10 of the mean norm, cut off at 6")
@@ -66,6 +76,22 @@ EXPERIMENT = Experiment(
             for size in SIZES
             for eig in COLOURS
         ),
+        *(
+            FunctionArm(
+                name,
+                recall,
+                budget=budget,
+                settings={"eig": eig},
+                group="recall",
+                quick_spend=20,
+                seeds=RUNS,
+            )
+            for name, eig, budget in (
+                (FREE, "free", UPDATES),
+                (POSITIVE, "positive", UPDATES),
+                (SHORT, "positive", UPDATES // 10),
+            )
+        ),
         FunctionArm(ODE, solve, group="ode", seeds=1),
     ),
     checks=(
@@ -88,6 +114,14 @@ EXPERIMENT = Experiment(
             1e-7,
             null=_ode("closed form", 1.0),
             primary=True,
+        ),
+        equivalence(
+            "Positive eigenvalues cost nothing in associative recall: accuracy within .03 of free ones",
+            Difference(POSITIVE, FREE, "accuracy"),
+            -0.03,
+            0.03,
+            null={POSITIVE: SHORT},
+            paper_claim="Positive eigenvalues give a better perplexity on WikiText-103 with 24 layers.",
         ),
         exact(
             "mu < 0: all tokens are below .02 at t = 2000",
@@ -122,6 +156,11 @@ EXPERIMENT = Experiment(
                 "positive share": "positive eigenvalues",
             },
         ),
+        Table(
+            "recall",
+            "Associative recall with two Mamba blocks, after training",
+            {"accuracy": "share of right answers", "positive share": "positive eigenvalues"},
+        ),
         Table("ode", "The differential equation, tokens of one dimension", {"blow-up time": "blow-up time"}),
     ),
     reason=(
@@ -135,6 +174,7 @@ EXPERIMENT = Experiment(
         "The theory has no normalisation, convolution, gate or skip, and neither do these layers; with them tokens do "
         "not diverge.",
         "A run ends when a token's norm passes 1e6 or is no longer finite; norms are cut off there.",
-        "Whether the constraint costs anything in learning is not tested here.",
+        "Associative recall has whole Mamba blocks with normalisation, convolution, gate and skip; its bound and its 5 "
+        "seeds were fixed before any run, and only all-positive eigenvalues are compared with free ones.",
     ),
 )

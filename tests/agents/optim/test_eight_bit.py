@@ -11,6 +11,7 @@ from envzoo import agents
 from envzoo.agents import checkpoint
 from envzoo.agents.networks.stable_embedding import StableEmbedding
 from envzoo.agents.optim import eight_bit, make_optimizer
+from envzoo.agents.optim import eight_bit_kernels as kernels
 from envzoo.agents.optim.eight_bit import EIGHT_BIT, Adam8bit, AdamW8bit, Lion8bit, Momentum8bit
 from envzoo.agents.optim.quantization import (
     _quantize_in_torch,
@@ -219,6 +220,57 @@ def test_kernel_and_torch_take_the_same_steps(name, blockwise, monkeypatch):
     for name in first.state[kernel]:
         mine, theirs = first.state[kernel][name], second.state[plain][name]
         assert isinstance(mine, int) or (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype)
+
+
+def quantize_by_search(x, table, size, keep_negative):
+    """Quantise by a binary search; with `keep_negative`, negative numbers are not rounded to 0."""
+    codes, zero = np.empty(x.size, np.uint8), int(np.flatnonzero(table == 0)[0])
+    absmax = np.array([np.abs(x[k : k + size]).max() for k in range(0, x.size, size)], np.float32)
+    for block, largest in enumerate(absmax):
+        place = slice(block * size, (block + 1) * size)
+        y = x[place] / (largest or np.float32(1))
+        codes[place] = np.searchsorted((table[1:] + table[:-1]) / 2, y, side="left")
+        codes[place] -= keep_negative & (codes[place] == zero) & (y < 0)
+    return codes, absmax
+
+
+@pytest.mark.parametrize("code", ["dynamic", "linear"])
+@given(seed=st.integers(0, 10**6), size=st.sampled_from([1, 4, 64, 256]), spread=st.sampled_from([0, 4, 12]))
+@settings(max_examples=15, deadline=None)
+def test_kernels_take_the_steps_of_a_binary_search_to_the_last_bit(code, seed, size, spread):
+    random, f = np.random.default_rng(seed), np.float32
+    signed, unsigned = code_table(code, True), code_table(code, False)
+    n = int(random.integers(1, 700))
+    blocks = -(-n // size)
+    start = [random.normal(size=n).astype(f) for _ in range(3)]
+    zeros = [np.full(n, c.zero, np.uint8) for c in (signed, unsigned, signed, signed)]
+    found, expected = ([x.copy() for x in (*start, *zeros)] + [np.zeros(blocks, f) for _ in zeros] for _ in range(2))
+    b1, b2, rate, eps = f(0.9), f(0.99), f(0.01), f(1e-8)
+    for step in range(3):
+        g = (random.normal(size=n) * 10.0 ** random.uniform(-spread, spread, n)).astype(f)
+        for value in (0, -0.0, np.nan, np.inf):
+            g[random.random(n) < 0.03] = value
+        finite, used, scale = np.isfinite(g), np.where(np.isfinite(g), g, f(0)), np.arange(n) // size
+        p, q, r, c1, c2, c3, c4, a1, a2, a3, a4 = found
+        kernels.adam(p, g, size, signed, c1, a1, unsigned, c2, a2, b1, b2, rate, eps, f(1))
+        kernels.sign_or_momentum(q, g, size, signed, c3, a3, b1, b2, rate, f(1), True, False)
+        kernels.sign_or_momentum(r, g, size, signed, c4, a4, b1, b2, rate, f(1), False, step == 0)
+        p, q, r, c1, c2, c3, c4, a1, a2, a3, a4 = expected
+        m = signed.values[c1] * (a1 * b1)[scale] + (f(1) - b1) * used
+        v = unsigned.values[c2] * (a2 * b2)[scale] + (f(1) - b2) * used * used
+        after = p - rate * m / (np.sqrt(v) + eps)
+        lion = signed.values[c3] * a3[scale]
+        turned = q - rate * np.sign(b1 * lion + (f(1) - b1) * used)
+        momentum = used if step == 0 else b1 * (signed.values[c4] * a4[scale]) + used
+        expected[:3] = (
+            np.where(finite, x, y) for x, y in zip((after, turned, r - rate * momentum), (p, q, r), strict=True)
+        )
+        statistics = m, v, b2 * lion + (f(1) - b2) * used, momentum
+        for k, x in enumerate(statistics):
+            table = (unsigned if k == 1 else signed).values
+            expected[3 + k], expected[7 + k] = quantize_by_search(np.where(finite, x, f(0)), table, size, k != 1)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
-from envzoo.agents.networks.sequence import S4D, GatedBlock, MambaBlock
-from envzoo.agents.networks.sequence import acting_kernels as kernels
+from envzoo.agents.networks.sequence import S4D, GatedBlock, MambaBlock, lanes
 from envzoo.agents.networks.sequence.acting import ParameterArrays
 from envzoo.agents.optim import make_optimizer
 
@@ -19,6 +19,7 @@ MAKERS = {
     "block": lambda g: GatedBlock(S4D(6, 8, generator=g), g),
     "mamba": lambda g: MambaBlock(6, generator=g),
     "mamba 11": lambda g: MambaBlock(6, state_size=11, d_conv=2, generator=g),
+    "mamba 20": lambda g: MambaBlock(6, state_size=20, generator=g),
     "mamba 3": lambda g: MambaBlock(6, state_size=3, d_conv=1, eig="mixed", generator=g),
 }
 
@@ -83,15 +84,43 @@ def test_inputs_need_not_be_contiguous(name):
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_exponentials():
-    x = np.concatenate([np.linspace(-87, 88, 200_001), [-1e30, -100, 0, 88]]).astype(np.float32)
-    found, scale = x.copy(), np.empty(x.size, np.int32)
-    kernels.exponentials(found, scale)
-    expected = np.exp(x.astype(np.float64))
-    inside = x >= -87
-    assert np.abs(found[inside] / expected[inside] - 1).max() < 3e-7
-    assert (found[~inside] == 0).all()
-    assert found[x == 0] == pytest.approx(1, abs=0)
+@pytest.mark.parametrize("plus", [False, True])
+def test_activations_are_those_of_torch(plus):
+    x = np.concatenate([np.linspace(-80, 80, 20_001), [0, 1e-30, -1e-30, -1e30, 1e30, np.inf]]).astype(np.float32)
+    found = x.copy()
+    lanes.activate(found, plus)
+    expected = (F.softplus if plus else F.silu)(torch.from_numpy(x).double()).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-30)
+    near = np.abs(x) < 10
+    np.testing.assert_allclose(found[near], expected[near], rtol=1e-6)
+
+
+@pytest.mark.parametrize("plus", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 40])
+def test_activations_take_any_length_and_keep_nan(plus, size):
+    x = np.linspace(-3, 3, size).astype(np.float32)
+    alone = x.copy()
+    for i in range(size):
+        lanes.activate(alone[i : i + 1], plus)
+    found = x.copy()
+    lanes.activate(found, plus)
+    assert (found == alone).all()
+    for i in range(size):
+        spoiled = x.copy()
+        spoiled[i] = np.nan
+        lanes.activate(spoiled, plus)
+        assert np.isnan(spoiled).nonzero()[0].tolist() == [i]
+
+
+def test_nan_in_the_memory_stays_in_its_episode_and_ends_with_it():
+    layer, x = MAKERS["mamba"](generator()), torch.randn(3, 6, generator=generator(2))
+    state = torch.randn(3, layer.state_dim, generator=generator(1))
+    state[1] = torch.nan
+    with torch.no_grad():
+        y, after = layer.step(x, state)
+        assert torch.isnan(y).any(dim=1).tolist() == torch.isnan(after).any(dim=1).tolist() == [False, True, False]
+        y, after = layer.step(x, state, torch.tensor([False, True, False]))
+    assert torch.isfinite(torch.cat([y, after], dim=1)).all()
 
 
 def test_arrays_share_the_memory_of_parameters_and_follow_them():

@@ -195,7 +195,7 @@ def test_bad_arguments_of_layers_get_one_sentence():
         Hopfield(4, heads=3)
     with pytest.raises(EnvzooError, match="beta of a Hopfield layer is -1"):
         Hopfield(4, beta=-1)
-    with pytest.raises(EnvzooError, match="window is 0"):
+    with pytest.raises(EnvzooError, match="window of a HopfieldMemory is 0"):
         HopfieldMemory(4, window=0)
     with pytest.raises(UnknownNameError, match="'positive'"):
         MambaBlock(4, eig="positiv")
@@ -203,6 +203,22 @@ def test_bad_arguments_of_layers_get_one_sentence():
         MambaBlock(4, 9, eig="mixed")
     with pytest.raises(EnvzooError, match="0 <= r_min < r_max < 1"):
         LRU(4, r_max=1.0)
+
+
+SIZES = [(S4D, "width"), (LRU, "width"), (LRU, "state_size"), (LSTM, "width")]
+SIZES += [(MambaBlock, name) for name in ("width", "state_size", "d_conv", "depth")]
+SIZES += [(HopfieldMemory, name) for name in ("width", "window", "heads")]
+SIZES += [(TransformerBlock, name) for name in ("width", "window", "heads")]
+SIZES += [(Hopfield, name) for name in ("width", "hidden", "heads")]
+SIZES += [(HopfieldLayer, "quantity"), (HopfieldPooling, "quantity")]
+
+
+@pytest.mark.parametrize(("layer", "name"), SIZES)
+@pytest.mark.parametrize("size", [0, -2, 2.5, "4", True])
+def test_odd_sizes_get_one_sentence(layer, name, size):
+    given_sizes = {"width": 4} | ({"quantity": 2} if layer is HopfieldLayer else {}) | {name: size}
+    with pytest.raises(EnvzooError, match=f"{name.replace('_', ' ')} of .* is .*; expected a whole number of at least"):
+        layer(**given_sizes)
 
 
 # ---------------------------------------------------------------------------- Mamba
