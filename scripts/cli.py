@@ -22,6 +22,7 @@ T = TypeVar("T")
 COMMANDS = {
     "list": ("envzoo.scripts.list", "Show the environments, agents, datasets or papers."),
     "train": ("envzoo.scripts.train", "Train an agent on an environment or a dataset."),
+    "tune": ("envzoo.scripts.tune", "Search hyperparameters of an agent."),
     "evaluate": ("envzoo.scripts.evaluate", "Play episodes with a trained agent, and film one."),
     "compare": ("envzoo.scripts.compare", "Compare the final scores of runs, with intervals over seeds."),
     "plot": ("envzoo.scripts.plot", "Draw the learning curves of runs."),
@@ -34,7 +35,7 @@ COMMANDS = {
 
 
 # Commands that look names up in the tables, and so take `--import`.
-IMPORTING = ("list", "train", "evaluate", "make-dataset", "reproduce")
+IMPORTING = ("list", "train", "tune", "evaluate", "make-dataset", "reproduce")
 
 
 # What a disk can refuse at any moment, also to the libraries we use; no mistake of the program.

@@ -38,7 +38,8 @@ from envzoo.scripts.train_options import DEFAULTS
 NONE = "none"  # key of the list of settings that are None, which TOML cannot write
 
 
-def _text(value: Any) -> str:
+def to_toml(value: Any) -> str:
+    """Write a value in TOML."""
     if isinstance(value, bool | str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, float):
@@ -46,9 +47,9 @@ def _text(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_text(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {to_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_text, value)) + "]"
+        return "[" + ", ".join(map(to_toml, value)) + "]"
     raise EnvzooError(f"a configuration file holds numbers, text, lists and tables, not {shorten(repr(value))}")
 
 
@@ -59,11 +60,11 @@ def write_config(facts: Mapping[str, Any]) -> str:
     plain = {name: facts[name] for name in names if name in facts}
     absent = [name for name, value in plain.items() if value is None]
     absent += [f"{table}.{name}" for table, held in tables.items() for name, value in held.items() if value is None]
-    lines = [f"{name} = {_text(value)}" for name, value in plain.items() if value is not None]
-    lines += [f"{NONE} = {_text(absent)}"] if absent else []
+    lines = [f"{name} = {to_toml(value)}" for name, value in plain.items() if value is not None]
+    lines += [f"{NONE} = {to_toml(absent)}"] if absent else []
     for table, held in tables.items():
         lines += ["", f"[{table}]"]
-        lines += [f"{json.dumps(name)} = {_text(value)}" for name, value in held.items() if value is not None]
+        lines += [f"{json.dumps(name)} = {to_toml(value)}" for name, value in held.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 

@@ -118,6 +118,8 @@ def command(argv: list[str]) -> int:
     shared |= {"agent": agent, "source": rest[0], "hyperparameters": given}
     if "env_kwargs" in shared:
         shared["env_kwargs"] = parse_keywords(options.env_kwargs)
+    if options.preset:
+        shared = _with_preset(shared, options)
     if config_file is not None:
         shared = _with_stored(config_file, stored, shared, vouched)
     if options.config is not None and options.resume:
@@ -155,6 +157,18 @@ def _with_stored(path: str, stored: dict[str, Any], given: dict[str, Any], vouch
         if name in settings:
             merged[name] = settings[name] | given.get(name, {})
     return merged
+
+
+def _with_preset(given: dict[str, Any], options: TrainOptions) -> dict[str, Any]:
+    """Add the hyperparameters and the budget of a preset to the settings of the command line, which come first."""
+    from envzoo.scripts.presets import find_preset
+
+    for name in ("resume", "config"):
+        if getattr(options, name):
+            raise EnvzooError(f"--{name} takes the settings of a run, so it goes without --preset")
+    preset = find_preset(given["agent"], given["source"])
+    hyperparameters = {**preset.hyperparameters, **given["hyperparameters"]}
+    return {"timesteps": preset.timesteps, **given, "hyperparameters": hyperparameters}
 
 
 def _holds_seeds(run_dir: str) -> bool:

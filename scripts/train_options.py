@@ -39,6 +39,9 @@ class TrainOptions:
     """Also write the metrics to metrics.csv in the run's folder."""
     wandb: str | None = None
     """Project of Weights & Biases to log to (extra `wandb`); WANDB_MODE=offline keeps everything on this machine."""
+    preset: bool = False
+    """Use the hyperparameters that `envzoo tune` found for this agent and environment, and their budget (see
+    docs/presets.md); options on the command line come first."""
     config: str | None = None
     """TOML file with settings, as each run writes in its folder (config.toml); options on the command line come
     first. With it, agent and source may be left out."""
@@ -64,7 +67,7 @@ class TrainOptions:
     """Show a progress bar."""
 
 
-NOT_OF_A_RUN = ("seeds", "launcher", "processes", "config", "run_dir", "resume", "progress")
+NOT_OF_A_RUN = ("seeds", "launcher", "processes", "preset", "config", "run_dir", "resume", "progress")
 DEFAULTS = {
     field.name: field.default for field in dataclasses.fields(TrainOptions) if field.name not in NOT_OF_A_RUN
 } | {"env_kwargs": None}

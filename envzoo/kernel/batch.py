@@ -14,6 +14,7 @@ from envzoo.errors import EnvzooError, ResetNeededError, UnsupportedSpaceError, 
 from envzoo.kernel.arguments import check_seed, read_array
 from envzoo.kernel.check import ActionCheck
 from envzoo.kernel.definition import Allocator, Definition, episode_bytes
+from envzoo.kernel.fixed_call import FixedCall
 from envzoo.kernel.stream import keys
 from envzoo.moved import former_names
 from envzoo.sizes import check_bytes
@@ -103,11 +104,15 @@ class EpisodeBatch:
         self._limit = np.iinfo(np.int64).max if max_episode_steps is None else int(max_episode_steps)
         self._check_actions = ActionCheck(definition.action_space)
         self._new_infos = Allocator(definition.infos)
-        self._new_observation, self._observation_dtype = None, None
+        self._info_names = [(name, "_" + name) for name in self._new_infos.names]
+        self._new_observation, self._observation_shape, self._observation_dtype = None, (), None
         if isinstance(definition.observation_space, spaces.Dict):
             self._new_observation = Allocator(_dict_layout(definition))
         else:
-            self._observation_dtype = _dtype_of(definition.observation_space)
+            # Base and shape apart, because NumPy takes longer to make an array of a dtype that has a shape.
+            dtype = _dtype_of(definition.observation_space)
+            self._observation_shape, self._observation_dtype = (self.num_envs, *dtype.shape), dtype.base
+        self._step, self._observe = FixedCall(definition.kernels.step), FixedCall(definition.kernels.observe)
         self._no_options = definition.options({}, self.num_envs)
 
     # ---------------------------------------------------------------- moving
@@ -174,9 +179,7 @@ class EpisodeBatch:
         terminated = np.zeros(self.num_envs, np.bool_)
         truncated = np.zeros(self.num_envs, np.bool_)
         definition = self.definition
-        definition.kernels.step(
-            definition.parameters, self.state, self.streams, where, actions, rewards, terminated, infos
-        )
+        self._step(definition.parameters, self.state, self.streams, where, actions, rewards, terminated, infos)
         ended = _close_step(where, self._limit, self.elapsed, terminated, truncated, self.needs_reset)
         return rewards, terminated, truncated, ended
 
@@ -192,10 +195,10 @@ class EpisodeBatch:
         definition = self.definition
         if self._new_observation is not None:
             observation = self._new_observation(self.num_envs)
-            definition.kernels.observe(definition.parameters, self.state, observation)
+            self._observe(definition.parameters, self.state, observation)
             return dict(zip(observation._fields, observation, strict=True))
-        observation = np.zeros(self.num_envs, self._observation_dtype)
-        definition.kernels.observe(definition.parameters, self.state, observation)
+        observation = np.zeros(self._observation_shape, self._observation_dtype)
+        self._observe(definition.parameters, self.state, observation)
         return observation
 
     def new_infos(self) -> tuple:
@@ -205,9 +208,10 @@ class EpisodeBatch:
     def info_dict(self, infos: tuple, where: np.ndarray | None = None) -> dict[str, Any]:
         """Return infos in the format of Gymnasium's vector environments: each array with its mask `_name`."""
         result: dict[str, Any] = {}
-        for name, array in zip(self._new_infos.names, infos, strict=True):
+        marked = self.everyone if where is None else where
+        for (name, mask), array in zip(self._info_names, infos, strict=True):
             result[name] = array
-            result["_" + name] = (self.everyone if where is None else where).copy()
+            result[mask] = marked.copy()
         return result
 
     def episode(self, i: int) -> tuple:

@@ -67,6 +67,7 @@ class ActionCheck:
                 "MultiBinary or Box"
             )
         self.shape: tuple[int, ...] = space.shape
+        self._two_dimensional = len(self.shape) == 1
         self._low = np.array(low, self._dtype).ravel()
         self._high = np.array(high, self._dtype).ravel()
 
@@ -92,11 +93,13 @@ class ActionCheck:
             # Not converted directly to a narrower dtype, in which 256 would become 0; uint64 above 2**63 becomes
             # negative and is then refused, too.
             array = array.astype(np.int64 if self._integers else self._dtype)
-        if not (array.flags.c_contiguous and array.flags.writeable):
-            array = array.copy(order="C")  # otherwise Numba compiles the kernels again for this layout
-        if _any_outside(array.reshape(num_envs, -1), self._low, self._high):
-            self._refuse(array.reshape(num_envs, -1))
-        array = array.astype(self._dtype, copy=False)
+        if not array.flags.carray:  # contiguous, aligned and writeable, as the compiled kernels expect it (FixedCall)
+            array = array.copy(order="C")
+        rows = array if self._two_dimensional else array.reshape(num_envs, -1)
+        if _any_outside(rows, self._low, self._high):
+            self._refuse(rows)
+        if array.dtype != self._dtype:
+            array = array.astype(self._dtype)
         if self._most is not None and (episode := _first_with_more(array, self._most)) >= 0:
             raise InvalidActionError(
                 f"the action of episode {episode} has {np.count_nonzero(array[episode])} ones; expected at most "

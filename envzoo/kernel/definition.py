@@ -143,8 +143,9 @@ class Allocator:
     def __init__(self, layout: tuple) -> None:
         self.names: tuple[str, ...] = getattr(layout, "_fields", ())
         self._make = type(layout)._make if layout else tuple
-        self._dtypes = [np.dtype(dtype) for dtype in layout]
+        # Bases and shapes apart, because NumPy takes longer to make an array of a dtype that has a shape.
+        self._kinds = [(dtype.base, dtype.shape) for dtype in map(np.dtype, layout)]
 
     def __call__(self, num_envs: int) -> tuple:
         """Return zeroed arrays (num_envs, ...) in the layout's NamedTuple class."""
-        return self._make([np.zeros(num_envs, dtype) for dtype in self._dtypes])
+        return self._make([np.zeros((num_envs, *shape), base) for base, shape in self._kinds])

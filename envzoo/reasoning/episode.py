@@ -213,7 +213,7 @@ class TextEpisode(Definition):
     def draw(self, state: State) -> np.ndarray:
         """Draw the transcript: prompt grey, replies orange, the answer blue, then green or red."""
         places = self.task.prompt_length + self.task.answer_length
-        return picture(*self.transcript(state), int(state.outcome), places)
+        return picture(*self.transcript(state), int(state.outcome), places, self.task.columns)
 
     def describe(self, state: State) -> str:
         """Return the instruction of the task and the coloured transcript."""

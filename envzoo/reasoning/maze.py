@@ -194,6 +194,7 @@ class Maze(Task):
         binomial = np.array([[math.comb(n, k) for k in range(cells)] for n in range(cells)], np.int64)
         self.parameters = Parameters(size, walls, moves, least, binomial)
         self.prompt_length, self.answer_length = cells + 1, moves + 1
+        self.columns = size  # so that a picture shows the maze as a square
         self.instruction = (
             f"The first {cells} characters are the rows of a {size}x{size} maze, from the top (# is a wall). Write the "
             f"moves from S to G with U, D, L and R, at most {moves}, without touching a wall or the border."

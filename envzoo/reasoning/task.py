@@ -16,6 +16,7 @@ from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel.arguments import check_whole
 from envzoo.kernel.stream import keys
 from envzoo.reasoning.numbering import candidate_numbers, split_range
+from envzoo.reasoning.transcript import COLUMNS
 
 PAD, EOS, DIGIT = 0, 1, 2  # token ids; the digits, if a task has them, follow the two special tokens
 PAD_SIGN, EOS_SIGN = "_", "$"  # characters of the two special tokens
@@ -102,6 +103,7 @@ class Task:
         ignored: Characters without meaning in the answers that `verify_text` gets.
         warm_up_noise: A share of flawed demonstrations after which a small model still has much to learn.
         multi_turn: Whether the task writes into the answer as well (the replies of a tool).
+        columns: Tokens in a line of the picture of an episode.
         num_kinds: Kinds of problem (such as lengths), which take turns in `sample`.
     """
 
@@ -115,6 +117,7 @@ class Task:
     ignored: ClassVar[str] = " "
     warm_up_noise: ClassVar[float] = 0.8
     multi_turn: ClassVar[bool] = False
+    columns: int = COLUMNS
 
     def _number(self, sizes: Sequence[int], tries: int = 1) -> None:
         """Set the number of candidates for problems of each kind, and how many of them each problem may use."""

@@ -7,7 +7,7 @@ import numpy as np
 from envzoo.kernel import drawing as art
 
 PROMPT, MODEL, REPLY = 0, 1, 2  # writer of a character
-COLUMNS, CELL_WIDTH, CELL_HEIGHT = 32, 14, 26
+COLUMNS, CELL_WIDTH, CELL_HEIGHT, MARGIN, SIZE = 16, 28, 52, 12, 30  # of a picture; all but COLUMNS in pixels
 # ANSI's basic colours, which every terminal supports.
 _DIM, _BLUE, _GREEN, _RED, _YELLOW, _PLAIN = "\033[2m", "\033[34m", "\033[32m", "\033[31m", "\033[33m", "\033[0m"
 
@@ -30,23 +30,26 @@ def coloured(signs: str, writers: np.ndarray, outcome: int) -> str:
     return f"{result}{_PLAIN}  {('wrong', 'right', 'running')[outcome]}"
 
 
-def picture(signs: str, writers: np.ndarray, outcome: int, places: int) -> np.ndarray:
-    """Draw a transcript as an image, uint8 (height, width, 3), one cell per token; its size depends only on `places`.
+def picture(signs: str, writers: np.ndarray, outcome: int, places: int, columns: int = COLUMNS) -> np.ndarray:
+    """Draw a transcript as an image, uint8 (height, width, 3), one cell per token.
+
+    The size of the image depends only on `places` and `columns`, so that the frames of an episode fit each other.
 
     Args:
         signs: One character per token.
         writers: As in `coloured`.
         outcome: As in `coloured`.
         places: Largest number of tokens of a transcript.
+        columns: Most tokens of a line.
     """
-    columns = min(places, COLUMNS)
+    columns = min(places, columns)
     rows = -(-places // columns)
-    canvas = art.Canvas(columns * CELL_WIDTH + 16, rows * CELL_HEIGHT + 16)
+    canvas = art.Canvas(columns * CELL_WIDTH + 2 * MARGIN, rows * CELL_HEIGHT + 2 * MARGIN)
     answer = (art.RED, art.GREEN, art.BLUE)[outcome]
     colours = {PROMPT: art.MUTED, MODEL: answer, REPLY: art.ORANGE}
     for k, (sign, writer) in enumerate(zip(signs, writers.tolist(), strict=True)):
-        x, y = 8 + k % columns * CELL_WIDTH, 8 + k // columns * CELL_HEIGHT
+        x, y = MARGIN + k % columns * CELL_WIDTH, MARGIN + k // columns * CELL_HEIGHT
         if writer != PROMPT:
-            canvas.rectangle(x + 1, y + CELL_HEIGHT - 4, x + CELL_WIDTH - 1, y + CELL_HEIGHT - 2, colours[writer])
-        canvas.text(x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2 - 2, sign, colours[writer], 15)
+            canvas.rectangle(x + 2, y + CELL_HEIGHT - 8, x + CELL_WIDTH - 2, y + CELL_HEIGHT - 4, colours[writer])
+        canvas.text(x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2 - 4, sign, colours[writer], SIZE)
     return canvas.image()

@@ -88,7 +88,7 @@ def _metrics(repeats: int, count: int = 1000) -> list[Row]:
     ]
 
 
-def _nothing(job: int) -> int:
+def _nothing(job: dict[str, Any]) -> dict[str, Any]:
     return job
 
 
@@ -98,7 +98,7 @@ def _ray_start() -> float:
     from envzoo.scripts.launch import run_jobs
 
     began = time.perf_counter()
-    run_jobs(_nothing, [0], launcher="ray", names=["nothing"])
+    run_jobs(_nothing, [{}], launcher="ray", names=["nothing"])
     return time.perf_counter() - began
 
 

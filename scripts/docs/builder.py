@@ -21,6 +21,7 @@ from envzoo.scripts.docs.environments import environment_page
 from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.papers import comparison_page, paper_index, paper_page_text
 from envzoo.scripts.docs.plugin import plugin_command, plugin_mark, plugin_pages
+from envzoo.scripts.docs.presets import preset_page
 from envzoo.scripts.docs.speed import speed_page
 from envzoo.scripts.docs.tables import README_TABLES, TABLES, comparison_table
 from envzoo.scripts.docs.tutorials import TUTORIALS, tutorial_files, tutorial_page
@@ -37,12 +38,13 @@ def index_page() -> str:
         " models](language-models.md), [games](games.md) and [offline learning](offline.md) show how agents are used,"
         " [encoders](encoders.md) how to use a network of your own, and [neighbours](neighbours.md) how to come from"
         " another library."
+        " [Presets](presets.md) are hyperparameters that a search found, with their scores."
         " [TRL](trl.md) shows how to train language models on many GPUs, [preferences](preferences.md) how to"
         " learn from pairs there, [losses](losses.md) how to design a loss on an exact table, [exact"
         " resume](resume.md) how interrupted runs continue, and [scaling](scaling.md) what to use when one machine is"
         " too small."
         " [CONTRIBUTING](../CONTRIBUTING.md) shows how to add a paper, and [speed](speed.md) what was measured."
-        " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows a figure of"
+        " The [glossary](glossary.md) defines our own terms. [Papers by theme](papers/README.md) shows the checks of"
         " each, and the [gallery](gallery/README.md) the environments.",
         "## Tutorials",
         "\n".join(f"- [{each.title}]({tutorial_page(each)})" for each in TUTORIALS),
@@ -82,6 +84,7 @@ def pages(root: Path) -> dict[str, str]:
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
     found |= dataset_pages(root)
     found["docs/speed.md"] = speed_page(root)
+    found["docs/presets.md"] = preset_page()
     found["docs/papers/README.md"] = paper_index(root)
     found |= tutorial_files(root)
     found |= {f"docs/{comparison_page_path(name)}": comparison_page(root, name) for name in experiments.comparisons()}

@@ -8,7 +8,7 @@ from envzoo import papers
 from envzoo.agents import registry
 from envzoo.papers import Paper
 from envzoo.scripts import experiments
-from envzoo.scripts.docs.links import GENERATED, NOTES, agent_link, environments, paper_page
+from envzoo.scripts.docs.links import GENERATED, NOTES, agent_link, comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.tables import verdict
 from envzoo.scripts.experiments.core.checks import Check
 from envzoo.scripts.experiments.core.renewal import standing
@@ -97,24 +97,37 @@ def comparison_page(root: Path, name: str) -> str:
     )
 
 
+def hero_panel(root: Path, slug: str, of: str) -> str:
+    """Show the hero panel of an experiment, or else its figure, as a link to its page; "" without both."""
+    for name in ("hero.png", "figure.png"):
+        if (root / "docs" / "papers" / slug / name).exists():
+            picture = f'<img src="{slug}/{name}" width="640" alt="Primary checks of {of}">'
+            return f"[{picture}]({slug}/README.md)"
+    return ""
+
+
 def paper_index(root: Path) -> str:
-    """Write the page of all papers by theme, with the figure and the verdict of each."""
+    """Write the page of all papers by theme, with the verdict and the hero panel of each."""
     found = papers.papers().values()
     parts = []
     for theme in dict.fromkeys(paper.theme for paper in found):
         parts.append(f"## {theme}")
         for paper in (paper for paper in found if paper.theme == theme):
-            figure = root / "docs" / "papers" / paper.slug / "figure.png"
-            picture = f'<img src="{paper.slug}/figure.png" width="480" alt="Figure of paper {paper.number}">'
             parts.append(
                 f"**[{paper.number} {paper.title}]({paper.slug}/README.md)** ({paper.authors}, {paper.year}):"
                 f" {verdict(paper, root)}."
             )
-            parts.append(f"[{picture}]({paper.slug}/README.md)" if figure.exists() else "")
+            parts.append(hero_panel(root, paper.slug, f"paper {paper.number}"))
+    parts.append("## Comparisons")
+    for name in experiments.comparisons():
+        found_page = comparison_page_path(name).removeprefix("papers/")
+        parts.append(f"**[{experiments.find_experiment(name).paper.title}]({found_page})**")
+        parts.append(hero_panel(root, name, f"the comparison {name}"))
     return blocks(
         "# Papers by theme",
         GENERATED,
         "Each paper has a program that tests its claim at small scale, `envzoo reproduce NUMBER`. A claim holds or"
-        " fails if the 95% interval over seeds says so.",
+        " fails if the 95% interval over seeds says so. The panels show the primary checks of each experiment: a dot"
+        " with its interval, and a bar at the bound.",
         *parts,
     )

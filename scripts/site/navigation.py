@@ -16,6 +16,7 @@ from envzoo.scripts.site.pages import SOURCES
 
 GUIDES = {
     "Training runs": "training.md",
+    "Presets": "presets.md",
     "Games": "games.md",
     "Offline learning": "offline.md",
     "Language models": "language-models.md",

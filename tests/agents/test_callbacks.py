@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -226,6 +227,15 @@ def test_the_progress_bar_takes_a_title_and_survives_an_error(capsys):
     with pytest.raises(RuntimeError, match="no"):
         ppo().learn(24, [ProgressBar("my run"), Fails()])
     assert "my run" in capsys.readouterr().err
+
+
+def test_the_program_of_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    program = page.partition("## Callbacks")[2].split("```python\n")[1].split("```")[0]
+    program = program.replace("10_000", "32").replace('"CartPole-v1")', '"CartPole-v1", num_envs=2, num_steps=8)')
+    exec(program, names := {"agents": agents})
+    assert 32 <= names["agent"].num_timesteps < 32 + 2 * 8  # stopped by the function, of 50,000
+    assert len(names["returns"]) >= 2
 
 
 # ---------------------------------------------------------------------------- evaluation and early stop

@@ -151,6 +151,23 @@ def test_pictures(name):
 
 
 @each_task
+def test_pictures_are_large_enough_to_read(name):
+    env = gym.make(task_id(name, True), render_mode="rgb_array").unwrapped
+    env.reset(seed=0)
+    task = env.definition.task
+    columns = min(task.columns, task.prompt_length + task.answer_length)
+    height, width, _ = env.render().shape
+    rows = -(-(task.prompt_length + task.answer_length) // columns)
+    assert (height, width) == (rows * 52 + 24, columns * 28 + 24)
+
+
+def test_a_maze_is_drawn_as_a_square():
+    env = gym.make("envzoo/TextMaze-Tokens-v0", size=5, render_mode="rgb_array")
+    env.reset(seed=0)
+    assert env.render().shape[1] == 5 * 28 + 24
+
+
+@each_task
 def test_anything_may_be_said(name):
     env = gym.make(task_id(name)).unwrapped
     for text in ("", "\0", "１７", "x" * 100_000, "\ud800", "$", "_"):
