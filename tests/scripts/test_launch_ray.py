@@ -1,6 +1,7 @@
 """On a Ray cluster: workers that are killed, and folders that a node does not see."""
 
 import io
+import math
 import sys
 
 import pytest
@@ -151,3 +152,9 @@ def test_a_folder_that_nodes_do_not_see_is_refused_before_work(cluster, tmp_path
     assert "does not see the folder of the runs /proc/self/cwd/runs" in err
     assert "give --run-dir a folder that all nodes of the cluster share" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bench_measures_the_start():
+    from envzoo.scripts.bench.scaling import _ray_start
+
+    assert math.isfinite(_ray_start())
