@@ -77,9 +77,8 @@ def _store(x, bits, keys, zero, middles, first, codes):
 
     `keys` int32 (n,) is scratch space; `zero`, `middles` and `first` are of a code. Returns the magnitude.
     """
-    scratch = np.empty(1, np.int32)
-    scratch[0] = _largest(bits)
-    largest = scratch.view(np.float32)[0]
+    keys[0] = _largest(bits)
+    largest = keys.view(np.float32)[0]
     if largest == 0:
         for k in range(x.size):
             codes[k] = zero

@@ -48,7 +48,7 @@ def draw(results: Results, figure: Figure) -> None:
     learning_curves(
         learning, results, {FREE: BLUE, POSITIVE: ORANGE}, "accuracy", labels={FREE: "free", POSITIVE: "positive"}
     )
-    learning.set(title="Associative recall, whole blocks", xlabel="updates", ylabel="share of right answers")
+    learning.set(title="Associative recall", xlabel="updates", ylabel="share of right answers")
     learning.xaxis.set_major_formatter("{x:g}")
     learning.legend(loc="lower right", title="eigenvalues")
     for axes, size in zip(depth, SIZES, strict=True):

@@ -420,4 +420,8 @@ def test_tables_are_those_of_bitsandbytes(name):
     codes, state = functional.quantize_blockwise(x, blocksize=256)
     mine, absmax = quantize_blockwise(x)
     assert torch.equal(state.absmax, absmax)
-    assert (codes.flatten() == mine).float().mean() > 0.999
+    # Some of their versions take a neighbour of the nearest number on the CPU: ours is never the farther one.
+    codes = codes.flatten()
+    assert (codes == mine).float().mean() > 0.9
+    ours, theirs = ((dequantize_blockwise(c, absmax) - x).abs() for c in (mine, codes))
+    assert (ours <= theirs * (1 + 1e-6)).all()
