@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from envzoo.agents import make
 from envzoo.errors import EnvzooError, RunDirectoryError, shorten, unknown
 from envzoo.files import reason, write_text
 from envzoo.scripts.run_lock import RunLock
@@ -156,7 +157,6 @@ def write_study(path: Path, study: Study) -> None:
 
 def train_and_evaluate(settings: Settings, values: Mapping[str, Any], seed: int) -> float:
     """Train an agent, and return the mean return of its evaluation."""
-    from envzoo.agents import make
     from envzoo.agents.evaluation import evaluate
 
     agent = make(settings.agent, settings.source, seed=seed, device="cpu", **values)
@@ -238,6 +238,8 @@ def search(
         raise EnvzooError(f"seed is {settings.seed}; trials use seeds from it on, at most {FRESH_SEEDS[0] - 1}")
     if minutes is not None and not minutes > 0:
         raise EnvzooError(f"minutes is a positive number, got {minutes}")
+    if evaluate is None:
+        make(settings.agent, settings.source, device="cpu")  # refuses what cannot be trained before there is a folder
     evaluate = evaluate or (lambda values, seed: train_and_evaluate(settings, values, seed))
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = RunLock(path.parent)

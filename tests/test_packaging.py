@@ -58,7 +58,8 @@ def test_wheel_holds_one_top_level_package_and_every_module(wheel):
     }
     pretrained = {f"envzoo/agents/trained/{file.name}" for file in (ROOT / "agents" / "trained").glob("*.zip")}
     assert pretrained
-    assert names == {*expected, *pretrained, "envzoo/papers.toml", "envzoo/agents/trained/scores.json"}
+    tables = {"envzoo/papers.toml", "envzoo/scripts/presets.toml", "envzoo/agents/trained/scores.json"}
+    assert names == {*expected, *pretrained, *tables}
 
 
 def test_installed_papers_are_those_of_the_checkout(installed, tmp_path):

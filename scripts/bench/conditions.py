@@ -35,10 +35,12 @@ def processor() -> str:
 
 
 def conditions() -> dict[str, str]:
-    """Return the date, the machine, and the versions of what is measured and of the peers that are installed."""
+    """Return the date, the machine with its load, and the versions of what is measured and of the installed peers."""
     import torch
 
     found = {"date": str(date.today()), "processor": f"{processor()}, {os.cpu_count()} cores"}
+    if hasattr(os, "getloadavg"):
+        found["load"] = f"{os.getloadavg()[2]:.1f} (mean of 15 minutes, this run included)"
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     found |= {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numba", "gymnasium")}

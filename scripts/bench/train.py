@@ -21,6 +21,7 @@ DESCRIPTION = "training speed of PPO and SAC on one thread against Stable-Baseli
 EVALUATION_EPISODES = 20
 PPO_ENV, PPO_ENVS, PPO_STEPS = "CartPole-v1", 8, 128
 PPO_RATE, PPO_BATCH, PPO_EPOCHS = 3e-4, 256, 10
+ADAPTER_ENV, ADAPTER_ENVS = "envzoo/GridCoverage-v0", 64
 SAC_WARM_UP = 500
 
 
@@ -36,6 +37,7 @@ class _Peers:
         unit: Unit of the speed.
         target: The smallest ratio that counts as a pass, if there is one.
         peer: Name of the other implementation.
+        name: Name of ours.
     """
 
     title: str
@@ -45,6 +47,7 @@ class _Peers:
     unit: str
     target: float | None
     peer: str = "Stable-Baselines3"
+    name: str = "envzoo"
 
 
 def run(quick: bool = False) -> list[Row]:
@@ -66,6 +69,7 @@ def run(quick: bool = False) -> list[Row]:
             note = "not compared: stable_baselines3 is not installed; it is in the extra `bench`"
             return [*rows, Row("Stable-Baselines3", math.nan, "steps/s", note=note)]
         rows += _compare(_ppo(), *rounds)
+        rows += _compare(_adapter(), rounds[0], rounds[1] * ADAPTER_ENVS // PPO_ENVS)
         for width in (64, 256):
             # The wider network only measures speed: its rounds are too short to learn the task.
             repeats, steps = (4, 100) if quick else (20, 500) if width == 64 else (12, 150)
@@ -80,12 +84,12 @@ def _compare(peers: _Peers, repeats: int, steps: int) -> list[Row]:
 
     def ours() -> None:
         before = peers.ours.num_timesteps
-        peers.ours.learn(steps)
+        _learn(peers.ours, steps)
         taken["ours"].append(peers.ours.num_timesteps - before)  # may exceed `steps`, because rollouts are complete
 
     def theirs() -> None:
         before = peers.theirs.num_timesteps
-        (_learn_theirs if peers.peer == "Stable-Baselines3" else type(peers.theirs).learn)(peers.theirs, steps)
+        _learn(peers.theirs, steps)
         taken["theirs"].append(peers.theirs.num_timesteps - before)
 
     timings = measure({"ours": ours, "theirs": theirs}, repeats)
@@ -102,12 +106,15 @@ def _compare(peers: _Peers, repeats: int, steps: int) -> list[Row]:
     # Each round measures a pair back to back, so slow periods of the machine do not affect the ratio.
     ratio = float(np.median(speed["ours"] / speed["theirs"]))
     return [
-        row("envzoo", "ours", peers.ours),
+        row(peers.name, "ours", peers.ours),
         row(peers.peer, "theirs", peers.theirs, ratio=ratio, target=peers.target),
     ]
 
 
-def _learn_theirs(agent: Any, steps: int) -> None:
+def _learn(agent: Any, steps: int) -> None:
+    if not type(agent).__module__.startswith("stable_baselines3."):
+        agent.learn(steps)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         agent.learn(steps, reset_num_timesteps=False)
@@ -149,6 +156,23 @@ def _ppo() -> _Peers:
     return _Peers(f"PPO on {PPO_ENV}, {PPO_ENVS} environments, 64-64", PPO_ENV, _our_ppo(), theirs, "steps/s", 3.0)
 
 
+def _adapter() -> _Peers:
+    """Compare Stable-Baselines3's PPO on our kernel with the same on one environment after the other."""
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+
+    from envzoo.wrappers import StableBaselines3VecEnv
+
+    batched = StableBaselines3VecEnv(ADAPTER_ENV, ADAPTER_ENVS)
+    ours, theirs = (
+        PPO("MlpPolicy", env, n_steps=PPO_STEPS, batch_size=8 * PPO_BATCH, n_epochs=PPO_EPOCHS, seed=0, device="cpu")
+        for env in (batched, make_vec_env(ADAPTER_ENV, ADAPTER_ENVS, seed=0))
+    )
+    title = f"Stable-Baselines3's PPO on GridCoverage-v0, {ADAPTER_ENVS} environments"
+    name = "through StableBaselines3VecEnv"
+    return _Peers(title, ADAPTER_ENV, ours, theirs, "steps/s", None, "through DummyVecEnv", name)
+
+
 def _single_file() -> _Peers:
     theirs = SingleFilePPO(
         PPO_ENV,
@@ -187,8 +211,8 @@ def _sac(width: int) -> _Peers:
         seed=0,
         device="cpu",
     )
-    for learn in (ours.learn, lambda steps: _learn_theirs(theirs, steps)):
-        learn(SAC_WARM_UP)  # there are no updates during warm-up; afterwards each step is one update
+    for agent in (ours, theirs):
+        _learn(agent, SAC_WARM_UP)  # there are no updates during warm-up; afterwards each step is one update
     return _Peers(f"SAC on {env_id}, {width}-{width}", env_id, ours, theirs, "updates/s", 1.5)
 
 

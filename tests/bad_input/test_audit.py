@@ -271,6 +271,12 @@ COMMANDS = [
     ("dataset-unknown", ["make-dataset", "envzoo/grid-coverage/exprt-v0"], "did you mean"),
     ("dataset-path", ["make-dataset", "../x-v0"], "unknown dataset"),
     ("dataset-flag", ["make-dataset", "x", "--quite"], "did you mean 'quiet'"),
+    ("tune", ["tune", "PPO"], "takes an agent and one source"),
+    ("tune-agent", ["tune", "Random", "CartPole-v1"], "expected one of DQN, PPO, SAC, SACDiscrete"),
+    ("tune-source", ["tune", "PPO", "CartPol-v1"], "did you mean 'CartPole-v1'"),
+    ("tune-spaces", ["tune", "DQN", "Pendulum-v1"], "Box"),
+    ("tune-trials", ["tune", "PPO", "CartPole-v1", "--trials", "0"], "trials is at least 1"),
+    ("preset", ["train", "PPO", "Pendulum-v1", "--preset"], "there is no preset of PPO for Pendulum-v1"),
     ("command", ["trian"], "did you mean 'train'"),
 ]
 

@@ -134,7 +134,7 @@ def test_what_gymnasium_refuses_is_not_in_the_table():
         (lambda: Recipe("a/b", "C-v0", BehaviourPolicy("Random"), 1.0, "d"), "the id of a dataset has the form"),
         (
             lambda: Recipe("a/b-v0", "C-v0", "Random", 1.0, "d"),
-            "policy of a/b-v0 is a BehaviourPolicy, a ScriptedPolicy",
+            "policy of a/b-v0 is a BehaviourPolicy, a LongTraining, a ScriptedPolicy",
         ),
         (lambda: load("envzoo.specs"), "a table names things as 'module:name'"),
         (lambda: load("envzoo.specs:nothing"), "the module envzoo.specs has no nothing"),
