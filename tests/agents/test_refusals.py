@@ -48,7 +48,7 @@ SENTENCES = {
     "nan": (lambda: agents.make("PPO", "CartPole-v1", gamma=float("nan")), ["gamma of PPO expects float, got nan"]),
     "infinite": (
         lambda: agents.make("PPO", "CartPole-v1", learning_rate=float("inf")),
-        ["learning_rate of PPO expects float, got inf"],
+        ["learning_rate of PPO expects float or str, got inf"],
     ),
     "choice": (
         lambda: agents.make("PPO", "CartPole-v1", anneal="all"),

@@ -37,7 +37,7 @@ REFUSED = {
     ),
     "option": ([*PPO, "--timestep", "9"], ["'timestep'", "did you mean 'timesteps'?"]),
     "short-flag": ([*PPO, "-q"], ["Unrecognized options: -q", "`envzoo train PPO SOURCE --help`"]),
-    "float": ([*PPO, "--learning-rate", "abc"], ["--learning-rate", "'abc'"]),
+    "float": ([*PPO, "--learning-rate", "abc"], ["learning_rate of PPO", "'abc'"]),
     "integer": ([*PPO, "--timesteps", "1.5"], ["--timesteps", "1.5"]),
     "list": ([*PPO, "--hidden", "wide"], ["--hidden", "wide"]),
     "choice": ([*PPO, "--anneal", "everything"], ["--anneal", "'everything'", "learning_rate"]),
