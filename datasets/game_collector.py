@@ -19,7 +19,7 @@ Plays = dict[str, "list[EpisodeBuffer]"]
 
 
 class _Steps:
-    """What one player sees and does in one episode."""
+    """Observations, actions and rewards of one player in one episode."""
 
     def __init__(self, observation: Any, info: Mapping[str, Any]):
         self.observations, self.infos = [_copy(observation)], [_numbers(info)]

@@ -70,7 +70,7 @@ SPACES: dict[str, dict[str, Range | tuple[Any, ...]]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a study is about; a study continues with equal settings alone."""
+    """Settings of a study. A stored study is continued only with the same settings."""
 
     agent: str
     source: str

@@ -235,7 +235,7 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
+        """Store nothing, because a step has no gradient; functions that `vmap` takes must define this."""
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, loss: Tensor, optimizer: _BatchedOptimizer) -> tuple[Tensor, int]:

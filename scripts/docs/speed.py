@@ -77,7 +77,7 @@ def speed_page(root: Path) -> str:
 
 
 def headline(root: Path) -> str:
-    """Name the ratios to well-known peers, measured by runs of full length; "" when there are none."""
+    """Format the speed ratios to well-known peers from full-length benchmarks; "" if there are none."""
     found = {stem: data for stem, data in measurements(root).items() if "form" not in data["conditions"]}
     parts = []
     for bench, beginning, words in HEADLINES:

@@ -299,7 +299,7 @@ def from_files(files: Mapping[str, Any], dtype: str) -> tuple[PretrainedModel, A
 
 
 def end_tokens(model: PretrainedModel, tokenizer: Any) -> list[int]:
-    """Return the ids of the tokens that end an answer, the tokenizer's first; empty if there are none."""
+    """List the ids of the end-of-text tokens, starting with the tokenizer's own; empty if there are none."""
     ends = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     more = getattr(getattr(model.model, "generation_config", None), "eos_token_id", None)
     more = [] if more is None else list(more) if isinstance(more, list | tuple) else [more]
