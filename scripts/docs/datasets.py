@@ -66,7 +66,10 @@ def draw_picture(dataset: Any, data: TransitionTable) -> bytes:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        left.hist(data.episode_returns(), bins=40, color=BLUE)
+        returns = data.episode_returns()
+        # The bins reach to the references, so that a bar is wide enough to be seen where all returns are equal.
+        span = (min(returns.min(), low, high), max(returns.max(), low, high))
+        left.hist(returns, bins=40, range=span, color=BLUE)
         top = left.get_ylim()[1]
         for value, words, colour in ((low, "random", GREY), (high, "reference", ORANGE)):
             left.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from envzoo.papers import Paper
 from envzoo.scripts.experiments.core.arms import FunctionArm
-from envzoo.scripts.experiments.core.checks import Difference, seeded
+from envzoo.scripts.experiments.core.checks import Check, Difference, seeded
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE
 from envzoo.scripts.experiments.core.intervals import interval
@@ -124,6 +124,15 @@ def same(agent: str, other: str, worlds: Iterable[str] = WORLDS) -> dict[str, st
     return {on(world, agent): on(world, other) for world in worlds}
 
 
+def _ahead(
+    world: str, agent: str, other: str, points: float, worlds: Iterable[str] = WORLDS, title: str = "", **more: bool
+) -> Check:
+    """Check that an agent scores more than another by a number of points on a dataset; `more` goes to `seeded`."""
+    sentence = f"{title or world}: {agent} less {other} is above {points:g} points"
+    difference = Difference(on(world, agent), on(world, other), "score")
+    return seeded(sentence, difference, ">", points, null=same(agent, other, worlds), **more)
+
+
 def draw(results: Results, figure: Figure) -> None:
     """Draw every agent's mean score over the datasets with Box and with Discrete actions."""
     heading(figure, results, "values of the logged actions beat imitation", 4.8)
@@ -159,38 +168,10 @@ EXPERIMENT = Experiment(
             primary=True,
             full_only=True,
         ),
-        seeded(
-            "PointMazeStitch, mixed: IQL less BC is above 10 points",
-            Difference(on("PointMazeStitch, mixed", "IQL"), on("PointMazeStitch, mixed", "BC"), "score"),
-            ">",
-            10.0,
-            null=same("IQL", "BC"),
-            primary=True,
-        ),
-        seeded(
-            "LuckyBandit: IQL less DecisionTransformer is above 20 points",
-            Difference(on("LuckyBandit, p10", "IQL"), on("LuckyBandit, p10", "DecisionTransformer"), "score"),
-            ">",
-            20.0,
-            null=same("IQL", "DecisionTransformer"),
-            primary=True,
-        ),
-        seeded(
-            "LuckyBandit: DoC less DecisionTransformer is above 20 points",
-            Difference(on("LuckyBandit, p10", "DoC"), on("LuckyBandit, p10", "DecisionTransformer"), "score"),
-            ">",
-            20.0,
-            null=same("DoC", "DecisionTransformer"),
-            full_only=True,
-        ),
-        seeded(
-            "LineWorld, striped: PRDC less TD3BC is above 50 points",
-            Difference(on("LineWorld, striped", "PRDC"), on("LineWorld, striped", "TD3BC"), "score"),
-            ">",
-            50.0,
-            null=same("PRDC", "TD3BC", BOX),
-            full_only=True,
-        ),
+        _ahead("PointMazeStitch, mixed", "IQL", "BC", 10.0, primary=True),
+        _ahead("LuckyBandit, p10", "IQL", "DecisionTransformer", 20.0, title="LuckyBandit", primary=True),
+        _ahead("LuckyBandit, p10", "DoC", "DecisionTransformer", 20.0, title="LuckyBandit", full_only=True),
+        _ahead("LineWorld, striped", "PRDC", "TD3BC", 50.0, BOX, full_only=True),
         seeded(
             "Box datasets: the mean score of TD3BC less that of TD3, which nothing keeps near the data, is above 10",
             partial(mean_gain, agent="TD3BC", other="TD3", worlds=tuple(BOX)),

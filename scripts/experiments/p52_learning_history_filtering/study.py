@@ -45,14 +45,21 @@ def score(curve: np.ndarray) -> dict[str, Any]:
     }
 
 
+def learn_and_play(
+    agent: str, dataset: str, seed: int, budget: int, settings: Mapping[str, Any], copies: int
+) -> np.ndarray:
+    """Train an agent on a dataset of learning histories; returns its mean return on the held-out goals, (episodes,)."""
+    provide(dataset)
+    made = agents.make(agent, dataset, seed=seed, device="cpu", threads=1, **settings)
+    made.learn(budget)
+    return play_held_out(made, copies)
+
+
 def run_agent(
     seed: int, budget: int, quick: bool, agent: str, dataset: str, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Train an agent on learning histories, and play it on the held-out goals."""
-    provide(dataset)
-    made = agents.make(AGENTS[agent].spec.name, dataset, seed=seed, device="cpu", threads=1, **settings)
-    made.learn(budget)
-    return score(play_held_out(made, COPIES))
+    return score(learn_and_play(AGENTS[agent].spec.name, dataset, seed, budget, settings, COPIES))
 
 
 def run_random(seed: int, budget: int, quick: bool) -> dict[str, Any]:
