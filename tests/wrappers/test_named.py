@@ -127,5 +127,11 @@ def test_evaluations_have_the_wrappers_of_the_run(tmp_path, capsys):
     assert main(["evaluate", run, "--episodes", "2", "--env", "CartPole-v1"]) == 0
     assert main(["evaluate", run, *limit]) == 2
     assert "--wrapper requires an environment" in capsys.readouterr().err
+
+
+def test_films_have_the_wrappers_of_the_run(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    small = [*LINE[1:], "--timesteps", "32", "--wrapper", "TimeLimit:max_episode_steps=3"]
+    assert main(["train", "PPO", "envzoo/GridCoverage-v0", *small, "--run-dir", run, "--no-progress"]) == 0
     assert main(["evaluate", run, "--episodes", "1", "--video", str(tmp_path / "a.gif")]) == 0
     assert "4 frames" in capsys.readouterr().out
