@@ -36,7 +36,7 @@ RUNS = {
     "DoorKey": f"PPO envzoo.scripts.bench.kills:{DOOR_KEY} --timesteps 30000 {_CHECKS}",
     "Pendulum": f"SAC Pendulum-v1 --timesteps 5000 {_SMALL}",
     "HalfCheetah": f"SAC HalfCheetah-v5 --timesteps 5000 {_SMALL}",
-    "GridCoverage": "SubPO envzoo/GridCoverage-v0 --timesteps 60000 --policy gru --hidden 16 16 --num-envs 32 "
+    "GridCoverage": "SubPO envzoo/GridCoverage-v0 --timesteps 160000 --policy gru --hidden 16 16 --num-envs 32 "
     "--checkpoint-every 1000 --eval-every 20000",
     "LSDBandit": "LSDUCB envzoo/LSDBandit-v0 --timesteps 1500000 --num-envs 8 --checkpoint-every 4000 "
     "--eval-every 500000",
