@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from envzoo.agents.preference.best_of_n_law import (
@@ -48,6 +48,7 @@ def test_the_identity_for_every_distribution(seed, multiplier):
 
 @settings(max_examples=60, deadline=None)
 @given(seeds, st.floats(0, 0.99))
+@example(138, 2.220446049250313e-16)
 def test_the_budget_is_spent_and_nothing_better_exists(seed, share):
     p, r, phi, _ = problem(seed)
     delta = share * -math.log(p[r.argmax()])
@@ -55,7 +56,9 @@ def test_the_budget_is_spent_and_nothing_better_exists(seed, share):
     assert best.divergence == pytest.approx(delta, abs=1e-12)
     if kl_divergence(phi, p) <= delta:
         assert phi @ r <= best.reward + 1e-12
-    assert tilt(p, 7 * r + 3, delta).probability == pytest.approx(best.probability, abs=1e-9)
+    # The divergence grows with the square of the tilt: rounding of a tiny budget moves the tilt by its square root.
+    close = 1e-9 if delta > 1e-12 else 1e-7
+    assert tilt(p, 7 * r + 3, delta).probability == pytest.approx(best.probability, abs=close)
 
 
 @settings(max_examples=30, deadline=None)
