@@ -70,7 +70,10 @@ class CurveRecorder(Callback):
 
 
 def run_job(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run an arm with several seeds.
+    """Run an arm with several seeds on one PyTorch thread.
+
+    Sums then have the same order on every machine and under every launcher; the networks are too small to gain from
+    more threads.
 
     Args:
         job: "arm", "seeds", "budget" and "quick".
@@ -78,10 +81,13 @@ def run_job(job: dict[str, Any]) -> list[dict[str, Any]]:
     Returns:
         One dict of plain values per seed; see `run_arm`.
     """
+    from envzoo.agents.threads import using_threads
+
     arm, seeds = job["arm"], job["seeds"]
-    if isinstance(arm, FunctionArm):
-        return run_function(arm, seeds, job["budget"], job["quick"])
-    return [run_arm({"arm": arm, "seed": seed, "timesteps": job["budget"]}) for seed in seeds]
+    with using_threads(1):
+        if isinstance(arm, FunctionArm):
+            return run_function(arm, seeds, job["budget"], job["quick"])
+        return [run_arm({"arm": arm, "seed": seed, "timesteps": job["budget"]}) for seed in seeds]
 
 
 def run_function(arm: FunctionArm, seeds: list[int], budget: int, quick: bool) -> list[dict[str, Any]]:

@@ -9,7 +9,9 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
+from envzoo.agents.threads import using_threads
 from envzoo.errors import EnvzooError
 from envzoo.papers import Paper
 from envzoo.scripts.experiments.core import keys
@@ -19,11 +21,16 @@ from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.renewal import awaits_run, compared_run, renew, stale_arms, standing
 from envzoo.scripts.experiments.core.report import write_results
+from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.experiments.core.store import Store
 from envzoo.scripts.reproduce import ReproduceOptions, reproduce_experiment
 from envzoo.scripts.run_lock import RunLock
 
 CALLS = []
+
+
+def count_threads(seed, budget, quick):
+    return {"scores": {"threads": torch.get_num_threads()}}
 
 
 def draw_one(seed, budget, quick, shift=0.0):
@@ -228,6 +235,14 @@ def test_bad_functions_are_one_sentence(experiment):
         FunctionArm("inner", lambda seed, budget, quick: None)
     with pytest.raises(EnvzooError, match="batch is at least 1"):
         FunctionArm("empty", run_seeds=draw_many, batch=0)
+
+
+def test_a_function_runs_on_one_thread_whatever_the_process_has():
+    arm = FunctionArm("a", count_threads)
+    with using_threads(2):
+        [found] = run_job({"arm": arm, "seeds": [0], "budget": 1, "quick": False})
+        assert torch.get_num_threads() == 2
+    assert found["scores"] == {"threads": 1}
 
 
 # ---------------------------------------------------------------------------- keys
