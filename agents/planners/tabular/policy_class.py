@@ -26,7 +26,7 @@ def class_values(model: FiniteMDP, problem: PolicyProblem) -> np.ndarray:
     after = np.zeros(0, np.int64)
     for states in reversed(layers_of(problem)):
         rewards, moves = model.r[states], model.p[states][:, :, after]
-        q = rewards + np.einsum("sat,nt->nsa", moves, following, optimize=True)
+        q = rewards + np.einsum("sat,nt->nsa", moves, following)  # without BLAS: the same bits whatever the memory
         following = np.take_along_axis(q, table[:, states, None], axis=2)[..., 0]
         values[:, states], after = following, states
     return values
