@@ -53,7 +53,8 @@ class ReproduceOptions:
     seeds: int | None = None
     """Number of seeds; None uses the number of the experiment."""
     until_decided: bool = False
-    """While a primary check is inconclusive, increase the seeds 2, 4 and 8 times, and judge by 98.75% intervals."""
+    """While a primary check is inconclusive, increase the seeds (of `--groups`, if given) 2, 4 and 8 times, and judge
+    by 98.75% intervals."""
     fresh: bool = False
     """Ignore stored results and run everything."""
     renew: bool = False

@@ -48,7 +48,7 @@ def run_experiment(
         quick: Use fewer seeds, and smaller budgets where the experiment defines them; no verdicts are given.
         groups: Groups of arms to run; the others are in the results only if all their runs are stored. Empty for all.
         seeds: Number of seeds of every arm, instead of the experiment's.
-        until_decided: Increase the seeds two, four and eight times while a primary check is inconclusive.
+        until_decided: Increase the seeds (of `groups`) two, four and eight times while a primary check is inconclusive.
         fresh: Ignore stored results and run everything.
         folder: Folder in which results are stored by (arm, seed), and from which they are read; None stores nothing.
         launcher: See `run_jobs`; the results do not depend on it.
@@ -79,11 +79,22 @@ def run_experiment(
     looks = LOOKS if until_decided else (1,)
     confidence = LOOK_CONFIDENCE if until_decided else CONFIDENCE
     for look in looks:
-        plan = [(arm, budget, key, _numbers(experiment, arm, quick, seeds, look)) for arm, budget, key in arms]
+        plan = [
+            # Groups that do not run now keep their planned seeds.
+            (
+                arm,
+                budget,
+                key,
+                _numbers(experiment, arm, quick, seeds, 1 if groups and arm.group not in groups else look),
+            )
+            for arm, budget, key in arms
+        ]
         plan, left_out = _stage(plan, store, groups)
         _run_missing(plan, quick, store, launcher, processes, on_done)
         results = _judge(experiment, plan, store, quick, confidence, left_out)
         results.data["looks"] = looks.index(look) + 1
+        if groups and look > 1:
+            results.data["looked_at"] = sorted(groups)
         primary = [check["verdict"] for check in results.data["checks"] if check["primary"]]
         if INCONCLUSIVE not in primary:
             break

@@ -213,6 +213,20 @@ def test_a_run_until_decided_looks_four_times_with_wider_intervals(experiment):
     assert (results.data["looks"], results.data["verdict"]) == (1, "holds")
 
 
+def test_looking_again_at_some_groups_leaves_the_seeds_of_the_others(experiment, tmp_path):
+    plain, shifted = experiment.arms
+    undecided = seeded("it is 0", Score("plain", "x"), ">", 0.0, null={"plain": "shifted"}, primary=True)
+    apart = dataclasses.replace(
+        experiment, arms=(plain, dataclasses.replace(shifted, group="other")), checks=(undecided,)
+    )
+    run_experiment(apart, folder=tmp_path, launcher="inline")
+    results = run_experiment(apart, groups=("g",), until_decided=True, folder=tmp_path, launcher="inline")
+    assert len(results.data["arms"]["plain"]["runs"]) == 48
+    assert len(results.data["arms"]["shifted"]["runs"]) == 4
+    write_results(apart, results, tmp_path)
+    assert "The results of the groups g were looked at 4 times" in (tmp_path / "table.md").read_text()
+
+
 def returns_nothing(seed, budget, quick):
     return seed
 
