@@ -35,11 +35,11 @@ class DQNConfig(OffPolicyConfig):
     """Environments stepped side by side."""
     buffer_size: int = 100_000
     """Transitions the replay buffer keeps; its memory grows with the content."""
-    batch_size: int = 128
+    batch_size: int = 64
     """Transitions per update."""
-    gradient_steps: int | None = 8
+    gradient_steps: int | None = 4
     """Updates per round; None for one per environment step taken since the last round."""
-    learning_rate: Annotated[float | str, Holds("schedule")] = 5e-4
+    learning_rate: Annotated[float | str, Holds("schedule")] = 2.3e-3
     """Adam's learning rate: a number, a schedule by name ("cosine:3e-4"), or a function of the share of the budget that
     has been used (see `envzoo.agents.schedules`)."""
     anneal: bool = True
@@ -48,27 +48,27 @@ class DQNConfig(OffPolicyConfig):
     """Maximum Euclidean norm of the gradient; None for no clipping."""
     gamma: float = 0.99
     """Discount factor, in (0, 1]."""
-    n_steps: int | None = None
-    """Number of rewards in a target before the value of the next observation; None for 3, or 1 with a memory."""
+    n_steps: int = 1
+    """Number of rewards in a target before the value of the next observation; 1 with a memory."""
     double: bool = True
     """Choose the next action with the online network (double Q-learning) instead of the target network."""
     huber_delta: float | None = 1.0
     """Error above which the loss is linear; None for the squared error."""
-    target_update_interval: int = 1
+    target_update_interval: int = 128
     """Updates between two updates of the target network."""
-    tau: float = 0.005
+    tau: float = 1.0
     """Polyak coefficient of the target network; 1 copies the online network."""
     initial_epsilon: float = 1.0
     """Probability of a random action at the start."""
     final_epsilon: float = 0.04
     """Probability of a random action after `exploration_steps`."""
-    exploration_steps: int = 10_000
+    exploration_steps: int = 8_000
     """Environment steps over which the probability of a random action decreases linearly."""
     encoder: Annotated[str, Holds("encoder")] = "auto"
     """Encoder of the observation: auto, mlp, cnn or efficient_vmamba; with memory gru, lstm, lru, s4d, mamba,
     transformer or hopfield; or a class or function of your own (see `envzoo.agents.networks.encoders.make_encoder`).
     auto selects cnn for images and mlp otherwise."""
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[int, ...] = (256, 256)
     """Hidden layer sizes; with a memory, the last is its width."""
     activation: str = "relu"
     """Activation function of the hidden layers: tanh, relu, gelu or silu."""
@@ -79,8 +79,8 @@ class DQNConfig(OffPolicyConfig):
         super().__post_init__()
         for name in ("n_steps", "target_update_interval", "exploration_steps"):
             value = getattr(self, name)
-            require(value is None or value >= 1, f"{name} of DQN is at least 1, got {value}")
-        require((self.n_steps or 1) <= 1000, f"n_steps of DQN is at most 1000, got {self.n_steps}")
+            require(value >= 1, f"{name} of DQN is at least 1, got {value}")
+        require(self.n_steps <= 1000, f"n_steps of DQN is at most 1000, got {self.n_steps}")
         check_rate("learning_rate", "DQN", self.learning_rate)
         for name in ("max_grad_norm", "huber_delta"):
             value = getattr(self, name)
@@ -128,12 +128,13 @@ class DQN(OffPolicyAgent):
 
         L = E[h(Q(s, a) - y)],   y = r_0 + gamma r_1 + ... + gamma^(n-1) r_(n-1) + gamma^n (1 - terminated) Q'(s_n, a*)
 
-    with the Huber function h and a* = argmax_a Q(s_n, a) (double Q-learning, the default) or argmax_a Q'(s_n, a). The
-    target network Q' moves towards Q by the factor `tau` every `target_update_interval` updates; Mnih et al. copy it
-    (`tau=1`, `target_update_interval=10000`). The learning rate falls linearly to zero over the budget. An episode that
-    ends earlier has fewer rewards in y; if it was truncated, the value of its last observation is discounted by the
-    number of steps. Actions that are not allowed are neither chosen nor maximised over. Sources: Mnih et al. (2015,
-    Nature 518, algorithm 1), van Hasselt et al. (2016, arXiv 1509.06461, equation 4), Sutton (1988) for n-step returns.
+    with the Huber function h and a* = argmax_a Q(s_n, a) (double Q-learning, the default) or argmax_a Q'(s_n, a).
+    Every `target_update_interval` updates the target network Q' moves towards Q by the factor `tau`; with `tau=1`, the
+    default, it becomes a copy of Q, as in Mnih et al. (`target_update_interval=10000`). The learning rate falls
+    linearly to zero over the budget. An episode that ends earlier has fewer rewards in y; if it was truncated, the
+    value of its last observation is discounted by the number of steps. Actions that are not allowed are neither chosen
+    nor maximised over. Sources: Mnih et al. (2015, Nature 518, algorithm 1), van Hasselt et al. (2016, arXiv
+    1509.06461, equation 4), Sutton (1988) for n-step returns.
 
     Metrics:
         loss/critic: L.
@@ -150,8 +151,7 @@ class DQN(OffPolicyAgent):
         c, n = self.config, self.actions.n
         network = QNetwork(self.codec, n, c.encoder, c.hidden, c.activation, self.streams.torch("weights", "cpu"))
         recurrent = network.encoder.recurrent
-        self.n_steps = c.n_steps or (1 if recurrent else 3)
-        require(self.n_steps == 1 or not recurrent, f"n_steps of DQN is 1 with a memory, got {c.n_steps}")
+        require(c.n_steps == 1 or not recurrent, f"n_steps of DQN is 1 with a memory, got {c.n_steps}")
         self.network = self.register("network", network.to(self.device))
         self.optimizer = self.register(
             "optimizer",
@@ -167,9 +167,9 @@ class DQN(OffPolicyAgent):
     def build_storage(self) -> None:
         """Create the window of the last steps, from which transitions over several steps are made."""
         c, observation = self.config, self.experience.observation
-        if self.n_steps > 1:
+        if c.n_steps > 1:
             actions = np.zeros(len(observation), np.int64)
-            self.window = self.register("window", NStepWindow(self.n_steps, c.gamma, observation, actions))
+            self.window = self.register("window", NStepWindow(c.n_steps, c.gamma, observation, actions))
 
     @property
     def epsilon(self) -> float:
@@ -194,7 +194,7 @@ class DQN(OffPolicyAgent):
 
     def store(self, observation: np.ndarray, action: np.ndarray, start: np.ndarray, step: Step) -> int:
         """Add the transitions over n steps that this step completes; returns the number of environment steps."""
-        if self.n_steps == 1:
+        if self.config.n_steps == 1:
             return super().store(observation, action, start, step)
         done, following = step.done, step.next_observation
         found = self.window.add(observation, action, step.reward, step.terminated, done, following, start, step.valid)
@@ -213,7 +213,7 @@ class DQN(OffPolicyAgent):
             next_q = self.target(following)
             choosing = self.network(following) if c.double else next_q
             value = greedy_value(next_q, self.allowed.restrict(choosing, packed_of(following)))
-            y = td_target(batch.reward, batch.terminated, value, c.gamma**self.n_steps)
+            y = td_target(batch.reward, batch.terminated, value, c.gamma**c.n_steps)
         q = self.network(batch.observation).gather(-1, batch.action[:, None]).squeeze(-1)
         loss = huber_loss(q, y, c.huber_delta)
         self.optimizer.step(loss)

@@ -1,0 +1,1 @@
+"""Experiment on DQN's defaults."""
