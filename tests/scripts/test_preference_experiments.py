@@ -50,7 +50,7 @@ def test_in_a_duel_the_path_that_keeps_the_rule_wins():
 
 
 def test_a_duel_of_a_policy_with_itself_is_even():
-    scores = duel(0, 1600, True, ["SPO", "SPO"], ENV, "cyclic", 5)["scores"]
+    scores = duel(0, 1600, True, ["SPO", "SPO"], ENV, "nonmarkov", 5)["scores"]
     assert scores["wins"] == pytest.approx(0.5)
 
 
@@ -68,7 +68,7 @@ def test_a_trace_counts_the_ties_of_each_batch_with_the_batches_before():
     learner.judge = keep
     learner.learn(3 * 64 * 25)
     first, second, third = batches
-    earlier = first, first, np.concatenate([first, second])
+    earlier = first, first, np.concatenate([first, first, second])  # the first batch fills the queue, and joins it
     ties = [(new[:, None] == old).mean() for new, old in zip((first, second, third), earlier, strict=True)]
     assert found["ties"] == pytest.approx(np.mean(ties))
     main = [np.bincount(batch, minlength=3).argmax() for batch in batches]
