@@ -58,7 +58,8 @@ def write_pairs(
         The dataset's folder.
 
     Raises:
-        EnvzooError: Numbers of rows differ, or prompts and answers are neither texts nor whole numbers.
+        EnvzooError: Numbers of rows differ, prompts and answers are neither texts nor whole numbers, an answer is empty
+            or both are the same, or a label is no probability.
         DatasetError: The id is malformed, or the dataset exists and `overwrite` is False.
     """
     rewards = np.asarray(rewards, np.float64)
@@ -90,6 +91,7 @@ def _episodes(pairs: Mapping[str, Any], rewards: np.ndarray) -> list[EpisodeBuff
     buffers = []
     for k in range(len(prompts)):
         asked, answer, other = (_item(values[k], k) for values in (prompts, chosen, rejected))
+        _check_pair(k, answer, other, None if label is None else label[k])
         texts = isinstance(asked, str)
         infos: dict[str, Any] = {REJECTED: [other, other] if texts else np.array([other, other])}
         for name, values in ((MARGIN, margin), (LABEL, label)):
@@ -114,6 +116,18 @@ def _item(value: Any, number: int) -> str | int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     raise EnvzooError(f"pair {number} holds a {type(value).__name__}; expected texts or whole numbers")
+
+
+def _check_pair(number: int, answer: str | int, other: str | int, label: Any) -> None:
+    """Raise EnvzooError for a pair from which no agent learns, before anything is written."""
+    for name, text in (("chosen", answer), (REJECTED, other)):
+        if text == "":
+            raise EnvzooError(f"pair {number} has an empty {name} answer; expected a text")
+    if answer == other:
+        shown = answer[:60] if isinstance(answer, str) else answer
+        raise EnvzooError(f"pair {number} has the answer {shown!r} twice; expected two different answers")
+    if label is not None and not 0 <= float(label) <= 1:  # NaN, too
+        raise EnvzooError(f"pair {number} has the label {float(label):g}; expected a probability, in [0, 1]")
 
 
 def read_pairs(dataset: MinariDataset) -> dict[str, Any]:

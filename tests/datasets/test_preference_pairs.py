@@ -14,7 +14,7 @@ from envzoo.agents import checkpoint
 from envzoo.agents.callbacks.metrics_table import read_metrics
 from envzoo.agents.evaluation import evaluate
 from envzoo.agents.source import Preferences
-from envzoo.datasets import load_minari
+from envzoo.datasets import load_minari, preference_pairs
 from envzoo.datasets.preference_pairs import from_trl, read_pairs, to_trl, write_pairs
 from envzoo.errors import DatasetError, EnvzooError
 from envzoo.preference.did_table import DIDTable
@@ -148,6 +148,10 @@ def test_trl_reads_our_rows_as_preferences():
     [
         (lambda: write(TEXTS | {"chosen": ("a",)}), EnvzooError, "chosen has 1 rows, expected 2"),
         (lambda: write(TEXTS | {"chosen": (1.5, 2.5)}), EnvzooError, "pair 0 holds a float; expected texts or whole"),
+        (lambda: write(TEXTS | {"rejected": TEXTS["chosen"]}), EnvzooError, "pair 0 has the answer .* twice"),
+        (lambda: write(TEXTS | {"rejected": (TEXTS["rejected"][0], "")}), EnvzooError, "pair 1 has an empty rejected"),
+        (lambda: write(TEXTS | {"label": (0.5, 1.5)}), EnvzooError, "pair 1 has the label 1.5; expected a probab"),
+        (lambda: write(TEXTS | {"label": (np.nan, 0.5)}), EnvzooError, "pair 0 has the label nan"),
         (lambda: to_trl(DIDTable(4).preference_pairs(3)), EnvzooError, "prompt of TRL's preference format holds texts"),
         (lambda: from_trl([{"prompt": "a"}]), EnvzooError, "row 0 lacks 'chosen' or 'rejected'"),
         (lambda: from_trl([]), EnvzooError, "there are no rows"),
@@ -177,10 +181,11 @@ def test_refusals(call, error, sentence):
         call()
 
 
-def test_other_datasets_and_mixed_ones_are_refused():
+def test_other_datasets_and_mixed_ones_are_refused(monkeypatch):
     make_dataset("envzoo/text-sum-to/demonstrations-v0", quiet=True, episodes=3)
     with pytest.raises(DatasetError, match="episode 0 of dataset envzoo/text-sum-to/demonstrations-v0 is no pair"):
         agents.make("DPO", "envzoo/text-sum-to/demonstrations-v0")
+    monkeypatch.setattr(preference_pairs, "_check_pair", lambda *pair: None)  # a dataset that others wrote
     write(TEXTS | {"chosen": ("a", "")})
     with pytest.raises(EnvzooError, match="pair 1 has an empty chosen answer"):
         agents.make("DPO", "test/some-v0")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envzoo.scripts.experiments.core.figures import BLUE, INK, ORANGE, final_bars, level, title
+from envzoo.scripts.experiments.core.figures import BLUE, GREEN, INK, ORANGE, final_bars, level, title
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.p20_spo.names import ENTROPIES, LEARNERS, MODEL, SPO, bandit, point
+from envzoo.scripts.experiments.p20_spo.names import ENTROPIES, LEARNERS, MODEL, SPO, bandit, point, soft
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,11 +49,14 @@ def _draw_gaps(axes: Axes, results: Results) -> None:
 
 
 def _draw_shares(axes: Axes, results: Results) -> None:
-    for offset, name in enumerate(LEARNERS):
-        arm = point(name, "cyclic")
+    bars = {point(SPO, "cyclic"): ("SPO on PPO", BLUE), soft("cyclic"): ("SPO on SAC", GREEN),
+            point(MODEL, "cyclic"): (MODEL, ORANGE)}  # fmt: skip
+    bars = {arm: look for arm, look in bars.items() if arm in results.arms}
+    width = 0.84 / len(bars)
+    for offset, (arm, (name, colour)) in enumerate(bars.items()):
         shares = np.sort(np.stack([results.scores(arm, f"sector_{k}") for k in range(3)], axis=1), axis=1)[:, ::-1]
-        at = np.arange(3) + 0.4 * offset - 0.2
-        axes.bar(at, shares.mean(0), width=0.38, color=COLOURS[name], linewidth=0)
+        at = np.arange(3) + width * (offset - (len(bars) - 1) / 2)
+        axes.bar(at, shares.mean(0), width=0.93 * width, color=colour, linewidth=0)
         axes.scatter(np.repeat(at[None], len(shares), 0), shares, s=9, color="white", edgecolors=INK, linewidths=0.6,
                      zorder=3)  # fmt: skip
         axes.annotate(name, (at[0], 0.02), xytext=(0, 2), textcoords="offset points", ha="center", color="white",

@@ -1,5 +1,8 @@
 """Matrix games, self-play on logits, preferences between trajectories, SPO and its reward model."""
 
+import re
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -130,6 +133,16 @@ def test_a_contradictory_preference_is_named():
         read_game([[0, 0.5], [0.5, 0]])
     with pytest.raises(EnvzooError, match=r"outside \[-1, 1\]"):
         read_game([[0, 1.5], [-1.5, 0]])
+
+
+def test_the_example_of_the_page_runs():
+    page = (Path(__file__).parents[3] / "docs" / "preferences.md").read_text(encoding="utf-8")
+    example = re.search(r"^```python\n(import gymnasium as gym.*?)^```", page, re.M | re.S)[1]
+    program = example.replace("10_000", "64")
+    found = {}
+    exec(compile(program, "preferences.md", "exec"), found)  # our own page, not a file's content
+    assert found["agent"].num_timesteps >= 64
+    assert (found["preference"].win_probability(np.ones((1, 1)), np.zeros((1, 1))) > 0.5).all()
 
 
 def test_preferences_worked_out_by_hand():
