@@ -26,7 +26,7 @@ GPU_SIZES = ((64, 2, 4), (768, 14, 12))  # width, layers and heads: 0.1 and 100 
 
 
 def method_rows(rounds: int) -> list[Row]:
-    """Measure the time of a rollout and its updates, relative to GRPO.
+    """Measure the processor time of a rollout and its updates on one thread, relative to GRPO.
 
     All methods have the same weights, prompts, group size, and one epoch; the learning rate is too small to change
     this. Each round measures GRPO before and after a method, so that slow periods of the machine affect both; the
@@ -64,9 +64,10 @@ def _rows(plain: Any, others: dict[str, Any], rounds: int) -> list[Row]:
 
 
 def _seconds(agent: Any) -> float:
-    began = time.perf_counter()
+    """Measure the processor time of an iteration, which other programs on the machine affect little."""
+    began = time.process_time()
     agent.iterate()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def gpu_rows(

@@ -76,6 +76,11 @@ def speed_page(root: Path) -> str:
     )
 
 
+def has_peers(root: Path) -> bool:
+    """Tell whether anything was compared with a peer, also in a short run."""
+    return any(row.ratio is not None for data in measurements(root).values() for _, row in _rows(data))
+
+
 def headline(root: Path) -> str:
     """Format the speed ratios to well-known peers from full-length benchmarks; "" if there are none."""
     found = {stem: data for stem, data in measurements(root).items() if "form" not in data["conditions"]}

@@ -11,7 +11,7 @@ from envzoo.agents import registry
 from envzoo.papers import Paper
 from envzoo.scripts import experiments
 from envzoo.scripts.docs.links import agent_link, comparison_page_path, environments, paper_link, paper_page
-from envzoo.scripts.docs.speed import headline
+from envzoo.scripts.docs.speed import has_peers, headline
 from envzoo.scripts.experiments.core.report import read_results
 from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, NOT_JUDGED, NOT_RUN, verdict_of
 from envzoo.scripts.markdown import blocks, table
@@ -116,7 +116,7 @@ def key_numbers(prefix: str, root: Path = Path()) -> str:
     """
     counts = Counter(verdict(paper, root) for paper in papers.papers().values())
     outcomes = ", ".join(f"{count} {_plural(found, count)}" for found, count in counts.most_common())
-    speed = headline(root) or "no run of full length yet"
+    speed = headline(root) or ("compared in short runs only" if has_peers(root) else "not measured yet")
     rows = [
         (f"[Speed]({prefix}speed.md) on one thread", speed, "`make speed`"),
         (

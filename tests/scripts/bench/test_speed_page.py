@@ -11,7 +11,7 @@ from envzoo.errors import UnknownNameError
 from envzoo.scripts.bench import speed
 from envzoo.scripts.bench.single_file_ppo import SingleFilePPO
 from envzoo.scripts.docs.speed import comparison, headline, measurements, speed_page
-from envzoo.scripts.docs.tables import count_tests
+from envzoo.scripts.docs.tables import count_tests, key_numbers
 
 
 def row(name, ratio=None, target=None, value=1.0):
@@ -62,6 +62,12 @@ def test_short_runs_are_no_headline(root):
         data["conditions"]["form"] = "short"
         file.write_text(json.dumps(data))
     assert headline(root) == ""
+    assert "| compared in short runs only |" in key_numbers("", root)
+
+
+def test_the_readme_says_that_nothing_was_compared(tmp_path):
+    (tmp_path / "tests").mkdir()
+    assert "| not measured yet |" in key_numbers("", tmp_path)
 
 
 def test_tests_are_counted_by_their_functions(tmp_path):
