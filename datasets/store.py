@@ -96,9 +96,9 @@ def load_minari(dataset_id: str) -> MinariDataset:
 def damaged(dataset_id: str, error: Exception) -> DatasetError:
     """Build the error for a dataset whose files cannot be read."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    missing = _LACKING.search(reason)  # how HDF5 says that an episode is not complete
+    missing = _LACKING.search(reason)  # how HDF5 names what is not there
     if missing:
-        reason = f"an episode has no {missing[1]}"
+        reason = f"it lacks {missing[1]}"
     if dataset_id in recipes():
         cure = f"make it again with `envzoo make-dataset {dataset_id} --overwrite`"
     else:

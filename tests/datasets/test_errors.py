@@ -108,7 +108,7 @@ def test_a_part_of_an_episode_is_missing(made, part):
 
     with h5py.File(made / "main_data.hdf5", "a") as file:
         del file["episode_2"][part]
-    with pytest.raises(DatasetError, match=rf"random-v0 in .* is damaged \(an episode has no {part}\); make it again"):
+    with pytest.raises(DatasetError, match=rf"random-v0 in .* is damaged \(it lacks {part}\); make it again"):
         agents.make("BC", "envzoo/grid-coverage/random-v0")
 
 
