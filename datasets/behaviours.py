@@ -6,7 +6,7 @@ Each function takes the definition of the environment, a seed and settings, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,6 +155,32 @@ def walk(definition: Any, seed: int):
     return predict
 
 
+def fetch(definition: Any, seed: int):
+    """Make the policy of a dark room with a key and a door that walks to the key and then to the door."""
+    key, door, moves = definition.parameters.goal, definition.parameters.door, definition.parameters.moves
+
+    def predict(observation, state, episode_start, deterministic):
+        here = np.asarray(observation, np.int64)
+        held = np.zeros(len(here), bool) if state is None else state
+        # Being at the key at the start does not count: only a step onto it does.
+        held = ~episode_start & (held | (here == key).all(axis=1))
+        target = np.where(held[:, None], door, key)
+        there = here[:, None] + moves
+        return np.abs(there - target[:, None]).sum(axis=2).argmin(axis=1), held
+
+    return predict
+
+
+def draw_actions(definition: Any, seed: int, probabilities: Sequence[float]):
+    """Make the policy that draws Discrete actions with the same probabilities everywhere."""
+    generator, actions = np.random.default_rng(seed), int(definition.action_space.n)
+
+    def predict(observation, state, episode_start, deterministic):
+        return generator.choice(actions, size=len(observation), p=np.asarray(probabilities)), state
+
+    return predict
+
+
 # The best policies of the worlds, by name: a function above and its settings.
 EXPERTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "right": (drift, {"mean": 1.0, "spread": 0.0}),
@@ -162,6 +188,7 @@ EXPERTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "wind": (steer, {"area": "goal", "noise": 0.0}),
     "model": (nearly_optimal, {"epsilon": 0.0}),
     "goal": (walk, {}),
+    "key": (fetch, {}),
 }
 
 

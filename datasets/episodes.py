@@ -47,16 +47,21 @@ def check_episode(number: int, observations: Any, actions: Any, rewards: Any, te
             "a transition table takes array actions, and array or dict observations, but episode "
             f"{number} has {type(actions).__name__} actions and {type(observations).__name__} observations"
         )
+    named = {"actions": actions, "rewards": rewards, "terminations": terminations, "truncations": truncations}
     parts: list[Any] = []
     map_arrays(parts.append, observations)
-    for part in (*parts, actions, rewards, terminations, truncations):
+    for name, part in (*(("observations", part) for part in parts), *named.items()):
+        if part is None:
+            raise DatasetError(f"episode {number} has no {name}")
         if np.ndim(part) == 0:
             raise DatasetError(f"episode {number} holds a {type(part).__name__} in place of an array of its steps")
     for part in (rewards, terminations, truncations):
         if np.asarray(part).dtype.kind not in "biuf":
             raise DatasetError(f"rewards, terminations and truncations of episode {number} are not numbers")
-    if not np.isfinite(np.asarray(rewards, np.float64)).all():
-        raise DatasetError(f"episode {number} has NaN or infinite rewards; expected finite ones")
+    for name, part in (("rewards", rewards), ("actions", actions), *(("observations", part) for part in parts)):
+        array = np.asarray(part)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise DatasetError(f"episode {number} has NaN or infinite {name}; expected finite ones")
     steps = len(rewards)
     lengths: list[int] = []
     map_arrays(lambda a: lengths.append(len(a) - 1), observations)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from envzoo.errors import DatasetError
-from envzoo.offline.darkroom import Darkroom
+from envzoo.offline.darkroom import DarkGrid, DarkKeyToDoor
 
 if TYPE_CHECKING:
     from minari.data_collector import EpisodeBuffer
@@ -59,9 +59,18 @@ class QTables:
         self.q[self.each, state, action] += self.rate * (target - self.q[self.each, state, action])
 
 
-def best_actions(world: Darkroom, position: np.ndarray) -> np.ndarray:
-    """Compute an optimal action at each cell (..., 2) of a dark room: along the rows, along the columns, then stay."""
-    away = world.parameters.goal - position
+def best_actions(world: DarkGrid, position: np.ndarray, stage: np.ndarray | None = None) -> np.ndarray:
+    """Compute an optimal action at each cell (..., 2) of a dark room: along the rows, along the columns, then stay.
+
+    Args:
+        world: The room.
+        position: The cells.
+        stage: (...) rewards of the episode so far, for a room with a key and a door: the door follows the key.
+    """
+    target = world.parameters.goal
+    if stage is not None:
+        target = np.where(stage[..., None] > 0, world.parameters.door, target)
+    away = target - position
     wanted = np.zeros_like(away)
     rows_left = away[..., 0] != 0
     wanted[..., 0] = np.sign(away[..., 0])
@@ -111,21 +120,28 @@ def _play_task(
     world, limit = env.unwrapped.definition, env.spec.max_episode_steps
     size, total = world.parameters.size, episodes * env.spec.max_episode_steps
     random = np.arange(histories) < round(noise * histories)
-    learner = QTables(histories, size * size, int(world.action_space.n), generator, random)
+    staged = isinstance(world, DarkKeyToDoor)
+    learner = QTables(histories, size * size * (3 if staged else 1), int(world.action_space.n), generator, random)
     place, _ = env.reset(seed=int(generator.integers(2**31)))
-    columns: dict[str, list[np.ndarray]] = {"observation": [place.copy()], "action": [], "reward": []}
+    # The learner, unlike the observation, tells whether the key is held: by the rewards of the episode so far.
+    stage = np.zeros(histories, np.int64)
+    columns: dict[str, list[np.ndarray]] = {"observation": [place.copy()], "action": [], "reward": [], "stage": [stage]}
     for step in range(total):
-        state = place[:, 0] * size + place[:, 1]
+        state = (stage * size + place[:, 0]) * size + place[:, 1]
         action = learner.act(state, max(0.05, 1 - step / (0.75 * total)))
         place, reward, _, _, _ = env.step(action)
-        learner.learn(state, action, reward, place[:, 0] * size + place[:, 1])
+        if staged:
+            stage = stage + reward.astype(np.int64)
+        learner.learn(state, action, reward, (stage * size + place[:, 0]) * size + place[:, 1])
         columns["action"].append(action)
         columns["reward"].append(reward.copy())
         if (step + 1) % limit == 0:
             place, _ = env.reset()
+            stage = np.zeros(histories, np.int64)
         columns["observation"].append(place.copy())
+        columns["stage"].append(stage)
     env.close()
-    observations, actions, rewards = (np.stack(columns[name], axis=1) for name in ("observation", "action", "reward"))
+    observations, actions, rewards, stages = (np.stack(column, axis=1) for column in columns.values())
     ends = (np.arange(total) + 1) % limit == 0
     infos = {
         TASK: np.full(total + 1, number),
@@ -139,7 +155,7 @@ def _play_task(
             rewards=rewards[h],
             terminations=np.zeros(total, bool),
             truncations=ends,
-            infos={**infos, BEST_ACTION: best_actions(world, observations[h])},
+            infos={**infos, BEST_ACTION: best_actions(world, observations[h], stages[h] if staged else None)},
         )
         for h in range(histories)
     ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Minari itself accepts an id without a version and then fails on int(None).
 _ID = re.compile(r"(?P<namespace>(?:[\w-]+/)*)(?P<name>[\w-]+)-v\d+")
+_LACKING = re.compile(r"object '(\w+)' doesn't exist")
 OURS = "envzoo/"
 
 
@@ -95,6 +96,9 @@ def load_minari(dataset_id: str) -> MinariDataset:
 def damaged(dataset_id: str, error: Exception) -> DatasetError:
     """Build the error for a dataset whose files cannot be read."""
     reason = " ".join(str(error).split()) or type(error).__name__
+    missing = _LACKING.search(reason)  # how HDF5 names what is not there
+    if missing:
+        reason = f"it lacks {missing[1]}"
     if dataset_id in recipes():
         cure = f"make it again with `envzoo make-dataset {dataset_id} --overwrite`"
     else:

@@ -59,8 +59,26 @@ class Row(NamedTuple):
 
 def choose_metric(paths: list[str]) -> str:
     """Return the score to compare if none is named: the normalised one where all runs have it, or else the return."""
-    normalised = all("normalised_score" in _results(path) for path in find_runs(paths))
-    return "normalised_score" if normalised else "return_mean"
+    return "return_mean" if _without_score(paths) else "normalised_score"
+
+
+def _without_score(paths: list[str]) -> list[Path]:
+    return [path for path in find_runs(paths) if "normalised_score" not in _results(path)]
+
+
+def explain_returns(paths: list[str]) -> str | None:
+    """Return a sentence on why runs on datasets are compared by their returns, or None if none of them are."""
+    from envzoo.datasets import is_dataset_id
+    from envzoo.scripts.run_directory import RunDirectory
+
+    lacking = _without_score(paths)
+    if not lacking:
+        return None
+    raw = [path for path in lacking if is_dataset_id(RunDirectory(path).facts()["source"])]
+    if not raw and len(lacking) == len(find_runs(paths)):
+        return None
+    why = ", whose dataset has no usable reference scores" if raw else ""
+    return f"the returns are compared as they are: there is no normalised score of {(raw or lacking)[0]}{why}"
 
 
 def compare(paths: list[str], metric: str = "return_mean", baseline: str | None = None) -> dict[str, list[Row]]:
@@ -234,6 +252,8 @@ def command(argv: list[str]) -> int:
         raise EnvzooError("envzoo compare takes one or more run directories")
     metric = choose_metric(positional) if options.metric is None else options.metric
     table = compare(positional, metric, options.baseline)
+    if options.metric is None and (sentence := explain_returns(positional)):
+        print(f"note: {sentence}", file=sys.stderr)
     show(table, metric)
     if options.json:
         write_text(options.json, json.dumps(as_json(table, metric), indent=1) + "\n")

@@ -162,7 +162,7 @@ def play(recipe: Recipe, count: int) -> list[Any]:
         keywords = {"episodes": policy.episodes, "noise": policy.noise, "seed": policy.seed}
         histories = -(-count // len(policy.tasks)) if count < len(policy.tasks) * policy.histories else policy.histories
         played = play_histories(
-            recipe.env_id, policy.tasks, histories=histories, env_kwargs=recipe.env_kwargs, **keywords
+            recipe.env_id, policy.tasks[:count], histories=histories, env_kwargs=recipe.env_kwargs, **keywords
         )
         return played[:count]
     player = train(recipe)

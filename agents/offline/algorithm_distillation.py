@@ -23,8 +23,8 @@ class AlgorithmDistillation(InContextAgent):
     al. (2022, arXiv 2210.14215).
 
     Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
-    `state = agent.observe_rewards(state, rewards)` after each step. Play with samples (`deterministic=False`), because
-    modes explore too little to improve.
+    `state = agent.observe_rewards(state, rewards, done)` after each step. Play with samples (`deterministic=False`),
+    because modes explore too little to improve.
 
     Metrics:
         loss/policy: L on the minibatch.

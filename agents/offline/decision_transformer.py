@@ -100,7 +100,7 @@ class DecisionTransformer(SequenceAgent):
     (2021, arXiv 2106.01345).
 
     Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
-    `state = agent.observe_rewards(state, rewards)` after each step.
+    `state = agent.observe_rewards(state, rewards, done)` after each step.
 
     Metrics:
         loss/policy: L on the minibatch.

@@ -56,8 +56,8 @@ class DICP(InContextAgent):
     (squared error) in place of p(r_t); plans are then hardly ever equal. Source: Son et al. (2025, arXiv 2502.19009).
 
     Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
-    `state = agent.observe_rewards(state, rewards)` after each step. Play with samples (`deterministic=False`), because
-    modes explore too little to improve.
+    `state = agent.observe_rewards(state, rewards, done)` after each step. Play with samples (`deterministic=False`),
+    because modes explore too little to improve.
 
     Metrics:
         loss/policy: the first term.

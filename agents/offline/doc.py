@@ -82,7 +82,7 @@ class DoC(SequenceAgent):
     besides, and the critic is InfoNCE within the batch. Source: Yang et al. (2022, arXiv 2210.13435).
 
     Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
-    `state = agent.observe_rewards(state, rewards)` after each step.
+    `state = agent.observe_rewards(state, rewards, done)` after each step.
 
     Metrics:
         loss/policy: L_pi.

@@ -24,8 +24,8 @@ class DPT(InContextAgent):
     al. (2023, arXiv 2306.14892).
 
     Acting needs the rewards of the steps before: call `set_env(env)` before the first step, as evaluations do, or
-    `state = agent.observe_rewards(state, rewards)` after each step. Play with samples (`deterministic=False`), because
-    modes explore too little to improve.
+    `state = agent.observe_rewards(state, rewards, done)` after each step. Play with samples (`deterministic=False`),
+    because modes explore too little to improve.
 
     Metrics:
         loss/policy: L on the minibatch.

@@ -57,5 +57,5 @@ def not_told(agent: str) -> EnvzooError:
     """Return the error for a second action without the rewards of the first."""
     return EnvzooError(
         f"{agent} was not told the rewards of its last actions: call agent.set_env(env) before the first step in env, "
-        "or state = agent.observe_rewards(state, rewards) after every step"
+        "or state = agent.observe_rewards(state, rewards, done) after every step"
     )

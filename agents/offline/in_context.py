@@ -138,6 +138,11 @@ class InContextAgent(SequenceAgent):
         if c.history_filter == "none":
             self.history_weight = np.ones(table.num_episodes)
         else:
+            if len(np.unique(self.infos.task)) == table.num_episodes:
+                raise DatasetError(
+                    f"history_filter={c.history_filter} compares the histories of a task, but dataset "
+                    f"{self.source.name} has one of each; expected several, or history_filter=none"
+                )
             keep = LearningHistoryFilter(c.stability_weight, c.filter_temperature, c.history_filter, c.shuffle_sweeps)
             infos, generator = self.infos, self.streams.numpy("filter")
             self.history_weight = keep(infos.returns, infos.task, infos.best_return, generator)

@@ -26,6 +26,8 @@ class Memory:
         listener: Where rewards come from, or None.
         heard: Steps of the listener when the last action was chosen.
         told: (B,) rewards of the last step, if `observe_rewards` gave them.
+        ended: (B,) bool, whether that step ended the episode, if it was told.
+        over: (B,) bool, whether the last observation is the final one of an ended episode, or None.
         plan: (B, ...) what the agent has decided for some steps, if it does that.
     """
 
@@ -38,6 +40,8 @@ class Memory:
     listener: RewardListener | None = None
     heard: int = 0
     told: np.ndarray | None = None
+    ended: np.ndarray | None = None
+    over: Tensor | None = None
     plan: Tensor | None = None
 
     @classmethod
@@ -101,15 +105,18 @@ class Memory:
         """Return the memory with nothing in it where `where` (B,) is true; masked places keep their numbers."""
         return replace(self, mask=self.mask & ~where[:, None])
 
-    def is_over(self) -> Tensor:
+    def is_over(self, start: Tensor) -> Tensor:
         """Return whether the present observation is the last one of an ended episode, whose action is ignored, (B,)."""
+        if self.ended is not None:
+            return torch.as_tensor(self.ended, device=self.mask.device) & ~start
         if self.listener is None or not self.listener.resets_later or self.listener.ended is None:
             return torch.zeros_like(self.mask[:, -1])
         return torch.as_tensor(self.listener.ended, device=self.mask.device)
 
     def next_step(self, x: Tensor, start: Tensor) -> Memory:
         """Return the memory with a further step at the packed observations x (B, P); `start` (B,) bool begins anew."""
-        step = torch.where(start, 0, self.step[:, -1] + ~self.is_over())
+        over = self.is_over(start)
+        step = torch.where(start, 0, self.step[:, -1] + ~over)
         earned = torch.where(start, 0.0, self.earned[:, -1] + self.reward[:, -1])
         if x.shape[1] != self.rows.shape[2]:
             raise EnvzooError("action masks are given for some steps of an episode only; expected all or none")
@@ -122,7 +129,7 @@ class Memory:
             "mask": torch.ones_like(start),
         }
         moved = {name: torch.cat([getattr(self, name)[:, 1:], row[:, None]], dim=1) for name, row in new.items()}
-        return replace(self, told=None, **moved)
+        return replace(self, told=None, ended=None, over=over, **moved)
 
     def with_actions(self, action: Tensor) -> Memory:
         """Return the memory with the chosen actions (B,) or (B, D) of its last step."""

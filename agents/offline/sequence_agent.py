@@ -21,7 +21,7 @@ from envzoo.agents.offline.memory import Memory
 from envzoo.agents.spec import require
 from envzoo.datasets.table import TransitionTable
 from envzoo.datasets.windows import window_rows
-from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.errors import EnvzooError, UnsupportedSpaceError, shorten
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ class Windows(NamedTuple):
 class SequenceAgent(OfflineAgent):
     """Base of agents that look at the last `context` steps; a subclass implements `build`, `loss` and `choose`.
 
-    While acting, the rewards come from the environment that `set_env` was given, or from `observe_rewards`.
+    While acting, the rewards come from the environment that `set_env` was given, or from `observe_rewards`; a loop with
+    either of them plays as an evaluation does.
     """
 
     config: SequenceConfig
@@ -170,17 +171,32 @@ class SequenceAgent(OfflineAgent):
         """Listen to the rewards of the environment in which the agent will act."""
         self.listener = listen(env)
 
-    def observe_rewards(self, state: Memory, rewards: Any) -> Memory:
+    def observe_rewards(self, state: Memory, rewards: Any, done: Any = None) -> Memory:
         """Tell the rewards of the last actions, for loops that do not call `set_env`.
 
         Args:
             state: What `predict` returned.
             rewards: (B,) rewards, or one number if there is one episode.
+            done: (B,) bool, or one of them, which episodes ended (terminated or truncated). The next observation then
+                opens an episode, unless `predict` is told by `episode_start` that it does not, as vector environments
+                with the autoreset mode NEXT_STEP show the final observation first. None leaves all to `episode_start`.
 
         Returns:
             The state for the next `predict`.
+
+        Raises:
+            EnvzooError: `state` is none that `predict` returned, or `done` is not one truth value for each episode.
         """
-        return replace(self._check(state), told=np.array(rewards, np.float32).reshape(-1))
+        memory = self._check(state)
+        told = np.array(rewards, np.float32).reshape(-1)
+        if done is None:
+            return replace(memory, told=told, ended=None)
+        ended = np.array(done).reshape(-1)
+        if ended.dtype != bool or len(ended) != len(memory.mask):
+            raise EnvzooError(
+                f"done is {shorten(repr(done))}; expected True or False for each of {len(memory.mask)} episodes"
+            )
+        return replace(memory, told=told, ended=ended)
 
     def _check(self, state: Any) -> Memory:
         if not isinstance(state, Memory):
@@ -213,7 +229,10 @@ class SequenceAgent(OfflineAgent):
             raise EnvzooError(
                 f"the state of {self.spec.name} is of {len(memory.mask)} episodes, but there are {len(x)} observations"
             )
-        starts = np.zeros(len(x), bool) if episode_start is None else np.asarray(episode_start, bool).reshape(-1)
+        if episode_start is not None:
+            starts = np.asarray(episode_start, bool).reshape(-1)
+        else:
+            starts = np.zeros(len(x), bool) if memory.ended is None else memory.ended
         start = torch.as_tensor(starts, device=x.device)
         if not (starts.all() and not self.across_episodes):
             memory = memory.with_rewards(memory.latest_rewards(self.spec.name))
@@ -221,4 +240,6 @@ class SequenceAgent(OfflineAgent):
             memory = memory.cleared(start)
         elif memory.listener is not None and memory.listener.resets_later:
             memory = memory.without_last(start)
+        elif memory.over is not None:
+            memory = memory.without_last(start & memory.over)
         return memory.next_step(x, start)

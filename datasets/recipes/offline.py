@@ -133,6 +133,19 @@ DATASETS = (
         collection_kwargs={"max_episode_steps": 1},
     ),
     Recipe(
+        "envzoo/baird-star/behaviour-v0",
+        "envzoo/BairdStar-v0",
+        ScriptedPolicy(
+            "envzoo.datasets.behaviours:draw_actions", {"probabilities": [6 / 7, 1 / 7]}, agent="DashedOrSolid"
+        ),
+        ModelReference(horizon=50),
+        "2000 single steps from the seven states equally often, six in seven of them along the dashed lines; the "
+        "target policy takes the solid ones alone.",
+        episodes=2000,
+        namespace="Steps on the star on which off-policy temporal differences diverge (envzoo/BairdStar-v0).",
+        collection_kwargs={"max_episode_steps": 1},
+    ),
+    Recipe(
         "envzoo/lucky-bandit/p10-v0",
         "envzoo/LuckyBandit-v0",
         ScriptedPolicy("envzoo.datasets.behaviours:choose_arms", {"good": 0.1}, agent="Arms"),

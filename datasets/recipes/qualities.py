@@ -1,6 +1,7 @@
 """Recipes of the usual qualities on the worlds of offline learning, as far as the module `offline` has not its own."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from envzoo.datasets.recipes import BehaviourPolicy, ModelReference, PolicyReference, Recipe, ScriptedPolicy
 
@@ -37,9 +38,26 @@ WORLDS = {
     "slip-lake": ("envzoo/SlipLake-v0", "model", 50, 500, ALL),
     "slip-lake-8x8": ("envzoo/SlipLake-8x8-v0", "model", 50, 500, ALL),
     "darkroom": ("envzoo/Darkroom-v0", "goal", 13.0, 500, ("medium", "expert", "medium-replay", "mixed", "noisy")),
+    # 50 + 1 steps less those to the goal: 16, and 12.
+    "darkroom-permuted": ("envzoo/Darkroom-Permuted-v0", "goal", 35.0, 500, ALL),
+    "darkroom-large": ("envzoo/Darkroom-Large-v0", "goal", 39.0, 500, ALL),
+    "dark-key-to-door": ("envzoo/DarkKeyToDoor-v0", "key", 2.0, 500, ALL),
+    "random-feature-mdp": ("envzoo/RandomFeatureMDP-v0", "model", 50, 200, ALL),
 }  # fmt: skip
-
-NAMESPACES = {("slip-lake-8x8", "random"): "Walks on a slippery lake of 64 cells (envzoo/SlipLake-8x8-v0)."}
+# Keywords of the environment; a room's goal and order of actions are its task.
+KEYWORDS: dict[str, dict[str, Any]] = {
+    "darkroom-permuted": {"permutation": [1, 3, 4, 0, 2]},
+    "darkroom-large": {"goal": [13, 1]},
+    # 16 steps to the key and 14 to the door, so that wandering costs the door.
+    "dark-key-to-door": {"start": [0, 0], "key": [8, 8], "door": [0, 2]},
+}
+NAMESPACES = {
+    "slip-lake-8x8": "Walks on a slippery lake of 64 cells (envzoo/SlipLake-8x8-v0).",
+    "darkroom-permuted": "Walks in a dark room whose actions have an order of their own (envzoo/Darkroom-Permuted-v0).",
+    "darkroom-large": "Walks in a dark room of 225 cells (envzoo/Darkroom-Large-v0).",
+    "dark-key-to-door": "Walks in a dark room with a key and a door (envzoo/DarkKeyToDoor-v0).",
+    "random-feature-mdp": "Walks in a random finite world with random features (envzoo/RandomFeatureMDP-v0).",
+}
 
 
 def _recipes() -> Iterator[Recipe]:
@@ -62,10 +80,9 @@ def _recipes() -> Iterator[Recipe]:
                 policy,
                 judged,
                 TEXTS[quality],
+                env_kwargs=KEYWORDS.get(world, {}),
                 episodes=episodes,
-                namespace="Walks on a slippery lake of 64 cells."
-                if (world, quality) == ("slip-lake-8x8", "random")
-                else "",
+                namespace=NAMESPACES.get(world, "") if quality == "random" else "",
             )
 
 

@@ -246,6 +246,13 @@ class DarkKeyToDoor(DarkGrid):
         self.set_up(size, start, key, door, permutation)
         self.kernels = Kernels(reset, step_key_door, observe)
 
+    def largest_return(self, horizon: int) -> int:
+        """Compute the largest return of an episode of `horizon` steps: how many of key and door can be reached."""
+        # A step is needed even where the start is the key; a door on the key is reached by the same step.
+        key = max(1, self.distance())
+        door = key + int(np.abs(self.parameters.goal - self.parameters.door).sum())
+        return int(horizon >= key) + int(horizon >= door)
+
 
 class DarkroomEnv(KernelEnv):
     """Single environment of `Darkroom`."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envzoo.datasets.recipes import Recipe, own_recipes
+from envzoo.datasets.histories import read_infos
+from envzoo.datasets.recipes import LearningHistories, Recipe, own_recipes
 from envzoo.datasets.scores import NAMES, reference_returns
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import EnvzooError
@@ -38,12 +39,24 @@ def _references(dataset: Any) -> tuple[float, float]:
     return reference_returns(dataset)
 
 
+def _holds_histories(dataset: Any) -> bool:
+    """Return whether the episodes of a dataset are whole learning histories, of many episodes of the environment."""
+    recipe = own_recipes().get(dataset.id)
+    return recipe is not None and isinstance(recipe.policy, LearningHistories)
+
+
+def _returns(dataset: Any, data: TransitionTable) -> np.ndarray:
+    """Return the returns of the episodes of the environment, to which the references belong."""
+    return np.concatenate(read_infos(dataset).returns) if _holds_histories(dataset) else data.episode_returns()
+
+
 def gather_facts(dataset: Any, data: TransitionTable) -> dict[str, Any]:
     """Compute the numbers of a dataset's page."""
-    returns, lengths = data.episode_returns(), np.diff(np.append(data.episode_starts, len(data)))
+    returns, lengths = _returns(dataset, data), np.diff(np.append(data.episode_starts, len(data)))
     low, high = _references(dataset)
     return {
         "id": dataset.id,
+        **({"episodes_of_histories": len(returns)} if _holds_histories(dataset) else {}),
         "episodes": data.num_episodes,
         "transitions": len(data),
         "mean_length": float(lengths.mean()),
@@ -66,7 +79,7 @@ def draw_picture(dataset: Any, data: TransitionTable) -> bytes:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        returns = data.episode_returns()
+        returns, histories = _returns(dataset, data), _holds_histories(dataset)
         # The bins reach to the references, so that a bar is wide enough to be seen where all returns are equal.
         span = (min(returns.min(), low, high), max(returns.max(), low, high))
         left.hist(returns, bins=40, range=span, color=BLUE)
@@ -84,7 +97,11 @@ def draw_picture(dataset: Any, data: TransitionTable) -> bytes:
                 va="top",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
             )
-        left.set(title="Returns of the episodes", xlabel="return", ylabel="episodes")
+        left.set(
+            title=f"Returns of the episodes{' within the histories' if histories else ''}",
+            xlabel="return",
+            ylabel="episodes",
+        )
         draw_coverage(right, dataset.observation_space, data)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -153,13 +170,23 @@ def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     names = ("lowest", "25%", "median", "75%", "highest")
     rows = [(name, f"{value:.3f}", score(value)) for name, value in zip(names, facts["returns"], strict=True)]
     rows.append(("mean", f"{facts['mean_return']:.3f}", score(facts["mean_return"])))
+    transitions, inner = (
+        f"{facts['transitions']:,} transitions of `{recipe.env_id}`",
+        facts.get("episodes_of_histories"),
+    )
+    if inner is None:
+        size = (
+            f"{facts['episodes']:,} episodes with {transitions} (mean length {facts['mean_length']:.1f}); "
+            f"{100 * facts['terminated']:.0f}% of the episodes terminate."
+        )
+    else:
+        size = f"{facts['episodes']:,} histories with {transitions}. Returns are those of their {inner:,} episodes."
     return blocks(
         f"# {recipe.id}",
         GENERATED,
         recipe.description,
         code("sh", f"envzoo make-dataset {recipe.id}"),
-        f"{facts['episodes']:,} episodes with {facts['transitions']:,} transitions of `{recipe.env_id}` (mean length "
-        f"{facts['mean_length']:.1f}); {100 * facts['terminated']:.0f}% of the episodes terminate. {meaning}",
+        f"{size} {meaning}",
         f"![Returns and coverage]({PICTURE})",
         table(("", "return", "score"), rows),
     )

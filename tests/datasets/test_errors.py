@@ -102,6 +102,16 @@ def test_metadata_that_does_not_fit_the_data(made):
         load_minari("envzoo/grid-coverage/random-v0")
 
 
+@pytest.mark.parametrize("part", ["observations", "actions", "rewards", "terminations", "truncations"])
+def test_a_part_of_an_episode_is_missing(made, part):
+    import h5py
+
+    with h5py.File(made / "main_data.hdf5", "a") as file:
+        del file["episode_2"][part]
+    with pytest.raises(DatasetError, match=rf"random-v0 in .* is damaged \(it lacks {part}\); make it again"):
+        agents.make("BC", "envzoo/grid-coverage/random-v0")
+
+
 def test_damage_found_while_reading(made):
     import h5py
 

@@ -18,6 +18,7 @@ from envzoo.datasets.history_filter import (
     stability,
     utility,
 )
+from envzoo.datasets.recipes import LearningHistories, recipes
 from envzoo.datasets.recipes.offline import GOALS, HELD_OUT
 from envzoo.errors import DatasetError, EnvzooError
 from envzoo.offline.darkroom import Darkroom
@@ -83,6 +84,46 @@ def test_best_actions_lead_to_the_goal_by_the_shortest_way(row, column, permutat
     moved = places + world.parameters.moves[best_actions(world, places)]
     before, after = (np.abs(where - [row, column]).sum(axis=-1) for where in (places, moved))
     assert (after == np.maximum(before - 1, 0)).all()
+
+
+def test_histories_with_a_key_and_a_door():
+    """The best action leads to the key and, after the first reward of an episode, to the door."""
+    tasks = ({"key": [0, 0], "door": [2, 1]}, {"key": [1, 1], "door": [1, 1]})
+    settings = {"histories": 4, "episodes": 40, "noise": 0.25, "seed": 3, "env_kwargs": {"size": 3}}
+    played = play_histories("envzoo/DarkKeyToDoor-v0", tasks, **settings)
+    for number, history in enumerate(played):
+        task = tasks[number % 2]
+        env = gym.make("envzoo/DarkKeyToDoor-v0", size=3, **task)
+        for row, (action, reward) in enumerate(zip(history.actions, history.rewards, strict=True)):
+            if row % 50 == 0:
+                observation, _ = env.reset()
+                total = 0.0
+            assert np.array_equal(history.observations[row], observation)
+            target = task["door"] if total else task["key"]
+            after = env.unwrapped.definition.parameters.moves[history.infos["best_action"][row]] + observation
+            distance = np.abs(observation - target).sum()
+            assert np.abs(after - target).sum() == max(distance - 1, 0)
+            observation, seen, *_ = env.step(action)
+            assert reward == seen
+            total += reward
+        assert (history.infos["best_return"] == 2).all()
+    returns = np.stack([history.rewards.reshape(40, 50).sum(axis=1) for history in played[2:]])
+    assert (returns[:, -10:] == 2).all()
+    assert (returns[:, :3] < 2).any()
+
+
+HISTORY_RECIPES = [row for row in recipes().values() if isinstance(row.policy, LearningHistories)]
+
+
+@pytest.mark.parametrize("row", HISTORY_RECIPES, ids=lambda row: row.id)
+def test_tasks_of_the_recipes(row):
+    tasks = [str(dict(task)) for task in row.policy.tasks]
+    assert len(set(tasks)) == len(tasks) >= 10
+    assert row.episodes == len(tasks) * row.policy.histories
+    limit = gym.spec(row.env_id).max_episode_steps
+    assert gym.make(row.env_id, **row.env_kwargs).unwrapped.definition.largest_return(limit) == row.reference
+    for task in row.policy.tasks:
+        assert gym.make(row.env_id, **{**row.env_kwargs, **task}).unwrapped.definition.largest_return(limit) > 0
 
 
 def test_the_recipe(tmp_path, monkeypatch):

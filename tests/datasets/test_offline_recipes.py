@@ -7,7 +7,8 @@ import pytest
 from gymnasium.spaces import Discrete
 
 from envzoo.datasets import TransitionTable, load_minari, normalised_scores, recipes
-from envzoo.datasets.behaviours import explore
+from envzoo.datasets.behaviours import explore, fetch
+from envzoo.datasets.recipes import LearningHistories
 from envzoo.errors import EnvzooError
 from envzoo.offline import specs
 from envzoo.scripts.make_dataset import make_dataset
@@ -22,14 +23,15 @@ def table(dataset_id, episodes=None):
 
 @pytest.mark.parametrize("dataset_id", OURS)
 def test_every_recipe_has_reference_scores_in_order(dataset_id):
-    made = table(dataset_id, episodes=20)
+    count = 3 if isinstance(recipes()[dataset_id].policy, LearningHistories) else 20
+    made = table(dataset_id, episodes=count)
     metadata = load_minari(dataset_id).storage.metadata
-    choice = load_minari(dataset_id).action_space != Discrete(1)
+    choice = load_minari(dataset_id).action_space != Discrete(1) and "baird-star" not in dataset_id
     assert (metadata["ref_min_score"] < metadata["ref_max_score"]) == choice
-    assert made.num_episodes == 20
+    assert made.num_episodes == count
     # Agents are evaluated in the environment without the keywords of the collection.
     kwargs = minari.load_dataset(dataset_id).env_spec.kwargs
-    assert not {"start", "max_episode_steps"} & set(kwargs)
+    assert not set(recipes()[dataset_id].collection_kwargs) & set(kwargs)
     limit = gym.spec(recipes()[dataset_id].env_id).max_episode_steps
     assert minari.load_dataset(dataset_id).env_spec.max_episode_steps == limit
 
@@ -71,6 +73,26 @@ def test_reference_of_the_two_states_is_exact():
     episode = load_minari("envzoo/two-state/k120-v0")[0]
     assert episode.infos["phi"].shape == (2, 1, 1)
     assert episode.infos["phi"][1, 0, 0] == 1.2
+
+
+def test_the_behaviour_on_the_star_visits_all_states_equally_often():
+    made = table("envzoo/baird-star/behaviour-v0")
+    assert len(made) == made.num_episodes == 2000
+    for states in (made.observations, made.next_observations):
+        shares = np.bincount(states, minlength=7) / 2000
+        assert np.abs(shares - 1 / 7).max() < 4 * np.sqrt(6 / 49 / 2000)
+    assert abs(made.actions.mean() - 1 / 7) < 4 * np.sqrt(6 / 49 / 2000)
+    assert (made.next_observations[made.actions == 1] == 6).all()
+    assert not made.rewards.any()
+    assert load_minari("envzoo/baird-star/behaviour-v0")[0].infos["phi"].shape == (2, 2, 8)
+
+
+def test_the_random_world_tells_its_features():
+    made = table("envzoo/random-feature-mdp/random-v0", episodes=20)
+    world = gym.make("envzoo/RandomFeatureMDP-v0").unwrapped.definition
+    for number, episode in enumerate(load_minari("envzoo/random-feature-mdp/random-v0").iterate_episodes()):
+        rows = made.episode_id == number
+        assert np.array_equal(episode.infos["phi"][:-1], world.features[made.observations[rows]])
 
 
 def test_half_of_the_rewarded_pulls_are_of_each_arm():
@@ -123,6 +145,22 @@ def test_qualities_are_in_order(world):
     random, _ = mean_score(f"envzoo/{world}/random-v0")
     assert random < replay < noisy < score
     assert random < medium < noisy
+
+
+def test_the_way_to_the_door_leads_over_the_key():
+    """From (1, 1): a step onto the key (1, 1) itself, then to the door; and a key away from the start."""
+    for key, door, steps in (((1, 1), (1, 3), 3), ((0, 1), (0, 1), 1), ((2, 0), (1, 0), 3)):
+        env = gym.make("envzoo/DarkKeyToDoor-v0", size=4, start=(1, 1), key=key, door=door)
+        expert = fetch(env.unwrapped.definition, 0)
+        observation, _ = env.reset()
+        state, total, taken = None, 0.0, 0
+        while total < 2:
+            action, state = expert(np.asarray(observation)[None], state, np.array([taken == 0]), True)
+            observation, reward, *_ = env.step(int(action[0]))
+            total, taken = total + reward, taken + 1
+        assert taken == steps
+        assert env.unwrapped.definition.largest_return(steps) == 2
+        assert env.unwrapped.definition.largest_return(steps - 1) < 2
 
 
 @pytest.mark.parametrize("world", ["slip-lake", "darkroom"])

@@ -115,3 +115,24 @@ def test_the_command(runs, capsys):
     assert json.loads(out[1].read_text()) == as_json(compare(paths), "return_mean")
     assert main(["compare"]) == 2
     assert "takes one or more run directories" in capsys.readouterr().err
+
+
+def test_missing_normalised_scores_are_said(runs, capsys, monkeypatch):
+    monkeypatch.setattr("envzoo.datasets.is_dataset_id", lambda name: name.startswith("data/"))
+    scored, raw = (write(runs / name, "A", 7, 1.0, source=f"data/{name}-v0") for name in ("scored", "raw"))
+    (scored / "results.json").write_text(json.dumps({"return_mean": 1.0, "normalised_score": 50.0}))
+
+    def said(*paths):
+        assert main(["compare", *map(str, paths)]) == 0
+        return capsys.readouterr()
+
+    found = said(scored)
+    assert found.err == ""
+    assert "data/scored-v0: normalised_score" in found.out
+    for paths in ((raw,), (scored, raw)):
+        found = said(*paths)
+        assert f"note: the returns are compared as they are: there is no normalised score of {raw}, whose" in found.err
+        assert "data/raw-v0: return_mean" in found.out
+    # Environments have no normalised scores, so there is nothing to say, unless other runs have them.
+    assert said(runs / "A").err == ""
+    assert f"there is no normalised score of {runs / 'A' / 'seed0'}\n" in said(scored, runs / "A").err

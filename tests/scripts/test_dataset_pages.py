@@ -59,6 +59,36 @@ def test_facts_by_hand():
     assert "50% of the episodes terminate" in page
 
 
+def test_histories_have_the_returns_of_their_episodes():
+    """Two histories of two episodes each: the references are of one episode, so the returns must be, too."""
+    rewards = ([1.0, 0.0, 2.0, 3.0], [0.0, 0.0, 0.0, 4.0])
+    cells, flags = np.zeros((5, 2), np.int64), np.zeros(4, bool)
+    infos = {
+        "task": np.zeros(5),
+        "episode": np.array([0, 0, 1, 1, 2]),
+        "best_action": np.zeros(5),
+        "best_return": [4.0],
+    }
+    dataset = SimpleNamespace(
+        id="envzoo/darkroom/histories-v0",
+        observation_space=spaces.MultiDiscrete([3, 3]),
+        storage=SimpleNamespace(metadata={"ref_min_score": 0.0, "ref_max_score": 5.0}),
+        iterate_episodes=lambda: [SimpleNamespace(rewards=row, infos=infos) for row in rewards],
+    )
+    data = TransitionTable.from_episodes(
+        [(cells, np.zeros(4, np.int64), np.array(row), flags, flags) for row in rewards]
+    )
+    facts = pages.gather_facts(dataset, data)
+    assert (facts["episodes"], facts["transitions"], facts["episodes_of_histories"]) == (2, 8, 4)
+    assert facts["returns"] == [0.0, 0.75, 2.5, 4.25, 5.0]  # of 0, 1, 4 and 5
+    page = pages.dataset_page(recipes()[dataset.id], facts)
+    assert "2 histories with 8 transitions of `envzoo/Darkroom-v0`. Returns are those of their 4 episodes." in page
+    assert "| highest | 5.000 | 100.0 |" in page
+    dataset.id = STRIPED
+    assert pages.gather_facts(dataset, data)["returns"][-1] == 6.0
+    assert pages.draw_picture(dataset, data)
+
+
 def test_pages_are_made_from_the_stored_facts(tmp_path):
     assert pages.dataset_pages(tmp_path) == {}
     folder = tmp_path / "docs" / "datasets" / "line-world-striped-v0"

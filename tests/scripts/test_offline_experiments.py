@@ -6,7 +6,7 @@ import pytest
 from envzoo import agents
 from envzoo.datasets import load_minari
 from envzoo.scripts.experiments.core.results import Results
-from envzoo.scripts.experiments.offline_methods import experiment, study
+from envzoo.scripts.experiments.offline_methods import experiment, further, study
 from envzoo.scripts.make_dataset import make_dataset
 
 MAZE = "envzoo/point-maze-stitch/medium-v0"
@@ -60,3 +60,18 @@ def test_every_agent_runs_on_every_dataset_of_its_actions():
         assert ("PRDC" in here) == (world in experiment.BOX)
     assert len({arm.name for arm in experiment.ARMS}) == len(experiment.ARMS) == 4 * 13 + 4 * 9
     assert np.all([arm.group in experiment.WORLDS for arm in experiment.ARMS])
+
+
+def test_further_runs_are_those_of_seeds_that_the_first_ones_did_not_have(monkeypatch):
+    assert further.run is study.run
+    monkeypatch.setattr(further, "run", lambda *given, **named: (given, named))
+    named = {"agent": "BC", "dataset": MAZE, "settings": {"hidden": [8]}}
+    assert further.run_further(2, 3, True, 5, **named) == ((7, 3, True), named)
+    first = experiment.EXPERIMENT.first_seed
+    judged = set(range(first, first + experiment.EXPERIMENT.seeds))
+    by_name = {arm.name: arm for arm in experiment.ARMS}
+    for arm in experiment.FURTHER_ARMS:
+        assert not judged & {seed + arm.settings["after"] for seed in range(first, first + arm.seeds)}
+        like = by_name[arm.name.replace(experiment.FURTHER, experiment.LUCK)]
+        assert {**like.settings, "after": arm.settings["after"]} == dict(arm.settings)
+        assert arm.budget == like.budget

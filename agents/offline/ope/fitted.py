@@ -15,7 +15,7 @@ from envzoo.agents.offline.networks import make_critics, values_of
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.seeding import Streams
 from envzoo.datasets.table import TransitionTable
-from envzoo.errors import EnvzooError, UnsupportedSpaceError
+from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
 
 CHUNK = 4096  # observations shown to the policy at a time
 
@@ -53,6 +53,7 @@ def fitted_q_evaluation(
 
     Raises:
         EnvzooError: A policy with memory, or a number of steps that is not positive.
+        DatasetError: gamma is 1, and the dataset has no terminations.
         UnsupportedSpaceError: The agent's spaces are not those of the dataset.
     """
     if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
@@ -64,6 +65,11 @@ def fitted_q_evaluation(
                 f"{dataset.id} has {getattr(dataset, what)}"
             )
     table = TransitionTable.from_minari(dataset, gamma)
+    if gamma == 1 and not table.terminals.any():
+        raise DatasetError(
+            f"dataset {dataset.id} has no terminations, without which values are infinite sums with gamma=1; expected "
+            "a gamma below 1"
+        )
     codec, actions = ObservationCodec(dataset.observation_space), ActionCodec(dataset.action_space, "FQE")
     starts = table.episode_starts
     first = _rows(table.observations, starts)
