@@ -23,7 +23,6 @@ from envzoo.scripts.experiments.p34_s4d import worlds
 from envzoo.scripts.experiments.p34_s4d.arms import LAG, copy_suits, measure_identities
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 UPDATES = 120
@@ -64,32 +63,41 @@ def _largest(score: str, fault: float = 0.0) -> Callable[[Results], float]:
     return measure
 
 
-def _draw_returns(axes: Axes, results: Results, arms: dict[str, str], chance: float, optimum: float) -> None:
-    """Draw the returns of PPO with and without S4D, between chance and the optimum."""
-    labels = dict(zip(arms, ("S4D", "no memory"), strict=True))
-    learning_curves(axes, results, arms, "rollout/return_mean", labels=labels)
-    level(axes, optimum, "optimum")
-    level(axes, chance, "best without memory")
-    axes.set(ylabel="return")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.5))
+# Arms with S4D and without memory, title, chance and optimum of each world.
+PANELS = (
+    (
+        {worlds.REPEAT_S4D: BLUE, worlds.REPEAT_BLIND: RED},
+        f"PPO names the suit shown {worlds.LAG - 1} steps ago",
+        worlds.repeat_chance(),
+        1.0,
+    ),
+    (
+        {worlds.TMAZE_S4D: BLUE, worlds.TMAZE_BLIND: RED},
+        f"PPO keeps a cue for {worlds.CORRIDOR} steps",
+        worlds.tmaze_chance(),
+        worlds.RIGHT_ARM,
+    ),
+)
 
 
 def draw(results: Results, figure: Figure) -> None:
-    """Draw the share of right answers over the updates, and the returns of PPO on both worlds."""
+    """Draw the share of right answers over the updates, and the returns of PPO on the worlds that have run."""
     title(figure, results, "S4D remembers if it starts from the right eigenvalues")
-    figure.set_size_inches(11, 4)
-    left, middle, right = figure.subplots(1, 3)
+    panels = [panel for panel in PANELS if set(panel[0]) <= set(results.arms)]
+    figure.set_size_inches(6 + 3 * len(panels), 4)
+    left, *others = figure.subplots(1, 1 + len(panels), squeeze=False)[0]
     learning_curves(left, results, COLOURS, "accuracy")
     level(left, 0.25, "guessing", below=True)
     left.set(title=f"Naming the suit shown {LAG - 1} steps ago", xlabel="updates", ylabel="share of right answers")
     left.xaxis.set_major_formatter("{x:g}")
     left.legend(loc="center right", bbox_to_anchor=(1, 0.66))
-    repeat = {worlds.REPEAT_S4D: BLUE, worlds.REPEAT_BLIND: RED}
-    _draw_returns(middle, results, repeat, worlds.repeat_chance(), 1.0)
-    middle.set(title=f"PPO names the suit shown {worlds.LAG - 1} steps ago")
-    tmaze = {worlds.TMAZE_S4D: BLUE, worlds.TMAZE_BLIND: RED}
-    _draw_returns(right, results, tmaze, worlds.tmaze_chance(), worlds.RIGHT_ARM)
-    right.set(title=f"PPO keeps a cue for {worlds.CORRIDOR} steps")
+    for axes, (arms, heading, chance, optimum) in zip(others, panels, strict=True):
+        labels = dict(zip(arms, ("S4D", "no memory"), strict=True))
+        learning_curves(axes, results, arms, "rollout/return_mean", labels=labels)
+        level(axes, optimum, "optimum")
+        level(axes, chance, "best without memory")
+        axes.set(title=heading, ylabel="return")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.4))
 
 
 EXPERIMENT = Experiment(
