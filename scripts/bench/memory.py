@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +17,7 @@ from torch import nn
 
 from envzoo.agents.diagnostics import dsmi
 from envzoo.agents.networks.sequence import S4D, GatedBlock, MambaBlock, SequenceLayer, segmented_scan
+from envzoo.agents.networks.sequence.mamba import SelectiveScan
 from envzoo.agents.optim import Adam8bit
 from envzoo.scripts.bench.report import Row, measure
 
@@ -21,6 +26,15 @@ DESCRIPTION = "memory family on one thread: worlds, layers while acting and trai
 EPISODES, WIDTH, ACTING, BATCH, CHUNK = 4096, 64, 64, 8, 128
 PARAMETERS = 1_000_000
 LENGTHS = (64, 128, 256, 512)
+# World -> module of popgym, and the fewest million steps/s.
+WORLDS: dict[str, tuple[str, float | None]] = {
+    "RepeatPrevious": ("popgym.envs.repeat_previous", 20.0),
+    "RepeatFirst": ("popgym.envs.repeat_first", None),
+    "Autoencode": ("popgym.envs.autoencode", None),
+}
+WORLD_STEPS, POPGYM_STEPS = 200, 150
+# Everything runs on one thread, so that the processor's time is the time of a quiet machine.
+_measure = partial(measure, clock=time.process_time)
 
 
 def run(quick: bool = False) -> list[Row]:
@@ -53,35 +67,39 @@ def run(quick: bool = False) -> list[Row]:
 
 
 def _worlds(repeats: int) -> list[Row]:
-    env = gym.make_vec("envzoo/RepeatPrevious-v0", num_envs=EPISODES)
+    return [row for name, (module, least) in WORLDS.items() for row in _world(name, module, least, repeats)]
+
+
+def _world(name: str, module: str, least: float | None, repeats: int) -> list[Row]:
+    """Measure a world, and popgym's of the same name; `least` is the bound in million steps/s, if there is one."""
+    env = gym.make_vec(f"envzoo/{name}-v0", num_envs=EPISODES)
     env.reset(seed=0)
     actions = np.zeros(EPISODES, np.int64)
 
     def ours() -> None:
-        for _ in range(200):
+        for _ in range(WORLD_STEPS):
             env.step(actions)
 
     subjects: dict[str, Callable[[], object]] = {"ours": ours}
-    try:
-        from popgym.envs.repeat_previous import RepeatPrevious
-
-        other = RepeatPrevious()
+    with contextlib.suppress(ImportError):
+        other = getattr(importlib.import_module(module), name)()
 
         def theirs() -> None:
             other.reset()
-            for _ in range(other.max_episode_length):
-                other.step(0)
+            for _ in range(POPGYM_STEPS):
+                _, _, terminated, truncated, _ = other.step(0)
+                if terminated or truncated:
+                    other.reset()
 
         subjects["theirs"] = theirs
-    except ImportError:
-        pass
-    found = measure(subjects, repeats)
-    speed, unit = 200 * EPISODES / found["ours"].best / 1e6, "million steps/s"
-    rows = [Row(f"RepeatPrevious, {EPISODES} episodes", speed, unit, speed / 20, 1, "against 20 million steps/s")]
+    found = _measure(subjects, repeats)
+    speed, unit = WORLD_STEPS * EPISODES / found["ours"].best / 1e6, "million steps/s"
+    bound = () if least is None else (speed / least, 1, f"against {least:g} million steps/s")
+    rows = [Row(f"{name}, {EPISODES} episodes", speed, unit, *bound)]
     if "theirs" not in found:
-        return [*rows, Row("RepeatPrevious of popgym", math.nan, unit, note="popgym is not installed")]
-    reference = other.max_episode_length / found["theirs"].best / 1e6
-    return [*rows, Row("RepeatPrevious of popgym", reference, unit, speed / reference, 100, "ours over theirs")]
+        return [*rows, Row(f"{name} of popgym", math.nan, unit, note="popgym is not installed")]
+    reference = POPGYM_STEPS / found["theirs"].best / 1e6
+    return [*rows, Row(f"{name} of popgym", reference, unit, speed / reference, 100, "ours over theirs")]
 
 
 # ---------------------------------------------------------------------------- layers
@@ -114,7 +132,7 @@ def _acting(repeats: int) -> list[Row]:
             for _ in range(rounds):
                 state = cell(x, state)
 
-    found = measure({"GRUCell": gru} | {name: stepping(layer) for name, layer in layers.items()}, repeats)
+    found = _measure({"GRUCell": gru} | {name: stepping(layer) for name, layer in layers.items()}, repeats)
     micro = {name: timing.best / rounds * 1e6 for name, timing in found.items()}
     targets = {"S4D": 1.0, "Mamba block": 1 / 3}
     where = f"{ACTING} environments, width {WIDTH}"
@@ -134,6 +152,17 @@ def _loop(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.stack(found)
 
 
+def _plain_selective_scan(core: SelectiveScan, u: torch.Tensor) -> torch.Tensor:
+    """Compute the outputs of `SelectiveScan` one step after the other: the reference for its time."""
+    h, found = u.new_zeros(*u.shape[1:], core.size), []
+    for x in u:
+        dt, b, c = (x @ core.project.t()).split([core.rank, core.size, core.size], dim=-1)
+        delta = nn.functional.softplus(dt @ core.dt_weight.t() + core.dt_bias)
+        h = torch.exp(delta[..., None] * -core.log_a.exp()) * h + (delta * x)[..., None] * b[..., None, :]
+        found.append((h @ c[..., None])[..., 0] + core.d * x)
+    return torch.stack(found)
+
+
 def _training(repeats: int) -> list[Row]:
     x = torch.randn(CHUNK, BATCH, WIDTH, generator=_generator())
     s4d, gru = S4D(WIDTH, generator=_generator()), nn.GRU(WIDTH, WIDTH)
@@ -141,6 +170,9 @@ def _training(repeats: int) -> list[Row]:
     shape = (CHUNK, BATCH, 2 * WIDTH, 16)
     a = torch.rand(shape, generator=_generator()).requires_grad_()
     b = torch.randn(shape, generator=_generator()).requires_grad_()
+
+    core = SelectiveScan(2 * WIDTH, 16, math.ceil(WIDTH / 16), generator=_generator())
+    u, zeros = torch.randn(shape[:3], generator=_generator()), torch.zeros(shape[1:])
 
     def learn(forward: Callable[[], Any]) -> Callable[[], None]:
         def go() -> None:
@@ -152,14 +184,24 @@ def _training(repeats: int) -> list[Row]:
     subjects = {
         "scan": learn(lambda: segmented_scan(a, b)),
         "loop": learn(lambda: _loop(a, b)),
+        "Mamba": learn(lambda: core(u, zeros, None)),
+        "reference": learn(lambda: _plain_selective_scan(core, u)),
         "S4D": learn(lambda: s4d(x)),
         "S4D block": learn(lambda: block(x)),
         "GRU": learn(lambda: gru(x)),
     }
-    found = {name: timing.best * 1e3 for name, timing in measure(subjects, repeats).items()}
+    found = {name: timing.best * 1e3 for name, timing in _measure(subjects, repeats).items()}
     where = f"chunk of {CHUNK}, {BATCH} episodes"
     return [
-        Row(f"Mamba's scan, {where}", found["scan"], "ms", found["loop"] / found["scan"], 5, "loop over time"),
+        Row(f"segmented_scan, {where}", found["scan"], "ms", found["loop"] / found["scan"], 5, "loop over time"),
+        Row(
+            f"Mamba's selective scan, {where}",
+            found["Mamba"],
+            "ms",
+            found["reference"] / found["Mamba"],
+            5,
+            "the same formula, a step at a time",
+        ),
         Row(f"S4D, {where}, width {WIDTH}", found["S4D"], "ms", found["GRU"] / found["S4D"], 1.5, "nn.GRU"),
         Row(
             f"S4D block, {where}, width {WIDTH}",
@@ -173,15 +215,22 @@ def _training(repeats: int) -> list[Row]:
 
 
 def _growth(repeats: int) -> list[Row]:
-    subjects = {}
+    s4d, mamba = S4D(WIDTH, generator=_generator()), MambaBlock(WIDTH, generator=_generator())
+    subjects: dict[str, Callable[[], object]] = {}
     for length in LENGTHS:
         a = torch.rand(length, 4, 512, generator=_generator())
         b = torch.randn(length, 4, 512, generator=_generator())
-        subjects[str(length)] = lambda a=a, b=b: segmented_scan(a, b)
-    found = measure(subjects, repeats)
-    seconds = [found[str(length)].best for length in LENGTHS]
-    exponent = float(np.polyfit(np.log(LENGTHS), np.log(seconds), 1)[0])
-    return [Row("growth of the scan's time with its length", exponent, "exponent", 1.1 / exponent, 1, "at most 1.1")]
+        x = torch.randn(length, BATCH, WIDTH, generator=_generator())
+        subjects[f"segmented_scan {length}"] = lambda a=a, b=b: segmented_scan(a, b)
+        subjects[f"S4D {length}"] = torch.no_grad()(lambda x=x: s4d(x))
+        subjects[f"Mamba block {length}"] = torch.no_grad()(lambda x=x: mamba(x))
+    found, rows = _measure(subjects, repeats), []
+    for name in ("segmented_scan", "S4D", "Mamba block"):
+        seconds = [found[f"{name} {length}"].best for length in LENGTHS]
+        exponent = float(np.polyfit(np.log(LENGTHS), np.log(seconds), 1)[0])
+        note = f"at most 1.1, from lengths {LENGTHS[0]} to {LENGTHS[-1]}"
+        rows.append(Row(f"growth of the time of {name} with its length", exponent, "exponent", 1.1 / exponent, 1, note))
+    return rows
 
 
 # ---------------------------------------------------------------------------- optimizers and diagnostics
@@ -203,7 +252,7 @@ def _optimizers(repeats: int) -> list[Row]:
         subjects["bitsandbytes"] = stepping(lambda p: Theirs(p))
     except ImportError:
         pass
-    found = {name: timing.best * 1e3 for name, timing in measure(subjects, repeats).items()}
+    found = {name: timing.best * 1e3 for name, timing in _measure(subjects, repeats).items()}
     rows = [
         Row(
             "adam8bit, a million parameters",
@@ -224,5 +273,5 @@ def _optimizers(repeats: int) -> list[Row]:
 def _diagnostics(repeats: int) -> list[Row]:
     generator = np.random.default_rng(0)
     z, labels = generator.normal(size=(512, 256)) * 10, generator.integers(0, 10, 512)
-    found = measure({"dsmi": lambda: dsmi(z, labels)}, repeats)["dsmi"].best * 1e3
+    found = _measure({"dsmi": lambda: dsmi(z, labels)}, repeats)["dsmi"].best * 1e3
     return [Row("DSMI of 512 x 256, ten classes, 5 repeats", found, "ms", 100 / found, 1, "against 100 ms")]

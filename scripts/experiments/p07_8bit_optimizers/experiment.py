@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from envzoo.papers import find
 from envzoo.scripts.experiments.core.arms import FunctionArm
-from envzoo.scripts.experiments.core.checks import Difference, Score, all_of, equivalence, exact, seeded
+from envzoo.scripts.experiments.core.checks import Difference, Ratio, Score, all_of, equivalence, exact, seeded
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
 from envzoo.scripts.experiments.core.figures import (
     BLUE,
@@ -18,6 +18,7 @@ from envzoo.scripts.experiments.core.figures import (
     title,
 )
 from envzoo.scripts.experiments.core.results import Results
+from envzoo.scripts.experiments.p07_8bit_optimizers import worlds
 from envzoo.scripts.experiments.p07_8bit_optimizers.arms import model_chain, quantise_heavy_tails
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ def _bytes(fault: float = 0.0) -> Any:
 def _close(arm: str) -> Any:
     sentence = f"{arm}: the loss differs by less than .02 from that with 32 bits"
     return equivalence(sentence, Difference(arm, FULL, "loss"), -0.02, 0.02, null={arm: LINEAR})
+
+
+def _same_return(world: str) -> Any:
+    """Check that PPO's return with 8 bits is within 5% of that with 32; the null loses a tenth of it."""
+    ratio = Ratio(worlds.arm_name(world, "8 bits"), worlds.arm_name(world, "32 bits"), "return")
+    sentence = f"{world}: the return over that with 32 bits lies between .95 and 1.05"
+    return equivalence(sentence, ratio, 0.95, 1.05, estimand="ratio", null=lambda results: 0.9 * ratio(results))
 
 
 def draw(results: Results, figure: Figure) -> None:
@@ -80,6 +88,7 @@ EXPERIMENT = Experiment(
             )
             for arm, (code, blocksize) in TAILS.items()
         ),
+        *worlds.ARMS,
     ),
     checks=(
         all_of(
@@ -106,6 +115,13 @@ EXPERIMENT = Experiment(
             null=_bytes(0.75),
             paper_claim="About 75% less memory for the statistics.",
         ),
+        all_of(
+            "PPO with two layers of 256 units earns with 8 bits what it earns with 32, to 5%, on two worlds",
+            _same_return(worlds.CARTPOLE),
+            _same_return(worlds.COVERAGE),
+            primary=True,
+            paper_claim="None for reinforcement learning; the paper's tasks are language, translation and images.",
+        ),
         seeded(
             "A linear code loses more than half of the heavy-tailed numbers to 0",
             Score("linear, 256", "vanished"),
@@ -127,13 +143,21 @@ EXPERIMENT = Experiment(
             "chain", "Skewed chain of 400 tokens, 400 steps", {"loss": "loss", "state bytes": "bytes / 32-bit bytes"}
         ),
         Table(
+            "ppo",
+            "PPO with two layers of 256 units",
+            {"return": "return", worlds.STATE_BYTES: "bytes / 32-bit bytes", worlds.SHARE: "parameters in 8 bits"},
+        ),
+        Table(
             "tails", "Numbers N(0, 1) exp(2 N(0, 1))", {"relative error": "mean relative error", "vanished": "become 0"}
         ),
     ),
     seeds=5,
     first_seed=1000,
     notes=(
-        "On the chain every tensor is quantised, also those below 4096 elements, which stay in 32 bits elsewhere.",
+        "On the chain every tensor is quantised, also those below 4096 elements, which stay in 32 bits elsewhere: also "
+        "in the policies of PPO. In that of CartPole they are 3% of the parameters, and the statistics take 27.5% of "
+        "the bytes of 32-bit ones instead of 25.4%.",
+        "PPO: both optimizers have the same seeds and settings, which were chosen on seed 1.",
         "The paper uses blocks of 2048 numbers, today's bitsandbytes 256.",
         "A run whose loss is no longer finite, or above 20, counts with a loss of 20.",
     ),
