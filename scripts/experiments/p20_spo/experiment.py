@@ -337,6 +337,7 @@ EXPERIMENT = Experiment(
     reason="On tables all holds. On cyclic paths PPO soon ends all paths in one sector: 93% of the comparisons of "
     "training are ties, 67% of the updates see ties alone, and the most frequent sector changes 3.5 times in "
     "150 updates (means of 10 seeds). The longest stay in one sector takes 81% of training, and so the past "
-    "policies hold mostly that sector.",
+    "policies hold mostly that sector. Under preferences about the course SPO keeps the rule a little less often but "
+    "goes farther (x = 4.9 against 3.0 at the end), and its paths win 88% of the comparisons.",
     small_scale=True,
 )
