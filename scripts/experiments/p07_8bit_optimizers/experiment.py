@@ -163,7 +163,8 @@ EXPERIMENT = Experiment(
     ),
     reason=(
         "The dynamic code keeps small numbers apart from 0, to which a linear one rounds them; then m is divided by "
-        "almost nothing, and training diverges."
+        "almost nothing, and training diverges. On CartPole one of ten pairs of PPO runs differs by 101 of 500 after "
+        "40,000 steps, so that ten pairs do not bound the mean to 5%."
     ),
     small_scale=True,
 )
