@@ -127,7 +127,7 @@ def paper_index(root: Path) -> str:
         "# Papers by theme",
         GENERATED,
         "Each paper has a program that tests its claim at small scale, `envzoo reproduce NUMBER`. A claim holds or"
-        " fails if the 95% interval over seeds says so. The panels show the primary checks of each experiment: a dot"
-        " with its interval, and a bar at the bound.",
+        " fails if the interval over seeds says so: 95%, or 98.75% where results were looked at several times. The"
+        " panels show the primary checks of each experiment: a dot with its interval, and a bar at the bound.",
         *parts,
     )

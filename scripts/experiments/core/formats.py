@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from envzoo.scripts.experiments.core.intervals import CONFIDENCE
 from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, verdict_of
 
 
@@ -26,6 +27,12 @@ def format_interval(ends: list[float | None] | None) -> str:
         return ""
     low, high = (format_number(end) if end is not None else "-" for end in ends)
     return f"[{low}, {high}]"
+
+
+def format_confidence(checks: Iterable[Mapping[str, Any]]) -> str:
+    """Format the confidence of the intervals of checks in results.json and of their components, such as "95%"."""
+    entries = (entry for check in checks for entry in (check, *check.get("components", ())))
+    return f"{100 * max((entry.get('confidence') or CONFIDENCE for entry in entries), default=CONFIDENCE):g}%"
 
 
 def format_bound(check: Mapping[str, Any]) -> str:

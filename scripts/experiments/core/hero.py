@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from envzoo.scripts.experiments.core.figures import GREEN, GREY, HEADS, INK, MUTED, ORANGE, RED
-from envzoo.scripts.experiments.core.formats import format_bound, format_interval, format_number
+from envzoo.scripts.experiments.core.formats import format_bound, format_confidence, format_interval, format_number
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, verdict_of
 
@@ -45,7 +45,8 @@ def draw_hero(results: Results, figure: Figure) -> None:
     title = textwrap.shorten(f"{HEADS[results.verdict]}: {paper['title']}", 2 * LETTERS, placeholder=" ...")
     figure.suptitle(textwrap.fill(title, LETTERS), x=0.01, ha="left", fontsize=12, fontweight="bold",
                     color=PAINT.get(results.verdict, GREY))  # fmt: skip
-    figure.supxlabel(f"95% intervals, | bounds. Paper {paper['slug']}. {results.sentence}", x=0.01, ha="left",
+    confidence = format_confidence(results.data["checks"])
+    figure.supxlabel(f"{confidence} intervals, | bounds. Paper {paper['slug']}. {results.sentence}", x=0.01, ha="left",
                      fontsize=8, color=MUTED, wrap=True)  # fmt: skip
     grid = figure.subplots(max(len(rows), 1), 1, squeeze=False)[:, 0]
     for axes in grid:

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 from envzoo.errors import EnvzooError
 from envzoo.files import write_bytes, write_text
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
-from envzoo.scripts.experiments.core.formats import format_bound, format_interval, format_number, format_verdict
-from envzoo.scripts.experiments.core.intervals import CONFIDENCE
+from envzoo.scripts.experiments.core.formats import (
+    format_bound,
+    format_confidence,
+    format_interval,
+    format_number,
+    format_verdict,
+)
 from envzoo.scripts.experiments.core.results import Results
 
 if TYPE_CHECKING:
@@ -119,8 +124,7 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
     source = f", [{paper.arxiv}]({paper.url})" if paper.arxiv else ""
     heads = list(CHECK_HEADS)
     looks = data.get("looks", 1)
-    if any(check.get("confidence") not in (None, CONFIDENCE) for check in data["checks"]):
-        heads[2] = "98.75% interval"
+    heads[2] = f"{format_confidence(data['checks'])} interval"
     lines = [
         f"# {paper.title}",
         "",

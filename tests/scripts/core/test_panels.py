@@ -90,4 +90,9 @@ def test_the_hero_panel_has_a_row_for_each_primary_check_or_its_components():
     assert "1 [0.5, -]  (> 0)" in shown
     assert "2 [1.5, 2.5]  (in [1, 3])" in shown
     assert figure.get_suptitle().startswith("Fails: A paper")
+    assert figure.get_supxlabel().startswith("95% intervals")
+    parts[1]["confidence"] = 0.9875
+    again = Figure()
+    draw_hero(results, again)
+    assert again.get_supxlabel().startswith("98.75% intervals")
     draw_hero(Results({"arms": {}, "checks": [], "verdict": "not judged", "paper": paper}), Figure())
