@@ -16,7 +16,8 @@ from envzoo.agents.loops.offline import OfflineAgent
 from envzoo.agents.loops.replay import Batch, ReplayBuffer
 from envzoo.agents.source import Source, resolve
 from envzoo.datasets.table import TransitionTable
-from envzoo.errors import CheckpointError, DatasetError, EnvzooError, UnsupportedSpaceError, shorten
+from envzoo.datasets.terminations import check_sums_are_finite
+from envzoo.errors import CheckpointError, EnvzooError, UnsupportedSpaceError, shorten
 from envzoo.kernel.arguments import MOST
 from envzoo.sizes import check_bytes
 
@@ -33,11 +34,8 @@ class FineTunableAgent(OfflineAgent):
     replay: ReplayBuffer | None = None
 
     def _to_device(self, table: TransitionTable) -> Batch:
-        if getattr(self.config, "gamma", 0.0) == 1 and not table.terminals.any():
-            raise DatasetError(
-                f"dataset {self.source.name} has no terminations, without which the values of {self.spec.name} are "
-                "infinite sums with gamma=1; expected a gamma below 1"
-            )
+        gamma = getattr(self.config, "gamma", 0.0)
+        check_sums_are_finite(table, gamma, self.source.name, f"the values of {self.spec.name}")
         return super()._to_device(table)
 
     # ------------------------------------------------------------------ sources

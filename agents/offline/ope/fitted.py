@@ -15,7 +15,8 @@ from envzoo.agents.offline.networks import make_critics, values_of
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.seeding import Streams
 from envzoo.datasets.table import TransitionTable
-from envzoo.errors import DatasetError, EnvzooError, UnsupportedSpaceError
+from envzoo.datasets.terminations import check_sums_are_finite
+from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
 CHUNK = 4096  # observations shown to the policy at a time
 
@@ -65,11 +66,7 @@ def fitted_q_evaluation(
                 f"{dataset.id} has {getattr(dataset, what)}"
             )
     table = TransitionTable.from_minari(dataset, gamma)
-    if gamma == 1 and not table.terminals.any():
-        raise DatasetError(
-            f"dataset {dataset.id} has no terminations, without which values are infinite sums with gamma=1; expected "
-            "a gamma below 1"
-        )
+    check_sums_are_finite(table, gamma, dataset.id, "values")
     codec, actions = ObservationCodec(dataset.observation_space), ActionCodec(dataset.action_space, "FQE")
     starts = table.episode_starts
     first = _rows(table.observations, starts)

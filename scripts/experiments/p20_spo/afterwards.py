@@ -9,7 +9,7 @@ import numpy as np
 
 from envzoo import agents
 from envzoo.preference.preferences import Trajectories
-from envzoo.scripts.experiments.p20_spo.runs import EPISODES, SETTINGS, _measure
+from envzoo.scripts.experiments.p20_spo.runs import EPISODES, SETTINGS, measure
 
 # Settings of soft actor-critic; the queue is that of PPO.
 SOFT = {"queue": 256, "hidden": (64, 64), "num_envs": 16, "gradient_steps": 4, "learning_rate": 1e-3}
@@ -69,10 +69,10 @@ def soft_paths(
         temperature=temperature or None,
         **SOFT,
     )
-    scores = {f"start_{name}": value for name, value in _measure(learner, learner).items()}
+    scores = {f"start_{name}": value for name, value in measure(learner, learner).items()}
     learner.learn(budget)
-    scores |= _measure(learner, learner)
-    scores |= {f"last_{name}": value for name, value in _measure(learner, learner.last_policy()).items()}
+    scores |= measure(learner, learner)
+    scores |= {f"last_{name}": value for name, value in measure(learner, learner.last_policy()).items()}
     return {"scores": scores}
 
 

@@ -53,16 +53,17 @@ def logits(seeds: Sequence[int], budget: int, quick: bool, learner: str, entropy
 def paths(seed: int, budget: int, quick: bool, agent: str, kind: str) -> dict[str, Any]:
     """Train on PrefPoint, and compute where the paths of the returned and of the last policy end."""
     learner = agents.make(agent, "envzoo/PrefPoint-v0", seed=seed, device="cpu", env_kwargs={"kind": kind}, **SETTINGS)
-    start = _measure(learner, learner)
+    start = measure(learner, learner)
     learner.learn(budget)
     last = learner.last_policy() if agent == "SPO" else learner
     scores = {f"start_{name}": value for name, value in start.items()}
-    scores |= _measure(learner, learner)
-    scores |= {f"last_{name}": value for name, value in _measure(learner, last).items()}
+    scores |= measure(learner, learner)
+    scores |= {f"last_{name}": value for name, value in measure(learner, last).items()}
     return {"scores": scores}
 
 
-def _measure(learner: Any, policy: Any) -> dict[str, float]:
+def measure(learner: Any, policy: Any) -> dict[str, float]:
+    """Compute where the paths of a policy end in the learner's world: sectors, feasible share and mean cost."""
     env = learner.source.evaluation_env(EPISODES)
     found = evaluate(policy, env, episodes=EPISODES, deterministic=False)
     env.close()
