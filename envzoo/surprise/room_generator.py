@@ -169,9 +169,10 @@ def build(layout, state, streams, i):
 @njit(cache=True)
 def put_everywhere(grid, kind):
     """Fill the grid with one type."""
-    grid[:, :, 0] = kind
-    grid[:, :, 1] = 0
-    grid[:, :, 2] = 0
+    cells = grid.reshape(-1)
+    cells[:] = 0
+    for cell in range(0, cells.size, 3):
+        cells[cell] = kind
 
 
 @njit(cache=True)

@@ -38,7 +38,7 @@ from envzoo.surprise.codes import (
 )
 from envzoo.surprise.coverage import noise_layout
 from envzoo.surprise.room_generator import NO_ROOM, Layout, build, chain_found
-from envzoo.surprise.view import AHEAD_X, AHEAD_Y, LARGEST_VIEW, look
+from envzoo.surprise.view import AHEAD_X, AHEAD_Y, LARGEST_VIEW, look_at
 
 # Minigrid's action numbers for each action set.
 ACTION_SETS = {"five": (TURN_LEFT, TURN_RIGHT, FORWARD, TOGGLE, DROP), "minigrid": tuple(range(DONE + 1))}
@@ -74,62 +74,68 @@ class State(NamedTuple):
 def _room_of(state, i, x, y):
     """Return the first room of the chain that contains a cell, including walls and doors; the current room if none."""
     for number in range(state.rooms.shape[1]):
-        x0, y0, x1, y1 = state.rooms[i, number]
-        if x0 <= x <= x1 and y0 <= y <= y1:
+        if (
+            state.rooms[i, number, 0] <= x <= state.rooms[i, number, 2]
+            and state.rooms[i, number, 1] <= y <= state.rooms[i, number, 3]
+        ):
             return number
     return state.room[i]
 
 
 @njit(cache=True)
-def _move_balls(grid, balls, stopped, pose, streams, i):
+def _move_balls(state, streams, i):
     """Move every ball of a room whose switch was not stepped on to a random neighbouring cell, if that is free."""
-    for ball in range(len(balls)):
-        x, y, number = balls[ball]
+    grid, balls = state.grid, state.balls
+    for ball in range(balls.shape[1]):
+        x, y, number = balls[i, ball, 0], balls[i, ball, 1], balls[i, ball, 2]
         if number == NO_ROOM:
             return
-        if stopped[number]:
+        if state.stopped[i, number]:
             continue
         heading = integer(streams, i, 4)
         next_x, next_y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
-        if not (0 <= next_x < grid.shape[0] and 0 <= next_y < grid.shape[1]) or grid[next_x, next_y, 0] != EMPTY:
+        if not (0 <= next_x < grid.shape[1] and 0 <= next_y < grid.shape[2]) or grid[i, next_x, next_y, 0] != EMPTY:
             continue
-        if next_x == pose[0] and next_y == pose[1]:
+        if next_x == state.pose[i, 0] and next_y == state.pose[i, 1]:
             continue
         for k in range(3):
-            grid[next_x, next_y, k] = grid[x, y, k]
-            grid[x, y, k] = EMPTY if k == 0 else 0
-        balls[ball, 0], balls[ball, 1] = next_x, next_y
+            grid[i, next_x, next_y, k] = grid[i, x, y, k]
+            grid[i, x, y, k] = EMPTY if k == 0 else 0
+        balls[i, ball, 0], balls[i, ball, 1] = next_x, next_y
 
 
 @njit(cache=True)
-def _recolour(grid, rooms, kind, stopped, streams, i):
-    """Give every tile of the flickering rooms whose box is closed a new colour."""
+def _recolour(state, cells, streams, i):
+    """Give every tile of the flickering rooms whose box is closed a new colour; `cells` are the grids, flat."""
+    columns, rows = state.grid.shape[1], state.grid.shape[2]
     left, fraction = 0, np.uint64(0)
-    for number in range(kind.size):
-        if kind[number] != FLICKERING or stopped[number]:
+    for number in range(state.kind.shape[1]):
+        if state.kind[i, number] != FLICKERING or state.stopped[i, number]:
             continue
-        for x in range(rooms[number, 0] + 1, rooms[number, 2]):
-            for y in range(rooms[number, 1] + 1, rooms[number, 3]):
-                if grid[x, y, 0] != FLOOR:
-                    continue
-                if left == 0:  # six base-6 digits of one 32-bit random fraction, uniform up to 2e-5
-                    left, fraction = 6, bits(streams, i) >> _32
-                product = fraction * _BASE
-                grid[x, y, 1] = product >> _32
-                fraction = product & _LOW
-                left -= 1
+        top, bottom = state.rooms[i, number, 1] + 1, state.rooms[i, number, 3]
+        for x in range(state.rooms[i, number, 0] + 1, state.rooms[i, number, 2]):
+            cell = 3 * ((i * columns + x) * rows + top)
+            for _ in range(top, bottom):
+                if cells[cell] == FLOOR:
+                    if left == 0:  # six base-6 digits of one 32-bit random fraction, uniform up to 2e-5
+                        left, fraction = 6, bits(streams, i) >> _32
+                    product = fraction * _BASE
+                    cells[cell + 1] = product >> _32
+                    fraction = product & _LOW
+                    left -= 1
+                cell += 3
 
 
 @njit(cache=True)
 def _toggle(state, i, x, y):
     """Open or close a door, or open a box, which stops the noise of its room."""
-    grid = state.grid[i]
-    if grid[x, y, 0] == DOOR and grid[x, y, 2] != LOCKED:
-        grid[x, y, 2] = CLOSED if grid[x, y, 2] == OPEN else OPEN
-    elif grid[x, y, 0] == BOX:
-        grid[x, y, 0] = EMPTY
-        grid[x, y, 1] = 0
-        grid[x, y, 2] = 0
+    grid = state.grid
+    if grid[i, x, y, 0] == DOOR and grid[i, x, y, 2] != LOCKED:
+        grid[i, x, y, 2] = CLOSED if grid[i, x, y, 2] == OPEN else OPEN
+    elif grid[i, x, y, 0] == BOX:
+        grid[i, x, y, 0] = EMPTY
+        grid[i, x, y, 1] = 0
+        grid[i, x, y, 2] = 0
         state.stopped[i, _room_of(state, i, x, y)] = True
 
 
@@ -144,20 +150,23 @@ def _change_channel(state, streams, i):
 
 
 @njit(cache=True)
-def _report(room, kinds, all_visited, all_stopped, infos, i):
-    """Write the infos of episode i, whose state fields are given."""
-    visited, noisy, stopped = 0, 0, 0
-    for number in range(kinds.size):
-        visited += all_visited[number]
-        noisy += kinds[number] != DARK
-        stopped += all_stopped[number]
-    infos.room[i] = room
-    infos.rooms_visited[i] = visited
-    infos.noisy_rooms[i] = noisy
-    infos.noisy_stopped[i] = stopped
-    infos.noisy_stopped_fraction[i] = stopped / max(noisy, 1)
-    infos.room_state[i] = 0 if kinds[room] == DARK else 1 if all_stopped[room] else -1
-    infos.in_active_noise[i] = infos.room_state[i] == -1
+def _report(state, where, infos):
+    """Write the infos of the episodes marked in `where`."""
+    for i in range(where.size):
+        if where[i]:
+            infos.rooms_visited[i], infos.noisy_rooms[i], infos.noisy_stopped[i] = 0, 0, 0
+            for number in range(state.kind.shape[1]):
+                infos.rooms_visited[i] += state.visited[i, number]
+                infos.noisy_rooms[i] += state.kind[i, number] != DARK
+                infos.noisy_stopped[i] += state.stopped[i, number]
+    for i in range(where.size):
+        if where[i]:
+            room = state.room[i]
+            condition = 0 if state.kind[i, room] == DARK else 1 if state.stopped[i, room] else -1
+            infos.room[i] = room
+            infos.noisy_stopped_fraction[i] = infos.noisy_stopped[i] / max(infos.noisy_rooms[i], 1)
+            infos.room_state[i] = condition
+            infos.in_active_noise[i] = condition == -1
 
 
 @njit(cache=True)
@@ -171,20 +180,21 @@ def reset(parameters, state, streams, where, options, infos):
             state.room[i] = 0
             state.time[i] = 0
             build(parameters.layout, state, streams, i)
-            _report(state.room[i], state.kind[i], state.visited[i], state.stopped[i], infos, i)
+    _report(state, where, infos)
 
 
 @njit(cache=True)
 def step(parameters, state, streams, where, actions, rewards, terminated, infos):
     """Step kernel; see `envzoo.kernel.Kernels`. The noise comes before the action."""
+    cells = state.grid.reshape(-1)
     for i in range(where.size):
         if not where[i]:
             continue
         state.time[i] = min(state.time[i] + 1, parameters.goal_time)
-        _move_balls(state.grid[i], state.balls[i], state.stopped[i], state.pose[i], streams, i)
-        _recolour(state.grid[i], state.rooms[i], state.kind[i], state.stopped[i], streams, i)
+        _move_balls(state, streams, i)
+        _recolour(state, cells, streams, i)
         action = parameters.meaning[actions[i]]
-        x, y, heading = state.pose[i]
+        x, y, heading = state.pose[i, 0], state.pose[i, 1], state.pose[i, 2]
         x, y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
         inside = 0 <= x < state.grid.shape[1] and 0 <= y < state.grid.shape[2]
         if action == TURN_LEFT:
@@ -208,14 +218,18 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
                 elif kind == GOAL:
                     rewards[i] = 1.0 - 0.9 * state.time[i] / parameters.goal_time
                     terminated[i] = True
-        _report(state.room[i], state.kind[i], state.visited[i], state.stopped[i], infos, i)
+    _report(state, where, infos)
 
 
 @njit(cache=True)
 def observe(parameters, state, observation):
     """Observation kernel: the agent's view."""
+    cells, pixels = state.grid.reshape(-1), observation.reshape(-1)
+    columns, rows, view = state.grid.shape[1], state.grid.shape[2], observation.shape[1]
     for i in range(state.room.size):
-        look(state.grid[i], state.pose[i, 0], state.pose[i, 1], state.pose[i, 2], observation[i])
+        start, begin = i * 3 * columns * rows, i * 3 * view * view
+        x, y, heading = state.pose[i, 0], state.pose[i, 1], state.pose[i, 2]
+        look_at(cells, start, columns, rows, x, y, heading, pixels, begin, view)
 
 
 class SurpriseRooms(Definition):
