@@ -13,7 +13,7 @@ from envzoo.agents.networks.sequence import acting_kernels as kernels
 from envzoo.agents.networks.sequence.acting import ParameterArrays, starts, suits_kernels
 from envzoo.agents.networks.sequence.layer import SequenceLayer, check_sizes, reset_where, segments
 from envzoo.agents.networks.sequence.reorder import REORDERINGS, reorder_tokens
-from envzoo.agents.networks.sequence.scan import segmented_scan
+from envzoo.agents.networks.sequence.selective import selective_scan
 from envzoo.errors import EnvzooError, unknown
 
 EIGENVALUES = ("free", "positive", "mixed", "negative")
@@ -105,9 +105,8 @@ class SelectiveScan(nn.Module):
         u = self.sort(u)
         dt, b, c = (u @ torch.cat(self.rows()).t()).split([self.rank, self.size, self.size], dim=-1)
         delta = nn.functional.softplus(dt @ self.dt_weight.t() + self.dt_bias)
-        decay = torch.exp(delta[..., None] * -self.log_a.exp())
-        states = segmented_scan(decay, (delta * u)[..., None] * b[..., None, :], start, h)
-        return (states @ c[..., None])[..., 0] + self.d * u, states[-1]
+        y, last = selective_scan(delta, u, -self.log_a.exp(), b, c, start, h)
+        return y + self.d * u, last
 
 
 @torch.no_grad()
