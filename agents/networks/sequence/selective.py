@@ -80,51 +80,55 @@ def selective_scan(
             + ", ".join(f"{tensor.dtype} on {tensor.device}" for tensor in tensors)
         )
     if suits and method != "parallel":
-        return _Selective.apply(delta, u, a, b, c, start, h0)
+        return _Selective.apply(torch.is_grad_enabled(), start, *tensors)
     if not steps:
         return torch.zeros_like(u), h0
     decay = torch.exp(delta[..., None] * a)
-    states = segmented_scan(decay, (delta * u)[..., None] * b[..., None, :], start, h0, method="parallel")
+    states = segmented_scan(decay, (delta * u)[..., None] * b[..., None, :], start, h0, method=method)
     return (states @ c[..., None])[..., 0], states[-1]
 
 
+def _padded(x: Tensor) -> Tensor:
+    """Fill the channels of (..., E) up to whole blocks of 16 with zeros, contiguous."""
+    x = x.detach().resolve_neg()
+    return (F.pad(x, (0, -x.shape[-1] % LANES)) if x.shape[-1] % LANES else x).contiguous()
+
+
 def _blocks(x: Tensor) -> Tensor:
-    """Cut the channels (..., M, E) into contiguous blocks of 16, the last filled up with zeros: (..., K, M, 16)."""
-    x = F.pad(x.detach(), (0, -x.shape[-1] % LANES)).unflatten(-1, (-1, LANES))
-    return x.transpose(-3, -2).resolve_neg().contiguous()
+    """Cut the channels of (..., E, N) into blocks of 16, the last filled up with zeros: (..., K, N, 16), a copy."""
+    x = _padded(x.mT)
+    x = x.unflatten(-1, (x.shape[-1] // LANES, LANES)).transpose(-3, -2)
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def _channels(x: Tensor, channels: int) -> Tensor:
     """Return what `_blocks` was given."""
-    return x.transpose(-3, -2).flatten(-2)[..., :channels]
-
-
-def _times_last(x: Tensor) -> Tensor:
-    """Turn (T, B, N) into contiguous (B, N, T)."""
-    return x.detach().permute(1, 2, 0).resolve_neg().contiguous()
+    return x.mT.flatten(-3, -2)[..., :channels, :]
 
 
 class _Selective(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, delta: Tensor, u: Tensor, a: Tensor, b: Tensor, c: Tensor, start: Tensor, h0: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        blocks = _blocks(delta.transpose(0, 1)), _blocks(u.transpose(0, 1)), _blocks(a.t() * LOG2_E)
-        arrays = *blocks, _times_last(b), _times_last(c), start.t().contiguous(), _blocks(h0.mT)
-        y, last = torch.zeros_like(arrays[0]), torch.empty_like(arrays[-1])
-        kernels.selective(*(array.numpy() for array in (*arrays, y, last)))
-        ctx.save_for_backward(*arrays)
+    def forward(ctx: Any, keep: bool, start: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        delta, u, a, b, c, h0 = tensors
         ctx.channels = len(a)
-        return _channels(y, len(a)).transpose(0, 1), _channels(last, len(a)).mT
+        weights = (x.detach().resolve_neg().contiguous() for x in (b, c))
+        arrays = _padded(delta), _padded(u), _blocks(a * LOG2_E), *weights, start.contiguous()
+        before = _blocks(h0)
+        kept = before.new_empty(-(-len(delta) // kernels.STRETCH) if keep else 0, *before.shape)
+        y, last = torch.empty_like(arrays[0]), torch.empty_like(before)
+        kernels.selective(*(array.numpy() for array in (*arrays, before, kept, y, last)))
+        ctx.save_for_backward(*arrays, kept)
+        return y[..., : ctx.channels], _channels(last, ctx.channels)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
-        arrays = ctx.saved_tensors
-        found = [torch.zeros_like(array) for array in (*arrays[:5], arrays[6])]
-        outer = _blocks(dy.transpose(0, 1)), _blocks(dlast.mT)
-        kernels.selective_gradient(*(array.numpy() for array in (*arrays, *outer, *found)))
-        ddelta, du, da, db, dc, dh = found
-        by_inputs = (_channels(x, ctx.channels).transpose(0, 1) for x in (ddelta, du))
-        by_weights = (x.permute(2, 0, 1) for x in (db, dc))
-        return *by_inputs, _channels(da, ctx.channels).t(), *by_weights, None, _channels(dh, ctx.channels).mT
+        delta, u, a, b, c, start, kept = ctx.saved_tensors
+        decays, carries = a.new_empty(2, kernels.STRETCH + 1, *a.shape[1:])
+        ddelta, du, dh = torch.empty_like(delta), torch.empty_like(u), _blocks(dlast)
+        da, db, dc = (torch.zeros_like(x) for x in (a, b, c))
+        arrays = delta, u, a, b, c, start, kept, _padded(dy), decays, carries, ddelta, du, da, db, dc, dh
+        kernels.selective_gradient(*(array.numpy() for array in arrays))
+        ddelta, du = (x[..., : ctx.channels] for x in (ddelta, du))
+        da, dh = (_channels(x, ctx.channels) for x in (da, dh))
+        return None, None, ddelta, du, da, db, dc, dh
