@@ -17,7 +17,7 @@ from envzoo.agents.networks.sequence.selective import selective_scan
 from envzoo.errors import EnvzooError, unknown
 
 EIGENVALUES = ("free", "positive", "mixed", "negative")
-PIECE = 2**16  # numbers of an array of channels that are processed at a time without gradients
+PIECE = 2**16  # steps x episodes x channels that the CPU processes at a time when no gradients are recorded
 OFFSET = 0.7  # added to the size of eigenvalues that all have one sign
 
 
@@ -214,7 +214,8 @@ class MambaBlock(SequenceLayer):
             self.check_causal()
         state = super().initial_state(batch) if state is None else state
         piece = max(1, PIECE // max(1, batch * self.channels))
-        if steps > piece and self.reorder == "none" and not torch.is_grad_enabled():
+        divisible = self.reorder == "none" and x.device.type == "cpu" and not torch.is_grad_enabled()
+        if divisible and steps > piece:
             return self._forward_in_pieces(x, state, start, piece)
         window, h = state.split(self.sizes, dim=1)
         u, z = (self.norm(x) @ self.enter.t()).chunk(2, dim=-1)
