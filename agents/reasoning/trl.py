@@ -88,6 +88,7 @@ class MethodTrainer(GRPOTrainer):
         self.method: Method = make_method(method, args.max_completion_length, **known)  # before a model is loaded
         warn_of_sampling(method, self.method)
         super().__init__(model, reward_funcs, args, *others, **keywords)
+        self._entropy_bonus_enabled = True  # without it TRL 1.14 gives entropies no gradient
         device = self.accelerator.device
         if device.type != "cpu":
             self.method = make_method(method, args.max_completion_length, device=device, **known)

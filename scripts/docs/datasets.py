@@ -118,6 +118,12 @@ def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None
         axes.bar(np.arange(len(counts)), counts, color=BLUE, width=1)
         axes.set(title="Visits of the states", xlabel="state", ylabel="transitions")
         return
+    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1 and space.nvec.size > 1:
+        columns, lines = (np.arange(n + 1) + start - 0.5 for n, start in zip(space.nvec[:2], space.start, strict=False))
+        _density(axes, rows[:, 0], rows[:, 1], bins=(columns, lines))
+        axes.set(title="Cells visited", xlabel="first column of the observation", ylabel="second column")
+        axes.set_aspect("equal")
+        return
     flat = isinstance(space, spaces.Box) and rows.ndim == 2 and rows.shape[1] > 0
     if flat and rows.shape[1] == 1 and data.actions.ndim == 2:
         _density(axes, rows[:, 0], data.actions[:, 0])
@@ -130,11 +136,13 @@ def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None
         discrete = actions.dtype.kind in "iu"
         bins = np.arange(actions.min(), actions.max() + 2) - 0.5 if discrete else 40
         axes.hist(actions, bins=bins, color=BLUE, rwidth=0.9)
+        if discrete:
+            axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(title="Actions", xlabel="action", ylabel="transitions")
 
 
-def _density(axes: Any, x: np.ndarray, y: np.ndarray) -> None:
-    counts, columns, lines = np.histogram2d(x, y, bins=BINS)
+def _density(axes: Any, x: np.ndarray, y: np.ndarray, bins: Any = BINS) -> None:
+    counts, columns, lines = np.histogram2d(x, y, bins=bins)
     axes.pcolormesh(columns, lines, np.where(counts > 0, np.log1p(counts), np.nan).T, cmap="Blues", vmin=-1)
     axes.grid(False)
 

@@ -35,6 +35,7 @@ FORMS = {
     "states": (spaces.Discrete(7), np.arange(7), np.arange(7) % 2),
     "line": (spaces.Box(0, 1, (1,)), np.linspace(0, 1, 7)[:, None], np.linspace(-1, 1, 7)[:, None]),
     "plane": (spaces.Box(0, 1, (3,)), np.linspace(0, 1, 21).reshape(7, 3), np.arange(7) % 2),
+    "cells": (spaces.MultiDiscrete([8, 9]), np.stack([np.arange(7), np.arange(7) + 1], 1), np.arange(7) % 2),
     "other": (spaces.MultiBinary(2), np.zeros((7, 2), np.int8), np.arange(7) % 3),
 }
 
@@ -47,6 +48,21 @@ def test_a_picture_for_every_kind_of_observation(form):
     assert image.shape[1] >= 800
     assert (image < 200).mean() > 0.01
     assert pages.draw_picture(dataset, data) == picture
+
+
+def test_cells_are_counted_one_by_one():
+    from matplotlib.figure import Figure
+
+    cells = np.array([[0, 1], [0, 1], [2, 0], [2, 0], [0, 1], [1, 2], [1, 2]])
+    _, data = stand_in(spaces.MultiDiscrete([3, 4]), cells, np.arange(7) % 2)
+    axes = Figure().subplots()
+    pages.draw_coverage(axes, spaces.MultiDiscrete([3, 4]), data)
+    (mesh,) = axes.collections
+    counts = np.expm1(mesh.get_array().reshape(4, 3).filled(0))  # [second, first]
+    expected = np.zeros((4, 3))
+    np.add.at(expected, (data.observations[:, 1], data.observations[:, 0]), 1)
+    np.testing.assert_allclose(counts, expected)
+    assert tuple(axes.get_xlim()) == (-0.5, 2.5)
 
 
 def test_facts_by_hand():

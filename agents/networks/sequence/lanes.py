@@ -1,14 +1,17 @@
-"""Arithmetic on 16 neighbouring float32 numbers at once, for kernels that compilers do not vectorise by themselves.
+"""Arithmetic on 16 neighbouring numbers at once, for kernels that compilers do not vectorise by themselves.
 
 The operations are written in LLVM's vector types, which it maps to whatever vector instructions the processor has. A
 product and a sum become one instruction where the processor has such an instruction, so that results of different
 processors may differ in the last bit, as those of matrix products do.
+
+The kernels of single steps, in float32, use the intrinsics below; `vectors` makes 16 numbers a type of Numba.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -17,54 +20,97 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
-_FLOATS, _WHOLES = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
 LOG2_E = 1.4426950408889634
-LOWEST = -120.0  # smaller powers of two count as this one
 # Minimax polynomials, highest power first: 2^f - 1 over f on [-1/2, 1/2], to 9e-8, and artanh(s) / s - 1 over s^2 for s
 # in [0, 1/3], to 5e-9.
 POWER = (0.0013264727080426995, 0.009671512862322915, 0.0555073374564565, 0.2402224208184091, 0.6931469775965884)
 ARTANH = (0.14012375776845085, 0.13999543394996886, 0.2001085101629697, 0.3333320654387487)
-ROUND = 12582912.0  # adding 1.5 * 2^23 to a small float32 rounds it to a whole number, found in its lowest bits
 
 
-class _Lanes:
+class Precision(NamedTuple):
+    """What arithmetic on float32 or float64 differs in.
+
+    Attributes:
+        bits: Of a number.
+        kind: Its type in NumPy.
+        number, floats, wholes: LLVM's types of a number, of lanes of it, and of lanes of integers of that size.
+        fraction: Bits of the fraction. Adding 1.5 * 2^fraction to a small number rounds it to a whole one, found in its
+            lowest bits.
+        lowest, highest: Smaller or larger powers of two count as these.
+        power: Polynomial of (2^f - 1) / f over f on [-1/2, 1/2], highest power first.
+    """
+
+    bits: int
+    kind: type[np.floating]
+    number: ir.Type
+    floats: ir.VectorType
+    wholes: ir.VectorType
+    fraction: int
+    lowest: float
+    highest: float
+    power: tuple[float, ...]
+
+
+def _precision(bits: int, kind: type[np.floating], number: ir.Type, *rest: Any) -> Precision:
+    return Precision(bits, kind, number, *(ir.VectorType(x, LANES) for x in (number, ir.IntType(bits))), *rest)
+
+
+SINGLE = _precision(32, np.float32, ir.FloatType(), 23, -120.0, 127.0, POWER)
+# In double precision the polynomial is Taylor's, whose first term left out is below 1e-17.
+_TAYLOR = tuple(math.log(2) ** k / math.factorial(k) for k in range(13, 0, -1))
+DOUBLE = _precision(64, np.float64, ir.DoubleType(), 52, -1000.0, 1023.0, _TAYLOR)
+
+
+class LaneBuilder:
     """Writes instructions for 16 lanes."""
 
-    def __init__(self, builder: ir.IRBuilder):
-        self.builder = builder
-        kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
-        self._muladd = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32")
+    def __init__(self, builder: ir.IRBuilder, precision: Precision = SINGLE):
+        self.builder, self.precision = builder, precision
+        kind = ir.FunctionType(precision.floats, [precision.floats] * 3)
+        name = f"llvm.fmuladd.v{LANES}f{precision.bits}"
+        self._muladd = cgutils.get_or_insert_function(builder.module, kind, name)
 
     def constant(self, value: float) -> ir.Constant:
-        return ir.Constant(_FLOATS, [float(np.float32(value))] * LANES)
+        """Return a number in all lanes."""
+        return ir.Constant(self.precision.floats, [float(self.precision.kind(value))] * LANES)
 
     def everywhere(self, value: Any) -> Any:
         """Copy a scalar to all lanes."""
-        single = self.builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), value, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(single, single, ir.Constant(_WHOLES, [0] * LANES))
+        single = ir.Constant(self.precision.floats, ir.Undefined)
+        single = self.builder.insert_element(single, value, ir.IntType(32)(0))
+        places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.builder.shuffle_vector(single, single, places)
 
     def muladd(self, a: Any, b: Any, c: Any) -> Any:
+        """Return a b + c."""
         return self.builder.call(self._muladd, [a, b, c])
 
     def polynomial(self, x: Any, coefficients: tuple[float, ...]) -> Any:
+        """Return the value of a polynomial, whose coefficients begin with that of the highest power."""
         value = self.constant(coefficients[0])
         for coefficient in coefficients[1:]:
             value = self.muladd(value, x, self.constant(coefficient))
         return value
 
     def power_of_two(self, x: Any) -> Any:
-        """Return 2^x for x of at most 0; NaN stays NaN."""
-        b, lowest = self.builder, self.constant(LOWEST)
+        """Return 2^x for x of at most `highest`; NaN stays NaN."""
+        b, p = self.builder, self.precision
+        lowest, shift = self.constant(p.lowest), self.constant(1.5 * 2**p.fraction)
         x = b.select(b.fcmp_ordered("<", x, lowest), lowest, x)
-        rounded = b.fadd(x, self.constant(ROUND))
-        f = b.fsub(x, b.fsub(rounded, self.constant(ROUND)))
-        value = self.muladd(f, self.polynomial(f, POWER), self.constant(1))
-        exponent = b.shl(b.bitcast(rounded, _WHOLES), ir.Constant(_WHOLES, [23] * LANES))
-        return b.bitcast(b.add(b.bitcast(value, _WHOLES), exponent), _FLOATS)
+        rounded = b.fadd(x, shift)
+        f = b.fsub(x, b.fsub(rounded, shift))
+        value = self.muladd(f, self.polynomial(f, p.power), self.constant(1))
+        exponent = b.shl(b.bitcast(rounded, p.wholes), ir.Constant(p.wholes, [p.fraction] * LANES))
+        return b.bitcast(b.add(b.bitcast(value, p.wholes), exponent), p.floats)
+
+    def limited_power_of_two(self, x: Any) -> Any:
+        """Return 2^x of any x; NaN stays NaN."""
+        highest = self.constant(self.precision.highest)
+        return self.power_of_two(self.builder.select(self.builder.fcmp_ordered(">", x, highest), highest, x))
 
     def silu(self, x: Any) -> Any:
         """Return x / (1 + exp(-x)), from exp(-|x|) so that nothing overflows."""
-        b, lowest = self.builder, self.constant(LOWEST)
+        b, lowest = self.builder, self.constant(self.precision.lowest)
         small, negative = self._power_of_size(x)
         # Below the lowest exponent the power no longer shrinks, so x must not grow any more.
         x = b.select(b.fcmp_ordered("<", x, lowest), lowest, x)
@@ -98,21 +144,24 @@ class _Lanes:
         return b.extract_element(x, ir.IntType(32)(0))
 
 
-def _pointer(context: Any, builder: ir.IRBuilder, kind: Any, array: Any, position: Any) -> Any:
+def address(
+    context: Any, builder: ir.IRBuilder, kind: Any, array: Any, position: Any, precision: Precision = SINGLE
+) -> Any:
+    """Return the address of the lanes of an array from a position on."""
     data = context.make_array(kind)(context, builder, array).data
     place = builder.gep(data, [position], inbounds=True)
-    return builder.bitcast(place, _FLOATS.as_pointer())
+    return builder.bitcast(place, precision.floats.as_pointer())
 
 
 def _load(builder: ir.IRBuilder, pointer: Any) -> Any:
-    return builder.load(pointer, align=4, typ=_FLOATS)
+    return builder.load(pointer, align=4, typ=SINGLE.floats)
 
 
-def _replace(operation: Callable[[_Lanes, Any], Any]) -> Callable[..., Any]:
+def _replace(operation: Callable[[LaneBuilder, Any], Any]) -> Callable[..., Any]:
     def declare(typingctx: Any, x: Any, i: Any) -> Any:
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            pointer = _pointer(context, builder, signature.args[0], *arguments)
-            builder.store(operation(_Lanes(builder), _load(builder, pointer)), pointer, align=4)
+            pointer = address(context, builder, signature.args[0], *arguments)
+            builder.store(operation(LaneBuilder(builder), _load(builder, pointer)), pointer, align=4)
             return context.get_dummy_value()
 
         return types.void(x, types.int64), generate
@@ -123,13 +172,13 @@ def _replace(operation: Callable[[_Lanes, Any], Any]) -> Callable[..., Any]:
 @intrinsic
 def silu_lanes(typingctx, x, i):
     """Replace the 16 numbers of x, flat and contiguous, from i on by their silu."""
-    return _replace(_Lanes.silu)(typingctx, x, i)
+    return _replace(LaneBuilder.silu)(typingctx, x, i)
 
 
 @intrinsic
 def softplus_lanes(typingctx, x, i):
     """Replace the 16 numbers of x, flat and contiguous, from i on by their softplus."""
-    return _replace(_Lanes.softplus)(typingctx, x, i)
+    return _replace(LaneBuilder.softplus)(typingctx, x, i)
 
 
 @intrinsic
@@ -148,15 +197,15 @@ def scan_lanes(typingctx, old, i, a, j, b, c, k, new, m, step, added):
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         old, i, a, j, b, c, k, new, m, step, added = arguments
-        kinds, lanes = signature.args, _Lanes(builder)
+        kinds, lanes = signature.args, LaneBuilder(builder)
 
         def read(number: int, array: Any, position: Any) -> Any:
-            return _load(builder, _pointer(context, builder, kinds[number], array, position))
+            return _load(builder, address(context, builder, kinds[number], array, position))
 
         decay = lanes.power_of_two(builder.fmul(lanes.everywhere(step), read(2, a, j)))
         entering = builder.fmul(lanes.everywhere(added), read(4, b, k))
         h = lanes.muladd(decay, read(0, old, i), entering)
-        builder.store(h, _pointer(context, builder, kinds[7], new, m), align=4)
+        builder.store(h, address(context, builder, kinds[7], new, m), align=4)
         return lanes.sum(builder.fmul(h, read(5, c, k)))
 
     return signature, generate

@@ -13,10 +13,11 @@ from envzoo.agents.networks.sequence import acting_kernels as kernels
 from envzoo.agents.networks.sequence.acting import ParameterArrays, starts, suits_kernels
 from envzoo.agents.networks.sequence.layer import SequenceLayer, check_sizes, reset_where, segments
 from envzoo.agents.networks.sequence.reorder import REORDERINGS, reorder_tokens
-from envzoo.agents.networks.sequence.scan import segmented_scan
+from envzoo.agents.networks.sequence.selective import selective_scan
 from envzoo.errors import EnvzooError, unknown
 
 EIGENVALUES = ("free", "positive", "mixed", "negative")
+PIECE = 2**16  # steps x episodes x channels that the CPU processes at a time when no gradients are recorded
 OFFSET = 0.7  # added to the size of eigenvalues that all have one sign
 
 
@@ -104,10 +105,9 @@ class SelectiveScan(nn.Module):
         """Process u (T, B, E) from the state h (B, E, N): outputs (T, B, E), and the state after them."""
         u = self.sort(u)
         dt, b, c = (u @ torch.cat(self.rows()).t()).split([self.rank, self.size, self.size], dim=-1)
-        delta = nn.functional.softplus(dt @ self.dt_weight.t() + self.dt_bias)
-        decay = torch.exp(delta[..., None] * -self.log_a.exp())
-        states = segmented_scan(decay, (delta * u)[..., None] * b[..., None, :], start, h)
-        return (states @ c[..., None])[..., 0] + self.d * u, states[-1]
+        delta = nn.functional.softplus(nn.functional.linear(dt, self.dt_weight, self.dt_bias))
+        y, last = selective_scan(delta, u, -self.log_a.exp(), b, c, start, h)
+        return torch.addcmul(y, self.d, u), last
 
 
 @torch.no_grad()
@@ -213,17 +213,21 @@ class MambaBlock(SequenceLayer):
         if state is not None or start is not None:
             self.check_causal()
         state = super().initial_state(batch) if state is None else state
+        piece = max(1, PIECE // max(1, batch * self.channels))
+        divisible = self.reorder == "none" and x.device.type == "cpu" and not torch.is_grad_enabled()
+        if divisible and steps > piece:
+            return self._forward_in_pieces(x, state, start, piece)
         window, h = state.split(self.sizes, dim=1)
         u, z = (self.norm(x) @ self.enter.t()).chunk(2, dim=-1)
         window = window.reshape(batch, self.taps - 1, self.channels).transpose(0, 1)
         inputs = torch.cat([window, u])  # the input of step t is in row t + taps - 1
-        mixed = self.conv[0] * u + self.conv_bias
+        mixed = torch.addcmul(self.conv_bias, self.conv[0], u)
         number = segments(start, steps, batch, x.device)
         before = torch.cat([number.new_zeros(self.taps - 1, batch), number])
         for j in range(1, self.taps):
             rows = slice(self.taps - 1 - j, self.taps - 1 - j + steps)
             tap = inputs[rows] if start is None else inputs[rows] * (before[rows] == number)[..., None]
-            mixed = mixed + self.conv[j] * tap
+            mixed = torch.addcmul(mixed, self.conv[j], tap)
         y, h = self.core(nn.functional.silu(mixed), h.reshape(batch, self.channels, -1), start)
         y = x + self.leave(y * nn.functional.silu(z))
         kept = inputs[steps:]
@@ -231,3 +235,12 @@ class MambaBlock(SequenceLayer):
             kept = kept * (before[steps:] == number[-1])[..., None]
         kept = kept.transpose(0, 1).reshape(batch, self.sizes[0])
         return y, torch.cat([kept, h.reshape(batch, -1)], dim=1)
+
+    def _forward_in_pieces(self, x: Tensor, state: Tensor, start: Tensor | None, piece: int) -> tuple[Tensor, Tensor]:
+        """Process pieces of a chunk, whose arrays are small enough to be reused rather than requested anew."""
+        outputs = []
+        for begin in range(0, len(x), piece):
+            part = slice(begin, begin + piece)
+            y, state = self.forward(x[part], state, None if start is None else start[part])
+            outputs.append(y)
+        return torch.cat(outputs), state

@@ -1,0 +1,1 @@
+"""Encoders with a memory compared on corridors of growing length."""
