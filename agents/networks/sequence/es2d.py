@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.networks.sequence.scan import segmented_scan
+from envzoo.agents.networks.sequence.selective import selective_scan
 from envzoo.errors import unknown
 
 GROUPS = 4
@@ -94,9 +94,12 @@ class SelectiveImageScan(nn.Module):
         tokens = (skip_scan if self.mode == "skip" else full_scan)(x).permute(2, 0, 1, 3)  # (L, B, 4, E)
         dt, b, c = torch.einsum("lbge,ger->lbgr", tokens, self.project).split(self.sizes, dim=-1)
         delta = nn.functional.softplus(torch.einsum("lbgr,gre->lbge", dt, self.dt_weight) + self.dt_bias)
-        decay = torch.exp(delta[..., None] * -self.log_a.exp())
-        states = segmented_scan(decay, (delta * tokens)[..., None] * b[..., None, :])
-        y = (states @ c[..., None])[..., 0] + self.d * tokens
+        rates = -self.log_a.exp()
+        scans = [
+            selective_scan(delta[:, :, group], tokens[:, :, group], rates[group], b[:, :, group], c[:, :, group])
+            for group in range(GROUPS)
+        ]
+        y = torch.stack([outputs for outputs, _ in scans], dim=2) + self.d * tokens
         return (skip_merge if self.mode == "skip" else full_merge)(y.permute(1, 2, 0, 3), height, width)
 
 
