@@ -35,11 +35,11 @@ class DQNConfig(OffPolicyConfig):
     """Environments stepped side by side."""
     buffer_size: int = 100_000
     """Transitions the replay buffer keeps; its memory grows with the content."""
-    batch_size: int = 64
+    batch_size: int = 128
     """Transitions per update."""
     gradient_steps: int | None = 4
     """Updates per round; None for one per environment step taken since the last round."""
-    learning_rate: Annotated[float | str, Holds("schedule")] = 2.3e-3
+    learning_rate: Annotated[float | str, Holds("schedule")] = 1e-3
     """Adam's learning rate: a number, a schedule by name ("cosine:3e-4"), or a function of the share of the budget that
     has been used (see `envzoo.agents.schedules`)."""
     anneal: bool = True
@@ -48,8 +48,9 @@ class DQNConfig(OffPolicyConfig):
     """Maximum Euclidean norm of the gradient; None for no clipping."""
     gamma: float = 0.99
     """Discount factor, in (0, 1]."""
-    n_steps: int = 1
-    """Number of rewards in a target before the value of the next observation; 1 with a memory."""
+    n_steps: int | None = None
+    """Number of rewards in a target before the value of the next observation; None for 3, and for 1 with a memory,
+    which takes no other number."""
     double: bool = True
     """Choose the next action with the online network (double Q-learning) instead of the target network."""
     huber_delta: float | None = 1.0
@@ -79,8 +80,8 @@ class DQNConfig(OffPolicyConfig):
         super().__post_init__()
         for name in ("n_steps", "target_update_interval", "exploration_steps"):
             value = getattr(self, name)
-            require(value >= 1, f"{name} of DQN is at least 1, got {value}")
-        require(self.n_steps <= 1000, f"n_steps of DQN is at most 1000, got {self.n_steps}")
+            require(value is None or value >= 1, f"{name} of DQN is at least 1, got {value}")
+        require(self.n_steps is None or self.n_steps <= 1000, f"n_steps of DQN is at most 1000, got {self.n_steps}")
         check_rate("learning_rate", "DQN", self.learning_rate)
         for name in ("max_grad_norm", "huber_delta"):
             value = getattr(self, name)
@@ -151,7 +152,8 @@ class DQN(OffPolicyAgent):
         c, n = self.config, self.actions.n
         network = QNetwork(self.codec, n, c.encoder, c.hidden, c.activation, self.streams.torch("weights", "cpu"))
         recurrent = network.encoder.recurrent
-        require(c.n_steps == 1 or not recurrent, f"n_steps of DQN is 1 with a memory, got {c.n_steps}")
+        self.n_steps = c.n_steps or (1 if recurrent else 3)
+        require(self.n_steps == 1 or not recurrent, f"n_steps of DQN is 1 with a memory, got {c.n_steps}")
         self.network = self.register("network", network.to(self.device))
         self.optimizer = self.register(
             "optimizer",
@@ -166,10 +168,10 @@ class DQN(OffPolicyAgent):
 
     def build_storage(self) -> None:
         """Create the window of the last steps, from which transitions over several steps are made."""
-        c, observation = self.config, self.experience.observation
-        if c.n_steps > 1:
+        gamma, observation = self.config.gamma, self.experience.observation
+        if self.n_steps > 1:
             actions = np.zeros(len(observation), np.int64)
-            self.window = self.register("window", NStepWindow(c.n_steps, c.gamma, observation, actions))
+            self.window = self.register("window", NStepWindow(self.n_steps, gamma, observation, actions))
 
     @property
     def epsilon(self) -> float:
@@ -194,7 +196,7 @@ class DQN(OffPolicyAgent):
 
     def store(self, observation: np.ndarray, action: np.ndarray, start: np.ndarray, step: Step) -> int:
         """Add the transitions over n steps that this step completes; returns the number of environment steps."""
-        if self.config.n_steps == 1:
+        if self.n_steps == 1:
             return super().store(observation, action, start, step)
         done, following = step.done, step.next_observation
         found = self.window.add(observation, action, step.reward, step.terminated, done, following, start, step.valid)
@@ -213,7 +215,7 @@ class DQN(OffPolicyAgent):
             next_q = self.target(following)
             choosing = self.network(following) if c.double else next_q
             value = greedy_value(next_q, self.allowed.restrict(choosing, packed_of(following)))
-            y = td_target(batch.reward, batch.terminated, value, c.gamma**c.n_steps)
+            y = td_target(batch.reward, batch.terminated, value, c.gamma**self.n_steps)
         q = self.network(batch.observation).gather(-1, batch.action[:, None]).squeeze(-1)
         loss = huber_loss(q, y, c.huber_delta)
         self.optimizer.step(loss)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from envzoo.papers import Paper
 from envzoo.scripts.experiments.core.arms import Arm
 from envzoo.scripts.experiments.core.checks import exact
-from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.experiment import Experiment, Superseded, Table
 from envzoo.scripts.experiments.core.figures import BLUE, GREY
 from envzoo.scripts.experiments.core.panels import heading, median_curves
 from envzoo.scripts.experiments.core.results import Results
@@ -64,11 +64,20 @@ EXPERIMENT = Experiment(
     tables=(Table("cartpole", "CartPole-v1, the policy at the end", {"return": "return"}),),
     seeds=10,
     quick_seeds=1,
-    first_seed=2000,
-    reason="Two of the ten seeds ended at 25 and 111. With targets of one step, k copies of the target network see k "
-    "rewards ahead; it is copied every 256 steps, about 117 times in the first 30,000, in which returns stay near 100.",
+    first_seed=3000,
     notes=(
-        "The defaults were chosen in pilots on seeds 1, 2 and 4, all of which ended at 500. The bar, the number of "
-        "seeds and the budget were fixed before any of the ten seeds was run.",
+        "The defaults (three rewards in a target, minibatches of 128, a learning rate of 1e-3) were chosen in pilots "
+        "on seeds 18 to 37, where 19 of 20 runs ended at 500. Minibatches of 64 with 2.3e-3 reached the bar in 16 of "
+        "20; then with a target network that moves by .01 in every update in 17, and with both changes in 14. The bar, "
+        "the number of seeds and the budget were fixed before any of the ten seeds was run.",
+    ),
+    superseded=(
+        Superseded(
+            "Seeds, of ten, with a mean return of at least 475 over 100 episodes (former defaults, seeds 2000 to 2009)",
+            8.0,
+            ">= 9",
+            "targets had one reward, minibatches 64 transitions and the learning rate was 2.3e-3; two seeds ended at "
+            "25 and 111",
+        ),
     ),
 )
