@@ -26,7 +26,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tenso
     "relu": (torch.relu_, lambda g, x: torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)),
     "tanh": (torch.tanh_, lambda g, x: torch.ops.aten.tanh_backward.grad_input(g, x, grad_input=g)),
 }
-NUMBERS = 2**18  # activations of one layer at a time
+NUMBERS = 2**17  # activations of one layer at a time
 
 
 def plain_log_integral(q: Tensor, corrections: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def plain_pairs(features, actions):
     return torch.cat([features[:, None].expand(n, j, -1), actions], dim=-1).view(n * j, -1)
 
 
-@pytest.mark.parametrize("numbers", [1, 300, 2**18])  # an observation at a time, some, and all
+@pytest.mark.parametrize("numbers", [1, 300, 2**17])  # an observation at a time, some, and all
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("hidden", [(8,), (16, 8), (8, 24, 16)])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
