@@ -13,7 +13,7 @@ from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.distributions import sample_squashed_gaussian
 from envzoo.agents.losses.soft import reduce_critics, td_target
 from envzoo.agents.offline.config import require_at_least_zero
-from envzoo.agents.offline.log_integral import log_integral
+from envzoo.agents.offline.conservative import ConservativeLoss, combine, conservative_loss
 from envzoo.agents.offline.soft import SoftOfflineAgent, SoftOfflineConfig
 from envzoo.agents.spec import require
 
@@ -31,16 +31,6 @@ class CQLConfig(SoftOfflineConfig):
         super().__post_init__()
         require_at_least_zero(self, "cql_alpha")
         require(self.sampled_actions >= 1, f"sampled_actions of CQL is at least 1, got {self.sampled_actions}")
-
-
-def conservative_term(q: Tensor, logged: Tensor) -> Tensor:
-    """Compute the sum over critics of E[log sum_a exp Q(s, a) - Q(s, a_logged)] for Discrete actions.
-
-    Args:
-        q: (2, N, A) values of all actions, -inf for those that are not allowed.
-        logged: (2, N) values of the logged actions.
-    """
-    return (q.logsumexp(dim=-1) - logged).mean(dim=1).sum()
 
 
 class CQL(SoftOfflineAgent):
@@ -87,53 +77,40 @@ class CQL(SoftOfflineAgent):
         estimates the logarithm of the integral of exp Q over all actions.
 
         Returns:
-            Actions (N, 3K, D), and log rho_j + log 3K, (N, 3K).
+            Sampled actions and after them the logged one, (N, 3K + 1, D), and log rho_j + log 3K, (N, 3K).
         """
         k, n, dim = self.config.sampled_actions, len(batch.reward), self.actions.dim
         noise = self.streams.torch("policy-noise")
-        actions = torch.empty(n, 3 * k, dim, device=self.device)
+        actions = torch.empty(n, 3 * k + 1, dim, device=self.device)
         densities = torch.full((n, 3 * k), -dim * math.log(2.0), device=self.device)
         actions[:, :k] = torch.empty(n, k, dim, device=self.device).uniform_(-1, 1, generator=noise)
         for i, observation in enumerate((batch.observation, batch.next_observation), start=1):
             mean, log_std = self.actor(observation)
-            parts = slice(i * k, (i + 1) * k)
-            actions[:, parts], densities[:, parts] = sample_squashed_gaussian(
+            part = slice(i * k, (i + 1) * k)
+            actions[:, part], densities[:, part] = sample_squashed_gaussian(
                 mean[:, None].expand(n, k, dim), log_std[:, None].expand(n, k, dim), noise
             )
+        actions[:, -1] = batch.action
         return actions, densities.add_(math.log(3 * k))
 
-    def conservative_loss(self, batch: Batch, features: Tensor, logged: Tensor) -> Tensor:
-        """Compute the conservative term for Box actions.
-
-        Args:
-            batch: The minibatch.
-            features: (N, F) of the critics.
-            logged: (2, N) values of the logged actions.
-        """
-        actions, corrections = self.sample_actions(batch)
-        integral = log_integral(self.critics.net, self.config.activation, features, actions, corrections)
-        return integral - logged.mean(dim=1).sum()
+    def critic_loss(self, batch: Batch, target: Tensor) -> ConservativeLoss:
+        """Compute L_Q, given y (N,)."""
+        alpha = self.config.cql_alpha
+        if not self.actions.discrete:
+            actions, corrections = self.sample_actions(batch)
+            features, activation = self.critics.encode(batch.observation), self.config.activation
+            return conservative_loss(self.critics.net, activation, features, actions, corrections, target, alpha)
+        q = self.critics(batch.observation)
+        logged = q.gather(-1, batch.action.expand(TwinQ.MEMBERS, -1)[..., None])[..., 0]
+        return combine(logged, self.masks.restrict(q, batch.observation), torch.zeros_like(q[0]), target, alpha)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update the critics and their target, and for Box actions the actor and the temperature."""
-        c = self.config
         with torch.no_grad():
             y = self.target_values(batch)
-        if self.actions.discrete:
-            every = self.critics(batch.observation)
-            q = every.gather(-1, batch.action.expand(TwinQ.MEMBERS, -1)[..., None])[..., 0]
-            conservative = conservative_term(self.masks.restrict(every, batch.observation), q)
-        else:
-            features = self.critics.encode(batch.observation)
-            q = self.critics.evaluate(features, batch.action)
-            conservative = self.conservative_loss(batch, features, q)
-        critic_loss = (q - y).square().mean(dim=1).sum()
-        self.critic_optimizer.step(critic_loss + c.cql_alpha * conservative)
-        metrics = {
-            "loss/critic": critic_loss.detach(),
-            "loss/conservative": conservative.detach(),
-            "value/q": q.detach().mean(),
-        }
+        result = self.critic_loss(batch, y)
+        self.critic_optimizer.step(result.loss)
+        metrics = {"loss/critic": result.error, "loss/conservative": result.gap, "value/q": result.values.mean()}
         if not self.actions.discrete:
             metrics |= self.update_actor(batch)
         self.target.update()

@@ -10,8 +10,7 @@ from envzoo import agents
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.distributions import squashed_gaussian_log_prob
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
-from envzoo.agents.offline import log_integral as fused
-from envzoo.agents.offline.cql import conservative_term
+from envzoo.agents.offline import conservative as fused
 from envzoo.datasets.collector import collect, write
 from envzoo.errors import EnvzooError
 
@@ -46,7 +45,10 @@ def batch_of(agent):
 def test_the_conservative_term_by_hand():
     q = torch.tensor([[[0.0, math.log(3.0)]], [[1.0, 1.0]]])
     logged = torch.tensor([[0.0], [1.0]])
-    assert float(conservative_term(q, logged)) == pytest.approx(math.log(4.0) + math.log(2.0))
+    result = fused.combine(logged, q, torch.zeros(1, 2), torch.tensor([2.0]), alpha=10.0)
+    assert float(result.gap) == pytest.approx(math.log(4.0) + math.log(2.0))
+    assert float(result.error) == pytest.approx(4.0 + 1.0)
+    assert float(result.loss) == pytest.approx(5.0 + 10 * math.log(8.0))
 
 
 def test_discrete_losses_by_hand():
@@ -84,7 +86,7 @@ def plain_pairs(features, actions):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("hidden", [(8,), (16, 8), (8, 24, 16)])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
-def test_the_fused_integral_is_the_plain_formula(activation, hidden, dtype, tolerance, numbers, monkeypatch):
+def test_the_fused_loss_is_the_plain_formula(activation, hidden, dtype, tolerance, numbers, monkeypatch):
     """Loss and gradients, with autograd through the values of all pairs as reference."""
     monkeypatch.setattr(fused, "NUMBERS", numbers)
     generator = torch.Generator().manual_seed(3)
@@ -93,14 +95,20 @@ def test_the_fused_integral_is_the_plain_formula(activation, hidden, dtype, tole
     def normal(*shape):
         return torch.empty(*shape, dtype=dtype).normal_(generator=generator)
 
-    features, actions, corrections = normal(11, 3).requires_grad_(), normal(11, 6, 2), 3 * normal(11, 6)
+    features, actions, corrections, y = normal(11, 3).requires_grad_(), normal(11, 7, 2), 3 * normal(11, 6), normal(11)
     inputs = [features, *net.parameters()]
-    found = fused.log_integral(net, activation, features, actions, corrections)
-    q = net(plain_pairs(features, actions)).view(2, 11, 6)
-    expected = sum((q[i, n] - corrections[n]).exp().sum().log() for i in range(2) for n in range(11)) / 11
-    assert found.item() == pytest.approx(expected.item(), rel=tolerance)
+    found = fused.conservative_loss(net, activation, features, actions, corrections, y, 1.7)
+    q = net(plain_pairs(features, actions)).view(2, 11, 7)
+    pairs = [(i, n) for i in range(2) for n in range(11)]
+    gap = sum((q[i, n, :6] - corrections[n]).exp().sum().log() - q[i, n, 6] for i, n in pairs) / 11
+    error = sum((q[i, n, 6] - y[n]) ** 2 for i, n in pairs) / 11
+    expected = error + 1.7 * gap
+    for ours, plain in ((found.loss, expected), (found.error, error), (found.gap, gap)):
+        assert ours.item() == pytest.approx(plain.item(), rel=tolerance)
+    assert torch.allclose(found.values, q[..., 6], rtol=tolerance, atol=tolerance)
+    assert [part.requires_grad for part in found] == [True, False, False, False]
     for ours, plain in zip(
-        torch.autograd.grad(2 * found, inputs), torch.autograd.grad(2 * expected, inputs), strict=True
+        torch.autograd.grad(2 * found.loss, inputs), torch.autograd.grad(2 * expected, inputs), strict=True
     ):
         assert torch.allclose(ours, plain, rtol=tolerance, atol=tolerance)
 
@@ -126,7 +134,7 @@ def test_a_step_has_the_gradient_of_the_plain_loss(hidden):
     values = agent.critics(repeated, torch.cat(actions)) - torch.cat(densities) - math.log(3 * k)
     values = values.view(2, 3, n, k).transpose(1, 2).reshape(2, n, 3 * k)
     q = agent.critics(batch.observation, batch.action)
-    conservative = conservative_term(values, q)
+    conservative = (values.logsumexp(dim=-1) - q).mean(dim=1).sum()
     loss = ((q - y) ** 2).mean(dim=1).sum() + agent.config.cql_alpha * conservative
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(agent.critics.parameters()))])
     metrics = agent.update(batch)
@@ -146,9 +154,8 @@ def test_the_integral_over_actions():
         head[:, :, 0] = torch.tensor([c, -c])
     batch = Batch(*(column[:4] for column in batch_of(agent)))
     assert agent.critics(batch.observation, torch.full((4, 1), -0.5)).flatten().tolist() == [-0.5 * c] * 8
-    logged = torch.zeros(2, 4)
-    estimate = agent.conservative_loss(batch, agent.critics.encode(batch.observation), logged)
-    assert estimate.item() == pytest.approx(2 * math.log(2 * math.sinh(c) / c), abs=0.1)
+    estimate = agent.critic_loss(batch._replace(action=torch.zeros(4, 1)), torch.zeros(4)).gap
+    assert float(estimate) == pytest.approx(2 * math.log(2 * math.sinh(c) / c), abs=0.1)
 
 
 def test_actions_stay_with_their_states():
@@ -157,7 +164,8 @@ def test_actions_stay_with_their_states():
     batch = batch_of(agent)
     actions, corrections = agent.sample_actions(batch)
     n, dim = batch.action.shape
-    assert actions.shape == (n, 3 * k, dim)
+    assert actions.shape == (n, 3 * k + 1, dim)
+    assert torch.equal(actions[:, -1], batch.action)
     assert (actions.abs() <= 1).all()
     densities = corrections - math.log(3 * k)
     assert torch.allclose(densities[:, :k], torch.full((n, k), -dim * math.log(2.0)))
