@@ -82,8 +82,8 @@ def conservative_loss(
         alpha: Weight of the gap.
     """
     if activation in ACTIVATIONS and len(net.weights) > 1 and not features.is_cuda:
-        inputs = (activation, features, actions, corrections, target, alpha)
-        return ConservativeLoss(*_Fused.apply(*inputs, *net.weights, *net.biases))
+        given = (features, actions, corrections, target, *net.weights, *net.biases)
+        return ConservativeLoss(*_Fused.apply(activation, alpha, *given))
     # One product of all pairs suits a GPU.
     n, j, _ = actions.shape
     pairs = torch.cat([features[:, None].expand(n, j, -1), actions], dim=-1)
@@ -95,19 +95,11 @@ class _Fused(torch.autograd.Function):
     """`conservative_loss` on the CPU; the forward pass also computes the gradient, which the backward pass scales."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        activation: str,
-        features: Tensor,
-        actions: Tensor,
-        corrections: Tensor,
-        target: Tensor,
-        alpha: float,
-        *parameters: Tensor,
-    ):
+    def forward(ctx: Any, activation: str, alpha: float, features: Tensor, *others: Tensor):
+        actions, corrections, target, *parameters = others
         n, j, dim = actions.shape
         gradients = [torch.zeros_like(parameter) for parameter in parameters]
-        by_features = torch.zeros_like(features) if ctx.needs_input_grad[1] else None
+        by_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
         layers, members = len(parameters) // 2, len(parameters[0])
         widest = max(weight.shape[-1] for weight in parameters[:layers])
         rows = max(1, NUMBERS // (j * widest))
@@ -141,7 +133,7 @@ class _Fused(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, *_: Tensor):
         features, *parameters = (None if part is None else part * upstream for part in ctx.gradients)
-        return None, features, None, None, None, None, *parameters
+        return None, None, features, None, None, None, *parameters
 
 
 class _Member:
