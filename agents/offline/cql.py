@@ -10,9 +10,10 @@ from torch import Tensor
 
 from envzoo.agents.actor_critic.soft_networks import TwinQ
 from envzoo.agents.loops.replay import Batch
+from envzoo.agents.losses.distributions import sample_squashed_gaussian
 from envzoo.agents.losses.soft import reduce_critics, td_target
 from envzoo.agents.offline.config import require_at_least_zero
-from envzoo.agents.offline.networks import values_of
+from envzoo.agents.offline.conservative import ConservativeLoss, combine, conservative_loss
 from envzoo.agents.offline.soft import SoftOfflineAgent, SoftOfflineConfig
 from envzoo.agents.spec import require
 
@@ -30,16 +31,6 @@ class CQLConfig(SoftOfflineConfig):
         super().__post_init__()
         require_at_least_zero(self, "cql_alpha")
         require(self.sampled_actions >= 1, f"sampled_actions of CQL is at least 1, got {self.sampled_actions}")
-
-
-def conservative_term(q: Tensor, logged: Tensor) -> Tensor:
-    """Compute the sum over critics of E[log sum_a exp Q(s, a) - Q(s, a_logged)].
-
-    Args:
-        q: (2, N, A) values of all actions, or of sampled ones with their log-densities and log A subtracted.
-        logged: (2, N) values of the logged actions.
-    """
-    return (q.logsumexp(dim=-1) - logged).mean(dim=1).sum()
 
 
 class CQL(SoftOfflineAgent):
@@ -78,42 +69,48 @@ class CQL(SoftOfflineAgent):
             next_value = reduce_critics(self.target(batch.next_observation, action), "min")
         return td_target(batch.reward, batch.terminated, next_value, self.config.gamma)
 
-    def all_values(self, batch: Batch) -> Tensor:
-        """Compute Q(s, .) for the conservative term: of every action, or corrected values of sampled ones (2, N, 3K).
+    @torch.no_grad()
+    def sample_actions(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Sample Box actions for the integral over actions.
 
         With K actions from each of three densities rho_j, each Q - log rho_j - log 3K enters a log-sum-exp, which so
         estimates the logarithm of the integral of exp Q over all actions.
+
+        Returns:
+            Sampled actions and after them the logged one, (N, 3K + 1, D), and log rho_j + log 3K, (N, 3K).
         """
-        if self.actions.discrete:
-            return self.masks.restrict(self.critics(batch.observation), batch.observation)
         k, n, dim = self.config.sampled_actions, len(batch.reward), self.actions.dim
         noise = self.streams.torch("policy-noise")
-        uniform = torch.empty(n * k, dim, device=self.device).uniform_(-1, 1, generator=noise)
-        actions, densities = [uniform], [torch.full((n * k,), -dim * math.log(2.0), device=self.device)]
-        with torch.no_grad():
-            for observation in (batch.observation, batch.next_observation):
-                action, density = self.actor.sample(observation.repeat_interleave(k, dim=0), noise)
-                actions.append(action)
-                densities.append(density)
-        features = self.critics.encode(batch.observation).repeat_interleave(k, dim=0)
-        q = self.critics.evaluate(features.repeat(3, 1), torch.cat(actions))
-        corrected = q - torch.cat(densities) - math.log(3 * k)
-        return corrected.view(TwinQ.MEMBERS, 3, n, k).transpose(1, 2).reshape(TwinQ.MEMBERS, n, 3 * k)
+        actions = torch.empty(n, 3 * k + 1, dim, device=self.device)
+        densities = torch.full((n, 3 * k), -dim * math.log(2.0), device=self.device)
+        actions[:, :k] = torch.empty(n, k, dim, device=self.device).uniform_(-1, 1, generator=noise)
+        for i, observation in enumerate((batch.observation, batch.next_observation), start=1):
+            mean, log_std = self.actor(observation)
+            part = slice(i * k, (i + 1) * k)
+            actions[:, part], densities[:, part] = sample_squashed_gaussian(
+                mean[:, None].expand(n, k, dim), log_std[:, None].expand(n, k, dim), noise
+            )
+        actions[:, -1] = batch.action
+        return actions, densities.add_(math.log(3 * k))
+
+    def critic_loss(self, batch: Batch, target: Tensor) -> ConservativeLoss:
+        """Compute L_Q, given y (N,)."""
+        alpha = self.config.cql_alpha
+        if not self.actions.discrete:
+            actions, corrections = self.sample_actions(batch)
+            features, activation = self.critics.encode(batch.observation), self.config.activation
+            return conservative_loss(self.critics.net, activation, features, actions, corrections, target, alpha)
+        q = self.critics(batch.observation)
+        logged = q.gather(-1, batch.action.expand(TwinQ.MEMBERS, -1)[..., None])[..., 0]
+        return combine(logged, self.masks.restrict(q, batch.observation), torch.zeros_like(q[0]), target, alpha)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update the critics and their target, and for Box actions the actor and the temperature."""
-        c = self.config
         with torch.no_grad():
             y = self.target_values(batch)
-        q = values_of(self.critics, batch.observation, batch.action)
-        critic_loss = (q - y).square().mean(dim=1).sum()
-        conservative = conservative_term(self.all_values(batch), q)
-        self.critic_optimizer.step(critic_loss + c.cql_alpha * conservative)
-        metrics = {
-            "loss/critic": critic_loss.detach(),
-            "loss/conservative": conservative.detach(),
-            "value/q": q.detach().mean(),
-        }
+        result = self.critic_loss(batch, y)
+        self.critic_optimizer.step(result.loss)
+        metrics = {"loss/critic": result.error, "loss/conservative": result.gap, "value/q": result.values.mean()}
         if not self.actions.discrete:
             metrics |= self.update_actor(batch)
         self.target.update()

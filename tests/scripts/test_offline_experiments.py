@@ -21,13 +21,14 @@ def root(tmp_path, monkeypatch):
     study.remember.cache_clear()
 
 
-def test_a_dataset_is_read_from_the_disk_once(monkeypatch):
-    remembered, calls = study.remember(MAZE), []
-    monkeypatch.setattr(remembered.dataset, "iterate_episodes", lambda *_: calls.append(1))
+def test_a_dataset_is_read_from_the_disk_once(tmp_path):
+    remembered = study.remember(MAZE)
+    file = tmp_path / MAZE / "data" / "main_data.hdf5"
+    away = file.rename(tmp_path / "away.hdf5")
     settings = {"hidden": [8], "batch_size": 8}
     first = study.run(0, 3, True, "BC", MAZE, settings)
     assert first == study.run(0, 3, True, "BC", MAZE, settings)
-    assert not calls
+    away.rename(file)
     alone = agents.make("BC", load_minari(MAZE), seed=0, device="cpu", threads=1, hidden=(8,), batch_size=8).learn(3)
     again = agents.make("BC", remembered, seed=0, device="cpu", threads=1, hidden=(8,), batch_size=8).learn(3)
     assert all(bool((a == b).all()) for a, b in zip(alone.policy.parameters(), again.policy.parameters(), strict=True))

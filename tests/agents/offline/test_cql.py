@@ -8,7 +8,9 @@ import torch
 
 from envzoo import agents
 from envzoo.agents.loops.replay import Batch
-from envzoo.agents.offline.cql import conservative_term
+from envzoo.agents.losses.distributions import squashed_gaussian_log_prob
+from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
+from envzoo.agents.offline import conservative as fused
 from envzoo.datasets.collector import collect, write
 from envzoo.errors import EnvzooError
 
@@ -43,7 +45,10 @@ def batch_of(agent):
 def test_the_conservative_term_by_hand():
     q = torch.tensor([[[0.0, math.log(3.0)]], [[1.0, 1.0]]])
     logged = torch.tensor([[0.0], [1.0]])
-    assert float(conservative_term(q, logged)) == pytest.approx(math.log(4.0) + math.log(2.0))
+    result = fused.combine(logged, q, torch.zeros(1, 2), torch.tensor([2.0]), alpha=10.0)
+    assert float(result.gap) == pytest.approx(math.log(4.0) + math.log(2.0))
+    assert float(result.error) == pytest.approx(4.0 + 1.0)
+    assert float(result.loss) == pytest.approx(5.0 + 10 * math.log(8.0))
 
 
 def test_discrete_losses_by_hand():
@@ -71,26 +76,104 @@ def test_the_unlogged_action_gets_the_lowest_value():
     assert q[:, 1].tolist() == pytest.approx([0.5, 0.5], abs=0.05)
 
 
+def plain_pairs(features, actions):
+    """Put the features of each observation beside each of its actions, (N J, F + D)."""
+    n, j, _ = actions.shape
+    return torch.cat([features[:, None].expand(n, j, -1), actions], dim=-1).view(n * j, -1)
+
+
+@pytest.mark.parametrize("numbers", [1, 300, 2**17])  # an observation at a time, some, and all
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("hidden", [(8,), (16, 8), (8, 24, 16)])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+def test_the_fused_loss_is_the_plain_formula(activation, hidden, dtype, tolerance, numbers, monkeypatch):
+    """Loss and gradients, with autograd through the values of all pairs as reference."""
+    monkeypatch.setattr(fused, "NUMBERS", numbers)
+    generator = torch.Generator().manual_seed(3)
+    net = ScalarEnsemble(2, 5, hidden, activation, generator).to(dtype)
+
+    def normal(*shape):
+        return torch.empty(*shape, dtype=dtype).normal_(generator=generator)
+
+    features, actions, corrections, y = normal(11, 3).requires_grad_(), normal(11, 7, 2), 3 * normal(11, 6), normal(11)
+    inputs = [features, *net.parameters()]
+    found = fused.conservative_loss(net, activation, features, actions, corrections, y, 1.7)
+    q = net(plain_pairs(features, actions)).view(2, 11, 7)
+    pairs = [(i, n) for i in range(2) for n in range(11)]
+    gap = sum((q[i, n, :6] - corrections[n]).exp().sum().log() - q[i, n, 6] for i, n in pairs) / 11
+    error = sum((q[i, n, 6] - y[n]) ** 2 for i, n in pairs) / 11
+    expected = error + 1.7 * gap
+    for ours, plain in ((found.loss, expected), (found.error, error), (found.gap, gap)):
+        assert ours.item() == pytest.approx(plain.item(), rel=tolerance)
+    assert torch.allclose(found.values, q[..., 6], rtol=tolerance, atol=tolerance)
+    assert [part.requires_grad for part in found] == [True, False, False, False]
+    for ours, plain in zip(
+        torch.autograd.grad(2 * found.loss, inputs), torch.autograd.grad(2 * expected, inputs), strict=True
+    ):
+        assert torch.allclose(ours, plain, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("hidden", [(16,), (16, 16), (160, 16)])
+def test_a_step_has_the_gradient_of_the_plain_loss(hidden):
+    """Draw the same numbers, and evaluate actor and critics on every pair of an observation and an action."""
+    agent, k = make(hidden=hidden, sampled_actions=3), 3
+    batch = batch_of(agent)
+    n, dim = batch.action.shape
+    noise = agent.streams.torch("policy-noise")
+    before = noise.get_state()
+    with torch.no_grad():
+        y = agent.target_values(batch)
+        actions, densities = [torch.empty(n * k, dim).uniform_(-1, 1, generator=noise)], [torch.zeros(n * k)]
+        densities[0] -= dim * math.log(2.0)
+        for observation in (batch.observation, batch.next_observation):
+            action, density = agent.actor.sample(observation.repeat_interleave(k, dim=0), noise)
+            actions.append(action)
+            densities.append(density)
+    noise.set_state(before)
+    repeated = batch.observation.repeat_interleave(k, dim=0).repeat(3, 1)
+    values = agent.critics(repeated, torch.cat(actions)) - torch.cat(densities) - math.log(3 * k)
+    values = values.view(2, 3, n, k).transpose(1, 2).reshape(2, n, 3 * k)
+    q = agent.critics(batch.observation, batch.action)
+    conservative = (values.logsumexp(dim=-1) - q).mean(dim=1).sum()
+    loss = ((q - y) ** 2).mean(dim=1).sum() + agent.config.cql_alpha * conservative
+    expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(agent.critics.parameters()))])
+    metrics = agent.update(batch)
+    assert float(metrics["loss/conservative"]) == pytest.approx(conservative.item(), rel=1e-5, abs=1e-5)
+    assert torch.allclose(agent.critic_optimizer.flat.grad, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_the_integral_over_actions():
     """For Q = c a the integral of exp Q over [-1, 1] is 2 sinh(c) / c."""
-    agent = make(sampled_actions=4000)
+    agent = make(sampled_actions=4000, hidden=(2,))
     c = 1.5
-    agent.critics.evaluate = lambda features, action: (c * action[:, 0]).expand(2, -1)
+    (first, head), biases = agent.critics.net.weights, agent.critics.net.biases
+    with torch.no_grad():
+        for parameter in (first, *biases):
+            parameter.zero_()
+        first[:, -1] = torch.tensor([1.0, -1.0])  # relu(a) and relu(-a)
+        head[:, :, 0] = torch.tensor([c, -c])
     batch = Batch(*(column[:4] for column in batch_of(agent)))
-    estimate = agent.all_values(batch).logsumexp(dim=-1)
-    expected = math.log(2 * math.sinh(c) / c)
-    assert estimate.shape == (2, 4)
-    assert estimate.flatten().tolist() == pytest.approx([expected] * 8, abs=0.05)
+    assert agent.critics(batch.observation, torch.full((4, 1), -0.5)).flatten().tolist() == [-0.5 * c] * 8
+    estimate = agent.critic_loss(batch._replace(action=torch.zeros(4, 1)), torch.zeros(4)).gap
+    assert float(estimate) == pytest.approx(2 * math.log(2 * math.sinh(c) / c), abs=0.1)
 
 
 def test_actions_stay_with_their_states():
-    agent = make(sampled_actions=3)
+    """Each action has the density of the policy at its own observation."""
+    agent, k = make(sampled_actions=3), 3
     batch = batch_of(agent)
-    agent.critics.evaluate = lambda features, action: features[:, 0].expand(2, -1)
-    values = agent.all_values(batch)
-    uniform = values[:, :, :3]  # the log-density of uniform actions is the same in every row
-    expected = batch.observation[:, 0] + math.log(2.0) - math.log(9)
-    assert torch.allclose(uniform, expected[None, :, None].expand(2, -1, 3), atol=1e-5)
+    actions, corrections = agent.sample_actions(batch)
+    n, dim = batch.action.shape
+    assert actions.shape == (n, 3 * k + 1, dim)
+    assert torch.equal(actions[:, -1], batch.action)
+    assert (actions.abs() <= 1).all()
+    densities = corrections - math.log(3 * k)
+    assert torch.allclose(densities[:, :k], torch.full((n, k), -dim * math.log(2.0)))
+    for part, observation in ((1, batch.observation), (2, batch.next_observation)):
+        mean, log_std = agent.actor(observation)
+        chosen = slice(part * k, (part + 1) * k)
+        expected = squashed_gaussian_log_prob(mean[:, None], log_std[:, None], torch.atanh(actions[:, chosen]))
+        assert torch.allclose(densities[:, chosen], expected, atol=1e-3)
 
 
 def test_a_step_with_box_actions_is_finite_and_moves_everything():

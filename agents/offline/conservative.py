@@ -1,0 +1,209 @@
+"""The critics' loss of CQL for Box actions, whose integral over actions takes many sampled ones per observation.
+
+For M critics, N observations s_n with logged actions a_n and targets y_n, and J sampled actions a_nj of each it is
+
+    L = error + alpha gap,    error = sum_i mean_n (Q_i(s_n, a_n) - y_n)^2,
+    gap = sum_i mean_n [log sum_j exp(Q_i(s_n, a_nj) - c_nj) - Q_i(s_n, a_n)].
+
+There are many times more pairs than observations in a minibatch, and autograd would move the activations of all of them
+to memory and back several times. `conservative_loss` takes a few observations at a time, whose activations stay in the
+cache, and differentiates them at once, since the softmax weights of an observation depend on its own actions only. The
+first layer's product with an observation is computed once for all of its actions: W [s; a] = W_s s + W_a a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
+
+# x = f(u) in place, and (dL/dx, x) -> dL/du, in place of dL/dx.
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+    "relu": (torch.relu_, lambda g, x: torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)),
+    "tanh": (torch.tanh_, lambda g, x: torch.ops.aten.tanh_backward.grad_input(g, x, grad_input=g)),
+}
+NUMBERS = 2**17  # activations of one layer at a time
+
+
+class ConservativeLoss(NamedTuple):
+    """L, which can be differentiated once, and what it consists of, without gradient.
+
+    Attributes:
+        loss: L, a scalar.
+        error: The first term.
+        gap: The second term without its weight.
+        values: (M, N), the values of the logged actions.
+    """
+
+    loss: Tensor
+    error: Tensor
+    gap: Tensor
+    values: Tensor
+
+
+def combine(logged: Tensor, sampled: Tensor, corrections: Tensor, target: Tensor, alpha: float) -> ConservativeLoss:
+    """Compute L from the values of all pairs.
+
+    Args:
+        logged: (M, N), Q_i(s_n, a_n).
+        sampled: (M, N, J), Q_i(s_n, a_nj).
+        corrections: (N, J), what is subtracted from the values of sampled actions.
+        target: (N,), y_n.
+        alpha: Weight of the gap.
+    """
+    error = (logged - target).square().mean(dim=1).sum()
+    gap = ((sampled - corrections).logsumexp(dim=-1) - logged).mean(dim=1).sum()
+    return ConservativeLoss(error + alpha * gap, error.detach(), gap.detach(), logged.detach())
+
+
+def conservative_loss(
+    net: ScalarEnsemble,
+    activation: str,
+    features: Tensor,
+    actions: Tensor,
+    corrections: Tensor,
+    target: Tensor,
+    alpha: float,
+) -> ConservativeLoss:
+    """Compute L, which can be differentiated by the features and by the network's parameters.
+
+    Args:
+        net: The critics: features and an action, side by side, to a value of each critic.
+        activation: Name of their activation function.
+        features: (N, F) features of the observations.
+        actions: (N, J + 1, D), sampled actions and after them the logged one, without gradient.
+        corrections: (N, J), what is subtracted from the values of sampled actions, without gradient.
+        target: (N,), y_n, without gradient.
+        alpha: Weight of the gap.
+    """
+    if activation in ACTIVATIONS and len(net.weights) > 1 and not features.is_cuda:
+        given = (features, actions, corrections, target, *net.weights, *net.biases)
+        return ConservativeLoss(*_Fused.apply(activation, alpha, *given))
+    # One product of all pairs suits a GPU.
+    n, j, _ = actions.shape
+    pairs = torch.cat([features[:, None].expand(n, j, -1), actions], dim=-1)
+    values = net(pairs.view(n * j, -1)).view(-1, n, j)
+    return combine(values[..., -1], values[..., :-1], corrections, target, alpha)
+
+
+class _Fused(torch.autograd.Function):
+    """`conservative_loss` on the CPU; the forward pass also computes the gradient, which the backward pass scales."""
+
+    @staticmethod
+    def forward(ctx: Any, activation: str, alpha: float, features: Tensor, *others: Tensor):
+        actions, corrections, target, *parameters = others
+        n, j, dim = actions.shape
+        gradients = [torch.zeros_like(parameter) for parameter in parameters]
+        by_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
+        layers, members = len(parameters) // 2, len(parameters[0])
+        widest = max(weight.shape[-1] for weight in parameters[:layers])
+        rows = max(1, NUMBERS // (j * widest))
+        buffers = features.new_empty(layers, min(rows, n) * j * widest)
+        values, integral = features.new_empty(members, n), features.new_zeros(())
+        for number in range(members):
+            own, slopes = ([tensor[number] for tensor in tensors] for tensors in (parameters, gradients))
+            member = _Member(activation, own, slopes, dim, buffers)
+            base = member.read(features)
+            by_base = torch.empty_like(base)
+            for start in range(0, n, rows):
+                part = slice(start, start + rows)
+                q, inputs = member.evaluate(base[part], actions[part])
+                logged, sampled = q[:, -1], q[:, :-1] - corrections[part]
+                log_share = sampled.log_softmax(dim=1)
+                share = log_share.exp()
+                integral += (share * sampled.sub_(log_share)).sum()
+                values[number, part] = logged
+                # From here on q is the derivative by itself.
+                torch.mul(share, alpha, out=q[:, :-1])
+                logged.sub_(target[part]).mul_(2.0).sub_(alpha)
+                member.differentiate(q, inputs, by_base[part])
+            member.differentiate_first(by_base, features, by_features)
+        ctx.gradients = [None if gradient is None else gradient.div_(n) for gradient in (by_features, *gradients)]
+        error = (values - target).square_().sum() / n
+        gap = (integral - values.sum()) / n
+        ctx.mark_non_differentiable(error, gap, values)
+        return error + alpha * gap, error, gap, values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor, *_: Tensor):
+        features, *parameters = (None if part is None else part * upstream for part in ctx.gradients)
+        return None, None, features, None, None, None, *parameters
+
+
+class _Member:
+    """One critic, and where its gradient is added.
+
+    Args:
+        activation: Key of `ACTIVATIONS`.
+        parameters: Weights (inputs, outputs) of all layers, then biases (1, outputs).
+        gradients: Where the gradient is added, of the same shapes.
+        dim: D, the dimension of actions.
+        buffers: Memory for the activations and the derivatives of every hidden layer.
+    """
+
+    def __init__(
+        self, activation: str, parameters: Sequence[Tensor], gradients: Sequence[Tensor], dim: int, buffers: Tensor
+    ):
+        self.activate, self.slope = ACTIVATIONS[activation]
+        count = len(parameters) // 2
+        # The first layer reads features and actions apart, the last one has a single output.
+        first, *hidden, head = parameters[:count]
+        self.weights, self.head = [first[-dim:], *hidden], head[:, 0]
+        self.features_weight, self.biases = first[:-dim], parameters[count:]
+        first, *hidden, head = gradients[:count]
+        self.by_weights, self.by_head = [first[-dim:], *hidden], head[:, 0]
+        self.by_features_weight, self.by_biases = first[:-dim], gradients[count:]
+        self.buffers = buffers
+
+    def _empty(self, number: int, rows: int, columns: int) -> Tensor:
+        return self.buffers[number, : rows * columns].view(rows, columns)
+
+    def read(self, features: Tensor) -> Tensor:
+        """Compute what features (N, F) contribute to the first layer, (N, width)."""
+        return torch.addmm(self.biases[0], features, self.features_weight)
+
+    def evaluate(self, base: Tensor, actions: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Compute the values (n, J) of actions (n, J, D), and the inputs of all layers, given `read` (n, width)."""
+        n, j, dim = actions.shape
+        inputs = [actions.reshape(n * j, dim)]
+        for i, weight in enumerate(self.weights):
+            u = self._empty(i, n * j, weight.shape[1])
+            if i:
+                torch.addmm(self.biases[i], inputs[i], weight, out=u)
+            else:
+                torch.mm(inputs[0], weight, out=u).view(n, j, -1).add_(base[:, None])
+            inputs.append(self.activate(u))
+        return torch.mv(inputs[-1], self.head).add_(self.biases[-1][0]).view(n, j), inputs
+
+    def differentiate(self, by_values: Tensor, inputs: list[Tensor], by_base: Tensor) -> None:
+        """Add the gradient, given the derivative by the values (n, J); that by `read` goes to (n, width)."""
+        n, j = by_values.shape
+        rows, layers = n * j, len(self.weights)
+        by_values = by_values.view(rows)
+        ones = torch.ones_like(by_values)
+        self.by_biases[-1].add_(by_values.sum())
+        self.by_head.addmv_(inputs[-1].t(), by_values)
+        gradient = torch.outer(by_values, self.head, out=self._empty(layers, rows, len(self.head)))
+        for i in range(layers - 1, 0, -1):
+            self.slope(gradient, inputs[i + 1])
+            self.by_weights[i].addmm_(inputs[i].t(), gradient)
+            self.by_biases[i][0].addmv_(gradient.t(), ones)  # faster than a sum of rows
+            # The activations of a layer that has been differentiated are not needed any more.
+            out = self._empty(i, rows, self.weights[i].shape[0])
+            gradient = torch.mm(gradient, self.weights[i].t(), out=out)
+        self.slope(gradient, inputs[1])
+        self.by_weights[0].add_(inputs[0].t() @ gradient)
+        torch.sum(gradient.view(n, j, -1), dim=1, out=by_base)
+
+    def differentiate_first(self, by_base: Tensor, features: Tensor, by_features: Tensor | None) -> None:
+        """Add the gradient of `read`, and to `by_features` (N, F) that by the features."""
+        self.by_biases[0].add_(by_base.sum(dim=0))
+        self.by_features_weight.addmm_(features.t(), by_base)
+        if by_features is not None:
+            by_features.addmm_(by_base, self.features_weight.t())
