@@ -31,9 +31,9 @@ ENCODERS = {
 }  # fmt: skip
 # One panel each: linear recurrences, gates, and memories of the last 64 observations.
 PANELS = (
-    ("a linear recurrence", {S4D: BLUE, LRU: GREEN, MAMBA: ORANGE}),
-    ("gates", {GRU: BLUE, LSTM: RED}),
-    (f"attention to the last {WINDOW} steps", {TRANSFORMER: BLUE, HOPFIELD: ORANGE, NONE: GREY}),
+    ("Linear recurrences", {S4D: BLUE, LRU: GREEN, MAMBA: ORANGE}),
+    ("Gates", {GRU: BLUE, LSTM: RED}),
+    (f"Attention to {WINDOW} steps", {TRANSFORMER: BLUE, HOPFIELD: ORANGE, NONE: GREY}),
 )
 BLIND = (RIGHT_ARM + WRONG) / 2  # of the best policy that does not know the cue
 
@@ -65,31 +65,34 @@ def _reaches(encoder: str, **more: bool) -> Check:
 
 def draw(results: Results, figure: Figure) -> None:
     """Draw the return against the length of the corridor, one panel for each kind of memory."""
-    heading(figure, results, "a linear recurrence carries a cue over 300 steps, gates do not", 4.4)
+    heading(figure, results, f"S4D carries a cue over {LONGEST} steps, an LSTM does not", 4.4)
     panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, (kind, encoders) in zip(panels, PANELS, strict=True):
-        axes.set_ylim(-0.5, 4.4)
-        ends = [(RIGHT_ARM, "optimum", INK), (BLIND, "best without the cue", INK)]
-        for level, _, colour in ends:
-            axes.axhline(level, color=colour, linestyle=(0, (4, 3)), linewidth=0.8, zorder=1)
+        axes.set_ylim(-0.5, 4.6)
+        for level, words, above in ((RIGHT_ARM, "optimum", True), (BLIND, "best without the cue", False)):
+            axes.axhline(level, color=INK, linestyle=(0, (4, 3)), linewidth=0.8, zorder=1)
+            if axes is panels[0]:
+                shift, side = (4, "bottom") if above else (-4, "top")
+                place = {"xytext": (2, shift), "textcoords": "offset points"}
+                axes.annotate(words, (LENGTHS[0], level), va=side, fontsize=8, color=INK, **place)
         labels = []
         for encoder, colour in encoders.items():
             lengths = [length for length in LENGTHS if on(encoder, length) in results.arms]
             if not lengths:
                 continue
             runs = [results.scores(on(encoder, length), "return") for length in lengths]
-            means = [float(np.mean(run)) for run in runs]
-            axes.plot(lengths, means, "o-", color=colour, markersize=4)
+            medians = [float(np.median(run)) for run in runs]
+            axes.plot(lengths, medians, "o-", color=colour, markersize=4)
             for length, run in zip(lengths, runs, strict=True):
-                axes.plot([length] * len(run), run, ".", color=colour, alpha=0.35, markersize=5)
-            labels.append((means[-1], encoder, colour))
+                axes.plot([length] * len(run), run, ".", color=colour, alpha=0.35, markersize=6)
+            labels.append((medians[-1], encoder, colour))
         axes.set_xscale("log")
         axes.set_xticks(LENGTHS, [f"{length}" for length in LENGTHS])
         axes.minorticks_off()
-        axes.set_title(f"Memory by {kind}", fontsize=10)
+        axes.set_title(kind)
         axes.set_xlabel("steps of the corridor")
         label_ends(axes, labels)
-    panels[0].set_ylabel("return (mean; dots are seeds)")
+    panels[0].set_ylabel("return (median, and each seed)")
 
 
 EXPERIMENT = Experiment(
@@ -144,11 +147,15 @@ EXPERIMENT = Experiment(
     tables=tuple(Table(group(length), f"A corridor of {length} steps", {"return": "return"}) for length in LENGTHS),
     seeds=6,
     first_seed=1000,
+    reason="S4D starts with modes that keep an input for 20 to 2,000 steps. A GRU learns most corridors, though not "
+    "with every seed; why an LSTM and Mamba learn none of the long ones after equally many updates was not measured.",
     notes=(
         f"Policies are cloned: each of {UPDATES} updates of Adam ({LEARNING_RATE:g}) takes the best walk after either "
         "cue as a whole, and the cloned policy then walks by itself, step by step. With trial and error, exploration "
         "would decide on long corridors: a random policy hardly ever comes to the junction.",
         f"Every encoder has one layer of width {WIDTH} with its defaults. Transformer and Hopfield keep the last "
         f"{WINDOW} observations. The updates were chosen with seed 1.",
+        "All have the same learning rate, which is too large for the Hopfield memory: tried afterwards with seed 1, it "
+        "learned a corridor of 4 steps with 3e-4, and not with 1e-3 or more.",
     ),
 )
