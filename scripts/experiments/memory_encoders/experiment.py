@@ -63,6 +63,12 @@ def _reaches(encoder: str, **more: bool) -> Check:
     return seeded(sentence, Score(arm, "return"), ">=", 3.9, null={arm: on(NONE, LONGEST)}, **more)
 
 
+def _ahead(other: str, name: str, **more: bool) -> Check:
+    arm, against = on(S4D, LONGEST), on(other, LONGEST)
+    sentence = f"S4D's return less {name}'s, a corridor of {LONGEST} steps"
+    return seeded(sentence, Difference(arm, against, "return"), ">=", 1.0, null={arm: against}, **more)
+
+
 def draw(results: Results, figure: Figure) -> None:
     """Draw the return against the length of the corridor, one panel for each kind of memory."""
     heading(figure, results, f"S4D carries a cue over {LONGEST} steps, an LSTM does not", 4.4)
@@ -115,25 +121,10 @@ EXPERIMENT = Experiment(
     ),
     checks=(
         _reaches(S4D, primary=True, full_only=True),
-        seeded(
-            f"S4D's return less an LSTM's, a corridor of {LONGEST} steps",
-            Difference(on(S4D, LONGEST), on(LSTM, LONGEST), "return"),
-            ">=",
-            1.0,
-            null={on(S4D, LONGEST): on(LSTM, LONGEST)},
-            primary=True,
-            full_only=True,
-        ),
+        _ahead(LSTM, "an LSTM", primary=True, full_only=True),
         _reaches(LRU, full_only=True),
         _reaches(MAMBA, full_only=True),
-        seeded(
-            f"S4D's return less a GRU's, a corridor of {LONGEST} steps",
-            Difference(on(S4D, LONGEST), on(GRU, LONGEST), "return"),
-            ">=",
-            1.0,
-            null={on(S4D, LONGEST): on(GRU, LONGEST)},
-            full_only=True,
-        ),
+        _ahead(GRU, "a GRU", full_only=True),
         exact(
             f"Largest return without a memory, and with one of {WINDOW} steps on longer corridors",
             most_without_cue,
