@@ -51,6 +51,9 @@ def test_means_over_datasets_by_hand():
     )
     assert experiment.mean_gain(found, "IQL", "BC", worlds) == pytest.approx([(9 + 27) / 2, (18 + 56) / 2])
     assert experiment.mean_scores(found, "IQL", worlds) == pytest.approx([20.0, 40.0])
+    more = {**found.data["arms"], **results({experiment.on(worlds[0], "IQL"): [10.0, 20.0, 30.0]}).data["arms"]}
+    more |= results({experiment.on(worlds[0], "BC"): [1.0, 2.0, 3.0]}).data["arms"]
+    assert experiment.mean_gain(type(found)({**found.data, "arms": more}), "IQL", "BC", worlds).shape == (2,)
     assert experiment.mean_scores(found, "CQL", worlds) is None
 
 

@@ -221,6 +221,13 @@ def test_bad_settings(setting, value, sentence):
         agents.make("DQN", CHAIN, device="cpu", **{setting: value})
 
 
+def test_targets_have_three_rewards_and_one_with_a_memory():
+    assert agents.make("DQN", CHAIN, device="cpu").n_steps == 3
+    assert agents.make("DQN", CHAIN, device="cpu", encoder="gru", hidden=(8,)).n_steps == 1
+    with pytest.raises(EnvzooError, match="n_steps of DQN is 1 with a memory, got 3"):
+        agents.make("DQN", CHAIN, device="cpu", encoder="gru", hidden=(8,), n_steps=3)
+
+
 def test_continuous_actions_are_refused():
     with pytest.raises(EnvzooError, match="DQN"):
         agents.make("DQN", "Pendulum-v1", device="cpu")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from envzoo.surprise.codes import BALL, BOX, CLOSED, DOOR, EMPTY, FLOOR, GOAL, GREY, OPEN, WALL
-from envzoo.surprise.view import look
+from envzoo.surprise.view import look, look_at
 
 KINDS = (EMPTY, WALL, FLOOR, DOOR, BALL, BOX, GOAL)
 # What the signs of a drawn grid mean: type, colour, state.
@@ -154,3 +154,14 @@ def test_golden_views(place):
     x, y, heading = place
     golden = GOLDEN[place].strip("\n").replace("_", " ")
     assert text_of(ours(grid_of(DRAWN), x, y, heading, 5)) == golden
+
+
+def test_one_grid_of_many_is_seen_as_if_alone():
+    rng = np.random.default_rng(5)
+    grids = rng.choice(KINDS, size=(3, 6, 7, 3), p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05]).astype(np.uint8)
+    images = np.full((3, 5, 5, 3), 99, np.uint8)
+    for x, y, heading in ((0, 0, 0), (5, 6, 1), (3, 2, 2), (2, 6, 3)):
+        images[:] = 99
+        look_at(grids.reshape(-1), 126, 6, 7, x, y, heading, images.reshape(-1), 75, 5)
+        np.testing.assert_array_equal(images[1], ours(grids[1], x, y, heading, 5))
+        assert (images[[0, 2]] == 99).all()
