@@ -139,7 +139,7 @@ EXPERIMENT = Experiment(
     seeds=6,
     first_seed=1000,
     reason="S4D starts with modes that keep an input for 20 to 2,000 steps. A GRU learns most corridors, though not "
-    "with every seed; why an LSTM and Mamba learn none of the long ones after equally many updates was not measured.",
+    "with every seed; why an LSTM and Mamba learn hardly any of the long ones with as many updates was not measured.",
     notes=(
         f"Policies are cloned: each of {UPDATES} updates of Adam ({LEARNING_RATE:g}) takes the best walk after either "
         "cue as a whole, and the cloned policy then walks by itself, step by step. With trial and error, exploration "
