@@ -245,7 +245,7 @@ class SurpriseRooms(Definition):
     adversarial surprise (Fickinger et al., "Explore and Control with Adversarial Surprise", arXiv 2107.07394). A
     television, after Raileanu and Rocktäschel ("RIDE: Rewarding Impact-Driven Exploration for Procedurally-Generated
     Environments", arXiv 2002.12292), is noise that the agent controls and that cannot be stopped: a ball in the first
-    room that changes colour whenever the agent uses the action `drop`.
+    room that changes colour whenever the agent uses the action `drop`. In each step the noise comes before the action.
 
     ## Action space
     `Discrete(5)`, or with `actions="minigrid"` Minigrid's `Discrete(7)`.
@@ -259,13 +259,10 @@ class SurpriseRooms(Definition):
     | 4 | 4 | stay; changes the colour of the television if there is one (`drop`) |
     | | 3, 6 | stay |
 
-    In each step the noise comes before the action.
-
     ## Observation space
     `Box(0, 11, (view, view, 3), uint8)`, Minigrid's image: type, colour and state of each cell, indexed from left to
     right and from far to near, with the agent in the middle of the nearest row and its own cell shown as empty. Cells
-    out of sight are 0. The codes are those of Minigrid and can be read with `Grid.decode`; the only addition is type
-    11, the switch of a room of balls.
+    out of sight are 0. The codes are Minigrid's, for its `Grid.decode`; only type 11, the switch, is an addition.
 
     | code | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 11 |
     |---|---|---|---|---|---|---|---|---|---|---|
@@ -288,35 +285,28 @@ class SurpriseRooms(Definition):
 
     ## End of an episode
     Truncated by the time limit of the registered id: the world itself has no end and the observation no clock, so
-    agents should bootstrap at the limit. (A game of rounds played in these rooms is different: there the number of
-    steps is part of the rules.) With `goal=True` it also terminates at the goal.
+    agents should bootstrap at the limit. With `goal=True` it also terminates at the goal.
 
     ## Arguments
-    - `size` (17): cells along each side of the grid.
-    - `rooms` (4): length of the chain, at least 2.
+    - `size` (17), `rooms` (4): cells along each side of the grid, and length of the chain, at least 2.
     - `least_side`, `most_side` (4, 6): range of the sides of a room, including walls, drawn uniformly; at least 4.
     - `view` (5): cells along each side of the view, odd.
-    - `p_dark`, `p_floor`, `p_ball` (0.5, 0.5, 0): probabilities of a dark room, of one with flickering tiles, and of
-    one with balls; they sum to 1.
+    - `p_dark`, `p_floor`, `p_ball` (0.5, 0.5, 0): probabilities of rooms that are dark, have tiles, and have balls.
     - `density` (1): fraction of the floor of a noisy room covered with tiles or balls; never all of it.
     - `actions` ("five"): "five" or "minigrid".
     - `television` (False): whether the first room has a television in place of its random content.
-    - `goal` (False): whether the last room has a rewarded goal that ends the episode.
-    - `goal_time` (64): number of steps over which the reward of the goal decreases from 1 to 0.1.
+    - `goal` (False), `goal_time` (64): whether the last room has a goal, and in how many steps its reward falls to 0.1.
     - `paper_layout` (False): whether boxes may stand in front of doors and block the way, as in the paper's code.
 
     ## Registered ids
     - `envzoo/SurpriseRooms-v0`: the defaults above, 64 steps.
     - `envzoo/SurpriseRooms-Paper-v0`: the paper's rooms as configured in its code: grid of 25, sides of 4 to 8, view of
     7, Minigrid's actions, `paper_layout=True`, 128 steps.
-    - `envzoo/SurpriseRooms-Balls-v0`: half of the rooms dark, a quarter with tiles and a quarter with balls, `density`
-    0.5.
-    - `envzoo/NoisyTVRooms-v0`: seven small rooms in a grid of 25, all dark except for a television in the first, view
-    of 7, Minigrid's actions, 140 steps.
+    - `envzoo/SurpriseRooms-Balls-v0`: half of the rooms dark, a quarter with tiles, a quarter with balls; density 0.5.
+    - `envzoo/NoisyTVRooms-v0`: seven dark rooms, the first with a television; size 25, view 7, 7 actions, 140 steps.
     - `envzoo/DarkRooms-v0`: all rooms dark.
-    - `envzoo/SurpriseRooms-Goal-v0`, `envzoo/SurpriseRooms-Paper-Goal-v0`, `envzoo/SurpriseRooms-Balls-Goal-v0`,
-    `envzoo/NoisyTVRooms-Goal-v0` and `envzoo/DarkRooms-Goal-v0`: the same with `goal=True` and the time limit as
-    `goal_time`, to evaluate on a task what was learned without reward.
+    - The same with `-Goal` before `-v0`: `goal=True` and the time limit as `goal_time`, to evaluate on a task what was
+    learned without reward.
     """
 
     def __init__(
