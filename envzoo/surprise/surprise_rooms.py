@@ -305,8 +305,8 @@ class SurpriseRooms(Definition):
     - `envzoo/SurpriseRooms-Balls-v0`: half of the rooms dark, a quarter with tiles, a quarter with balls; density 0.5.
     - `envzoo/NoisyTVRooms-v0`: seven dark rooms, the first with a television; size 25, view 7, 7 actions, 140 steps.
     - `envzoo/DarkRooms-v0`: all rooms dark.
-    - The same with `-Goal` before `-v0`: `goal=True` and the time limit as `goal_time`, to evaluate on a task what was
-    learned without reward.
+    - `envzoo/SurpriseRooms-Goal-v0`, `envzoo/SurpriseRooms-Paper-Goal-v0`, `envzoo/SurpriseRooms-Balls-Goal-v0`,
+    `envzoo/NoisyTVRooms-Goal-v0`, `envzoo/DarkRooms-Goal-v0`: the same with `goal=True`, and the limit as `goal_time`.
     """
 
     def __init__(
