@@ -28,7 +28,7 @@ ARTANH = (0.14012375776845085, 0.13999543394996886, 0.2001085101629697, 0.333332
 
 
 class Precision(NamedTuple):
-    """What arithmetic on float32 or float64 differs in.
+    """Constants and LLVM types of arithmetic on float32 or on float64.
 
     Attributes:
         bits: Of a number.

@@ -27,7 +27,7 @@ class Lanes(types.Type):
 
     @property
     def precision(self) -> Precision:
-        """What arithmetic on these numbers is like."""
+        """Return the constants of arithmetic on these numbers."""
         return SINGLE if self.number == types.float32 else DOUBLE
 
 
