@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
@@ -37,12 +37,13 @@ def draw(steps, batch, channels, size, seed=0, dtype=torch.float64, share=0.2):
     return delta, u, a, b, c, start, normal(batch, channels, size)
 
 
-def outcome(function, arguments, seed=1, **options):
-    """The outputs, and the derivatives of a loss that weighs both of them."""
+def outcome(function, arguments, seed=1, positive=False, **options):
+    """The outputs, and the derivatives of a loss that weighs both of them, with positive weights if asked for."""
     leaves = [x.clone().requires_grad_() if x.is_floating_point() else x for x in arguments]
     y, last = function(*leaves, **options)
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(x.shape, dtype=torch.float64, generator=generator).to(x.dtype) for x in (y, last))
+    weights = (weight.abs() if positive else weight for weight in weights)
     loss = sum((x * weight).sum() for x, weight in zip((y, last), weights, strict=True))
     gradients = torch.autograd.grad(loss, [x for x in leaves if x.requires_grad], materialize_grads=True)
     return y.detach(), last.detach(), *gradients
@@ -67,15 +68,19 @@ def test_values_and_gradients_equal_those_of_a_loop(shape, seed, share, method):
 
 
 @given(shape=shapes, seed=seeds, share=shares)
+@example(shape=(33, 3, 1, 2), seed=8614, share=0.0)  # terms of 2,100 in all, of which 4.9 are left
 @settings(max_examples=40, deadline=None)
 def test_single_precision_is_near_double_precision(shape, seed, share):
+    """Rounding is relative to the sum of the sizes of all terms, which is what positive numbers give."""
     arguments = draw(*shape, seed, share=share)
     arguments = [arguments[0], arguments[1], -arguments[2].abs(), *arguments[3:]]
     single = [x.float() if x.is_floating_point() else x for x in arguments]
     double = [x.double() if x.is_floating_point() else x for x in single]
-    for one, expected in zip(outcome(selective_scan, single), outcome(by_loop, double), strict=True):
+    sizes = [x.abs() if x.is_floating_point() and x is not double[2] else x for x in double]
+    results = outcome(selective_scan, single), outcome(by_loop, double), outcome(by_loop, sizes, positive=True)
+    for one, expected, size in zip(*results, strict=True):
         assert one.dtype == torch.float32
-        assert (one - expected).abs().max() <= 1e-5 * expected.abs().max().clamp(min=1)
+        assert (one - expected).abs().max() <= 2e-6 * size.max().clamp(min=1)
 
 
 def test_the_gradient_is_that_of_finite_differences():
