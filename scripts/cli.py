@@ -76,6 +76,9 @@ def _read_flags(cls: type[T], flags: list[str], prog: str, description: str) -> 
         body = body[2:]
     rule = next((i for i, line in enumerate(body) if line.startswith(("─", "---"))), len(body))
     text = " ".join(" ".join(body[:rule]).split()).removeprefix("Error parsing ").rstrip(".")
+    words = text.removeprefix("Unrecognized options: ")
+    if words != text and not words.startswith("-"):
+        raise EnvzooError(f"unexpected {words}: arguments come before the options, as in `{prog} [options]`")
     raise EnvzooError(f"{text}; `{prog} --help` explains every option")
 
 

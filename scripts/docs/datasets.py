@@ -23,6 +23,7 @@ from envzoo.scripts.markdown import blocks, code, slug, table
 FACTS, PICTURE = "facts.json", "picture.png"
 SHARES = (0, 25, 50, 75, 100)
 MOST_STATES = 400  # values of a Discrete observation that are drawn one by one
+FEW_CELLS = 36  # cells in which their share of the transitions is written
 BINS = 60
 
 
@@ -120,7 +121,8 @@ def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None
         return
     if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1 and space.nvec.size > 1:
         columns, lines = (np.arange(n + 1) + start - 0.5 for n, start in zip(space.nvec[:2], space.start, strict=False))
-        _density(axes, rows[:, 0], rows[:, 1], bins=(columns, lines))
+        draw = _shares if np.prod(space.nvec[:2]) <= FEW_CELLS else _density
+        draw(axes, rows[:, 0], rows[:, 1], bins=(columns, lines))
         axes.set(title="Cells visited", xlabel="first column of the observation", ylabel="second column")
         axes.set_aspect("equal")
         return
@@ -144,6 +146,24 @@ def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None
 def _density(axes: Any, x: np.ndarray, y: np.ndarray, bins: Any = BINS) -> None:
     counts, columns, lines = np.histogram2d(x, y, bins=bins)
     axes.pcolormesh(columns, lines, np.where(counts > 0, np.log1p(counts), np.nan).T, cmap="Blues", vmin=-1)
+    axes.grid(False)
+
+
+def _shares(axes: Any, x: np.ndarray, y: np.ndarray, bins: Any) -> None:
+    """Colour each cell by its share of the transitions, and write the share into it."""
+    counts, columns, lines = np.histogram2d(x, y, bins=bins)
+    shares = counts / counts.sum()
+    axes.pcolormesh(columns, lines, shares.T, cmap="Blues", vmin=0)
+    for (column, line), share in np.ndenumerate(shares):
+        axes.text(
+            columns[column] + 0.5,
+            lines[line] + 0.5,
+            f"{share:.1%}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if share > shares.max() / 2 else "black",
+        )
     axes.grid(False)
 
 

@@ -50,6 +50,13 @@ def test_the_program_explains_its_commands(argv, capsys):
         assert summary in text
 
 
+@pytest.mark.parametrize("command", ["reproduce", "evaluate", "train"])
+def test_arguments_after_the_options_are_named(command, refused):
+    flag = "--quick" if command == "reproduce" else "--timesteps=5" if command == "train" else "--episodes=3"
+    first = ["PPO", "CartPole-v1"] if command == "train" else []
+    refused([command, *first, flag, "nine"], "unexpected nine: arguments come before the options")
+
+
 def test_version(capsys):
     from envzoo import __version__
 

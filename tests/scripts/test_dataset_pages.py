@@ -50,19 +50,27 @@ def test_a_picture_for_every_kind_of_observation(form):
     assert pages.draw_picture(dataset, data) == picture
 
 
-def test_cells_are_counted_one_by_one():
+@pytest.mark.parametrize("sides", [(3, 4), (30, 40)], ids=["few", "many"])
+def test_cells_are_counted_one_by_one(sides):
     from matplotlib.figure import Figure
 
     cells = np.array([[0, 1], [0, 1], [2, 0], [2, 0], [0, 1], [1, 2], [1, 2]])
-    _, data = stand_in(spaces.MultiDiscrete([3, 4]), cells, np.arange(7) % 2)
+    _, data = stand_in(spaces.MultiDiscrete(sides), cells, np.arange(7) % 2)
     axes = Figure().subplots()
-    pages.draw_coverage(axes, spaces.MultiDiscrete([3, 4]), data)
+    pages.draw_coverage(axes, spaces.MultiDiscrete(sides), data)
     (mesh,) = axes.collections
-    counts = np.expm1(mesh.get_array().reshape(4, 3).filled(0))  # [second, first]
-    expected = np.zeros((4, 3))
+    drawn = mesh.get_array().reshape(sides[1], sides[0])  # [second, first]
+    expected = np.zeros(drawn.shape)
     np.add.at(expected, (data.observations[:, 1], data.observations[:, 0]), 1)
-    np.testing.assert_allclose(counts, expected)
-    assert tuple(axes.get_xlim()) == (-0.5, 2.5)
+    if sides == (3, 4):
+        np.testing.assert_allclose(drawn, expected / len(data.observations))
+        assert {text.get_position(): text.get_text() for text in axes.texts} == {
+            (column, line): f"{drawn[line, column]:.1%}" for line, column in np.ndindex(4, 3)
+        }
+    else:
+        np.testing.assert_allclose(np.expm1(drawn.filled(0)), expected)
+        assert not axes.texts
+    assert tuple(axes.get_xlim()) == (-0.5, sides[0] - 0.5)
 
 
 def test_facts_by_hand():

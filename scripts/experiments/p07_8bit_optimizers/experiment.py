@@ -142,10 +142,13 @@ EXPERIMENT = Experiment(
         Table(
             "chain", "Skewed chain of 400 tokens, 400 steps", {"loss": "loss", "state bytes": "bytes / 32-bit bytes"}
         ),
-        Table(
-            "ppo",
-            "PPO with two layers of 256 units",
-            {"return": "return", worlds.STATE_BYTES: "bytes / 32-bit bytes", worlds.SHARE: "parameters in 8 bits"},
+        *(
+            Table(
+                group,
+                f"PPO with two layers of 256 units on {world}",
+                {"return": "return", worlds.STATE_BYTES: "bytes / 32-bit bytes", worlds.SHARE: "parameters in 8 bits"},
+            )
+            for world, group in worlds.GROUPS.items()
         ),
         Table(
             "tails", "Numbers N(0, 1) exp(2 N(0, 1))", {"relative error": "mean relative error", "vanished": "become 0"}

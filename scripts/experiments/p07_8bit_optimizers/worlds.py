@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SEEDS = 10
 STATE_BYTES, SHARE = "state bytes", "share in 8 bits"
 CARTPOLE, COVERAGE = "CartPole", "GridCoverage"
+GROUPS = {CARTPOLE: "ppo-cartpole", COVERAGE: "ppo-coverage"}
 BITS = {"32 bits": "adam", "8 bits": "adam8bit"}
 
 
@@ -43,7 +44,7 @@ def _arms(world: str, env: str, timesteps: int, **settings: Any) -> tuple[Arm, .
             timesteps,
             hyperparameters={**hyperparameters, "optimizer": optimizer},
             evaluations=(EvaluationPlan(100, inspect=weigh_statistics),),
-            group="ppo",
+            group=GROUPS[world],
             points=20,
             quick_timesteps=4_000,
             seeds=SEEDS,

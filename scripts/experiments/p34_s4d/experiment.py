@@ -146,6 +146,8 @@ EXPERIMENT = Experiment(
             _stays(worlds.REPEAT_BLIND, "RepeatPrevious", worlds.REPEAT_S4D),
             _stays(worlds.TMAZE_BLIND, "TMaze", worlds.TMAZE_S4D),
         ),
+        _reaches(worlds.SLOW_S4D, "TMaze with a rate of .002 and 40 updates in place of 24", worlds.SLOW_BLIND),
+        _stays(worlds.SLOW_BLIND, "TMaze with a rate of .002 and 40 updates", worlds.SLOW_S4D),
         *(
             exact(
                 f"{name[0].upper()}{name[1:]}: at most {bound:g}", _largest(name), "<=", bound, null=_largest(name, 1.0)

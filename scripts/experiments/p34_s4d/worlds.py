@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CORRIDOR, LAG, DECK = 50, 4, 52
 TMAZE_S4D, TMAZE_BLIND = "TMaze: PPO, S4D", "TMaze: PPO, no memory"
+SLOW_S4D, SLOW_BLIND = "TMaze, a slower rate: PPO, S4D", "TMaze, a slower rate: PPO, no memory"
 REPEAT_S4D, REPEAT_BLIND = "RepeatPrevious: PPO, S4D", "RepeatPrevious: PPO, no memory"
 REACHED = "reached"
 EPISODES, ENVIRONMENTS = 400, 64
@@ -57,7 +58,7 @@ def _arms(
     names: tuple[str, str], group: str, env: str, world: Mapping[str, int], measure: Callable[..., Any], **settings: Any
 ) -> tuple[Arm, ...]:
     """Define PPO with S4D and with no memory on a world, with the same settings."""
-    timesteps = settings.pop("timesteps")
+    timesteps, seeds = settings.pop("timesteps"), settings.pop("seeds", 6)
     return tuple(
         Arm(
             name,
@@ -70,12 +71,22 @@ def _arms(
             group=group,
             points=20,
             quick_timesteps=7_000,
-            seeds=6,
+            seeds=seeds,
         )
         for name, encoder in zip(names, ("s4d", "mlp"), strict=True)
     )
 
 
+TMAZE: dict[str, Any] = {
+    "num_steps": TMAZE_STEPS,
+    "minibatch_size": 16 * TMAZE_STEPS,
+    "num_epochs": 6,
+    "gamma": 0.99,
+    "gae_lambda": 0.5,
+    "entropy_coefficient": 0.01,
+    "share_encoder": True,
+    "hidden": (64,),
+}
 ARMS = (
     *_arms(
         (REPEAT_S4D, REPEAT_BLIND),
@@ -97,18 +108,23 @@ ARMS = (
         {"length": CORRIDOR},
         reach_in_tmaze,
         timesteps=24 * ENVIRONMENTS * TMAZE_STEPS,
-        num_steps=TMAZE_STEPS,
-        minibatch_size=16 * TMAZE_STEPS,
-        num_epochs=6,
         learning_rate=7e-3,
-        gamma=0.99,
-        gae_lambda=0.5,
-        entropy_coefficient=0.01,
-        share_encoder=True,
-        hidden=(64,),
+        **TMAZE,
+    ),
+    *_arms(
+        (SLOW_S4D, SLOW_BLIND),
+        "ppo-tmaze-slow",
+        "envzoo/TMaze-v0",
+        {"length": CORRIDOR},
+        reach_in_tmaze,
+        timesteps=40 * ENVIRONMENTS * TMAZE_STEPS,
+        learning_rate=2e-3,
+        seeds=12,
+        **TMAZE,
     ),
 )
 GROUPS = {
     "ppo-repeat": f"PPO on RepeatPrevious, k = {LAG}",
     "ppo-tmaze": f"PPO on TMaze, a corridor of {CORRIDOR} steps",
+    "ppo-tmaze-slow": f"PPO on TMaze, a corridor of {CORRIDOR} steps, a rate of .002 and 40 updates",
 }
