@@ -16,7 +16,7 @@ from envzoo.scripts.experiments.core.arms import AnyArm, Arm, FunctionArm
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.intervals import CONFIDENCE
 from envzoo.scripts.experiments.core.keys import arm_key
-from envzoo.scripts.experiments.core.results import SECONDS, Results
+from envzoo.scripts.experiments.core.results import SECONDS, Results, total_seconds
 from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.experiments.core.statistics import REPLICATIONS, bootstrap_iqm
 from envzoo.scripts.experiments.core.store import Store
@@ -186,7 +186,7 @@ def _judge(
     for arm, budget, key, numbers in plan:
         entry = _arm_entry(_settle(arm, quick), budget, key, [store.get(key, s) for s in numbers])
         data["arms"][arm.name] = entry | store.renewals.get(key, {})
-    data[SECONDS] = round(sum(entry[SECONDS] for entry in data["arms"].values()), 1)
+    data[SECONDS] = total_seconds(data)
     results = Results(data)
     judge(experiment, results, quick=quick, confidence=confidence)
     return results

@@ -23,6 +23,11 @@ SECONDS = "seconds"
 T = TypeVar("T")
 
 
+def total_seconds(data: Mapping[str, Any]) -> float:
+    """Add up the wall time of all runs in the data of results."""
+    return round(sum(arm[SECONDS] for arm in data["arms"].values()), 1)
+
+
 class Results:
     """Results of an experiment: a view of results.json from which tables and figures are built.
 

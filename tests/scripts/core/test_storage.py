@@ -181,6 +181,7 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     seed = compared_run(results.data["arms"]["plain"])["seed"]
     other = compared_run(results.data["arms"]["shifted"])
     other["scores"]["x"] += 1e-9
+    results.data["arms"]["plain"]["seconds"], results.data["seconds"] = 7.0, 0.0
     write_results(experiment, results, tmp_path)
     Store(tmp_path).clear()
     CALLS.clear()
@@ -193,6 +194,7 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     data = json.loads((tmp_path / "results.json").read_text())
     assert [arm.name for arm in stale_arms(experiment, data)] == ["shifted"]
     assert data["arms"]["plain"]["renewed_by_seed"] == seed
+    assert data["seconds"] == pytest.approx(7.0 + data["arms"]["shifted"]["seconds"], abs=0.05)
     CALLS.clear()
     results = run_experiment(experiment, folder=tmp_path, launcher="inline")
     assert set(CALLS) == {run["seed"] for run in results.data["arms"]["shifted"]["runs"]}
