@@ -16,7 +16,7 @@ from envzoo.scripts.experiments.core.arms import AnyArm, Arm, FunctionArm
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.intervals import CONFIDENCE
 from envzoo.scripts.experiments.core.keys import arm_key
-from envzoo.scripts.experiments.core.results import SECONDS, Results
+from envzoo.scripts.experiments.core.results import SECONDS, Results, total_seconds
 from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.experiments.core.statistics import REPLICATIONS, bootstrap_iqm
 from envzoo.scripts.experiments.core.store import Store
@@ -91,10 +91,9 @@ def run_experiment(
         ]
         plan, left_out = _stage(plan, store, groups)
         _run_missing(plan, quick, store, launcher, processes, on_done)
-        results = _judge(experiment, plan, store, quick, confidence, left_out)
+        looked_at = sorted(groups) if until_decided else []
+        results = _judge(experiment, plan, store, quick, confidence, left_out, looked_at)
         results.data["looks"] = looks.index(look) + 1
-        if groups and look > 1:
-            results.data["looked_at"] = sorted(groups)
         primary = [check["verdict"] for check in results.data["checks"] if check["primary"]]
         if INCONCLUSIVE not in primary:
             break
@@ -160,7 +159,13 @@ def _settle(arm: AnyArm, quick: bool) -> AnyArm:
 
 
 def _judge(
-    experiment: Experiment, plan: list, store: Store, quick: bool, confidence: float, left_out: Sequence[str] = ()
+    experiment: Experiment,
+    plan: list,
+    store: Store,
+    quick: bool,
+    confidence: float,
+    left_out: Sequence[str] = (),
+    looked_at: Sequence[str] = (),
 ) -> Results:
     all_seeds = sorted({seed for *_, numbers in plan for seed in numbers})
     data: dict[str, Any] = {
@@ -176,10 +181,12 @@ def _judge(
     }
     if left_out:
         data["left_out"] = list(left_out)
+    if looked_at:
+        data["looked_at"] = list(looked_at)
     for arm, budget, key, numbers in plan:
         entry = _arm_entry(_settle(arm, quick), budget, key, [store.get(key, s) for s in numbers])
         data["arms"][arm.name] = entry | store.renewals.get(key, {})
-    data[SECONDS] = round(sum(entry[SECONDS] for entry in data["arms"].values()), 1)
+    data[SECONDS] = total_seconds(data)
     results = Results(data)
     judge(experiment, results, quick=quick, confidence=confidence)
     return results

@@ -30,9 +30,10 @@ def format_interval(ends: list[float | None] | None) -> str:
 
 
 def format_confidence(checks: Iterable[Mapping[str, Any]]) -> str:
-    """Format the confidence of the intervals of checks in results.json and of their components, such as "95%"."""
+    """Format the confidence of the intervals of checks in results.json and their components: "95%", "95% or 98.75%"."""
     entries = (entry for check in checks for entry in (check, *check.get("components", ())))
-    return f"{100 * max((entry.get('confidence') or CONFIDENCE for entry in entries), default=CONFIDENCE):g}%"
+    levels = {entry["confidence"] for entry in entries if entry.get("confidence")} or {CONFIDENCE}
+    return " or ".join(f"{100 * level:g}%" for level in sorted(levels))
 
 
 def format_bound(check: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from envzoo.scripts.experiments.core.arms import AnyArm
 from envzoo.scripts.experiments.core.execution import current_key
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.report import read_results, to_json
+from envzoo.scripts.experiments.core.results import SECONDS, total_seconds
 from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.experiments.core.store import RENEWED
 from envzoo.scripts.experiments.core.verdicts import NOT_JUDGED, verdict_of
@@ -104,6 +105,7 @@ def renew(experiment: Experiment, folder: Path, **where: Any) -> list[str]:
             sentences.append(f"{arm.name}: seed {run['seed']} gives the same numbers; its results are current")
         else:
             sentences.append(f"{arm.name}: seed {run['seed']} gives other numbers; it runs anew")
+    data[SECONDS] = total_seconds(data)
     write_text(folder / "results.json", to_json(data) + "\n")
     return sentences
 

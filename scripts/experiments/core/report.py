@@ -145,8 +145,9 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
         lines += _markdown_table(table, results)
     lines += ["Interquartile means over the seeds of each arm, with 95% stratified bootstrap intervals."]
     if looks > 1:
-        what = f" of the groups {', '.join(data['looked_at'])}" if "looked_at" in data else ""
-        lines += [f"\nThe results{what} were looked at {looks} times, with 98.75% intervals for the verdicts."]
+        groups = data.get("looked_at", [])
+        what = f" of the group{'s' * (len(groups) > 1)} {', '.join(groups)}" if groups else ""
+        lines += [f"\nThe results{what} were looked at {looks} times, with 98.75% intervals for their verdicts."]
     lines += [f"\n{note}" for note in experiment.notes]
     if experiment.superseded:
         lines += ["", "## Superseded", "", "| check | last value | bound | why it is gone |", "|---|---:|---:|---|"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,12 @@ from envzoo.scripts.experiments.core.verdicts import (
 )
 
 SECONDS = "seconds"
+T = TypeVar("T")
+
+
+def total_seconds(data: Mapping[str, Any]) -> float:
+    """Add up the wall time of all runs in the data of results."""
+    return round(sum(arm[SECONDS] for arm in data["arms"].values()), 1)
 
 
 class Results:
@@ -31,6 +37,7 @@ class Results:
 
     def __init__(self, data: dict[str, Any]):
         self.data = data
+        self._read: set[str] = set()
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -75,6 +82,7 @@ class Results:
     def _runs(self, arm: str) -> list[dict[str, Any]]:
         if arm not in self.data["arms"]:
             raise unknown("arm", arm, self.data["arms"])
+        self._read.add(arm)
         return self.data["arms"][arm]["runs"]
 
     def has(self, arm: str, score: str) -> bool:
@@ -121,6 +129,12 @@ class Results:
         """Return a score of two arms for each seed that both ran with, (pairs,) each."""
         seeds = self.shared(arm, other)
         return self.by_seed(arm, score, seeds), self.by_seed(other, score, seeds)
+
+    def measure(self, measure: Callable[[Results], T]) -> tuple[T, frozenset[str]]:
+        """Compute a measure, and list the groups of the arms that it reads."""
+        self._read = set()
+        value = measure(self)
+        return value, frozenset(self.data["arms"][arm]["group"] for arm in self._read)
 
     def with_runs(self, of: Mapping[str, str]) -> Results:
         """Return results with the runs of some arms replaced by those of others; `of` maps arm -> replacement."""

@@ -16,9 +16,10 @@ from envzoo.errors import EnvzooError
 from envzoo.papers import Paper
 from envzoo.scripts.experiments.core import keys
 from envzoo.scripts.experiments.core.arms import Arm, FunctionArm
-from envzoo.scripts.experiments.core.checks import Difference, Score, point, seeded
+from envzoo.scripts.experiments.core.checks import Difference, Score, all_of, point, seeded
 from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.experiments.core.experiment import Experiment, Table
+from envzoo.scripts.experiments.core.formats import format_confidence
 from envzoo.scripts.experiments.core.renewal import awaits_run, compared_run, renew, stale_arms, standing
 from envzoo.scripts.experiments.core.report import write_results
 from envzoo.scripts.experiments.core.run import run_job
@@ -180,6 +181,7 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     seed = compared_run(results.data["arms"]["plain"])["seed"]
     other = compared_run(results.data["arms"]["shifted"])
     other["scores"]["x"] += 1e-9
+    results.data["arms"]["plain"]["seconds"], results.data["seconds"] = 7.0, 0.0
     write_results(experiment, results, tmp_path)
     Store(tmp_path).clear()
     CALLS.clear()
@@ -192,6 +194,7 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     data = json.loads((tmp_path / "results.json").read_text())
     assert [arm.name for arm in stale_arms(experiment, data)] == ["shifted"]
     assert data["arms"]["plain"]["renewed_by_seed"] == seed
+    assert data["seconds"] == pytest.approx(7.0 + data["arms"]["shifted"]["seconds"], abs=0.05)
     CALLS.clear()
     results = run_experiment(experiment, folder=tmp_path, launcher="inline")
     assert set(CALLS) == {run["seed"] for run in results.data["arms"]["shifted"]["runs"]}
@@ -216,15 +219,22 @@ def test_a_run_until_decided_looks_four_times_with_wider_intervals(experiment):
 def test_looking_again_at_some_groups_leaves_the_seeds_of_the_others(experiment, tmp_path):
     plain, shifted = experiment.arms
     undecided = seeded("it is 0", Score("plain", "x"), ">", 0.0, null={"plain": "shifted"}, primary=True)
+    other = seeded("the other is 0", Score("shifted", "x"), ">", 0.0, null={"shifted": "plain"})
+    both = seeded("the gap is 0", Difference("plain", "shifted", "x"), ">", 0.0, null={"plain": "shifted"})
     apart = dataclasses.replace(
-        experiment, arms=(plain, dataclasses.replace(shifted, group="other")), checks=(undecided,)
+        experiment,
+        arms=(plain, dataclasses.replace(shifted, group="other")),
+        checks=(undecided, other, all_of("all", both)),
     )
     run_experiment(apart, folder=tmp_path, launcher="inline")
     results = run_experiment(apart, groups=("g",), until_decided=True, folder=tmp_path, launcher="inline")
     assert len(results.data["arms"]["plain"]["runs"]) == 48
     assert len(results.data["arms"]["shifted"]["runs"]) == 4
+    checks = results.data["checks"]
+    assert [check["confidence"] for check in (*checks[:2], *checks[2]["components"])] == [0.9875, 0.95, 0.9875]
+    assert format_confidence(checks) == "95% or 98.75%"
     write_results(apart, results, tmp_path)
-    assert "The results of the groups g were looked at 4 times" in (tmp_path / "table.md").read_text()
+    assert "The results of the group g were looked at 4 times" in (tmp_path / "table.md").read_text()
 
 
 def returns_nothing(seed, budget, quick):
