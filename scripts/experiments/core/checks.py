@@ -20,6 +20,7 @@ from envzoo.scripts.experiments.core.intervals import (
     CONFIDENCE,
     ESTIMANDS,
     NO_SPREAD_SEEDS,
+    ROUNDING,
     Estimand,
     interval,
     seeds_needed,
@@ -29,7 +30,6 @@ from envzoo.scripts.experiments.core.verdicts import FAILS, HOLDS, INCONCLUSIVE,
 
 Kind = Literal["exact", "seeded", "all_of", "equivalence", "point"]
 KINDS = ("exact", "seeded", "all_of", "equivalence", "point")
-ROUNDING = 1e-12  # relative differences up to this count as equal values
 OPERATORS = (">=", ">", "<=", "<")
 Measure = Callable[[Results], Any]
 # The input of a check if the claim were false: the runs of some arms replaced by those of others, or a value (for an

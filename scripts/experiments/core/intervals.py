@@ -33,6 +33,7 @@ POWER = 0.9
 SPREAD_LIMIT = 0.8  # confidence of the upper limit of the variance in `seeds_needed`
 MOST_SEEDS = 10_000
 LARGEST_SHIFT = 30.0  # standard errors beyond the critical value; it falls short with probability below 0.001
+ROUNDING = 1e-12  # relative differences up to this count as equal values
 NO_SPREAD_SEEDS = 6  # a sign test of equal values in all seeds has the one-sided level (1/2)^6 < .025
 
 
@@ -104,7 +105,9 @@ def interval(
         return _median(scaled, confidence)
     if estimand == "proportion":
         return _wilson(int(scaled.sum()), scaled.size, confidence)
-    found = _bca(scaled, confidence) if scaled.size >= BCA_FROM and np.ptp(scaled) > 0 else _student(scaled, confidence)
+    # Resampling differences that rounding alone has made would divide by the cube of almost nothing.
+    spread = np.ptp(scaled) > ROUNDING * np.abs(scaled).max()
+    found = _bca(scaled, confidence) if scaled.size >= BCA_FROM and spread else _student(scaled, confidence)
     # Rounding must not move an estimate outside its interval when all values are equal.
     value, low, high = (back(number, estimand) for number in found[:3])
     return Interval(value, min(low, value), max(high, value), found.method)

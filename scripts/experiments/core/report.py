@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,8 +154,12 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
         lines += ["", "## Superseded", "", "| check | last value | bound | why it is gone |", "|---|---:|---:|---|"]
         for old in experiment.superseded:
             lines.append(f"| {old.sentence} | {format_number(old.value)} | {old.bound} | {old.reason} |")
-    command = f"envzoo reproduce {paper.label}{' --quick' if data['quick'] else ''}"
-    lines += ["", f"To run it again: `{command}`. All numbers, hyperparameters and versions: `results.json`.", ""]
+    commands = [f"envzoo reproduce {paper.label}{' --quick' if data['quick'] else ''}"]
+    if looks > 1:
+        groups = shlex.join(["--groups", *data["looked_at"]]) + " " if "looked_at" in data else ""
+        commands.append(f"envzoo reproduce {paper.label} {groups}--until-decided")
+    again = ", then ".join(f"`{command}`" for command in commands)
+    lines += ["", f"To run it again: {again}. All numbers, hyperparameters and versions: `results.json`.", ""]
     return "\n".join(lines)
 
 

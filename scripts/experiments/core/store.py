@@ -21,12 +21,17 @@ class Store:
 
     Attributes:
         renewals: For each key that was renewed, the entry that says by which seed.
+        looks: How many times the results were looked at.
+        looked_at: Groups of arms whose seeds were increased between the looks; empty for all of them.
+        counts: Number of seeds of each arm of these groups, if there was more than one look.
     """
 
     def __init__(self, folder: Path | None):
         self.folder = folder
         self._found: dict[tuple[str, int], dict[str, Any]] = {}
         self.renewals: dict[str, dict[str, int]] = {}
+        self.looks, self.looked_at = 1, frozenset[str]()
+        self.counts: dict[str, int] = {}
         if folder is None:
             return
         self._read_results(folder / "results.json")
@@ -35,14 +40,17 @@ class Store:
 
     def _read_results(self, path: Path) -> None:
         try:
-            arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
-            for arm in arms.values():
+            data = json.loads(path.read_text(encoding="utf-8"))
+            self.looks, self.looked_at = int(data.get("looks", 1)), frozenset(data.get("looked_at", ()))
+            for name, arm in data["arms"].items():
+                if self.looks > 1 and (not self.looked_at or arm["group"] in self.looked_at):
+                    self.counts[name] = len(arm["runs"])
                 if "key" in arm and RENEWED in arm:
                     self.renewals[arm["key"]] = {RENEWED: arm[RENEWED]}
                 for run in arm["runs"] if "key" in arm else ():
                     self._found[arm["key"], run["seed"]] = {**run, "config": arm["config"]}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            self._found, self.renewals = {}, {}  # there are no usable results, so everything is run
+            self._found, self.renewals, self.counts = {}, {}, {}  # there are no usable results, so everything is run
 
     def _read_part(self, path: Path) -> None:
         try:

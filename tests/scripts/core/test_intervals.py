@@ -53,6 +53,14 @@ def test_bca_agrees_with_scipy():
     assert interval(values) == found  # the same numbers again
 
 
+def test_differences_by_rounding_alone_are_no_spread():
+    values = np.full(24, 0.3)
+    values[::2] = np.nextafter(0.3, 1)
+    found = interval(values)
+    assert found.high - found.low < 1e-15
+    assert found.low <= found.value <= found.high
+
+
 def test_median_by_order_statistics():
     # With 6 values the extremes cover the median with probability 1 - 2 / 2^6 = .969; with 5 nothing reaches .95.
     assert interval([5.0, 1.0, 3.0, 2.0, 6.0, 4.0], "median")[1:3] == (1.0, 6.0)

@@ -216,16 +216,21 @@ def test_a_run_until_decided_looks_four_times_with_wider_intervals(experiment):
     assert (results.data["looks"], results.data["verdict"]) == (1, "holds")
 
 
-def test_looking_again_at_some_groups_leaves_the_seeds_of_the_others(experiment, tmp_path):
+@pytest.fixture
+def apart(experiment):
+    """An experiment of two groups, with a check of each and one of both."""
     plain, shifted = experiment.arms
     undecided = seeded("it is 0", Score("plain", "x"), ">", 0.0, null={"plain": "shifted"}, primary=True)
     other = seeded("the other is 0", Score("shifted", "x"), ">", 0.0, null={"shifted": "plain"})
     both = seeded("the gap is 0", Difference("plain", "shifted", "x"), ">", 0.0, null={"plain": "shifted"})
-    apart = dataclasses.replace(
+    return dataclasses.replace(
         experiment,
         arms=(plain, dataclasses.replace(shifted, group="other")),
         checks=(undecided, other, all_of("all", both)),
     )
+
+
+def test_looking_again_at_some_groups_leaves_the_seeds_of_the_others(apart, tmp_path):
     run_experiment(apart, folder=tmp_path, launcher="inline")
     results = run_experiment(apart, groups=("g",), until_decided=True, folder=tmp_path, launcher="inline")
     assert len(results.data["arms"]["plain"]["runs"]) == 48
@@ -234,7 +239,29 @@ def test_looking_again_at_some_groups_leaves_the_seeds_of_the_others(experiment,
     assert [check["confidence"] for check in (*checks[:2], *checks[2]["components"])] == [0.9875, 0.95, 0.9875]
     assert format_confidence(checks) == "95% or 98.75%"
     write_results(apart, results, tmp_path)
-    assert "The results of the group g were looked at 4 times" in (tmp_path / "table.md").read_text()
+    report = (tmp_path / "table.md").read_text()
+    assert "The results of the group g were looked at 4 times" in report
+    command = f"envzoo reproduce {apart.paper.label}"
+    assert f"`{command}`, then `{command} --groups g --until-decided`" in report
+
+
+def test_a_later_run_keeps_the_seeds_of_one_until_decided(apart, tmp_path):
+    run_experiment(apart, folder=tmp_path, launcher="inline")
+    results = run_experiment(apart, groups=("g",), until_decided=True, folder=tmp_path, launcher="inline")
+    write_results(apart, results, tmp_path)
+    Store(tmp_path).clear()
+    CALLS.clear()
+    for again in ({}, {"groups": ("other",)}, {"groups": ("g",), "until_decided": True}):
+        later = run_experiment(apart, folder=tmp_path, launcher="inline", **again)
+        assert CALLS == []
+        for name in ("looks", "looked_at", "checks", "arms"):
+            assert later.data[name] == results.data[name]
+    both = run_experiment(apart, groups=("other",), until_decided=True, folder=tmp_path, launcher="inline")
+    assert (both.data["looks"], both.data["looked_at"]) == (4, ["g", "other"])
+    assert {len(arm["runs"]) for arm in both.data["arms"].values()} == {48, 32}
+    fewer = run_experiment(apart, seeds=3, folder=tmp_path, launcher="inline")
+    assert (fewer.data["looks"], [len(arm["runs"]) for arm in fewer.data["arms"].values()]) == (1, [3, 3])
+    assert {check["confidence"] for check in fewer.data["checks"][:2]} == {0.95}
 
 
 def returns_nothing(seed, budget, quick):
