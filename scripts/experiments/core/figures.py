@@ -87,6 +87,14 @@ def title(figure, results: Results, text: str) -> None:
     )
 
 
+def format_steps(value: float, _: object = None) -> str:
+    """Format a number of steps for an axis: 500, 20k, 1.5M."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
 def learning_curves(
     axes: Axes, results: Results, arms: Mapping[str, str], metric: str, *, labels: Mapping[str, str] | None = None
 ) -> None:
@@ -108,7 +116,7 @@ def learning_curves(
         axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
         axes.plot(x, iqm, color=colour, label=(labels or {}).get(arm, arm))
     axes.margins(x=0.01)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
+    axes.xaxis.set_major_formatter(format_steps)
     axes.set_xlabel("environment steps")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from envzoo.scripts.experiments.core.figures import GREEN, HEADS, INK, MUTED, ORANGE, RED
+from envzoo.scripts.experiments.core.figures import GREEN, HEADS, INK, MUTED, ORANGE, RED, format_steps
 from envzoo.scripts.experiments.core.intervals import Estimand, interval
 from envzoo.scripts.experiments.core.report import format_number
 from envzoo.scripts.experiments.core.results import Results
@@ -78,7 +78,7 @@ def median_curves(
         axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.0, zorder=1)
         ends.append((value, label, colour))
     axes.margins(x=0)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
+    axes.xaxis.set_major_formatter(format_steps)
     axes.set_xlabel(unit)
     label_ends(axes, ends)
 

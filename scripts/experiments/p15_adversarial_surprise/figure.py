@@ -10,12 +10,8 @@ from envzoo.scripts.experiments.core.figures import (
     GREY,
     INK,
     MUTED,
-    OCHRE,
     ORANGE,
-    PINK,
-    PURPLE,
     RED,
-    SKY,
     learning_curves,
     level,
     title,
@@ -27,19 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-COLOURS = {
-    "AS": BLUE,
-    "SMiRL": ORANGE,
-    "count": GREEN,
-    "RND": RED,
-    "episodic count": "#8fce9f",
-    "ICM": PURPLE,
-    "APT": SKY,
-    "DIAYN": OCHRE,
-    "disagreement": INK,
-    "AGAC": PINK,
-    "random": GREY,
-}
+COLOURS = {"AS": BLUE, "SMiRL": ORANGE, "count": GREEN, "RND": RED, "random": GREY}
 FRAMES = 8
 FILM_STEPS = 65_536
 
@@ -73,17 +57,10 @@ def draw(results: Results, figure: Figure) -> None:
 
 
 def _curves(axes: Axes, results: Results, group: str, metric: str) -> None:
-    """Thin lines for those that no check compares in SurpriseRooms, and bands for all others."""
-    labels = {names.arm_name(label, group): label for label in COLOURS}
+    """Draw the agents; in SurpriseRooms those that a check compares, since the others have a table."""
+    labels = {names.arm_name(label, group): label for label in COLOURS if group != "rooms" or label in names.COMPARED}
     labels = {arm: label for arm, label in labels.items() if arm in results.arms}
-    aside = [arm for arm, label in labels.items() if group == "rooms" and label not in names.COMPARED]
-    learning_curves(axes, results, {arm: COLOURS[labels[arm]] for arm in aside}, metric, labels=labels)
-    for line in axes.lines:
-        line.set_linewidth(1.0)
-    for band in list(axes.collections):
-        band.remove()
-    main = [arm for arm in labels if arm not in aside]
-    learning_curves(axes, results, {arm: COLOURS[labels[arm]] for arm in main}, metric, labels=labels)
+    learning_curves(axes, results, {arm: COLOURS[label] for arm, label in labels.items()}, metric, labels=labels)
 
 
 def _goals(figure: SubFigure, results: Results) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from envzoo.scripts.experiments.core.figures import format_steps
 from envzoo.scripts.experiments.core.hero import draw_hero, hero_rows
 from envzoo.scripts.experiments.core.panels import Row, dots, entry_of, heading, median_curves, spread, verdicts
 from envzoo.scripts.experiments.core.results import Results
@@ -96,3 +97,10 @@ def test_the_hero_panel_has_a_row_for_each_primary_check_or_its_components():
     draw_hero(results, again)
     assert again.get_supxlabel().startswith("98.75% intervals")
     draw_hero(Results({"arms": {}, "checks": [], "verdict": "not judged", "paper": paper}), Figure())
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"), [(0, "0"), (500, "500"), (2_500, "2.5k"), (20_000, "20k"), (1.5e6, "1.5M"), (1e7, "10M")]
+)
+def test_steps_on_an_axis(steps, text):
+    assert format_steps(steps) == text
