@@ -18,12 +18,13 @@ from envzoo.scripts.run_config import to_toml
 from envzoo.scripts.tuning import Study
 
 FILE = Path(__file__).with_name("presets.toml")
+IMAGES = "envzoo.wrappers.minigrid_images:MiniGridImage"
 # Pairs of agent and environment that presets are meant for, with the budgets of training.
 PAIRS = (
     ("PPO", "CartPole-v1", 20_000),
     ("PPO", "Acrobot-v1", 100_000),
-    ("PPO", "minigrid:MiniGrid-Empty-5x5-v0", 50_000),
-    ("PPO", "minigrid:MiniGrid-DoorKey-5x5-v0", 200_000),
+    ("PPO", IMAGES + "-Empty-5x5-v0", 50_000),
+    ("PPO", IMAGES + "-DoorKey-5x5-v0", 200_000),
     ("PPO", "envzoo/GridCoverage-v0", 100_000),
     ("PPO", "envzoo/TMaze-v0", 100_000),
     ("SAC", "Pendulum-v1", 10_000),
@@ -31,7 +32,7 @@ PAIRS = (
     ("SAC", "envzoo/PointMultiGoal-v0", 30_000),
     ("SACDiscrete", "CartPole-v1", 20_000),
     ("DQN", "CartPole-v1", 50_000),
-    ("DQN", "minigrid:MiniGrid-Empty-5x5-v0", 50_000),
+    ("DQN", IMAGES + "-Empty-5x5-v0", 50_000),
 )
 
 

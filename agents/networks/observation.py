@@ -81,14 +81,14 @@ def _part(space: spaces.Space, start: int, path: tuple[str, ...]) -> tuple[Part,
     if isinstance(space, spaces.Box):
         return make("vector", int(np.prod(space.shape)), tuple(space.shape)), np.dtype(np.float32)
     name = ".".join(path) or "observation"
-    advice = (
-        ""
-        if not isinstance(space, spaces.Text)
-        else (
+    advice = ""
+    if isinstance(space, spaces.Text):
+        advice = (
             "; text environments of envzoo have a second id for these agents, as envzoo/TextSumTo-Tokens-v0 for "
             "envzoo/TextSumTo-v0"
         )
-    )
+    elif type(space).__name__ == "MissionSpace":
+        advice = "; envzoo.wrappers.minigrid_images:MiniGridImage-... are MiniGrid's worlds without the mission"
     raise UnsupportedSpaceError(
         f"agents take {SUPPORTED}, but {name} is a {type(space).__name__} space: {space}{advice}"
     )
