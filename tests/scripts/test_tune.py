@@ -1,5 +1,6 @@
 """`envzoo tune`: searches that continue as if they had not been stopped, and presets."""
 
+import importlib
 import json
 import shlex
 import tomllib
@@ -204,6 +205,15 @@ def test_pairs_are_of_agents_with_a_search_and_of_known_environments():
     assert len(PAIRS) == 12
     for agent, source, _ in PAIRS:
         assert agent in SPACES
-        if ":" in source:
-            pytest.importorskip("minigrid")
-        gym.spec(source)
+        if ":" not in source:
+            gym.spec(source)
+
+
+def test_pairs_of_other_packages_are_registered():
+    pytest.importorskip("minigrid")
+    sources = [source for _, source, _ in PAIRS if ":" in source]
+    assert sources
+    for source in sources:
+        module, _, name = source.partition(":")
+        importlib.import_module(module)
+        gym.spec(name)
