@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from envzoo.surprise.cells import EMPTY_CELL, FIRST_CLOSED, FIRST_WALL, WALL_CELL, unpack_to
-from envzoo.surprise.codes import COLOURS
+from envzoo.surprise.cells import EMPTY_CELL, FIRST_CLOSED, LAST, WALL_CELL, unpack_to
+from envzoo.surprise.codes import COLOURS, WALL
 
 # Columns and rows by which one step ahead moves, by heading.
 AHEAD_X = np.array([1, 0, -1, 0])
 AHEAD_Y = np.array([0, 1, 0, -1])
 # Each row of the view is stored in the bits of one integer.
 LARGEST_VIEW = 31
-_WALLS_END = FIRST_WALL + COLOURS
+# Whether one can see through a cell, int64.
+_CLEAR = np.array([cell < FIRST_CLOSED and cell // COLOURS != WALL for cell in range(LAST + 1)], np.int64)
+_ONE, _UNSEEN = np.uint64(1), np.uint8(0)
 
 
 @njit(cache=True)
@@ -31,7 +33,7 @@ def look(grid, x, y, heading, image):
         image: uint8 (view, view, 3), Minigrid's codes, indexed [from left to right, from far to near].
     """
     columns, rows, view = grid.shape[0], grid.shape[1], image.shape[0]
-    shown = np.empty(view * view, np.uint8)
+    shown = np.zeros(view * view, np.uint8)
     look_at(grid.reshape(-1), 0, columns, rows, x, y, heading, shown, 0, view)
     unpack_to(shown, shown.size, image.reshape(-1), 0)
 
@@ -53,7 +55,7 @@ def look_at(cells, start, columns, rows, x, y, heading, shown, begin, view):
         x: Column of the agent.
         y: Row of the agent.
         heading: 0 right, 1 down, 2 left, 3 up.
-        shown: uint8 (...,), the views one after another, indexed as the image of `look`.
+        shown: uint8 (...,), the views one after another, indexed as the image of `look`; zeros at this view.
         begin: Index of the view's first cell.
         view: Cells along each side of the view.
     """
@@ -61,27 +63,24 @@ def look_at(cells, start, columns, rows, x, y, heading, shown, begin, view):
     right_x, right_y = -ahead_y, ahead_x
     half = view // 2
     everything = (1 << view) - 1
-    for k in range(begin, begin + view * view):
-        shown[k] = 0
-    # Cells of the grid ahead, the agent's included, and to its left and right; those of a row that are in the grid.
-    ahead_of, right_of = (
-        _distance(x, y, ahead_x, ahead_y, columns, rows),
-        _distance(x, y, right_x, right_y, columns, rows),
-    )
-    left_of = _distance(x, y, -right_x, -right_y, columns, rows)
-    least, end = max(half - left_of, 0), min(half + right_of + 1, view)
-    inside = (1 << end) - (1 << least)
-    # Steps in `cells` to the next cell to the right and ahead, and the leftmost cell of the agent's row.
-    across, along = right_x * rows + right_y, ahead_x * rows + ahead_y
-    first = start + x * rows + y - half * across
+    # How far the grid reaches, and which cells of a row of the view lie in it: `width` cells from number `least` on.
+    depth = _distance(x, y, ahead_x, ahead_y, columns, rows)
+    least = max(half - _distance(x, y, -right_x, -right_y, columns, rows), 0)
+    width = min(half + 1 + _distance(x, y, right_x, right_y, columns, rows), view) - least
+    # Steps in `cells` to the next cell to the right and ahead, and the leftmost cell of the agent's row; unsigned, so
+    # that Numba need not check for negative indices.
+    across, along = np.uint64(right_x * rows + right_y), np.uint64(ahead_x * rows + ahead_y)
+    first = np.uint64(start + x * rows + y) - np.uint64(half - least) * across
+    pixel = np.uint64(begin + view * least + view - 1)
     seen = 1 << half
     for distance in range(view):
-        if distance > ahead_of:
-            inside, end = 0, least
-        clear = 0
-        for i in range(least, end):
-            cell = np.int64(cells[first + across * i])
-            clear |= (cell < FIRST_CLOSED and not FIRST_WALL <= cell < _WALLS_END) << i
+        if distance > depth:
+            width = 0
+        clear, cell = 0, first
+        for i in range(width):
+            clear |= _CLEAR[cells[cell]] << i
+            cell += across
+        clear <<= least
         # The carry of the sum runs from each seen cell to the right through the clear ones.
         through = seen & clear
         through = ((clear + through) ^ clear | through) & clear
@@ -92,17 +91,22 @@ def look_at(cells, start, columns, rows, x, y, heading, shown, begin, view):
             seen |= further
             through |= further & clear
             further = through >> 1 & ~seen
-        row = begin + view - 1 - distance
-        for i in range(least, end):
-            shown[row + view * i] = cells[first + across * i] if seen >> i & 1 else 0
-        if seen & ~inside:
+        left, cell, shown_at = seen >> least, first, pixel
+        for _ in range(width):
+            shown[shown_at] = cells[cell] if left & 1 else _UNSEEN
+            left >>= 1
+            cell += across
+            shown_at += np.uint64(view)
+        outside = seen & ~(((1 << width) - 1) << least)
+        if outside:
             for i in range(view):
-                if seen & ~inside & 1 << i:
-                    shown[row + view * i] = WALL_CELL
+                if outside >> i & 1:
+                    shown[begin + view * i + view - 1 - distance] = WALL_CELL
         seen = (ahead | through | through >> 1) & everything
         if seen == 0:
             break
         first += along
+        pixel -= _ONE
     shown[begin + half * view + view - 1] = EMPTY_CELL
 
 

@@ -162,7 +162,7 @@ def test_one_grid_of_many_is_seen_as_if_alone():
     grids = unpack(pack(np.stack([rng.choice(KINDS, size=(3, 6, 7)), *rng.integers(0, 3, (2, 3, 6, 7))], axis=-1)))
     shown = np.full((3, 5, 5), 99, np.uint8)
     for x, y, heading in ((0, 0, 0), (5, 6, 1), (3, 2, 2), (2, 6, 3)):
-        shown[:] = 99
+        shown[:], shown[1] = 99, 0
         look_at(pack(grids).reshape(-1), 42, 6, 7, x, y, heading, shown.reshape(-1), 25, 5)
         np.testing.assert_array_equal(unpack(shown[1]), ours(grids[1], x, y, heading, 5))
         assert (shown[[0, 2]] == 99).all()
