@@ -46,10 +46,10 @@ class State(NamedTuple):
 @njit(cache=True)
 def reset(parameters, state, streams, where, options, infos):
     """Reset kernel; see `envzoo.kernel.Kernels`."""
+    starts = begin(parameters.walk, state, streams, where, options)
     for i in range(where.size):
         if where[i]:
-            start = begin(parameters.walk, state, streams, options, i)
-            state.covered[i] = False
+            start = starts[i]
             for k in range(parameters.disc_size[start]):
                 state.covered[i, parameters.disc[start, k]] = True
             state.coverage[i] = parameters.disc_size[start]
