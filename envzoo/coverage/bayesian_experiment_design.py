@@ -85,12 +85,11 @@ def measure(parameters, state, i, cell, known):
 @njit(cache=True)
 def reset(parameters, state, streams, where, options, infos):
     """Reset kernel; see `envzoo.kernel.Kernels`."""
+    starts = begin(parameters.walk, state, streams, where, options)
     for i in range(where.size):
         if where[i]:
-            start = begin(parameters.walk, state, streams, options, i)
-            state.covered[i] = False
             state.factor[i] = 0.0
-            state.coverage[i] = measure(parameters, state, i, start, 0)
+            state.coverage[i] = measure(parameters, state, i, starts[i], 0)
             infos.modular_reward[i] = 0.0
             infos.coverage[i] = state.coverage[i]
 

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
-from envzoo.coverage.grid import covered_cells, disc_table, move_table
+from envzoo.coverage.grid import MOVES, covered_cells, disc_table, move_table
 from envzoo.coverage.grid_world import (
     RANDOM_START,
     GridWorld,
@@ -46,10 +46,10 @@ class State(NamedTuple):
 @njit(cache=True)
 def reset(parameters, state, streams, where, options, infos):
     """Reset kernel; see `envzoo.kernel.Kernels`."""
+    starts = begin(parameters.walk, state, streams, where, options)
     for i in range(where.size):
         if where[i]:
-            start = begin(parameters.walk, state, streams, options, i)
-            state.covered[i] = False
+            start = starts[i]
             for k in range(parameters.disc_size[start]):
                 state.covered[i, parameters.disc[start, k]] = True
             state.coverage[i] = parameters.disc_size[start]
@@ -61,9 +61,11 @@ def reset(parameters, state, streams, where, options, infos):
 def step(parameters, state, streams, where, actions, rewards, terminated, infos):
     """Step kernel; see `envzoo.kernel.Kernels`."""
     actions = carried_out(parameters.walk, streams, where, actions)
+    # One unsigned index is faster than two signed ones, which Numba must check for being negative.
+    moves = parameters.moves.reshape(-1, parameters.moves.shape[2])
     for i in range(where.size):
         if where[i]:
-            row = parameters.moves[state.position[i, 0], actions[i]]
+            row = moves[np.uint64(state.position[i, 0] * len(MOVES) + actions[i])]
             # The marginal gain F(s | path). The old disc is already covered, so only the rest of the new one can
             # count; padding counts nothing, because that cell is counted elsewhere or already covered.
             gain = 0

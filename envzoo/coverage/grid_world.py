@@ -52,24 +52,55 @@ class MaskObservation(NamedTuple):
 
 
 @njit(cache=True)
-def begin(walk, state, streams, options, i):
-    """Place episode i on its start cell, and return the cell."""
-    start = walk.start if options.start[i] == NO_OPTION else options.start[i]
-    if start == RANDOM_START:
-        start = walk.starts[integer(streams, i, walk.starts.size)]
-    state.path[i] = -1
-    state.path[i, 0] = start
-    state.position[i, 0] = start
-    state.position[i, 1] = 0
-    return start
+def begin(walk, state, streams, where, options):
+    """Place the episodes marked in `where` on their start cells, with nothing covered.
+
+    Called before the loop over episodes, because random draws inside the loop, even if never reached, and writing rows
+    there make it many times slower.
+
+    Returns:
+        The start cells int64 (num_envs,); meaningless outside `where`.
+    """
+    starts = _start_cells(walk, streams, where, options)
+    _fill_rows(state.path, where, -1)
+    _fill_rows(state.covered, where, False)
+    for i in range(where.size):
+        if where[i]:
+            state.path[i, 0] = starts[i]
+            state.position[i, 0] = starts[i]
+            state.position[i, 1] = 0
+    return starts
+
+
+@njit(cache=True)
+def _start_cells(walk, streams, where, options):
+    starts = options.start.copy()
+    random = False
+    for i in range(where.size):
+        if starts[i] == NO_OPTION:
+            starts[i] = walk.start
+        random |= starts[i] == RANDOM_START
+    if random:
+        for i in range(where.size):
+            if where[i] and starts[i] == RANDOM_START:
+                starts[i] = walk.starts[integer(streams, i, walk.starts.size)]
+    return starts
+
+
+@njit(cache=True)
+def _fill_rows(array, where, value):
+    """Write a value to the rows of a matrix that are marked in `where`."""
+    for i in range(where.size):
+        if where[i]:
+            for k in range(array.shape[1]):
+                array[i, k] = value
 
 
 @njit(cache=True)
 def carried_out(walk, streams, where, actions):
     """Determine the executed actions: each is replaced with probability `walk.stochasticity` by a uniform one.
 
-    Called before the loop over episodes, because a random draw inside the loop, even if never reached, makes it three
-    times slower. A deterministic world draws nothing and returns its input array.
+    Called before the loop over episodes, as `begin`. A deterministic world draws nothing and returns its input array.
     """
     if walk.stochasticity == 0.0:
         return actions

@@ -101,10 +101,11 @@ def reset(parameters, state, streams, where, options, infos):
                 state.items[i] = parameters.load
             else:
                 place(parameters.load, streams, i, state.items[i])
-            start = begin(parameters.walk, state, streams, options, i)
-            state.covered[i] = False
+    starts = begin(parameters.walk, state, streams, where, options)
+    for i in range(where.size):
+        if where[i]:
             state.needed[i] = parameters.caps
-            state.coverage[i] = collect(state, i, start)
+            state.coverage[i] = collect(state, i, starts[i])
             infos.modular_reward[i] = 0.0
             infos.coverage[i] = state.coverage[i]
 

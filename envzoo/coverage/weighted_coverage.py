@@ -70,12 +70,13 @@ class FullObservation(NamedTuple):
 def reset(parameters, state, streams, where, options, infos):
     """Reset kernel; see `envzoo.kernel.Kernels`."""
     for i in range(where.size):
+        if where[i] and parameters.resampled:
+            draw_field(parameters.source, streams, i, state.field[i])
+    starts = begin(parameters.walk, state, streams, where, options)
+    for i in range(where.size):
         if where[i]:
-            if parameters.resampled:
-                draw_field(parameters.source, streams, i, state.field[i])
             field = state.field[i] if parameters.resampled else parameters.field
-            start = begin(parameters.walk, state, streams, options, i)
-            state.covered[i] = False
+            start = starts[i]
             state.coverage[i] = 0.0
             for k in range(parameters.disc_size[start]):
                 state.covered[i, parameters.disc[start, k]] = True

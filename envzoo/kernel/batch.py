@@ -24,7 +24,7 @@ COMMON_FIELDS = ("streams", "elapsed", "needs_reset")
 
 
 @njit(cache=True)
-def _close_step(where, limit, elapsed, terminated, truncated, needs_reset):
+def _close_step(elapsed, where, limit, terminated, truncated, needs_reset):
     """Count the step, apply the time limit, mark ended episodes; returns the number of episodes that ended."""
     ended = 0
     for i in range(where.size):
@@ -113,6 +113,7 @@ class EpisodeBatch:
             dtype = _dtype_of(definition.observation_space)
             self._observation_shape, self._observation_dtype = (self.num_envs, *dtype.shape), dtype.base
         self._step, self._observe = FixedCall(definition.kernels.step), FixedCall(definition.kernels.observe)
+        self._close = FixedCall(_close_step)
         self._no_options = definition.options({}, self.num_envs)
 
     # ---------------------------------------------------------------- moving
@@ -180,7 +181,7 @@ class EpisodeBatch:
         truncated = np.zeros(self.num_envs, np.bool_)
         definition = self.definition
         self._step(definition.parameters, self.state, self.streams, where, actions, rewards, terminated, infos)
-        ended = _close_step(where, self._limit, self.elapsed, terminated, truncated, self.needs_reset)
+        ended = self._close(self.elapsed, where, self._limit, terminated, truncated, self.needs_reset)
         return rewards, terminated, truncated, ended
 
     def require_started(self) -> None:
@@ -210,8 +211,7 @@ class EpisodeBatch:
         result: dict[str, Any] = {}
         marked = self.everyone if where is None else where
         for (name, mask), array in zip(self._info_names, infos, strict=True):
-            result[name] = array
-            result[mask] = marked.copy()
+            result[name], result[mask] = array, marked.copy()
         return result
 
     def episode(self, i: int) -> tuple:

@@ -14,13 +14,13 @@ from envzoo.kernel.spaces import LimitedMultiBinary
 
 @njit(cache=True)
 def _any_outside(actions, low, high):
-    """Return whether any action (rows, components) violates low <= action <= high (components,); NaN always does."""
+    """Return whether any action (rows, ...) violates low <= action <= high, flat (components,); NaN always does."""
     # No early exit: invalid actions are rare, and without it the loop is vectorised.
-    outside = False
+    outside, rows = False, actions.reshape(actions.shape[0], low.size)
     for component in range(low.size):
         least, most = low[component], high[component]
-        for i in range(actions.shape[0]):
-            outside |= not (actions[i, component] >= least and actions[i, component] <= most)
+        for i in range(rows.shape[0]):
+            outside |= not (rows[i, component] >= least and rows[i, component] <= most)
     return outside
 
 
@@ -67,7 +67,6 @@ class ActionCheck:
                 "MultiBinary or Box"
             )
         self.shape: tuple[int, ...] = space.shape
-        self._two_dimensional = len(self.shape) == 1
         self._low = np.array(low, self._dtype).ravel()
         self._high = np.array(high, self._dtype).ravel()
 
@@ -95,9 +94,8 @@ class ActionCheck:
             array = array.astype(np.int64 if self._integers else self._dtype)
         if not array.flags.carray:  # contiguous, aligned and writeable, as the compiled kernels expect it (FixedCall)
             array = array.copy(order="C")
-        rows = array if self._two_dimensional else array.reshape(num_envs, -1)
-        if _any_outside(rows, self._low, self._high):
-            self._refuse(rows)
+        if _any_outside(array, self._low, self._high):
+            self._refuse(array.reshape(num_envs, -1))
         if array.dtype != self._dtype:
             array = array.astype(self._dtype)
         if self._most is not None and (episode := _first_with_more(array, self._most)) >= 0:

@@ -144,8 +144,12 @@ class Allocator:
         self.names: tuple[str, ...] = getattr(layout, "_fields", ())
         self._make = type(layout)._make if layout else tuple
         # Bases and shapes apart, because NumPy takes longer to make an array of a dtype that has a shape.
-        self._kinds = [(dtype.base, dtype.shape) for dtype in map(np.dtype, layout)]
+        kinds = list(map(np.dtype, layout))
+        self._bases, self._shapes = [dtype.base for dtype in kinds], [dtype.shape for dtype in kinds]
+        self._num_envs, self._batched = 0, [(0, *shape) for shape in self._shapes]  # shapes of the last call
 
     def __call__(self, num_envs: int) -> tuple:
         """Return zeroed arrays (num_envs, ...) in the layout's NamedTuple class."""
-        return self._make([np.zeros((num_envs, *shape), base) for base, shape in self._kinds])
+        if num_envs != self._num_envs:
+            self._num_envs, self._batched = num_envs, [(num_envs, *shape) for shape in self._shapes]
+        return self._make(map(np.zeros, self._batched, self._bases))

@@ -12,29 +12,32 @@ class FixedCall:
 
     Numba looks up the compiled version of a kernel by the types of its arguments. For tuples of arrays, such as a
     `Definition`'s parameters, that takes longer than a step of a small batch. The first call finds the version in the
-    usual way, and later calls with the same parameters go to it directly.
+    usual way, and later calls with the same first argument go to it directly.
 
     The compiled version does not check types: callers must give arrays of the same dtypes and dimensions, C-contiguous
     and aligned, in every call.
 
     Args:
-        kernel: A compiled kernel whose first argument is `parameters`. Any other callable is called as it is.
+        kernel: A compiled kernel whose first argument is the same object in most calls, such as `parameters`. Any other
+            callable is called as it is.
     """
+
+    __slots__ = ("_compiled", "_first", "_kernel")
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
-        self._parameters: Any = self  # no kernel is given this object
+        self._first: Any = self  # no kernel is given this object
         self._compiled = kernel
 
-    def __call__(self, parameters: Any, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any) -> Any:
         """Call the kernel."""
-        if parameters is self._parameters:
-            return self._compiled(parameters, *arguments)
-        result = self._kernel(parameters, *arguments)
+        if arguments[0] is self._first:
+            return self._compiled(*arguments)
+        result = self._kernel(*arguments)
         find = getattr(self._kernel, "get_overload", None)
         if find is not None:
-            self._compiled = find(tuple(typeof(value) for value in (parameters, *arguments)))
-        self._parameters = parameters
+            self._compiled = find(tuple(typeof(value) for value in arguments))
+        self._first = arguments[0]
         return result
 
     def __reduce__(self) -> tuple[type[FixedCall], tuple[Any]]:

@@ -136,15 +136,12 @@ class KernelVectorEnv(VectorEnv):
             where = self._reset_pending(infos)
         rewards, terminated, truncated, ended = batch.step(actions, where, infos)
         self.final_observation = observation = batch.observe()
-        info: dict[str, Any] = {}
         if ended and self.autoreset_mode is AutoresetMode.SAME_STEP:
-            info = self._final_info(infos)
+            final = self._final_info(infos)
             batch.reset(batch.needs_reset.copy(), infos)
-            observation = batch.observe()
-        else:
-            self._pending = ended > 0
-        info.update(batch.info_dict(infos))
-        return observation, rewards, terminated, truncated, info
+            return batch.observe(), rewards, terminated, truncated, {**final, **batch.info_dict(infos)}
+        self._pending = ended > 0
+        return observation, rewards, terminated, truncated, batch.info_dict(infos)
 
     def observation(self) -> np.ndarray | dict[str, np.ndarray]:
         """Return the current observations (num_envs, ...), new arrays; useful after `set_state`."""

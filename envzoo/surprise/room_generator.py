@@ -8,23 +8,20 @@ import numpy as np
 from numba import njit
 
 from envzoo.kernel.stream import integer, uniform
+from envzoo.surprise.cells import CLOSED_DOOR, EMPTY_CELL, WALL_CELL
 from envzoo.surprise.codes import (
     BALL,
     BALLS,
     BOX,
-    CLOSED,
     COLOURS,
     DARK,
-    DOOR,
     EMPTY,
     FLICKERING,
     FLOOR,
     GOAL,
     GREEN,
-    GREY,
     SWITCH,
     TELEVISION,
-    WALL,
 )
 
 # Attempts to place the next room before the whole chain is started again.
@@ -136,15 +133,15 @@ def build(layout, state, streams, i):
     doors = np.empty((layout.rooms, 2), np.int64)
     while not chain(layout, rooms, doors, streams, i):
         pass
-    put_everywhere(grid, EMPTY)
+    grid.reshape(-1)[:] = EMPTY_CELL
     for number in range(layout.rooms):
         x0, y0, x1, y1 = rooms[number]
         for x in range(x0, x1 + 1):
-            _put(grid, x, y0, WALL, GREY, 0)
-            _put(grid, x, y1, WALL, GREY, 0)
+            grid[x, y0] = WALL_CELL
+            grid[x, y1] = WALL_CELL
         for y in range(y0, y1 + 1):
-            _put(grid, x0, y, WALL, GREY, 0)
-            _put(grid, x1, y, WALL, GREY, 0)
+            grid[x0, y] = WALL_CELL
+            grid[x1, y] = WALL_CELL
     colour = COLOURS
     for number in range(1, layout.rooms):
         if colour == COLOURS:
@@ -152,7 +149,7 @@ def build(layout, state, streams, i):
         else:  # a different colour from the previous door
             other = integer(streams, i, COLOURS - 1)
             colour = other + (other >= colour)
-        _put(grid, doors[number, 0], doors[number, 1], DOOR, colour, CLOSED)
+        grid[doors[number, 0], doors[number, 1]] = CLOSED_DOOR * COLOURS + colour
     balls = 0
     state.balls[i] = 0
     state.balls[i, :, 2] = NO_ROOM
@@ -161,25 +158,9 @@ def build(layout, state, streams, i):
         balls = _furnish(layout, state, number, balls, streams, i)
     if layout.goal:
         x, y = _free_cell(grid, rooms[layout.rooms - 1], True, streams, i)
-        _put(grid, x, y, GOAL, GREEN, 0)
+        grid[x, y] = GOAL * COLOURS + GREEN
     state.pose[i, 0], state.pose[i, 1] = _free_cell(grid, rooms[0], True, streams, i)
     state.pose[i, 2] = integer(streams, i, 4)
-
-
-@njit(cache=True)
-def put_everywhere(grid, kind):
-    """Fill the grid with one type."""
-    cells = grid.reshape(-1)
-    cells[:] = 0
-    for cell in range(0, cells.size, 3):
-        cells[cell] = kind
-
-
-@njit(cache=True)
-def _put(grid, x, y, kind, colour, state):
-    grid[x, y, 0] = kind
-    grid[x, y, 1] = colour
-    grid[x, y, 2] = state
 
 
 @njit(cache=True)
@@ -202,7 +183,7 @@ def _furnish(layout, state, number, balls, streams, i):
     cells = (x1 - x0 - 1) * (y1 - y0 - 1)
     x, y = _free_cell(grid, room, layout.anywhere or kind == BALLS, streams, i)
     stopper = BOX if kind == FLICKERING else SWITCH if kind == BALLS else BALL
-    _put(grid, x, y, stopper, integer(streams, i, COLOURS), 0)
+    grid[x, y] = stopper * COLOURS + integer(streams, i, COLOURS)
     if kind == TELEVISION:
         return balls
     # Uniformly random subset of the free cells, in one pass over them.
@@ -210,11 +191,11 @@ def _furnish(layout, state, number, balls, streams, i):
     left = cells - 1
     for x in range(x0 + 1, x1):
         for y in range(y0 + 1, y1):
-            if grid[x, y, 0] != EMPTY:
+            if grid[x, y] // COLOURS != EMPTY:
                 continue
             if integer(streams, i, left) < needed:
                 needed -= 1
-                _put(grid, x, y, FLOOR if kind == FLICKERING else BALL, integer(streams, i, COLOURS), 0)
+                grid[x, y] = (FLOOR if kind == FLICKERING else BALL) * COLOURS + integer(streams, i, COLOURS)
                 if kind == BALLS:
                     state.balls[i, balls, 0], state.balls[i, balls, 1] = x, y
                     state.balls[i, balls, 2] = number
@@ -246,9 +227,15 @@ def _free_cell(grid, room, anywhere, streams, i):
 
 @njit(cache=True)
 def _is_free(grid, x, y, anywhere):
-    if grid[x, y, 0] != EMPTY and grid[x, y, 0] != FLOOR:
+    content = grid[x, y] // COLOURS
+    if content != EMPTY and content != FLOOR:
         return False
-    beside_door = (
-        grid[x - 1, y, 0] == DOOR or grid[x + 1, y, 0] == DOOR or grid[x, y - 1, 0] == DOOR or grid[x, y + 1, 0] == DOOR
+    return anywhere or not (
+        _is_door(grid, x - 1, y) or _is_door(grid, x + 1, y) or _is_door(grid, x, y - 1) or _is_door(grid, x, y + 1)
     )
-    return anywhere or not beside_door
+
+
+@njit(cache=True)
+def _is_door(grid, x, y):
+    """Return whether a cell is a door; all doors of a new grid are closed."""
+    return grid[x, y] // COLOURS == CLOSED_DOOR

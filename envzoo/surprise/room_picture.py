@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from envzoo.kernel import drawing as art
+from envzoo.surprise.cells import unpack
 from envzoo.surprise.codes import (
     BALL,
     BOX,
@@ -35,14 +36,14 @@ def draw(state: Any, view: int) -> np.ndarray:
 
     Active noise is framed in orange, stopped noise in green; dark rooms have no frame.
     """
-    cells = len(state.grid)
+    grid, cells = unpack(state.grid), len(state.grid)
     size = max(12, min(24, 420 // cells)) // 2 * 2
     canvas = art.Canvas(cells * size, cells * size, BLACK)
     for x in range(cells):
         for y in range(cells):
             canvas.rectangle(x * size, y * size, (x + 1) * size, y * size + 1, LINE)
             canvas.rectangle(x * size, y * size, x * size + 1, (y + 1) * size, LINE)
-            _draw_cell(canvas, *state.grid[x, y].tolist(), x * size, y * size, size)
+            _draw_cell(canvas, *grid[x, y].tolist(), x * size, y * size, size)
     for room, kind, stopped in zip(state.rooms.tolist(), state.kind.tolist(), state.stopped.tolist(), strict=True):
         if kind != DARK:
             _draw_frame(canvas, room, STOPPED_FRAME if stopped else NOISY_FRAME, size)
@@ -131,11 +132,11 @@ def _numbers(state: Any) -> str:
 
 def describe(state: Any) -> str:
     """Show an episode as text: # wall, D and / doors, . tile, B box, o ball, S switch, G goal, agent as an arrow."""
-    cells = len(state.grid)
+    grid, cells = unpack(state.grid), len(state.grid)
     lines = [["" for _ in range(cells)] for _ in range(cells)]
     for x in range(cells):
         for y in range(cells):
-            kind, _, door = state.grid[x, y].tolist()
+            kind, _, door = grid[x, y].tolist()
             lines[y][x] = ("/" if door == OPEN else "D") if kind == DOOR else SIGNS.get(kind, "?")
     x, y, heading = state.pose.tolist()
     lines[y][x] = ARROWS[heading]

@@ -11,25 +11,20 @@ from numba import njit
 from envzoo.errors import EnvzooError, unknown
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel.arguments import check_number, check_whole
-from envzoo.kernel.stream import bits, integer
 from envzoo.sizes import check_bytes
 from envzoo.surprise import room_picture
+from envzoo.surprise.cells import CLOSED_DOOR, EMPTY_CELL, LAST, unpack_to
 from envzoo.surprise.codes import (
-    BALL,
     BOX,
-    CLOSED,
     COLOURS,
     DARK,
     DONE,
     DOOR,
     DROP,
     EMPTY,
-    FLICKERING,
     FLOOR,
     FORWARD,
     GOAL,
-    LOCKED,
-    OPEN,
     SWITCH,
     TELEVISION,
     TOGGLE,
@@ -37,15 +32,14 @@ from envzoo.surprise.codes import (
     TURN_RIGHT,
 )
 from envzoo.surprise.coverage import noise_layout
+from envzoo.surprise.noise import change_channel, move_balls, recolour
 from envzoo.surprise.room_generator import NO_ROOM, Layout, build, chain_found
 from envzoo.surprise.view import AHEAD_X, AHEAD_Y, LARGEST_VIEW, look_at
 
 # Minigrid's action numbers for each action set.
 ACTION_SETS = {"five": (TURN_LEFT, TURN_RIGHT, FORWARD, TOGGLE, DROP), "minigrid": tuple(range(DONE + 1))}
 ATTEMPTS = 20_000
-_32 = np.uint64(32)
-_LOW = np.uint64(2**32 - 1)
-_BASE = np.uint64(COLOURS)
+BLOCK = 64  # views that are converted to Minigrid's codes at once, while they are in the cache
 
 
 class Parameters(NamedTuple):
@@ -59,7 +53,7 @@ class Parameters(NamedTuple):
 class State(NamedTuple):
     """State of one episode."""
 
-    grid: Any  # uint8 (size, size, 3), [column, row]: type, colour, state
+    grid: Any  # uint8 (size, size), [column, row], see `envzoo.surprise.cells`
     rooms: Any  # int64 (rooms, 4): first column and row, last column and row, including walls
     kind: Any  # int64 (rooms,): dark, flickering, balls or television
     stopped: Any  # bool (rooms,), whether the noise was switched off
@@ -83,70 +77,16 @@ def _room_of(state, i, x, y):
 
 
 @njit(cache=True)
-def _move_balls(state, streams, i):
-    """Move every ball of a room whose switch was not stepped on to a random neighbouring cell, if that is free."""
-    grid, balls = state.grid, state.balls
-    for ball in range(balls.shape[1]):
-        x, y, number = balls[i, ball, 0], balls[i, ball, 1], balls[i, ball, 2]
-        if number == NO_ROOM:
-            return
-        if state.stopped[i, number]:
-            continue
-        heading = integer(streams, i, 4)
-        next_x, next_y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
-        if not (0 <= next_x < grid.shape[1] and 0 <= next_y < grid.shape[2]) or grid[i, next_x, next_y, 0] != EMPTY:
-            continue
-        if next_x == state.pose[i, 0] and next_y == state.pose[i, 1]:
-            continue
-        for k in range(3):
-            grid[i, next_x, next_y, k] = grid[i, x, y, k]
-            grid[i, x, y, k] = EMPTY if k == 0 else 0
-        balls[i, ball, 0], balls[i, ball, 1] = next_x, next_y
-
-
-@njit(cache=True)
-def _recolour(state, cells, streams, i):
-    """Give every tile of the flickering rooms whose box is closed a new colour; `cells` are the grids, flat."""
-    columns, rows = state.grid.shape[1], state.grid.shape[2]
-    left, fraction = 0, np.uint64(0)
-    for number in range(state.kind.shape[1]):
-        if state.kind[i, number] != FLICKERING or state.stopped[i, number]:
-            continue
-        top, bottom = state.rooms[i, number, 1] + 1, state.rooms[i, number, 3]
-        for x in range(state.rooms[i, number, 0] + 1, state.rooms[i, number, 2]):
-            cell = 3 * ((i * columns + x) * rows + top)
-            for _ in range(top, bottom):
-                if cells[cell] == FLOOR:
-                    if left == 0:  # six base-6 digits of one 32-bit random fraction, uniform up to 2e-5
-                        left, fraction = 6, bits(streams, i) >> _32
-                    product = fraction * _BASE
-                    cells[cell + 1] = product >> _32
-                    fraction = product & _LOW
-                    left -= 1
-                cell += 3
-
-
-@njit(cache=True)
 def _toggle(state, i, x, y):
-    """Open or close a door, or open a box, which stops the noise of its room."""
-    grid = state.grid
-    if grid[i, x, y, 0] == DOOR and grid[i, x, y, 2] != LOCKED:
-        grid[i, x, y, 2] = CLOSED if grid[i, x, y, 2] == OPEN else OPEN
-    elif grid[i, x, y, 0] == BOX:
-        grid[i, x, y, 0] = EMPTY
-        grid[i, x, y, 1] = 0
-        grid[i, x, y, 2] = 0
+    """Open or close a door that is not locked, or open a box, which stops the noise of its room."""
+    content, colour = divmod(np.int64(state.grid[i, x, y]), COLOURS)
+    if content == DOOR:
+        state.grid[i, x, y] = CLOSED_DOOR * COLOURS + colour
+    elif content == CLOSED_DOOR:
+        state.grid[i, x, y] = DOOR * COLOURS + colour
+    elif content == BOX:
+        state.grid[i, x, y] = EMPTY_CELL
         state.stopped[i, _room_of(state, i, x, y)] = True
-
-
-@njit(cache=True)
-def _change_channel(state, streams, i):
-    """Give the ball in the first room a new colour."""
-    x0, y0, x1, y1 = state.rooms[i, 0]
-    for x in range(x0 + 1, x1):
-        for y in range(y0 + 1, y1):
-            if state.grid[i, x, y, 0] == BALL:
-                state.grid[i, x, y, 1] = integer(streams, i, COLOURS)
 
 
 @njit(cache=True)
@@ -154,17 +94,18 @@ def _report(state, where, infos):
     """Write the infos of the episodes marked in `where`."""
     for i in range(where.size):
         if where[i]:
-            infos.rooms_visited[i], infos.noisy_rooms[i], infos.noisy_stopped[i] = 0, 0, 0
+            visited, noisy, stopped = 0, 0, 0
             for number in range(state.kind.shape[1]):
-                infos.rooms_visited[i] += state.visited[i, number]
-                infos.noisy_rooms[i] += state.kind[i, number] != DARK
-                infos.noisy_stopped[i] += state.stopped[i, number]
-    for i in range(where.size):
-        if where[i]:
+                visited += state.visited[i, number]
+                noisy += state.kind[i, number] != DARK
+                stopped += state.stopped[i, number]
             room = state.room[i]
             condition = 0 if state.kind[i, room] == DARK else 1 if state.stopped[i, room] else -1
             infos.room[i] = room
-            infos.noisy_stopped_fraction[i] = infos.noisy_stopped[i] / max(infos.noisy_rooms[i], 1)
+            infos.rooms_visited[i] = visited
+            infos.noisy_rooms[i] = noisy
+            infos.noisy_stopped[i] = stopped
+            infos.noisy_stopped_fraction[i] = stopped / max(noisy, 1)
             infos.room_state[i] = condition
             infos.in_active_noise[i] = condition == -1
 
@@ -187,12 +128,15 @@ def reset(parameters, state, streams, where, options, infos):
 def step(parameters, state, streams, where, actions, rewards, terminated, infos):
     """Step kernel; see `envzoo.kernel.Kernels`. The noise comes before the action."""
     cells = state.grid.reshape(-1)
+    # In a loop of its own, whose branches the processor guesses better without those of random actions between them.
+    for i in range(where.size):
+        if where[i]:
+            move_balls(state, streams, i)
+            recolour(state, cells, streams, i)
     for i in range(where.size):
         if not where[i]:
             continue
         state.time[i] = min(state.time[i] + 1, parameters.goal_time)
-        _move_balls(state, streams, i)
-        _recolour(state, cells, streams, i)
         action = parameters.meaning[actions[i]]
         x, y, heading = state.pose[i, 0], state.pose[i, 1], state.pose[i, 2]
         x, y = x + AHEAD_X[heading], y + AHEAD_Y[heading]
@@ -204,18 +148,17 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
         elif action == TOGGLE and inside:
             _toggle(state, i, x, y)
         elif action == DROP and parameters.layout.television:
-            _change_channel(state, streams, i)
+            change_channel(state, streams, i)
         elif action == FORWARD and inside:
-            kind = state.grid[i, x, y, 0]
-            door = kind == DOOR and state.grid[i, x, y, 2] == OPEN
-            if door or kind in (EMPTY, FLOOR, GOAL, SWITCH):
+            content = state.grid[i, x, y] // COLOURS
+            if content in (EMPTY, FLOOR, DOOR, GOAL, SWITCH):
                 state.pose[i, 0], state.pose[i, 1] = x, y
                 room = _room_of(state, i, x, y)
                 state.room[i] = room
                 state.visited[i, room] = True
-                if kind == SWITCH:
+                if content == SWITCH:
                     state.stopped[i, room] = True
-                elif kind == GOAL:
+                elif content == GOAL:
                     rewards[i] = 1.0 - 0.9 * state.time[i] / parameters.goal_time
                     terminated[i] = True
     _report(state, where, infos)
@@ -224,12 +167,17 @@ def step(parameters, state, streams, where, actions, rewards, terminated, infos)
 @njit(cache=True)
 def observe(parameters, state, observation):
     """Observation kernel: the agent's view."""
-    cells, pixels = state.grid.reshape(-1), observation.reshape(-1)
+    cells, numbers = state.grid.reshape(-1), observation.reshape(-1)
     columns, rows, view = state.grid.shape[1], state.grid.shape[2], observation.shape[1]
-    for i in range(state.room.size):
-        start, begin = i * 3 * columns * rows, i * 3 * view * view
-        x, y, heading = state.pose[i, 0], state.pose[i, 1], state.pose[i, 2]
-        look_at(cells, start, columns, rows, x, y, heading, pixels, begin, view)
+    size = view * view
+    shown = np.empty(min(BLOCK, state.room.size) * size, np.uint8)
+    for begin in range(0, state.room.size, BLOCK):
+        end = min(begin + BLOCK, state.room.size)
+        shown[:] = 0
+        for i in range(begin, end):
+            x, y, heading = state.pose[i, 0], state.pose[i, 1], state.pose[i, 2]
+            look_at(cells, i * columns * rows, columns, rows, x, y, heading, shown, (i - begin) * size, view)
+        unpack_to(shown, (end - begin) * size, numbers, begin * size * 3)
 
 
 class SurpriseRooms(Definition):
@@ -367,7 +315,7 @@ class SurpriseRooms(Definition):
         balls = max(1, layout.rooms * min(int(layout.density * cells), cells - 2)) if p_ball else 1
         last = layout.size - 1
         self.state = State(
-            grid=(np.uint8, (layout.size, layout.size, 3)),
+            grid=(np.uint8, (layout.size, layout.size)),
             rooms=(np.int64, (layout.rooms, 4)),
             kind=(np.int64, (layout.rooms,)),
             stopped=(np.bool_, (layout.rooms,)),
@@ -379,7 +327,7 @@ class SurpriseRooms(Definition):
         )
         self.infos = noise_layout()
         self.limits = {
-            "grid": ((0, 0, 0), (SWITCH, COLOURS - 1, LOCKED)),
+            "grid": (0, LAST),
             "rooms": (0, last),
             "kind": (DARK, TELEVISION),
             "balls": ((0, 0, NO_ROOM), (last, last, layout.rooms - 1)),

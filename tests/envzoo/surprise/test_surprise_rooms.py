@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import envzoo  # noqa: F401
 from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.registration import specs
+from envzoo.surprise.cells import pack, unpack
 from envzoo.surprise.codes import (
     BALL,
     BALLS,
@@ -56,7 +57,7 @@ def staged(text, rooms, kinds, pose, **kwargs):
     for y, line in enumerate(lines):
         for x, sign in enumerate(line):
             grid[x, y] = (SIGNS[sign], GREY if sign == "#" else 0, CLOSED if sign == "D" else 0)
-    state["grid"][0], state["rooms"][0], state["kind"][0], state["pose"][0] = grid, rooms, kinds, pose
+    state["grid"][0], state["rooms"][0], state["kind"][0], state["pose"][0] = pack(grid), rooms, kinds, pose
     state["balls"][0] = (0, 0, -1)
     balls = np.argwhere(grid[..., 0] == BALL)
     for k, (x, y) in enumerate(balls if BALLS in kinds else []):
@@ -94,7 +95,7 @@ def test_layouts(seed, rooms, sides, density, kinds, paper_layout, goal):
     options = {"size": 30, "rooms": rooms, "least_side": least, "most_side": most, "density": density}
     states, _ = layouts("SurpriseRooms", 3, seed, **options, **given_kinds, paper_layout=paper_layout, goal=goal)
     for e in range(3):
-        grid = states["grid"][e]
+        grid = unpack(states["grid"][e])
         doors = np.argwhere(grid[..., 0] == DOOR)
         assert len(doors) == rooms - 1
         assert (grid[grid[..., 0] == DOOR][:, 2] == CLOSED).all()
@@ -133,7 +134,7 @@ def check_contents(room, kind, density, goal):
 
 def check_connected(states, e, doors, paper_layout):
     """Each room is joined to the next by one door; nothing stands in front of it unless `paper_layout`."""
-    grid, rooms = states["grid"][e], states["rooms"][e]
+    grid, rooms = unpack(states["grid"][e]), states["rooms"][e]
     joined = set()
     for x, y in doors:
         around = [(x + dx, y + dy) for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1))]
@@ -156,7 +157,7 @@ def test_kinds_sides_doors_and_colours_are_drawn_as_asked():
     assert np.bincount(states["pose"][:, 2], minlength=4) / 4000 == pytest.approx(0.25, abs=0.03)
     sides = states["rooms"][:, 0, 2] - states["rooms"][:, 0, 0] + 1
     assert set(np.unique(sides)) == {4, 5, 6}
-    for grid, rooms in zip(states["grid"][:200], states["rooms"][:200], strict=True):
+    for grid, rooms in zip(unpack(states["grid"][:200]), states["rooms"][:200], strict=True):
         colours = [
             grid[x, y, 1]
             for number in range(1, 4)
@@ -176,7 +177,7 @@ def test_doors_and_boxes():
     assert env.step(FORWARD)[4]["room"] == 0  # the door is closed
     assert env.get_state()["pose"][0].tolist() == [2, 2, EAST]
     env.step(TOGGLE)
-    assert env.get_state()["grid"][0, 3, 2].tolist() == [DOOR, 0, OPEN]
+    assert unpack(env.get_state()["grid"])[0, 3, 2].tolist() == [DOOR, 0, OPEN]
     info = env.step(FORWARD)[4]
     assert (info["room"], info["rooms_visited"], info["room_state"]) == (0, 1, 0)  # in the door: still the room before
     info = env.step(FORWARD)[4]
@@ -187,7 +188,7 @@ def test_doors_and_boxes():
     expected = {"noisy_rooms": 1, "noisy_stopped": 1, "noisy_stopped_fraction": 1.0, "room_state": 1}
     assert {name: info[name] for name in expected} == expected
     assert not info["in_active_noise"]
-    assert env.get_state()["grid"][0, 5, 2].tolist() == [EMPTY, 0, 0]
+    assert unpack(env.get_state()["grid"])[0, 5, 2].tolist() == [EMPTY, 0, 0]
     still = env.get_state()["grid"].copy()
     for action in (FORWARD, LEFT, STAY, TOGGLE):
         env.step(action)
@@ -217,11 +218,11 @@ def test_turns():
 
 def test_recolouring_is_uniform_and_independent_and_stops_with_the_box():
     states, env = layouts("SurpriseRooms", 3000, p_dark=0.0, p_floor=1.0)
-    tiles = states["grid"][..., 0] == FLOOR
+    tiles = unpack(states["grid"])[..., 0] == FLOOR
     env.step(np.full(3000, STAY))
-    first = env.get_state()["grid"][..., 1][tiles]
+    first = unpack(env.get_state()["grid"])[..., 1][tiles]
     env.step(np.full(3000, STAY))
-    second = env.get_state()["grid"][..., 1][tiles]
+    second = unpack(env.get_state()["grid"])[..., 1][tiles]
     pairs = np.bincount(6 * first.astype(int) + second, minlength=36)
     even = first.size / 36
     assert ((pairs - even) ** 2 / even).sum() < 66.6  # chi-square, 35 degrees, p = 0.001
@@ -250,7 +251,7 @@ def test_balls_wander_until_the_switch_is_stepped_on():
     for _ in range(200):
         env.step(STAY)
         state = env.get_state()
-        grid = state["grid"][0]
+        grid = unpack(state["grid"][0])
         balls = np.argwhere(grid[..., 0] == BALL)
         assert len(balls) == 1  # no ball is lost or doubled
         assert state["balls"][0, 0].tolist() == [*balls[0].tolist(), 1]
@@ -293,16 +294,17 @@ def test_each_ball_tries_one_uniform_step():
 def test_television_changes_only_at_the_drop_action():
     states, env = layouts("NoisyTVRooms", 2000)
     assert (states["kind"] == [TELEVISION, *[DARK] * 6]).all()
-    tv = states["grid"][..., 0] == BALL
+    before = unpack(states["grid"])
+    tv = before[..., 0] == BALL
     assert (tv.sum(axis=(1, 2)) == 1).all()
     for action in (0, 1, 3, 6):  # turns, pick up, done
         env.step(np.full(2000, action))
     np.testing.assert_array_equal(env.get_state()["grid"], states["grid"])
     infos = env.step(np.full(2000, 4))[4]
-    after = env.get_state()["grid"]
-    pairs = np.bincount(6 * states["grid"][tv][:, 1].astype(int) + after[tv][:, 1], minlength=36)
+    after = unpack(env.get_state()["grid"])
+    pairs = np.bincount(6 * before[tv][:, 1].astype(int) + after[tv][:, 1], minlength=36)
     assert ((pairs - 2000 / 36) ** 2 / (2000 / 36)).sum() < 66.6
-    np.testing.assert_array_equal(after[~tv], states["grid"][~tv])
+    np.testing.assert_array_equal(after[~tv], before[~tv])
     assert (infos["noisy_rooms"] == 1).all()
     assert (infos["room_state"] == -1).all()
 
@@ -312,7 +314,7 @@ def test_goal_pays_once_and_ends(name):
     env = make(name).unwrapped
     env.reset(seed=1)
     state = env.get_state()
-    grid = state["grid"][0]
+    grid = unpack(state["grid"][0])
     (goal,) = np.argwhere(grid[..., 0] == GOAL)
     x0, y0, x1, y1 = state["rooms"][0, -1]
     assert x0 < goal[0] < x1

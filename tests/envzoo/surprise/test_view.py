@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from envzoo.surprise.codes import BALL, BOX, CLOSED, DOOR, EMPTY, FLOOR, GOAL, GREY, OPEN, WALL
+from envzoo.surprise.cells import LAST, pack, unpack, unpack_to
+from envzoo.surprise.codes import BALL, BOX, CLOSED, DOOR, EMPTY, FLOOR, GOAL, GREY, OPEN, SWITCH, WALL
 from envzoo.surprise.view import look, look_at
 
 KINDS = (EMPTY, WALL, FLOOR, DOOR, BALL, BOX, GOAL)
@@ -75,7 +76,7 @@ def grid_of(text):
 
 def ours(grid, x, y, heading, view):
     image = np.full((view, view, 3), 99, np.uint8)
-    look(grid, x, y, heading, image)
+    look(pack(grid), x, y, heading, image)
     return image
 
 
@@ -158,10 +159,28 @@ def test_golden_views(place):
 
 def test_one_grid_of_many_is_seen_as_if_alone():
     rng = np.random.default_rng(5)
-    grids = rng.choice(KINDS, size=(3, 6, 7, 3), p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05]).astype(np.uint8)
-    images = np.full((3, 5, 5, 3), 99, np.uint8)
+    grids = unpack(pack(np.stack([rng.choice(KINDS, size=(3, 6, 7)), *rng.integers(0, 3, (2, 3, 6, 7))], axis=-1)))
+    shown = np.full((3, 5, 5), 99, np.uint8)
     for x, y, heading in ((0, 0, 0), (5, 6, 1), (3, 2, 2), (2, 6, 3)):
-        images[:] = 99
-        look_at(grids.reshape(-1), 126, 6, 7, x, y, heading, images.reshape(-1), 75, 5)
-        np.testing.assert_array_equal(images[1], ours(grids[1], x, y, heading, 5))
-        assert (images[[0, 2]] == 99).all()
+        shown[:], shown[1] = 99, 0
+        look_at(pack(grids).reshape(-1), 42, 6, 7, x, y, heading, shown.reshape(-1), 25, 5)
+        np.testing.assert_array_equal(unpack(shown[1]), ours(grids[1], x, y, heading, 5))
+        assert (shown[[0, 2]] == 99).all()
+
+
+def test_every_cell_has_its_codes():
+    cells = np.arange(LAST + 1, dtype=np.uint8)
+    codes = unpack(cells)
+    np.testing.assert_array_equal(pack(codes), cells)
+    assert len(np.unique(codes, axis=0)) == len(cells)
+    # All types and colours, and the two further states of a door in all colours.
+    assert {tuple(code) for code in codes.tolist()} == {
+        *((kind, colour, 0) for kind in range(SWITCH + 1) for colour in range(GREY + 1)),
+        *((DOOR, colour, state) for state in (1, 2) for colour in range(GREY + 1)),
+    }
+    for count in (0, 1, 5, len(cells)):
+        numbers = np.full(3 * len(cells) + 2, 99, np.uint8)
+        unpack_to(cells, count, numbers, 2)
+        np.testing.assert_array_equal(numbers[2 : 2 + 3 * count], codes[:count].ravel())
+        assert (numbers[:2] == 99).all()
+        assert (numbers[2 + 3 * count :] == 99).all()
