@@ -167,7 +167,7 @@ class CharacterTransformer(nn.Module):
 
     def step(self, tokens: Tensor, position: int, cache: Any) -> Tensor:
         """Append tokens (B,) at a position, and return logits (B, V) of the next tokens. Changes the cache."""
-        if isinstance(cache, packed.Cache):
+        if isinstance(cache, packed.Cache | packed.fused.Continuation):
             return packed.step(self, tokens, position, cache)
         with computing(self):
             x = self._embed(tokens[:, None], position)

@@ -1,8 +1,13 @@
 """The tiny transformer on a CPU, with shared prompts, without padding, and with an explicit gradient.
 
 A batch is arranged as rows of tokens (`Packed`): each prompt once, however many answers it has, and only the actual
-tokens of each answer. Matrix products are computed by torch, everything between them by the kernels of
-`envzoo.agents.text.models.kernels`, which also states the formulas. Autograd sees one function of the weights.
+tokens of each answer. Autograd sees one function of the weights.
+
+On one thread (`torch.get_num_threads`), which is what small models are trained on, a pass is one kernel, see
+`envzoo.agents.text.models.fused`. On several threads torch computes the matrix products, and the kernels of
+`envzoo.agents.text.models.kernels`, which also states the formulas, everything between them. The numbers are equal up
+to rounding, and on processors where MKL sums in the order of `envzoo.agents.text.models.products` (AMD's) to the last
+bit. The number of threads depends on the sizes of the model and the batch alone, see `envzoo.agents.threads`.
 """
 
 from __future__ import annotations
@@ -14,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.text.models import kernels
+from envzoo.agents.text.models import fused, kernels
 from envzoo.agents.text.models.attention import attention
 
 LAYER = 12  # parameters of a block, in the order of `weights`
+LEAST_ROWS, LEAST_TOKENS = 4, 12  # of the logits of a pass in one kernel: MKL sums smaller products in other orders
 TABLES = 2  # tokens and positions, before them; the last normalisation and the head come after
 
 
@@ -78,6 +84,11 @@ def pack(prompts: Tensor, which: Tensor, tokens: Tensor, pad: int) -> Packed:
     source = np.empty(answers.shape, np.int64)
     kernels.pack(asked, which.numpy(), answers, lengths, ids, places, begin, count, context, source)
     return Packed(ids, places, begin, count, context, source, *asked.shape)
+
+
+def in_kernels(packed: Packed, vocabulary: int) -> bool:
+    """Return whether a pass is one kernel; otherwise torch computes the products of matrices."""
+    return torch.get_num_threads() == 1 and packed.outputs >= LEAST_ROWS and vocabulary >= LEAST_TOKENS
 
 
 # ---------------------------------------------------------------------- memory
@@ -273,8 +284,11 @@ def _backward(
 class _AnswerLogits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, packed: Packed, heads: int, shift: Tensor, rooms: list[_Room], *parameters: Tensor) -> Tensor:
-        lease = _Lease(rooms)
-        passed = _forward([p.detach() for p in parameters], packed, heads, lease.room)
+        lease, w = _Lease(rooms), [p.detach() for p in parameters]
+        if in_kernels(packed, len(shift)):
+            passed = fused.forward(w, packed, heads, lease.room)
+        else:
+            passed = _forward(w, packed, heads, lease.room)
         out = torch.empty(*packed.source.shape, passed.logits.shape[1])
         kernels.spread(passed.logits.numpy(), packed.source, shift.numpy(), out.numpy())
         ctx.save_for_backward(*parameters)
@@ -288,6 +302,8 @@ class _AnswerLogits(torch.autograd.Function):
         d_logits = room("d_logits", *passed.logits.shape).zero_()
         kernels.gather(d_out.contiguous().numpy(), packed.source, d_logits.numpy())
         w = [p.detach() for p in ctx.saved_tensors]
+        if isinstance(passed, fused.Passed):
+            return None, None, None, None, *fused.backward(d_logits, w, passed, room)
         return None, None, None, None, *_backward(d_logits, w, passed, packed, heads, room)
 
 
@@ -320,12 +336,14 @@ class Cache(NamedTuple):
     heads: int
 
 
-def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache]:
+def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache | fused.Continuation]:
     """See `CharacterTransformer.prefill`."""
     many, width = ids.shape
     packed = pack(ids, torch.zeros(0, dtype=torch.int64), ids[:0], model.pad)
     lease, w = _Lease(model.rooms), [p.detach() for p in weights(model)]
     room, heads, rows = lease.room, model.blocks[0].heads, many * copies
+    if in_kernels(packed, len(model.never)):
+        return fused.prefill(w, packed, heads, copies, model.never, room, lease)
     passed = _forward(w, packed, heads, room)
     size, left = w[0].shape[1] // heads, model.places - width
     past = [room(f"past.{i}", rows, left, 2, heads, size).numpy() for i in range(len(passed.layers))]
@@ -334,8 +352,10 @@ def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache
     return logits, Cache(room, lease, w, prompts, past, width, copies, heads)
 
 
-def step(model: Transformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+def step(model: Transformer, tokens: Tensor, position: int, cache: Cache | fused.Continuation) -> Tensor:
     """See `CharacterTransformer.step`."""
+    if isinstance(cache, fused.Continuation):
+        return fused.step(tokens, position, cache)
     room, w, heads = cache.room, cache.weights, cache.heads
     rows, width = len(tokens), w[0].shape[1]
     x, z, mixed, hat = (room(f"step.{name}", rows, width) for name in ("x", "z", "mixed", "hat"))

@@ -1,0 +1,111 @@
+"""The passes of `envzoo.agents.text.models.passes` on tensors, for a computation on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envzoo.agents.text.models.passes import Passes, Sizes, buffer_size, first_logit, passes, scratch_size, step_size
+
+TABLES, LAYER, LAST = 2, 12, 4  # parameters before the blocks, of each block, and after them
+Room = Callable[..., Tensor]  # a tensor by name and shape, see `packed_sequences`
+
+
+class Rows(Protocol):
+    """The parts of a `packed_sequences.Packed` that are used."""
+
+    ids: np.ndarray
+    places: np.ndarray
+    begin: np.ndarray
+    count: np.ndarray
+    context: np.ndarray
+    prompts: int
+    width: int
+
+    @property
+    def outputs(self) -> int:
+        """Number of rows with logits."""
+
+    @property
+    def longest(self) -> int:
+        """Maximum number of tokens that a token sees."""
+
+
+class Passed(NamedTuple):
+    """A forward pass: its results, and what its derivative and further tokens need."""
+
+    logits: Tensor
+    weights: Tensor
+    buffer: Tensor
+    sizes: Sizes
+    passes: Passes
+    rows: tuple[np.ndarray, ...]
+
+
+def forward(w: Sequence[Tensor], packed: Rows, heads: int, room: Room) -> Passed:
+    """Compute the logits of packed rows, given all weights in the order of `packed_sequences.weights`."""
+    flat = room("weights", sum(parameter.numel() for parameter in w))
+    torch.cat([parameter.reshape(-1) for parameter in w], out=flat)
+    layers = (len(w) - TABLES - LAST) // LAYER
+    (vocabulary, dim), places = w[0].shape, len(w[1])
+    sizes = Sizes(
+        vocabulary, places, dim, layers, heads, packed.prompts, packed.width, len(packed.ids), packed.outputs,
+        packed.longest,
+    )  # fmt: skip
+    buffer = room("buffer", buffer_size(sizes))
+    rows = (packed.ids, packed.places, packed.begin, packed.count, packed.context)
+    kernels = passes(dim // heads)
+    kernels.forward(flat.numpy(), sizes, *rows, buffer.numpy())
+    start, size = first_logit(sizes), sizes.outputs * vocabulary
+    logits = buffer[start : start + size].view(sizes.outputs, vocabulary)
+    return Passed(logits, flat, buffer, sizes, kernels, rows)
+
+
+def backward(d_logits: Tensor, w: Sequence[Tensor], passed: Passed, room: Room) -> list[Tensor]:
+    """Compute the derivatives with respect to all weights, given that with respect to the logits."""
+    parts = torch.zeros_like(passed.weights)
+    scratch = room("scratch", scratch_size(passed.sizes))
+    passed.passes.backward(
+        passed.weights.numpy(), passed.sizes, *passed.rows, passed.buffer.numpy(), d_logits.numpy(), scratch.numpy(),
+        parts.numpy(),
+    )  # fmt: skip
+    each = parts.split([parameter.numel() for parameter in w])
+    return [part.view(parameter.shape) for part, parameter in zip(each, w, strict=True)]
+
+
+class Continuation(NamedTuple):
+    """Answers that are being written after the prompts of a forward pass."""
+
+    passed: Passed
+    never: np.ndarray
+    past: np.ndarray  # (layers, B, room, 2, heads, size)
+    copies: int
+    room: Room
+    lease: object  # keeps the room for as long as this
+
+
+def prefill(
+    w: Sequence[Tensor], packed: Rows, heads: int, copies: int, never: Tensor, room: Room, lease: object
+) -> tuple[Tensor, Continuation]:
+    """Read prompts; see `CharacterTransformer.prefill`."""
+    passed = forward(w, packed, heads, room)
+    s, answers = passed.sizes, packed.prompts * copies
+    past = room("past", s.layers, answers, s.places - s.width, 2, heads, s.dim // heads).numpy()
+    logits = (passed.logits + never).repeat_interleave(copies, 0)
+    return logits, Continuation(passed, never.numpy(), past, copies, room, lease)
+
+
+def step(tokens: Tensor, position: int, answers: Continuation) -> Tensor:
+    """Append a token to each answer; see `CharacterTransformer.step`."""
+    passed, many = answers.passed, len(tokens)
+    logits = torch.empty(many, passed.sizes.vocabulary)
+    scratch = answers.room("scratch", step_size(passed.sizes, many))
+    passed.passes.step(
+        passed.weights.numpy(), passed.sizes, passed.buffer.numpy(), tokens.numpy(), position, answers.copies,
+        answers.past, scratch.numpy(), answers.never, logits.numpy(),
+    )  # fmt: skip
+    return logits
