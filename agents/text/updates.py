@@ -18,6 +18,8 @@ from envzoo.agents.text.rollouts import TextRollout
 from envzoo.agents.text.scores import EXACT, REDUCED, RolloutCheck
 from envzoo.reasoning.task import Task
 
+FEW = 64  # answers of the tiny model that fit any memory, so that they are scored in one forward pass
+
 
 class PolicyUpdates:
     """Mixin of `TextAgent` with the updates on a rollout.
@@ -103,8 +105,11 @@ class PolicyUpdates:
         limit = EXACT if c.model_dtype == c.compute_dtype == "float32" else REDUCED
         # A low temperature divides the logits, and their rounding errors with them.
         limit /= min(1.0, c.temperature)
+        most = min(size, c.micro_batch or size)
+        if c.micro_batch is None and not c.pretrained:
+            most = max(size, FEW)
         return RolloutCheck(
-            rollout, order, size, c.micro_batch, lambda rows: self._log_probs(self.policy, rows)[0], self._changes(),
+            rollout, order, size, most, lambda rows: self._log_probs(self.policy, rows)[0], self._changes(),
             limit, lambda prompt: self.task.text(prompt.cpu().numpy()),
         )  # fmt: skip
 

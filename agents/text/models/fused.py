@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envzoo.agents.text.models.passes import Passes, Sizes, buffer_size, first_logit, passes, scratch_size, step_size
+from envzoo.agents.text.models.attention import padded
+from envzoo.agents.text.models.passes import Passes, Sizes, buffer_size, passes, scratch_size, step_size
 
 TABLES, LAYER, LAST = 2, 12, 4  # parameters before the blocks, of each block, and after them
 Room = Callable[..., Tensor]  # a tensor by name and shape, see `packed_sequences`
@@ -48,20 +49,21 @@ class Passed(NamedTuple):
 
 def forward(w: Sequence[Tensor], packed: Rows, heads: int, room: Room) -> Passed:
     """Compute the logits of packed rows, given all weights in the order of `packed_sequences.weights`."""
-    flat = room("weights", sum(parameter.numel() for parameter in w))
-    torch.cat([parameter.reshape(-1) for parameter in w], out=flat)
+    parts = [parameter.view(-1) for parameter in w]
+    flat = room("weights", sum(map(len, parts)))
+    torch.cat(parts, out=flat)
     layers = (len(w) - TABLES - LAST) // LAYER
     (vocabulary, dim), places = w[0].shape, len(w[1])
     sizes = Sizes(
         vocabulary, places, dim, layers, heads, packed.prompts, packed.width, len(packed.ids), packed.outputs,
-        packed.longest,
+        padded(packed.longest),
     )  # fmt: skip
-    buffer = room("buffer", buffer_size(sizes))
+    needed, start = buffer_size(sizes)
+    buffer = room("buffer", needed)
     rows = (packed.ids, packed.places, packed.begin, packed.count, packed.context)
     kernels = passes(dim // heads)
     kernels.forward(flat.numpy(), sizes, *rows, buffer.numpy())
-    start, size = first_logit(sizes), sizes.outputs * vocabulary
-    logits = buffer[start : start + size].view(sizes.outputs, vocabulary)
+    logits = buffer[start : start + sizes.outputs * vocabulary].view(sizes.outputs, vocabulary)
     return Passed(logits, flat, buffer, sizes, kernels, rows)
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.text.models import fused, kernels
-from envzoo.agents.text.models.attention import attention
+from envzoo.agents.text.models.attention import attention, padded
 
 LAYER = 12  # parameters of a block, in the order of `weights`
 LEAST_ROWS, LEAST_TOKENS = 4, 12  # of the logits of a pass in one kernel: MKL sums smaller products in other orders
@@ -162,7 +162,7 @@ def _block(
     kernels.normalize(x.numpy(), bias.numpy(), w[0].numpy(), w[1].numpy(), hat.numpy(), scale.numpy(), z.numpy())
     qkv = torch.addmm(w[3], z, w[2].t(), out=room(keep + "qkv", rows, 3 * width))
     target = packed.wanted if last else np.arange(rows)
-    probs, mixed = room(keep + "probs", outputs, heads, packed.longest), room(keep + "mixed", outputs, width)
+    probs, mixed = room(keep + "probs", outputs, heads, padded(packed.longest)), room(keep + "mixed", outputs, width)
     size = width // heads
     attention(size).attend(
         qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target, probs.numpy(),
@@ -250,8 +250,8 @@ def _block_backward(
     size = width // heads
     attention(size).attend_backward(
         layer.qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target,
-        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size), room("scratch", packed.longest).numpy(),
-        d_qkv.numpy().reshape(rows, 3, heads, size),
+        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size),
+        room("scratch", padded(packed.longest)).numpy(), d_qkv.numpy().reshape(rows, 3, heads, size),
     )  # fmt: skip
     _product(d_qkv, layer.z, g[2], g[3])
     if last:
@@ -281,16 +281,22 @@ def _backward(
     return g
 
 
+def _spread_logits(
+    w: list[Tensor], packed: Packed, heads: int, shift: Tensor, room: _Room
+) -> tuple[Tensor, _Passed | fused.Passed]:
+    """Compute the logits (B, T, V) of packed answers, and what their derivative needs."""
+    forward = fused.forward if in_kernels(packed, len(shift)) else _forward
+    passed = forward(w, packed, heads, room)
+    out = torch.empty(*packed.source.shape, passed.logits.shape[1])
+    kernels.spread(passed.logits.numpy(), packed.source, shift.numpy(), out.numpy())
+    return out, passed
+
+
 class _AnswerLogits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, packed: Packed, heads: int, shift: Tensor, rooms: list[_Room], *parameters: Tensor) -> Tensor:
-        lease, w = _Lease(rooms), [p.detach() for p in parameters]
-        if in_kernels(packed, len(shift)):
-            passed = fused.forward(w, packed, heads, lease.room)
-        else:
-            passed = _forward(w, packed, heads, lease.room)
-        out = torch.empty(*packed.source.shape, passed.logits.shape[1])
-        kernels.spread(passed.logits.numpy(), packed.source, shift.numpy(), out.numpy())
+        lease = _Lease(rooms)
+        out, passed = _spread_logits([p.detach() for p in parameters], packed, heads, shift, lease.room)
         ctx.save_for_backward(*parameters)
         ctx.kept = (packed, heads, lease, passed)
         return out
@@ -317,6 +323,9 @@ def answer_logits(model: Transformer, prompts: Tensor, which: Tensor, tokens: Te
         tokens: (B, T) int64, padded at the ends.
     """
     packed = pack(prompts, which, tokens, model.pad)
+    if not torch.is_grad_enabled():
+        lease, w = _Lease(model.rooms), [p.detach() for p in weights(model)]
+        return _spread_logits(w, packed, model.blocks[0].heads, model.never, lease.room)[0]
     return _AnswerLogits.apply(packed, model.blocks[0].heads, model.never, model.rooms, *weights(model))
 
 
@@ -361,7 +370,7 @@ def step(model: Transformer, tokens: Tensor, position: int, cache: Cache | fused
     x, z, mixed, hat = (room(f"step.{name}", rows, width) for name in ("x", "z", "mixed", "hat"))
     scale = room("step.scale", rows).numpy()
     qkv = room("step.qkv", rows, 3 * width)
-    scores = room("step.scores", model.places).numpy()
+    scores = room("step.scores", padded(model.places)).numpy()
     kernels.embed(tokens.numpy(), np.full(rows, position), w[0].numpy(), w[1].numpy(), x.numpy())
     bias = torch.zeros(width)
     attend_next = attention(width // heads).attend_next

@@ -14,13 +14,12 @@ import numpy as np
 from numba import njit
 
 from envzoo.agents.text.models import kernels
-from envzoo.agents.text.models.attention import attention
+from envzoo.agents.text.models.attention import attention, padded
 from envzoo.agents.text.models.kernels import kernel
-from envzoo.agents.text.models.products import address, multiply
+from envzoo.agents.text.models.products import address, multiply, sum_rows
 
 APART = 64  # numbers between arrays of a buffer: what is less than 256 bytes apart is not read as vectors
-LEVELS = 4  # of the partial sums of `sum_rows`
-SIDE_BY_SIDE = 32  # columns that are summed over all rows in one order; what is left of them in four parts
+SQUARE = 16  # rows of a matrix that are transposed together
 
 
 class Passes(NamedTuple):
@@ -43,7 +42,7 @@ class Sizes(NamedTuple):
     width: int
     rows: int
     outputs: int
-    longest: int
+    longest: int  # of the rows of attention weights, see `attention.padded`
 
 
 @njit(inline="always")
@@ -65,8 +64,13 @@ def _matrix(w, at, rows, width):
 
 @njit
 def _turn(w, at, rows, width, out):
-    """Copy the transpose of a matrix (rows, width) of `w` to out (width rows,)."""
-    for r in range(rows):
+    """Copy the transpose of a matrix (rows, width) of `w` to out (width rows,), SQUARE rows at a time."""
+    whole = rows // SQUARE * SQUARE
+    for r in range(0, whole, SQUARE):
+        for j in range(width):
+            for k in range(SQUARE):
+                out[j * rows + r + k] = w[at + (r + k) * width + j]
+    for r in range(whole, rows):
         for j in range(width):
             out[j * rows + r] = w[at + r * width + j]
 
@@ -131,57 +135,6 @@ def _affine_backward(d, x, g, weight, bias):
 
 
 @njit
-def _cascade(d, first, step, count, start, stop, sums, out):
-    """Set out[j] to the sum of d[first + k step, j] over k < count for start <= j < stop; sums (4, columns) is scratch.
-
-    Sums of 16 rows or more are added to sums of 16 times as many, and so on, as torch does to keep rounding errors low.
-    """
-    power = 4
-    while (1 << (LEVELS * (power + 1) - 1)) < count:
-        power += 1
-    every = 1 << power
-    sums[:, start:stop] = np.float32(0.0)
-    k = 0
-    while k + every <= count:
-        for _ in range(every):
-            r = first + k * step
-            for j in range(start, stop):
-                sums[0, j] += d[r, j]
-            k += 1
-        for level in range(1, LEVELS):
-            for j in range(start, stop):
-                sums[level, j] += sums[level - 1, j]
-                sums[level - 1, j] = np.float32(0.0)
-            if k & ((every - 1) << (level * power)):
-                break
-    while k < count:
-        r = first + k * step
-        for j in range(start, stop):
-            sums[0, j] += d[r, j]
-        k += 1
-    for j in range(start, stop):
-        out[j] = ((sums[0, j] + sums[1, j]) + sums[2, j]) + sums[3, j]
-
-
-@njit
-def sum_rows(d, out):
-    """Set out (N,) to the sum of the rows of d (R, N), in the order of `torch.sum` on one thread."""
-    rows, width = d.shape
-    sums, part = np.empty((LEVELS, width), np.float32), np.empty((4, width), np.float32)
-    whole = width // SIDE_BY_SIDE * SIDE_BY_SIDE
-    _cascade(d, 0, 1, rows, 0, whole, sums, out)
-    if whole < width:
-        count = rows // 4
-        for p in range(4):
-            _cascade(d, p, 4, count, whole, width, sums, part[p])
-        for r in range(4 * count, rows):
-            for j in range(whole, width):
-                part[0, j] += d[r, j]
-        for j in range(whole, width):
-            out[j] = ((part[0, j] + part[1, j]) + part[2, j]) + part[3, j]
-
-
-@njit
 def _layer(buffer, at, s, last):
     """Return the intermediate results of a block that its derivative needs, and where those of the next begin."""
     d, rows = s.dim, s.rows
@@ -200,20 +153,16 @@ def _layer(buffer, at, s, last):
     return (hat, z, scale[0], qkv, probs, mixed, hat_feed, z_feed, scale_feed[0], up, act), at
 
 
-def buffer_size(s: Sizes) -> int:
-    """Compute the numbers of the buffer of a forward pass."""
-    d, size = s.dim, _room.py_func(turned_size.py_func(s)) + 2 * _room.py_func(s.rows * s.dim)
-    for outputs in [s.rows] * (s.layers - 1) + [s.outputs]:
-        wide = (s.rows * d, s.rows * d, s.rows, 3 * s.rows * d)
-        narrow = (s.heads * s.longest, d, d, d, 1, 4 * d, 4 * d)
-        size += sum(map(_room.py_func, (*wide, *(outputs * width for width in narrow))))
-    last = (s.outputs * d, s.outputs * d, s.outputs, s.outputs * s.vocabulary)
-    return size + sum(map(_room.py_func, last))
-
-
-def first_logit(s: Sizes) -> int:
-    """Return where the logits (outputs, vocabulary) begin, the last array of a buffer."""
-    return buffer_size(s) - _room.py_func(s.outputs * s.vocabulary)
+def buffer_size(s: Sizes) -> tuple[int, int]:
+    """Compute the numbers of the buffer of a forward pass, and where the logits (outputs, vocabulary) in it begin."""
+    d, room = s.dim, _room.py_func
+    size = room(turned_size.py_func(s)) + 2 * room(s.rows * d)
+    size += s.layers * (2 * room(s.rows * d) + room(s.rows) + room(3 * s.rows * d))
+    for outputs, layers in ((s.rows, s.layers - 1), (s.outputs, 1)):
+        wide = room(outputs * s.heads * s.longest) + 2 * room(4 * outputs * d)
+        size += layers * (wide + 3 * room(outputs * d) + room(outputs))
+    logits = size + 2 * room(s.outputs * d) + room(s.outputs)
+    return logits + room(s.outputs * s.vocabulary), logits
 
 
 def scratch_size(s: Sizes) -> int:
@@ -224,7 +173,7 @@ def scratch_size(s: Sizes) -> int:
 
 def step_size(s: Sizes, answers: int) -> int:
     """Compute the numbers of the scratch buffer of a step of so many answers."""
-    wide = (*[answers * s.dim] * 4, answers, 3 * answers * s.dim, *[4 * answers * s.dim] * 2, s.places)
+    wide = (*[answers * s.dim] * 4, answers, 3 * answers * s.dim, *[4 * answers * s.dim] * 2, padded(s.places))
     return sum(map(_room.py_func, wide))
 
 
@@ -291,7 +240,7 @@ def passes(size: int) -> Passes:
 
     - w: All weights, in the order of `packed_sequences.weights`.
     - ids, places, begin, count, context: See `kernels.pack`.
-    - buffer: (buffer_size(s),).
+    - buffer: (buffer_size(s)[0],).
 
     backward(w, s, ids, places, begin, count, context, buffer, d_logits, scratch, g): adds the derivative of all weights
     to g, which is 0 before, given d_logits (outputs, vocabulary); scratch is (scratch_size(s),).
@@ -413,7 +362,7 @@ def passes(size: int) -> Passes:
         qkv, at = _cut(scratch, at, rows, 3 * d)
         up, at = _cut(scratch, at, rows, 4 * d)
         act, at = _cut(scratch, at, rows, 4 * d)
-        scores, at = _cut(scratch, at, 1, s.places)
+        scores, at = _cut(scratch, at, 1, (s.places + 7) // 8 * 8)
         scale = scales[0]
         kernels.embed(
             tokens, np.full(rows, position), _matrix(w, 0, s.vocabulary, d),

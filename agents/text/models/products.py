@@ -1,4 +1,4 @@
-"""Products of float32 matrices in Numba kernels, each number summed in a fixed order.
+"""Products of float32 matrices and sums of their rows in Numba kernels, in a fixed order.
 
 With the products inside, a whole pass through the tiny transformer is one kernel, and its matrices, too small for the
 overhead of a call to BLAS to vanish, are multiplied with the widest vectors that the processor has. Every number of a
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -19,6 +20,8 @@ from numba.extending import intrinsic
 _INDEX = ir.IntType(64)
 _FLOAT = ir.FloatType()
 _POINTER = types.CPointer(types.float32)
+LEVELS = 4  # of the partial sums of `sum_rows`
+SIDE_BY_SIDE = 32  # columns that are summed over all rows in one order; what is left of them in four parts
 BLOCK = 192  # terms that are summed at once; blocks of this size are also what MKL adds up on AMD processors
 
 
@@ -49,7 +52,8 @@ def address(typing, array, start):
 
 
 @intrinsic
-def _shifted(typing, pointer, by):
+def shifted(typing, pointer, by):
+    """Return the pointer to the number that stands `by` numbers after another one."""
     return _POINTER(_POINTER, types.intp), lambda context, builder, signature, arguments: builder.gep(
         arguments[0], [arguments[1]]
     )
@@ -167,40 +171,91 @@ def multiply(a, along, step, b, b_row, c, c_row, m, n, depth, add, e, e_row):
         count = min(block, depth - first)
         if first > 0:
             add, e, e_row = True, c, c_row
-        x, y = _shifted(a, first * step), _shifted(b, first * b_row)
+        x, y = shifted(a, first * step), shifted(b, first * b_row)
         whole = n // WIDE * WIDE
         for j in range(0, whole, WIDE):
-            yj, cj, ej = _shifted(y, j), _shifted(c, j), _shifted(e, j)
+            yj, cj, ej = shifted(y, j), shifted(c, j), shifted(e, j)
             i = 0
             while i + ROWS <= m:
                 _tile(
-                    _shifted(x, i * along), along, step, yj, b_row, count, _shifted(cj, i * c_row), c_row, add,
-                    _shifted(ej, i * e_row), e_row, 0,
+                    shifted(x, i * along), along, step, yj, b_row, count, shifted(cj, i * c_row), c_row, add,
+                    shifted(ej, i * e_row), e_row, 0,
                 )  # fmt: skip
                 i += ROWS
             while i + 2 <= m:
                 _pair(
-                    _shifted(x, i * along), along, step, yj, b_row, count, _shifted(cj, i * c_row), c_row, add,
-                    _shifted(ej, i * e_row), e_row, 0,
+                    shifted(x, i * along), along, step, yj, b_row, count, shifted(cj, i * c_row), c_row, add,
+                    shifted(ej, i * e_row), e_row, 0,
                 )  # fmt: skip
                 i += 2
             if i < m:
                 _row(
-                    _shifted(x, i * along), along, step, yj, b_row, count, _shifted(cj, i * c_row), c_row, add,
-                    _shifted(ej, i * e_row), e_row, 0,
+                    shifted(x, i * along), along, step, yj, b_row, count, shifted(cj, i * c_row), c_row, add,
+                    shifted(ej, i * e_row), e_row, 0,
                 )  # fmt: skip
         for j in range(whole, n, LANES):
-            yj, cj, ej, left = _shifted(y, j), _shifted(c, j), _shifted(e, j), min(LANES, n - j)
+            yj, cj, ej, left = shifted(y, j), shifted(c, j), shifted(e, j), min(LANES, n - j)
             i = 0
             while i + ROWS <= m:
                 _thin_tile(
-                    _shifted(x, i * along), along, step, yj, b_row, count, _shifted(cj, i * c_row), c_row, add,
-                    _shifted(ej, i * e_row), e_row, left,
+                    shifted(x, i * along), along, step, yj, b_row, count, shifted(cj, i * c_row), c_row, add,
+                    shifted(ej, i * e_row), e_row, left,
                 )  # fmt: skip
                 i += ROWS
             while i < m:
                 _thin_row(
-                    _shifted(x, i * along), along, step, yj, b_row, count, _shifted(cj, i * c_row), c_row, add,
-                    _shifted(ej, i * e_row), e_row, left,
+                    shifted(x, i * along), along, step, yj, b_row, count, shifted(cj, i * c_row), c_row, add,
+                    shifted(ej, i * e_row), e_row, left,
                 )  # fmt: skip
                 i += 1
+
+
+@njit
+def _cascade(d, first, step, count, start, stop, sums, out):
+    """Set out[j] to the sum of d[first + k step, j] over k < count for start <= j < stop; sums (4, columns) is scratch.
+
+    Sums of 16 rows or more are added to sums of 16 times as many, and so on, as torch does to keep rounding errors low.
+    """
+    power = 4
+    while (1 << (LEVELS * (power + 1) - 1)) < count:
+        power += 1
+    every = 1 << power
+    sums[:, start:stop] = np.float32(0.0)
+    k = 0
+    while k + every <= count:
+        for _ in range(every):
+            r = first + k * step
+            for j in range(start, stop):
+                sums[0, j] += d[r, j]
+            k += 1
+        for level in range(1, LEVELS):
+            for j in range(start, stop):
+                sums[level, j] += sums[level - 1, j]
+                sums[level - 1, j] = np.float32(0.0)
+            if k & ((every - 1) << (level * power)):
+                break
+    while k < count:
+        r = first + k * step
+        for j in range(start, stop):
+            sums[0, j] += d[r, j]
+        k += 1
+    for j in range(start, stop):
+        out[j] = ((sums[0, j] + sums[1, j]) + sums[2, j]) + sums[3, j]
+
+
+@njit
+def sum_rows(d, out):
+    """Set out (N,) to the sum of the rows of d (R, N), in the order of `torch.sum` on one thread."""
+    rows, width = d.shape
+    sums, part = np.empty((LEVELS, width), np.float32), np.empty((4, width), np.float32)
+    whole = width // SIDE_BY_SIDE * SIDE_BY_SIDE
+    _cascade(d, 0, 1, rows, 0, whole, sums, out)
+    if whole < width:
+        count = rows // 4
+        for p in range(4):
+            _cascade(d, p, 4, count, whole, width, sums, part[p])
+        for r in range(4 * count, rows):
+            for j in range(whole, width):
+                part[0, j] += d[r, j]
+        for j in range(whole, width):
+            out[j] = ((part[0, j] + part[1, j]) + part[2, j]) + part[3, j]
