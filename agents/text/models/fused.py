@@ -47,11 +47,27 @@ class Passed(NamedTuple):
     rows: tuple[np.ndarray, ...]
 
 
+def consecutive(w: Sequence[Tensor]) -> bool:
+    """Return whether tensors lie in memory one after the other, as `FlatOptimizer` places parameters."""
+    end = w[0].data_ptr()
+    for parameter in w:
+        if parameter.data_ptr() != end:
+            return False
+        end += parameter.numel() * parameter.element_size()
+    return True
+
+
+def joined(w: Sequence[Tensor], room: Room) -> Tensor:
+    """Return all weights as one vector: their memory itself if they are consecutive, else a copy."""
+    size = sum(parameter.numel() for parameter in w)
+    if consecutive(w):
+        return w[0].detach().as_strided((size,), (1,))
+    return torch.cat([parameter.detach().view(-1) for parameter in w], out=room("weights", size))
+
+
 def forward(w: Sequence[Tensor], packed: Rows, heads: int, room: Room) -> Passed:
     """Compute the logits of packed rows, given all weights in the order of `packed_sequences.weights`."""
-    parts = [parameter.view(-1) for parameter in w]
-    flat = room("weights", sum(map(len, parts)))
-    torch.cat(parts, out=flat)
+    flat = joined(w, room)
     layers = (len(w) - TABLES - LAST) // LAYER
     (vocabulary, dim), places = w[0].shape, len(w[1])
     sizes = Sizes(
@@ -67,16 +83,15 @@ def forward(w: Sequence[Tensor], packed: Rows, heads: int, room: Room) -> Passed
     return Passed(logits, flat, buffer, sizes, kernels, rows)
 
 
-def backward(d_logits: Tensor, w: Sequence[Tensor], passed: Passed, room: Room) -> list[Tensor]:
-    """Compute the derivatives with respect to all weights, given that with respect to the logits."""
-    parts = torch.zeros_like(passed.weights)
+def backward(d_logits: Tensor, passed: Passed, room: Room) -> Tensor:
+    """Compute the derivative with respect to all weights, as one vector, given that with respect to the logits."""
+    result = torch.zeros_like(passed.weights)
     scratch = room("scratch", scratch_size(passed.sizes))
     passed.passes.backward(
         passed.weights.numpy(), passed.sizes, *passed.rows, passed.buffer.numpy(), d_logits.numpy(), scratch.numpy(),
-        parts.numpy(),
+        result.numpy(),
     )  # fmt: skip
-    each = parts.split([parameter.numel() for parameter in w])
-    return [part.view(parameter.shape) for part, parameter in zip(each, w, strict=True)]
+    return result
 
 
 class Continuation(NamedTuple):

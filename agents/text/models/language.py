@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -10,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from envzoo.agents.optim import FlatOptimizer
 from envzoo.agents.text.models import packed_sequences as packed
 from envzoo.errors import EnvzooError
 
@@ -107,6 +110,7 @@ class CharacterTransformer(nn.Module):
         self.compute_dtype = torch.float32
         self.rooms: list[Any] = []  # memory of `packed`, free to be used
         self.weights: list[nn.Parameter] = []  # as `packed` wants them, once it has found them
+        self.leaf: Tensor | None = None  # see `derived_from`
         self.tokens = nn.utils.skip_init(nn.Embedding, vocab_size, dim)
         self.positions = nn.utils.skip_init(nn.Embedding, places, dim)
         for table in (self.tokens, self.positions):
@@ -137,6 +141,32 @@ class CharacterTransformer(nn.Module):
         """Return whether the kernels for a CPU are used; otherwise torch is."""
         plain = self.head.weight.dtype == self.compute_dtype == torch.float32
         return plain and self.never.device.type == "cpu"
+
+    @contextmanager
+    def derived_from(self, optimizer: FlatOptimizer) -> Iterator[list[Tensor]]:
+        """Let the logits of answers be functions of one vector in autograd, where the kernels for a CPU are used.
+
+        One gradient is then accumulated instead of one per parameter, which takes longer than computing a small one.
+
+        Args:
+            optimizer: The optimizer of all parameters, which made them views of its vector.
+
+        Yields:
+            The leaves of autograd inside the block: that vector, or all parameters.
+
+        Raises:
+            EnvzooError: The parameters are not the views of that vector.
+        """
+        if not self.packs:
+            yield optimizer.parameters
+            return
+        if not packed.lie_in(self, optimizer.flat):
+            raise EnvzooError("the parameters of the language model are not those of this optimizer")
+        self.leaf = optimizer.flat
+        try:
+            yield [optimizer.flat]
+        finally:
+            self.leaf = None
 
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
         """Compute logits (B, T, V) of tokens (B, T) of answers to prompts (U, P) with indices which (B,)."""
@@ -196,6 +226,9 @@ class LanguageModel(Protocol):
 
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
         """Compute logits of the tokens of answers to prompts."""
+
+    def derived_from(self, optimizer: FlatOptimizer) -> AbstractContextManager[list[Tensor]]:
+        """Return a context that tells which tensors are the leaves of autograd in it."""
 
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Any]:
         """Read prompts, and return logits of the next tokens and a cache."""

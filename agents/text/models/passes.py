@@ -92,8 +92,8 @@ def _turn_all(w, s, out):
     d = s.dim
     for i in range(s.layers):
         own, to = block_start(s, i), 12 * d * d * i
-        _turn(w, own + 2 * d, 3 * d, d, out[to:])
-        _turn(w, own + 2 * d + (3 * d + 3) * d, d, d, out[to + 3 * d * d :])
+        _turn(w, own + 4 * d, 3 * d, d, out[to:])
+        _turn(w, own + (3 * d + 7) * d, d, d, out[to + 3 * d * d :])
         _turn(w, own + (4 * d + 8) * d, 4 * d, d, out[to + 4 * d * d :])
         _turn(w, own + (8 * d + 12) * d, d, 4 * d, out[to + 8 * d * d :])
     _turn(w, block_start(s, s.layers) + 2 * d, s.vocabulary, d, out[12 * d * d * s.layers :])
@@ -215,11 +215,8 @@ def _ends(buffer, at, s):
 def _feed(x, turned, to, w, own, hat, scale, z, up, act):
     """Add the feed-forward network of a block to x (R, D), but for its last bias."""
     d = x.shape[1]
-    mix_bias = own + (4 * d + 5) * d
-    kernels.normalize(
-        x, w[mix_bias : mix_bias + d], w[mix_bias + d : mix_bias + 2 * d], w[mix_bias + 2 * d : mix_bias + 3 * d], hat,
-        scale, z,
-    )  # fmt: skip
+    bias = own + (4 * d + 7) * d
+    kernels.normalize(x, w[bias : bias + d], w[own + 2 * d : own + 3 * d], w[own + 3 * d : own + 4 * d], hat, scale, z)
     _affine(z, turned, to + 4 * d * d, w, own + (8 * d + 8) * d, up)
     kernels.gelu(up.reshape(up.size), act.reshape(act.size))
     _add_product(act, turned, to + 8 * d * d, x)
@@ -270,7 +267,7 @@ def passes(size: int) -> Passes:
             layer, at = _layer(buffer, at, s, last)
             hat, z, scale, qkv, probs, mixed, hat_feed, z_feed, scale_feed, up, act = layer
             kernels.normalize(x, bias, w[own : own + d], w[own + d : own + 2 * d], hat, scale, z)
-            _affine(z, turned, to, w, own + (3 * d + 2) * d, qkv)
+            _affine(z, turned, to, w, own + (3 * d + 4) * d, qkv)
             outputs = mixed.shape[0]
             attend(
                 qkv.reshape(s.rows, 3, s.heads, size), begin, count, context, _targets(s, last),
@@ -323,11 +320,11 @@ def passes(size: int) -> Passes:
             kernels.gelu_backward(up.reshape(up.size), d_up.reshape(d_up.size))
             _affine_backward(d_up, z_feed, g, own + (4 * d + 8) * d, own + (8 * d + 8) * d)
             _product(d_up, w, own + (4 * d + 8) * d, dz)
-            at = own + (4 * d + 6) * d
+            at = own + 2 * d
             kernels.normalize_backward(
                 dz, hat_feed, scale_feed, w[at : at + d], line, dx, g[at : at + d], g[at + d : at + 2 * d]
             )
-            at = own + (3 * d + 5) * d
+            at = own + (3 * d + 7) * d
             _affine_backward(dx, mixed, g, at, at + d * d)
             _product(dx, w, at, dz)
             d_qkv[:] = np.float32(0.0)
@@ -336,13 +333,13 @@ def passes(size: int) -> Passes:
                 probs.reshape(outputs, s.heads, s.longest), dz.reshape(outputs, s.heads, size), line,
                 d_qkv.reshape(s.rows, 3, s.heads, size),
             )  # fmt: skip
-            _affine_backward(d_qkv, z, g, own + 2 * d, own + (3 * d + 2) * d)
+            _affine_backward(d_qkv, z, g, own + 4 * d, own + (3 * d + 4) * d)
             if last:
                 dx_wide[:] = np.float32(0.0)
                 for m in range(s.outputs):
                     dx_wide[_wanted_row(s, m)] = dx[m]
                 dx = dx_wide
-            _product(d_qkv, w, own + 2 * d, dz_rows)
+            _product(d_qkv, w, own + 4 * d, dz_rows)
             kernels.normalize_backward(
                 dz_rows, hat, scale, w[own : own + d], line, dx, g[own : own + d], g[own + d : own + 2 * d]
             )
@@ -373,7 +370,7 @@ def passes(size: int) -> Passes:
             own, to = block_start(s, i), 12 * d * d * i
             layer, where = _layer(buffer, where, s, i == s.layers - 1)
             kernels.normalize(x, bias, w[own : own + d], w[own + d : own + 2 * d], hat, scale, z)
-            _affine(z, turned, to, w, own + (3 * d + 2) * d, qkv)
+            _affine(z, turned, to, w, own + (3 * d + 4) * d, qkv)
             attend_next(
                 qkv.reshape(rows, 3, s.heads, size), layer[3].reshape(s.rows, 3, s.heads, size), s.width, copies,
                 past[i], position - s.width, scores[0], mixed.reshape(rows, s.heads, size),
