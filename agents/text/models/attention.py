@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envzoo.agents.text.models.kernels import kernel
+from envzoo.agents.text.models.kernels import bound, kernel
 from envzoo.agents.text.models.lanes import LANES
 from envzoo.agents.text.models.lanes_attention import make_sums, scaled, softmax
 from envzoo.agents.text.models.products import address
@@ -26,9 +26,21 @@ class Attention(NamedTuple):
     attend_next: Callable[..., None]
 
 
+scores = mix = spread = clear = along_of = act = None  # each kernel has its own, see `bound`
+
+
 def padded(size: int) -> int:
     """Return the next multiple of LANES: the length of a row of attention weights, of which the last are not used."""
     return -(-size // LANES) * LANES
+
+
+@njit(inline="always")
+def _begins(s, begin, count, context):
+    """Return the first row of sequence s, then the first row and the number of rows of its context."""
+    before = context[s]
+    if before >= 0:
+        return begin[s], begin[before], count[before]
+    return begin[s], 0, 0
 
 
 @cache
@@ -59,19 +71,13 @@ def attention(size: int) -> Attention:
     - out: (B, heads, size).
     """
     scale = np.float32(1.0 / np.sqrt(size))
-    scores, mix, spread, clear, along_of = make_sums(size)
-
-    @njit(inline="always")
-    def begins(s, begin, count, context):
-        """Return the first row of sequence s, then the first row and the number of rows of its context."""
-        before = context[s]
-        if before >= 0:
-            return begin[s], begin[before], count[before]
-        return begin[s], 0, 0
+    sums = make_sums(size)
+    named = dict(zip(("scores", "mix", "spread", "clear", "along_of"), sums, strict=True))
 
     # Pointers instead of views of rows: a view counts references, which costs more than the work on a row.
 
     @njit(error_model="numpy")
+    @bound(**named)
     def attend_row(qkv, row, own, start, before, t, to, probs, out):
         """Attend from the t-th row of a sequence."""
         heads, wide = qkv.shape[2], 3 * qkv.shape[2] * size
@@ -87,6 +93,7 @@ def attention(size: int) -> Attention:
             mix(mixed, p, before, t + 1, address(qkv, later + value), wide)
 
     @njit(error_model="numpy")
+    @bound(**named)
     def attend_row_backward(qkv, row, own, start, before, t, to, probs, d_out, slopes, d_qkv):
         """Add to the gradient what the t-th row of a sequence gives."""
         heads, wide, n = qkv.shape[2], 3 * qkv.shape[2] * size, before + t + 1
@@ -109,9 +116,12 @@ def attention(size: int) -> Attention:
         """Make the kernel that calls act(qkv, row, own, start, before, t, to, ...) for every row with an output."""
 
         @kernel
+        @bound(act=act)
         def run(qkv, begin, count, context, target, probs, *arrays):
+            if qkv.shape[3] != size:
+                raise ValueError("heads of another size")
             for s in range(begin.shape[0]):
-                own, start, before = begins(s, begin, count, context)
+                own, start, before = _begins(s, begin, count, context)
                 for t in range(count[s]):
                     to = target[own + t]
                     if to >= 0:
@@ -122,6 +132,7 @@ def attention(size: int) -> Attention:
     attend, attend_backward = over_rows(attend_row), over_rows(attend_row_backward)
 
     @kernel
+    @bound(**named)
     def attend_next(qkv, prompt, width, copies, past, n, room, out):
         heads, wide, pair = qkv.shape[2], 3 * qkv.shape[2] * size, 2 * qkv.shape[2] * size
         p = address(room, 0)

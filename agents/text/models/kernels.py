@@ -16,6 +16,10 @@ with P = softmax(s q K^T) and the output P V, it is through attention (`envzoo.a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
@@ -32,6 +36,22 @@ LEAST, MOST = np.float32(-87.0), np.float32(88.0)
 Q = tuple(np.float32(c) for c in (0.500000001, 0.166666667, 0.041666465, 0.00833331093, 0.0013933641, 0.000198909809))
 _EXPONENT, _BIAS = np.int32(23), np.int32(127)
 kernel = njit(cache=True, error_model="numpy")  # division by zero is infinite, and no branch in a loop
+
+
+def bound(**functions: Any) -> Callable[[Any], Any]:
+    """Decorate a function that is compiled for several sizes, so that it finds other compiled functions by these names.
+
+    A kernel that refers to compiled functions of an enclosing scope is compiled anew in every process, because Numba
+    cannot tell that they are the same; here they are among its globals. What distinguishes one kernel from another of
+    the same source has to be in the enclosing scope, as numbers.
+    """
+
+    def bind(function: Any) -> Any:
+        return FunctionType(
+            function.__code__, function.__globals__ | functions, function.__name__, None, function.__closure__
+        )
+
+    return bind
 
 
 @intrinsic

@@ -254,5 +254,6 @@ def answer_log_probs(
     """
     if which is None:
         which = torch.arange(len(tokens), device=tokens.device)
-    log_prob = torch.log_softmax(model.answers(prompts, which, tokens) / temperature, -1)
+    logits = model.answers(prompts, which, tokens)
+    log_prob = torch.log_softmax(logits if temperature == 1.0 else logits / temperature, -1)
     return log_prob.gather(-1, tokens.clamp_min(0)[..., None]).squeeze(-1), log_prob

@@ -15,11 +15,12 @@ from numba import njit
 
 from envzoo.agents.text.models import kernels
 from envzoo.agents.text.models.attention import attention, padded
-from envzoo.agents.text.models.kernels import kernel
+from envzoo.agents.text.models.kernels import bound, kernel
 from envzoo.agents.text.models.products import address, multiply, sum_rows
 
 APART = 64  # numbers between arrays of a buffer: what is less than 256 bytes apart is not read as vectors
 SQUARE = 16  # rows of a matrix that are transposed together
+attend = attend_backward = attend_next = None  # each kernel has its own, see `bound`
 
 
 class Passes(NamedTuple):
@@ -253,9 +254,10 @@ def passes(size: int) -> Passes:
     - never: (vocabulary,), added to the logits.
     - logits: (B, vocabulary), filled.
     """
-    attend, attend_backward, attend_next = attention(size)
+    named = attention(size)._asdict()
 
     @kernel
+    @bound(**named)
     def forward(w, s, ids, places, begin, count, context, buffer):
         d = s.dim
         turned, x, short, at = _starts(buffer, s)
@@ -284,6 +286,7 @@ def passes(size: int) -> Passes:
         _head(x, bias, turned, w, s, hat, z, scale, logits)
 
     @kernel
+    @bound(**named)
     def backward(w, s, ids, places, begin, count, context, buffer, d_logits, scratch, g):
         d = s.dim
         _, _, _, first = _starts(buffer, s)
@@ -348,6 +351,7 @@ def passes(size: int) -> Passes:
         )
 
     @kernel
+    @bound(**named)
     def step(w, s, buffer, tokens, position, copies, past, scratch, never, logits):
         d, rows = s.dim, tokens.shape[0]
         turned, _, _, where = _starts(buffer, s)

@@ -5,7 +5,7 @@ import tiny_language_model
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_language_model import ANSWER, PROMPT, gradients, plainly
+from tiny_language_model import ANSWER, PROMPT, check_writing, gradients, plainly
 
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.text.models import fused
@@ -75,17 +75,7 @@ def test_a_forward_pass_without_gradient_has_the_same_bits():
 
 @pytest.mark.parametrize("copies", [1, 3])
 def test_answers_written_token_by_token_have_the_logits_of_the_whole(copies):
-    model = make()
-    asked, _, tokens, _ = batch([ANSWER] * 4 * copies)
-    which = torch.arange(4).repeat_interleave(copies)
-    whole = plainly(model, asked, which, tokens).detach()
-    with torch.no_grad():
-        logits, cache = model.prefill(asked, copies)
-        assert isinstance(cache, fused.Continuation)
-        for k in range(ANSWER):
-            torch.testing.assert_close(logits, whole[:, k], rtol=1e-4, atol=1e-4)
-            if k + 1 < ANSWER:
-                logits = model.step(tokens[:, k], PROMPT + k, cache)
+    check_writing(make(), 4, copies, fused.Continuation, VOCABULARY)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_language_model import ANSWER, PROMPT, batch, gradients, make, plainly
+from tiny_language_model import ANSWER, batch, check_writing, gradients, make, plainly
 
 from envzoo.agents.text.losses.tokens import entropy_of_log_probs
 from envzoo.agents.text.models import draw as text_draw
@@ -82,17 +82,7 @@ def test_rooms_are_not_shared_with_a_copy():
 
 @pytest.mark.parametrize("copies", [1, 3])
 def test_answers_written_token_by_token_have_the_logits_of_the_whole(copies):
-    model = make()
-    asked, _, tokens, _ = batch([ANSWER] * 2 * copies, prompts=2)
-    which = torch.arange(2).repeat_interleave(copies)
-    whole = plainly(model, asked, which, tokens).detach()
-    with torch.no_grad():
-        logits, cache = model.prefill(asked, copies)
-        assert isinstance(cache, packed.Cache)
-        for k in range(ANSWER):
-            torch.testing.assert_close(logits, whole[:, k], rtol=1e-4, atol=1e-4)
-            if k + 1 < ANSWER:
-                logits = model.step(tokens[:, k], PROMPT + k, cache)
+    check_writing(make(), 2, copies, packed.Cache)
 
 
 def test_elsewhere_torch_alone_does_the_work():

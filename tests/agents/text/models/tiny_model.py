@@ -36,3 +36,17 @@ def gradients(model, logits, there, tokens):
     """Of the sum of the squared log-probabilities of all tokens there are."""
     logp = torch.log_softmax(logits, -1)[..., 1:]
     return torch.autograd.grad((logp[there] ** 2).sum(), list(model.parameters()))
+
+
+def check_writing(model, prompts, copies, kind, vocabulary=VOCABULARY):
+    """Answers written token by token have the logits of the whole; `kind` is the class of the cache."""
+    asked, _, tokens, _ = batch([ANSWER] * prompts * copies, prompts, vocabulary=vocabulary)
+    which = torch.arange(prompts).repeat_interleave(copies)
+    whole = plainly(model, asked, which, tokens).detach()
+    with torch.no_grad():
+        logits, cache = model.prefill(asked, copies)
+        assert isinstance(cache, kind)
+        for k in range(ANSWER):
+            torch.testing.assert_close(logits, whole[:, k], rtol=1e-4, atol=1e-4)
+            if k + 1 < ANSWER:
+                logits = model.step(tokens[:, k], PROMPT + k, cache)
