@@ -28,7 +28,7 @@ class RolloutCheck:
         rollout: B answers.
         order: (B,) int64, order in which they are trained on.
         size: Answers per minibatch.
-        most: Maximum number of answers per forward pass; None for those of a minibatch.
+        most: Maximum number of answers per forward pass.
         score: Computes the log-probabilities (b, T) of answers under the current policy.
         policy: Number of weight updates of the current policy.
         limit: Maximum difference for tokens of the current policy.
@@ -43,7 +43,7 @@ class RolloutCheck:
         rollout: TextRollout,
         order: Tensor,
         size: int,
-        most: int | None,
+        most: int,
         score: Callable[[TextRollout], Tensor],
         policy: int,
         limit: float,
@@ -58,7 +58,7 @@ class RolloutCheck:
         rest = rest[self.own[rest].any(1)].sort().values  # sorted, so that a pass reads few prompts
         with torch.no_grad():
             self.logp = rollout.old_logp.clone()
-            for rows in rest.split(min(size, most or size)):
+            for rows in rest.split(most):
                 if len(rows):
                     self.logp[rows] = score(rollout.rows(rows)).to(self.logp.dtype)
 

@@ -18,6 +18,8 @@ from envzoo.agents.text.rollouts import TextRollout
 from envzoo.agents.text.scores import EXACT, REDUCED, RolloutCheck
 from envzoo.reasoning.task import Task
 
+FEW = 64  # answers of the tiny model that fit any memory, so that they are scored in one forward pass
+
 
 class PolicyUpdates:
     """Mixin of `TextAgent` with the updates on a rollout.
@@ -103,12 +105,21 @@ class PolicyUpdates:
         limit = EXACT if c.model_dtype == c.compute_dtype == "float32" else REDUCED
         # A low temperature divides the logits, and their rounding errors with them.
         limit /= min(1.0, c.temperature)
+        most = min(size, c.micro_batch or size)
+        if c.micro_batch is None and not c.pretrained:
+            most = max(size, FEW)
         return RolloutCheck(
-            rollout, order, size, c.micro_batch, lambda rows: self._log_probs(self.policy, rows)[0], self._changes(),
+            rollout, order, size, most, lambda rows: self._log_probs(self.policy, rows)[0], self._changes(),
             limit, lambda prompt: self.task.text(prompt.cpu().numpy()),
         )  # fmt: skip
 
     def _minibatch(self, batch: TextRollout, first: bool, check: RolloutCheck | None = None) -> dict[str, Any]:
+        with self.policy.derived_from(self.optimizer) as leaves:
+            return self._learn(batch, first, check, leaves)
+
+    def _learn(
+        self, batch: TextRollout, first: bool, check: RolloutCheck | None, leaves: list[Tensor]
+    ) -> dict[str, Any]:
         c = self.config
         split = c.micro_batch is not None and c.micro_batch < len(batch)
         if split:
@@ -128,23 +139,22 @@ class PolicyUpdates:
             gradient = self.optimizer.flat.grad
             gradient.zero_()
             if split:
-                self._backward(total, logp, entropy, batch)
+                self._backward(total, logp, entropy, batch, leaves)
             else:
-                total.backward(inputs=self.optimizer.parameters)
+                total.backward(inputs=leaves)
             metrics["grad_norm"] = torch.linalg.vector_norm(gradient)
             self.optimizer.apply()
         else:
             metrics["grad_norm"] = 0.0
         return metrics | {"loss": total.detach(), "entropy": masked_mean(entropy.detach(), batch.mask)}
 
-    def _backward(self, total: Tensor, logp: Tensor, entropy: Tensor, batch: TextRollout) -> None:
+    def _backward(self, total: Tensor, logp: Tensor, entropy: Tensor, batch: TextRollout, leaves: list[Tensor]) -> None:
         """Backpropagate through the log-probabilities and entropies of a minibatch, one micro-batch at a time."""
-        leaves = [leaf for leaf in (logp, entropy) if leaf.requires_grad]
-        slopes = torch.autograd.grad(total, leaves)
+        slopes = torch.autograd.grad(total, [outcome for outcome in (logp, entropy) if outcome.requires_grad])
         size = self.config.micro_batch
         for piece, *parts in zip(self._pieces(batch), *(slope.split(size) for slope in slopes), strict=True):
             outputs = self._forward(self.policy, piece)[: len(parts)]
-            torch.autograd.backward(outputs, parts, inputs=self.optimizer.parameters)
+            torch.autograd.backward(outputs, parts, inputs=leaves)
 
     @torch.no_grad()
     def _divergence(self, batch: TextRollout) -> dict[str, Tensor]:

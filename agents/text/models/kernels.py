@@ -16,6 +16,10 @@ with P = softmax(s q K^T) and the output P V, it is through attention (`envzoo.a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
@@ -24,14 +28,30 @@ from envzoo.agents.text.models.lanes import dot, multiply_add, shifted_total, sq
 
 EPSILON = np.float32(1e-5)  # of the normalisation, as torch has it
 _LINE, _CUBE = (np.float32(2.0 * np.sqrt(2.0 / np.pi) * factor) for factor in (1.0, 0.044715))  # of the GELU
-_LOG2E = np.float32(1.4426950408889634)
-_LN2_HIGH, _LN2_LOW = np.float32(0.693145751953125), np.float32(1.42860682030941723e-6)
+LOG2E = np.float32(1.4426950408889634)
+LN2_HIGH, LN2_LOW = np.float32(0.693145751953125), np.float32(1.42860682030941723e-6)
 _ONE, _HALF, _THREE = np.float32(1.0), np.float32(0.5), np.float32(3.0)
-LEAST, _MOST = np.float32(-87.0), np.float32(88.0)
+LEAST, MOST = np.float32(-87.0), np.float32(88.0)
 # exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2) / 2, q by interpolation in Chebyshev points; error below 1e-8.
-_Q = tuple(np.float32(c) for c in (0.500000001, 0.166666667, 0.041666465, 0.00833331093, 0.0013933641, 0.000198909809))
+Q = tuple(np.float32(c) for c in (0.500000001, 0.166666667, 0.041666465, 0.00833331093, 0.0013933641, 0.000198909809))
 _EXPONENT, _BIAS = np.int32(23), np.int32(127)
 kernel = njit(cache=True, error_model="numpy")  # division by zero is infinite, and no branch in a loop
+
+
+def bound(**functions: Any) -> Callable[[Any], Any]:
+    """Decorate a function that is compiled for several sizes, so that it finds other compiled functions by these names.
+
+    A kernel that refers to compiled functions of an enclosing scope is compiled anew in every process, because Numba
+    cannot tell that they are the same; here they are among its globals. What distinguishes one kernel from another of
+    the same source has to be in the enclosing scope, as numbers.
+    """
+
+    def bind(function: Any) -> Any:
+        return FunctionType(
+            function.__code__, function.__globals__ | functions, function.__name__, None, function.__closure__
+        )
+
+    return bind
 
 
 @intrinsic
@@ -47,14 +67,14 @@ def _as_float(typing, number):
 @njit(inline="always")
 def exp(x):
     """Compute exp(x) in float32, in a form that compilers can vectorize; finite for any finite x."""
-    x = min(max(x, LEAST), _MOST)
-    n = np.floor(multiply_add(x, _LOG2E, _HALF))
-    r = multiply_add(n, -_LN2_LOW, multiply_add(n, -_LN2_HIGH, x))
-    q = multiply_add(r, _Q[5], _Q[4])
-    q = multiply_add(r, q, _Q[3])
-    q = multiply_add(r, q, _Q[2])
-    q = multiply_add(r, q, _Q[1])
-    q = multiply_add(r, q, _Q[0])
+    x = min(max(x, LEAST), MOST)
+    n = np.floor(multiply_add(x, LOG2E, _HALF))
+    r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, x))
+    q = multiply_add(r, Q[5], Q[4])
+    q = multiply_add(r, q, Q[3])
+    q = multiply_add(r, q, Q[2])
+    q = multiply_add(r, q, Q[1])
+    q = multiply_add(r, q, Q[0])
     return (_ONE + multiply_add(r * r, q, r)) * _as_float((np.int32(n) + _BIAS) << _EXPONENT)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, register_model
@@ -34,7 +34,7 @@ class _Lanes(types.Type):
 
 
 _lanes = _Lanes()
-_row = types.CPointer(types.float32)
+ROW = types.CPointer(types.float32)
 
 
 @register_model(_Lanes)
@@ -84,18 +84,18 @@ def _zeros(typing):
 
 
 @intrinsic
-def _load(typing, row, start):
+def load(typing, row, start):
     """Load LANES numbers from index `start` on."""
 
     def build(context, builder, signature, arguments):
         pointer = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), _VECTOR.as_pointer())
         return builder.load(pointer, align=4)
 
-    return _lanes(_row, types.intp), build
+    return _lanes(ROW, types.intp), build
 
 
 @intrinsic
-def _store(typing, row, start, lanes):
+def store(typing, row, start, lanes):
     """Store lanes from index `start` on."""
 
     def build(context, builder, signature, arguments):
@@ -103,7 +103,7 @@ def _store(typing, row, start, lanes):
         builder.store(lanes, builder.bitcast(builder.gep(row, [start]), _VECTOR.as_pointer()), align=4)
         return context.get_dummy_value()
 
-    return types.void(_row, types.intp, _lanes), build
+    return types.void(ROW, types.intp, _lanes), build
 
 
 @intrinsic
@@ -119,13 +119,21 @@ def _only_last(typing, lanes, count):
 
 
 @intrinsic
-def _everywhere(typing, number):
+def everywhere(typing, number):
+    """Return lanes that are all `number`."""
     return _lanes(types.float32), lambda context, builder, signature, arguments: _splat(builder, arguments[0])
 
 
 @intrinsic
-def _add(typing, one, other):
+def add(typing, one, other):
+    """Add lanes."""
     return _lanes(_lanes, _lanes), lambda context, builder, signature, arguments: builder.fadd(*arguments)
+
+
+@intrinsic
+def product(typing, one, other):
+    """Multiply lanes."""
+    return _lanes(_lanes, _lanes), lambda context, builder, signature, arguments: builder.fmul(*arguments)
 
 
 @intrinsic
@@ -160,11 +168,11 @@ def _total_of(x, n):
             result += x[k]
         return result
     whole = n // LANES * LANES
-    sums = _load(x, 0)
+    sums = load(x, 0)
     for k in range(LANES, whole, LANES):
-        sums = _add(sums, _load(x, k))
+        sums = add(sums, load(x, k))
     if whole < n:
-        sums = _add(sums, _only_last(_load(x, n - LANES), n - whole))
+        sums = add(sums, _only_last(load(x, n - LANES), n - whole))
     return _sum_of_lanes(sums)
 
 
@@ -177,18 +185,18 @@ def _dot_of(x, y, n):
     whole = n // LANES * LANES
     sums = _zeros()
     for k in range(0, whole, LANES):
-        sums = multiply_add(_load(x, k), _load(y, k), sums)
+        sums = multiply_add(load(x, k), load(y, k), sums)
     if whole < n:
-        sums = multiply_add(_only_last(_load(x, n - LANES), n - whole), _load(y, n - LANES), sums)
+        sums = multiply_add(_only_last(load(x, n - LANES), n - whole), load(y, n - LANES), sums)
     return _sum_of_lanes(sums)
 
 
 def _shifted_total_of(x, y, n):
     whole, sums = n // LANES * LANES, _zeros()
     for k in range(0, whole, LANES):
-        moved = _add(_load(x, k), _load(y, k))
-        _store(x, k, moved)
-        sums = _add(sums, moved)
+        moved = add(load(x, k), load(y, k))
+        store(x, k, moved)
+        sums = add(sums, moved)
     rest = _ZERO
     for k in range(whole, n):
         moved = x[k] + y[k]
@@ -198,9 +206,9 @@ def _shifted_total_of(x, y, n):
 
 
 def _squares_about_of(x, center, n):
-    whole, sums, away = n // LANES * LANES, _zeros(), _everywhere(-center)
+    whole, sums, away = n // LANES * LANES, _zeros(), everywhere(-center)
     for k in range(0, whole, LANES):
-        apart = _add(_load(x, k), away)
+        apart = add(load(x, k), away)
         sums = multiply_add(apart, apart, sums)
     rest = _ZERO
     for k in range(whole, n):
@@ -215,11 +223,14 @@ def _largest_of(x, n):
         for k in range(1, n):
             result = max(result, x[k])
         return result
-    result = _load(x, 0)
+    result = load(x, 0)
     for k in range(LANES, n // LANES * LANES, LANES):
-        result = _maximum(result, _load(x, k))
-    return _largest_lane(_maximum(result, _load(x, n - LANES)))
+        result = _maximum(result, load(x, k))
+    return _largest_lane(_maximum(result, load(x, n - LANES)))
 
+
+# For other kernels that work on pointers.
+total_of, dot_of, largest_of = (njit(function, inline="always") for function in (_total_of, _dot_of, _largest_of))
 
 # The intrinsics below hand pointers to the functions above: a view of a row would count references, which costs more
 # than the sum.
@@ -251,7 +262,7 @@ def _of_one_row(function: Any, *kinds: Any) -> Any:
 
     def build(context, builder, signature, arguments):
         row = _pointer(context, builder, signature.args[:2], *arguments[:2])
-        return _compile(context, builder, function, [row, *arguments[2:]], _row, *kinds)
+        return _compile(context, builder, function, [row, *arguments[2:]], ROW, *kinds)
 
     return build
 
@@ -262,7 +273,7 @@ def _of_two_rows(function: Any) -> Any:
     def build(context, builder, signature, arguments):
         one = _pointer(context, builder, signature.args[:2], *arguments[:2])
         two = _pointer(context, builder, signature.args[2:4], *arguments[2:4])
-        return _compile(context, builder, function, [one, two, arguments[4]], _row, _row)
+        return _compile(context, builder, function, [one, two, arguments[4]], ROW, ROW)
 
     return build
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -10,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from envzoo.agents.optim import FlatOptimizer
 from envzoo.agents.text.models import packed_sequences as packed
 from envzoo.errors import EnvzooError
 
@@ -107,6 +110,7 @@ class CharacterTransformer(nn.Module):
         self.compute_dtype = torch.float32
         self.rooms: list[Any] = []  # memory of `packed`, free to be used
         self.weights: list[nn.Parameter] = []  # as `packed` wants them, once it has found them
+        self.leaf: Tensor | None = None  # see `derived_from`
         self.tokens = nn.utils.skip_init(nn.Embedding, vocab_size, dim)
         self.positions = nn.utils.skip_init(nn.Embedding, places, dim)
         for table in (self.tokens, self.positions):
@@ -138,6 +142,32 @@ class CharacterTransformer(nn.Module):
         plain = self.head.weight.dtype == self.compute_dtype == torch.float32
         return plain and self.never.device.type == "cpu"
 
+    @contextmanager
+    def derived_from(self, optimizer: FlatOptimizer) -> Iterator[list[Tensor]]:
+        """Let the logits of answers be functions of one vector in autograd, where the kernels for a CPU are used.
+
+        One gradient is then accumulated instead of one per parameter, which takes longer than computing a small one.
+
+        Args:
+            optimizer: The optimizer of all parameters, which made them views of its vector.
+
+        Yields:
+            The leaves of autograd inside the block: that vector, or all parameters.
+
+        Raises:
+            EnvzooError: The parameters are not the views of that vector.
+        """
+        if not self.packs:
+            yield optimizer.parameters
+            return
+        if not packed.lie_in(self, optimizer.flat):
+            raise EnvzooError("the parameters of the language model are not those of this optimizer")
+        self.leaf = optimizer.flat
+        try:
+            yield [optimizer.flat]
+        finally:
+            self.leaf = None
+
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
         """Compute logits (B, T, V) of tokens (B, T) of answers to prompts (U, P) with indices which (B,)."""
         if self.packs:
@@ -167,7 +197,7 @@ class CharacterTransformer(nn.Module):
 
     def step(self, tokens: Tensor, position: int, cache: Any) -> Tensor:
         """Append tokens (B,) at a position, and return logits (B, V) of the next tokens. Changes the cache."""
-        if isinstance(cache, packed.Cache):
+        if isinstance(cache, packed.Cache | packed.fused.Continuation):
             return packed.step(self, tokens, position, cache)
         with computing(self):
             x = self._embed(tokens[:, None], position)
@@ -197,6 +227,9 @@ class LanguageModel(Protocol):
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
         """Compute logits of the tokens of answers to prompts."""
 
+    def derived_from(self, optimizer: FlatOptimizer) -> AbstractContextManager[list[Tensor]]:
+        """Return a context that tells which tensors are the leaves of autograd in it."""
+
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, Any]:
         """Read prompts, and return logits of the next tokens and a cache."""
 
@@ -221,5 +254,6 @@ def answer_log_probs(
     """
     if which is None:
         which = torch.arange(len(tokens), device=tokens.device)
-    log_prob = torch.log_softmax(model.answers(prompts, which, tokens) / temperature, -1)
+    logits = model.answers(prompts, which, tokens)
+    log_prob = torch.log_softmax(logits if temperature == 1.0 else logits / temperature, -1)
     return log_prob.gather(-1, tokens.clamp_min(0)[..., None]).squeeze(-1), log_prob

@@ -1,23 +1,30 @@
 """The tiny transformer on a CPU, with shared prompts, without padding, and with an explicit gradient.
 
 A batch is arranged as rows of tokens (`Packed`): each prompt once, however many answers it has, and only the actual
-tokens of each answer. Matrix products are computed by torch, everything between them by the kernels of
-`envzoo.agents.text.models.kernels`, which also states the formulas. Autograd sees one function of the weights.
+tokens of each answer. Autograd sees one function of the weights.
+
+On one thread (`torch.get_num_threads`), which is what small models are trained on, a pass is one kernel, see
+`envzoo.agents.text.models.fused`. On several threads torch computes the matrix products, and the kernels of
+`envzoo.agents.text.models.kernels`, which also states the formulas, everything between them. The numbers are equal up
+to rounding, and on processors where MKL sums in the order of `envzoo.agents.text.models.products` (AMD's) to the last
+bit. The number of threads depends on the sizes of the model and the batch alone, see `envzoo.agents.threads`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envzoo.agents.text.models import kernels
-from envzoo.agents.text.models.attention import attention
+from envzoo.agents.text.models import fused, kernels
+from envzoo.agents.text.models.attention import attention, padded
 
 LAYER = 12  # parameters of a block, in the order of `weights`
+LEAST_ROWS, LEAST_TOKENS = 4, 12  # of the logits of a pass in one kernel: MKL sums smaller products in other orders
 TABLES = 2  # tokens and positions, before them; the last normalisation and the head come after
 
 
@@ -30,6 +37,7 @@ class Transformer(Protocol):
     norm: nn.LayerNorm
     head: nn.Linear
     weights: list[Tensor]
+    leaf: Tensor | None
     rooms: Any
     never: Tensor
     pad: int
@@ -80,6 +88,11 @@ def pack(prompts: Tensor, which: Tensor, tokens: Tensor, pad: int) -> Packed:
     return Packed(ids, places, begin, count, context, source, *asked.shape)
 
 
+def in_kernels(packed: Packed, vocabulary: int) -> bool:
+    """Return whether a pass is one kernel; otherwise torch computes the products of matrices."""
+    return torch.get_num_threads() == 1 and packed.outputs >= LEAST_ROWS and vocabulary >= LEAST_TOKENS
+
+
 # ---------------------------------------------------------------------- memory
 
 
@@ -116,10 +129,16 @@ def weights(model: Transformer) -> list[Tensor]:
     if not model.weights:
         model.weights += [model.tokens.weight, model.positions.weight]
         for block in model.blocks:
-            for layer in (block.norm_attention, block.inputs, block.mix, block.norm_feed, block.up, block.down):
+            for layer in (block.norm_attention, block.norm_feed, block.inputs, block.mix, block.up, block.down):
                 model.weights += [layer.weight, layer.bias]
         model.weights += [model.norm.weight, model.norm.bias, model.head.weight, model.head.bias]
     return model.weights
+
+
+def lie_in(model: Transformer, flat: Tensor) -> bool:
+    """Return whether all parameters are views of consecutive parts of a vector, in the order of this module."""
+    w = weights(model)
+    return fused.consecutive(w) and w[0].data_ptr() == flat.data_ptr() and flat.numel() == sum(p.numel() for p in w)
 
 
 class _Layer(NamedTuple):
@@ -149,9 +168,9 @@ def _block(
     keep = f"{i}."
     hat, z, scale = room(keep + "hat", rows, width), room(keep + "z", rows, width), room(keep + "scale", rows)
     kernels.normalize(x.numpy(), bias.numpy(), w[0].numpy(), w[1].numpy(), hat.numpy(), scale.numpy(), z.numpy())
-    qkv = torch.addmm(w[3], z, w[2].t(), out=room(keep + "qkv", rows, 3 * width))
+    qkv = torch.addmm(w[5], z, w[4].t(), out=room(keep + "qkv", rows, 3 * width))
     target = packed.wanted if last else np.arange(rows)
-    probs, mixed = room(keep + "probs", outputs, heads, packed.longest), room(keep + "mixed", outputs, width)
+    probs, mixed = room(keep + "probs", outputs, heads, padded(packed.longest)), room(keep + "mixed", outputs, width)
     size = width // heads
     attention(size).attend(
         qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target, probs.numpy(),
@@ -159,11 +178,11 @@ def _block(
     )  # fmt: skip
     if last:
         x = torch.index_select(x, 0, torch.from_numpy(np.flatnonzero(target >= 0)), out=room("wanted", outputs, width))
-    x.addmm_(mixed, w[4].t())
+    x.addmm_(mixed, w[6].t())
     hat_feed, z_feed = room(keep + "hat_feed", outputs, width), room(keep + "z_feed", outputs, width)
     scale_feed = room(keep + "scale_feed", outputs)
     kernels.normalize(
-        x.numpy(), w[5].numpy(), w[6].numpy(), w[7].numpy(), hat_feed.numpy(), scale_feed.numpy(), z_feed.numpy()
+        x.numpy(), w[7].numpy(), w[2].numpy(), w[3].numpy(), hat_feed.numpy(), scale_feed.numpy(), z_feed.numpy()
     )
     up = torch.addmm(w[9], z_feed, w[8].t(), out=room(keep + "up", outputs, len(w[9])))
     act = room(keep + "act", outputs, len(w[9]))
@@ -231,33 +250,36 @@ def _block_backward(
     kernels.gelu_backward(layer.up.view(-1).numpy(), d_up.view(-1).numpy())
     _product(d_up, layer.z_feed, g[8], g[9])
     dz = torch.mm(d_up, w[8], out=room("dz", outputs, width))
-    _normalize_backward(dz, layer.hat_feed, layer.scale_feed, w[6], dx, g[6:8], room)
-    _product(dx, layer.mixed, g[4], g[5])
-    d_mixed = torch.mm(dx, w[4], out=room("dz", outputs, width))
+    _normalize_backward(dz, layer.hat_feed, layer.scale_feed, w[2], dx, g[2:4], room)
+    _product(dx, layer.mixed, g[6], g[7])
+    d_mixed = torch.mm(dx, w[6], out=room("dz", outputs, width))
     d_qkv = room("d_qkv", rows, 3 * width).zero_()
     target = packed.wanted if last else np.arange(rows)
     size = width // heads
     attention(size).attend_backward(
         layer.qkv.numpy().reshape(rows, 3, heads, size), packed.begin, packed.count, packed.context, target,
-        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size), room("scratch", packed.longest).numpy(),
-        d_qkv.numpy().reshape(rows, 3, heads, size),
+        layer.probs.numpy(), d_mixed.numpy().reshape(outputs, heads, size),
+        room("scratch", padded(packed.longest)).numpy(), d_qkv.numpy().reshape(rows, 3, heads, size),
     )  # fmt: skip
-    _product(d_qkv, layer.z, g[2], g[3])
+    _product(d_qkv, layer.z, g[4], g[5])
     if last:
         wide = room("dx_rows", rows, width).zero_()
         dx = wide.index_copy_(0, torch.from_numpy(np.flatnonzero(target >= 0)), dx)
-    dz = torch.mm(d_qkv, w[2], out=room("dz", rows, width))
+    dz = torch.mm(d_qkv, w[4], out=room("dz", rows, width))
     _normalize_backward(dz, layer.hat, layer.scale, w[0], dx, g[0:2], room)
     return dx
 
 
-def _backward(
-    d_logits: Tensor, w: list[Tensor], passed: _Passed, packed: Packed, heads: int, room: _Room
-) -> list[Tensor]:
-    """Compute the derivatives with respect to all weights, given that with respect to the logits (M, V)."""
-    sizes = [parameter.numel() for parameter in w]
-    parts = torch.zeros(sum(sizes)).split(sizes)
-    g = [part.view(parameter.shape) for part, parameter in zip(parts, w, strict=True)]
+def _views(flat: Tensor, w: Sequence[Tensor]) -> list[Tensor]:
+    """Return the parts of a vector in the shapes of all weights."""
+    parts = flat.split([parameter.numel() for parameter in w])
+    return [part.view(parameter.shape) for part, parameter in zip(parts, w, strict=True)]
+
+
+def _backward(d_logits: Tensor, w: list[Tensor], passed: _Passed, packed: Packed, heads: int, room: _Room) -> Tensor:
+    """Compute the derivative with respect to all weights, as one vector, given that of the logits (M, V)."""
+    flat = torch.zeros(sum(parameter.numel() for parameter in w))
+    g = _views(flat, w)
     _product(d_logits, passed.z, g[-2], g[-1])
     dz = torch.mm(d_logits, w[-2], out=room("dz", *passed.hat.shape))
     dx = room("dx", *passed.hat.shape).zero_()
@@ -267,28 +289,44 @@ def _backward(
         own = slice(TABLES + i * LAYER, TABLES + (i + 1) * LAYER)
         dx = _block_backward(dx, w[own], g[own], passed.layers[i], packed, heads, i == blocks - 1, room)
     kernels.embed_backward(dx.numpy(), packed.ids, packed.places, g[0].numpy(), g[1].numpy())
-    return g
+    return flat
+
+
+def _spread_logits(
+    w: list[Tensor], packed: Packed, heads: int, shift: Tensor, room: _Room
+) -> tuple[Tensor, _Passed | fused.Passed]:
+    """Compute the logits (B, T, V) of packed answers, and what their derivative needs."""
+    forward = fused.forward if in_kernels(packed, len(shift)) else _forward
+    passed = forward(w, packed, heads, room)
+    out = torch.empty(*packed.source.shape, passed.logits.shape[1])
+    kernels.spread(passed.logits.numpy(), packed.source, shift.numpy(), out.numpy())
+    return out, passed
 
 
 class _AnswerLogits(torch.autograd.Function):
+    """Logits as a function of `leaves`: all weights, or the one vector that they are views of."""
+
     @staticmethod
-    def forward(ctx: Any, packed: Packed, heads: int, shift: Tensor, rooms: list[_Room], *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, packed: Packed, heads: int, shift: Tensor, rooms: list[_Room], w: list[Tensor], *leaves: Tensor
+    ) -> Tensor:
         lease = _Lease(rooms)
-        passed = _forward([p.detach() for p in parameters], packed, heads, lease.room)
-        out = torch.empty(*packed.source.shape, passed.logits.shape[1])
-        kernels.spread(passed.logits.numpy(), packed.source, shift.numpy(), out.numpy())
-        ctx.save_for_backward(*parameters)
-        ctx.kept = (packed, heads, lease, passed)
+        out, passed = _spread_logits(w, packed, heads, shift, lease.room)
+        ctx.save_for_backward(*leaves)
+        ctx.kept = (packed, heads, lease, passed, w)
         return out
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor) -> tuple[Any, ...]:
-        packed, heads, lease, passed = ctx.kept
-        room = lease.room
+        packed, heads, lease, passed, w = ctx.kept
+        leaves, room = ctx.saved_tensors, lease.room  # an error if a leaf has been changed since
         d_logits = room("d_logits", *passed.logits.shape).zero_()
         kernels.gather(d_out.contiguous().numpy(), packed.source, d_logits.numpy())
-        w = [p.detach() for p in ctx.saved_tensors]
-        return None, None, None, None, *_backward(d_logits, w, passed, packed, heads, room)
+        if isinstance(passed, fused.Passed):
+            flat = fused.backward(d_logits, passed, room)
+        else:
+            flat = _backward(d_logits, w, passed, packed, heads, room)
+        return None, None, None, None, None, *([flat] if len(leaves) == 1 else _views(flat, w))
 
 
 def answer_logits(model: Transformer, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
@@ -301,7 +339,12 @@ def answer_logits(model: Transformer, prompts: Tensor, which: Tensor, tokens: Te
         tokens: (B, T) int64, padded at the ends.
     """
     packed = pack(prompts, which, tokens, model.pad)
-    return _AnswerLogits.apply(packed, model.blocks[0].heads, model.never, model.rooms, *weights(model))
+    heads, w = model.blocks[0].heads, [p.detach() for p in weights(model)]
+    if not torch.is_grad_enabled():
+        lease = _Lease(model.rooms)
+        return _spread_logits(w, packed, heads, model.never, lease.room)[0]
+    leaves = weights(model) if model.leaf is None else [model.leaf]
+    return _AnswerLogits.apply(packed, heads, model.never, model.rooms, w, *leaves)
 
 
 # --------------------------------------------------------------------- writing
@@ -320,12 +363,14 @@ class Cache(NamedTuple):
     heads: int
 
 
-def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache]:
+def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache | fused.Continuation]:
     """See `CharacterTransformer.prefill`."""
     many, width = ids.shape
     packed = pack(ids, torch.zeros(0, dtype=torch.int64), ids[:0], model.pad)
     lease, w = _Lease(model.rooms), [p.detach() for p in weights(model)]
     room, heads, rows = lease.room, model.blocks[0].heads, many * copies
+    if in_kernels(packed, len(model.never)):
+        return fused.prefill(w, packed, heads, copies, model.never, room, lease)
     passed = _forward(w, packed, heads, room)
     size, left = w[0].shape[1] // heads, model.places - width
     past = [room(f"past.{i}", rows, left, 2, heads, size).numpy() for i in range(len(passed.layers))]
@@ -334,27 +379,29 @@ def prefill(model: Transformer, ids: Tensor, copies: int) -> tuple[Tensor, Cache
     return logits, Cache(room, lease, w, prompts, past, width, copies, heads)
 
 
-def step(model: Transformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+def step(model: Transformer, tokens: Tensor, position: int, cache: Cache | fused.Continuation) -> Tensor:
     """See `CharacterTransformer.step`."""
+    if isinstance(cache, fused.Continuation):
+        return fused.step(tokens, position, cache)
     room, w, heads = cache.room, cache.weights, cache.heads
     rows, width = len(tokens), w[0].shape[1]
     x, z, mixed, hat = (room(f"step.{name}", rows, width) for name in ("x", "z", "mixed", "hat"))
     scale = room("step.scale", rows).numpy()
     qkv = room("step.qkv", rows, 3 * width)
-    scores = room("step.scores", model.places).numpy()
+    scores = room("step.scores", padded(model.places)).numpy()
     kernels.embed(tokens.numpy(), np.full(rows, position), w[0].numpy(), w[1].numpy(), x.numpy())
     bias = torch.zeros(width)
     attend_next = attention(width // heads).attend_next
     for i in range(len(cache.past)):
         own = w[TABLES + i * LAYER : TABLES + (i + 1) * LAYER]
         kernels.normalize(x.numpy(), bias.numpy(), own[0].numpy(), own[1].numpy(), hat.numpy(), scale, z.numpy())
-        torch.addmm(own[3], z, own[2].t(), out=qkv)
+        torch.addmm(own[5], z, own[4].t(), out=qkv)
         attend_next(
             qkv.numpy().reshape(rows, 3, heads, -1), cache.prompts[i], cache.width, cache.copies, cache.past[i],
             position - cache.width, scores, mixed.numpy().reshape(rows, heads, -1),
         )  # fmt: skip
-        x.addmm_(mixed, own[4].t())
-        kernels.normalize(x.numpy(), own[5].numpy(), own[6].numpy(), own[7].numpy(), hat.numpy(), scale, z.numpy())
+        x.addmm_(mixed, own[6].t())
+        kernels.normalize(x.numpy(), own[7].numpy(), own[2].numpy(), own[3].numpy(), hat.numpy(), scale, z.numpy())
         up = torch.addmm(own[9], z, own[8].t(), out=room("step.up", rows, len(own[9])))
         act = room("step.act", rows, len(own[9]))  # of its own: in place, the loop would not become vectors
         kernels.gelu(up.view(-1).numpy(), act.view(-1).numpy())

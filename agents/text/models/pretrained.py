@@ -7,7 +7,8 @@ loaded without the hub and without the folder that its model came from.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents import guard
+from envzoo.agents.optim import FlatOptimizer
 from envzoo.agents.text.models.language import computing
 from envzoo.agents.text.models.pretrained_files import check_known, is_known, keep_known
 from envzoo.errors import CheckpointError, EnvzooError, missing_extra, shorten
@@ -93,6 +95,11 @@ class PretrainedModel(nn.Module):
     def answers(self, prompts: Tensor, which: Tensor, tokens: Tensor) -> Tensor:
         """Compute float32 logits (B, T, V) of the tokens (B, T) of answers to prompts (U, P) with indices (B,)."""
         return self(torch.cat([prompts[which], tokens[:, :-1]], 1), prompts.shape[1] - 1)
+
+    @contextmanager
+    def derived_from(self, optimizer: FlatOptimizer) -> Iterator[list[Tensor]]:
+        """See `CharacterTransformer.derived_from`; the leaves are the trained parameters."""
+        yield optimizer.parameters
 
     def prefill(self, ids: Tensor, copies: int = 1) -> tuple[Tensor, list[_Cache]]:
         """Read prompts (B, P), and return logits (B * copies, V) of the next tokens and the cache for `step`.

@@ -7,46 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_language_model import ANSWER, batch, check_writing, gradients, make, plainly
 
 from envzoo.agents.text.losses.tokens import entropy_of_log_probs
 from envzoo.agents.text.models import draw as text_draw
 from envzoo.agents.text.models import kernels as text_kernels
 from envzoo.agents.text.models import language
 from envzoo.agents.text.models import packed_sequences as packed
-from envzoo.agents.text.models.language import CharacterTransformer, answer_log_probs
-
-PROMPT, ANSWER, VOCABULARY = 5, 6, 11
-
-
-def make(dim=16, layers=2, heads=4, seed=0):
-    """A model whose weights are large enough that attention is not uniform."""
-    generator = torch.Generator().manual_seed(seed)
-    model = CharacterTransformer(VOCABULARY, PROMPT + ANSWER, dim, layers, heads, generator=generator)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return model
-
-
-def batch(lengths, prompts=3, seed=0):
-    """Prompts, which of them each answer goes on from, answers of given lengths, and where they have tokens."""
-    generator = torch.Generator().manual_seed(seed)
-    asked = torch.randint(1, VOCABULARY, (prompts, PROMPT), generator=generator)
-    which = torch.randint(0, prompts, (len(lengths),), generator=generator)
-    tokens = torch.randint(1, VOCABULARY, (len(lengths), ANSWER), generator=generator)
-    there = torch.arange(ANSWER) < torch.tensor(lengths)[:, None]
-    return asked, which, torch.where(there, tokens, 0), there
-
-
-def plainly(model, asked, which, tokens):
-    """The logits by torch alone."""
-    return model(torch.cat([asked[which], tokens[:, :-1]], 1), PROMPT - 1)
-
-
-def gradients(model, logits, there, tokens):
-    """Of the sum of the squared log-probabilities of all tokens there are."""
-    logp = torch.log_softmax(logits, -1)[..., 1:]
-    return torch.autograd.grad((logp[there] ** 2).sum(), list(model.parameters()))
+from envzoo.agents.text.models.language import answer_log_probs
 
 
 @settings(max_examples=30, deadline=None)
@@ -114,17 +82,7 @@ def test_rooms_are_not_shared_with_a_copy():
 
 @pytest.mark.parametrize("copies", [1, 3])
 def test_answers_written_token_by_token_have_the_logits_of_the_whole(copies):
-    model = make()
-    asked, _, tokens, _ = batch([ANSWER] * 2 * copies, prompts=2)
-    which = torch.arange(2).repeat_interleave(copies)
-    whole = plainly(model, asked, which, tokens).detach()
-    with torch.no_grad():
-        logits, cache = model.prefill(asked, copies)
-        assert isinstance(cache, packed.Cache)
-        for k in range(ANSWER):
-            torch.testing.assert_close(logits, whole[:, k], rtol=1e-4, atol=1e-4)
-            if k + 1 < ANSWER:
-                logits = model.step(tokens[:, k], PROMPT + k, cache)
+    check_writing(make(), 2, copies, packed.Cache)
 
 
 def test_elsewhere_torch_alone_does_the_work():

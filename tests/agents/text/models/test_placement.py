@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envzoo.agents.text.models import attention as text_attention
 from envzoo.agents.text.models import draw as text_draw
 from envzoo.agents.text.models import kernels as text_kernels
-from envzoo.agents.text.models.attention import attention
+from envzoo.agents.text.models.attention import attention, padded
+from envzoo.agents.text.models.passes import Sizes, buffer_size, passes, scratch_size, step_size
 
 ROOT = Path(__file__).resolve().parents[4]
 FOLDERS = ("envzoo", "wrappers", "datasets", "agents", "scripts")
@@ -44,19 +44,52 @@ def attending(rng, rows, size):
     text_kernels.pack.py_func(*laid)
     begin, count, context = laid[6:9]
     many, heads = len(laid[4]), 2
-    probs = np.abs(floats(rng, many, heads, 9))
+    probs = np.abs(floats(rng, many, heads, padded(9)))
     return [floats(rng, many, 3, heads, size), begin, count, context, np.arange(many), probs], (many, heads, size)
 
 
 def backward(rng, rows, size):
     arguments, shape = attending(rng, rows, size)
-    return [*arguments, floats(rng, *shape), np.zeros(9, np.float32), floats(rng, shape[0], 3, *shape[1:])]
+    return [*arguments, floats(rng, *shape), np.zeros(padded(9), np.float32), floats(rng, shape[0], 3, *shape[1:])]
 
 
 def following(rng, rows, size):
     prompt, past = floats(rng, 2 * 3, 3, 2, size), floats(rng, 2 * rows, 5, 2, 2, size)
-    scores, out = np.zeros(8, np.float32), floats(rng, 2 * rows, 2, size)
+    scores, out = np.zeros(padded(8), np.float32), floats(rng, 2 * rows, 2, size)
     return [floats(rng, 2 * rows, 3, 2, size), prompt, 3, rows, past, 4, scores, out]
+
+
+def passing(rng, rows, size):
+    """Arguments of a forward pass of two layers and two heads, with weights so small that nothing overflows."""
+    laid = sequences(rng, rows)
+    text_kernels.pack.py_func(*laid)
+    return [*weights_of(rng, size, len(laid[4]), len(laid[4]) - 2 * 2), *laid[4:9]]
+
+
+def weights_of(rng, size, rows, outputs):
+    s = Sizes(13, 9, 2 * size, 2, 2, 2, 3, rows, outputs, padded(9))
+    many = (13 + 9) * s.dim + 2 * (12 * s.dim + 13) * s.dim + (2 + 13) * s.dim + 13
+    return [np.float32(0.2) * floats(rng, many), s]
+
+
+def passed(rng, rows, size):
+    arguments = passing(rng, rows, size)
+    arguments.append(np.zeros(buffer_size(arguments[1])[0], np.float32))
+    passes(size).forward(*arguments)
+    return arguments
+
+
+def passing_back(rng, rows, size):
+    arguments = passed(rng, rows, size)
+    w, s = arguments[:2]
+    return [*arguments, floats(rng, s.outputs, 13), np.zeros(scratch_size(s), np.float32), np.zeros_like(w)]
+
+
+def stepping(rng, rows, size):
+    w, s, *_, buffer = passed(rng, 0, size)  # prompts alone
+    past, scratch = floats(rng, 2, 2 * rows, 6, 2, 2, size), np.zeros(step_size(s, 2 * rows), np.float32)
+    tokens, logits = rng.integers(1, 5, 2 * rows), np.zeros((2 * rows, 13), np.float32)
+    return [w, s, buffer, tokens, 5, rows, past, scratch, floats(rng, 13), logits]
 
 
 def drawing(rng, rows, width, base, heat):
@@ -102,10 +135,6 @@ KERNELS = {
     "kernels.gather": (text_kernels.gather, lambda g, r, w: [spreading(g, r, w)[i] for i in (3, 1, 0)]),
     "draw.draw": (text_draw.draw, lambda g, r, w: drawing(g, r, w, 1.0, 1.0)),
     "draw.draw, hot": (text_draw.draw, lambda g, r, w: drawing(g, r, w, 0.7, 1.6)),
-    "attention._softmax": (
-        text_attention._softmax,
-        lambda g, r, w: [floats(g, w), int(g.integers(1, w + 1)), np.float32(0.7)],
-    ),
 }
 for _size in HEADS:
     _kernels = attention(_size)
@@ -122,6 +151,14 @@ for _size in HEADS:
             _kernels.attend_next,
             lambda g, r, w, size=_size: following(g, r, size),
         ),
+    }
+for _size in (4, 16):
+    KERNELS |= {
+        f"passes.{_name}, {_size}": (
+            getattr(passes(_size), _name),
+            lambda g, r, w, size=_size, make=_make: make(g, r, size),
+        )
+        for _name, _make in (("forward", passed), ("backward", passing_back), ("step", stepping))
     }
 
 
