@@ -1,0 +1,100 @@
+"""Actor and twin critics with closed-form gradients (`envzoo.agents.networks.closed_form`)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from envzoo.agents.actor_critic.soft_networks import LOG_STD_RANGE, SquashedGaussianActor, TwinQ
+from envzoo.agents.losses.distributions import squash, squash_backward
+from envzoo.agents.losses.soft import actor_loss, reduction_gradient
+from envzoo.agents.networks.closed_form import ClosedFormEnsemble, ClosedFormMLP
+from envzoo.agents.optim import FlatOptimizer
+
+
+class ClosedFormActor:
+    """A `SquashedGaussianActor` without autograd; `evaluate`, `sample`, and then `backward`."""
+
+    def __init__(self, actor: SquashedGaussianActor):
+        self.codec, self.mlp = actor.encoder.codec, ClosedFormMLP(actor.encoder, actor.head)
+
+    @torch.no_grad()
+    def evaluate(self, x: Tensor) -> None:
+        """Evaluate packed observations (N, P)."""
+        self.parameters = self.mlp.forward(self.codec.vector(x))
+
+    @torch.no_grad()
+    def sample(self, rows: slice, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Sample actions (n, D) and their log-densities (n,) for rows of the observations."""
+        mean, self.raw_log_std = self.parameters[rows].chunk(2, dim=-1)
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        self.action, log_prob, self.spread = squash(mean, self.raw_log_std.clamp(*LOG_STD_RANGE), noise)
+        return self.action, log_prob
+
+    @torch.no_grad()
+    def backward(self, by_action: Tensor, by_log_prob: Tensor) -> None:
+        """Write the derivatives by the parameters to their `grad`, for the last `sample`, of the first rows.
+
+        Args:
+            by_action: (n, D), derivative of the loss by the actions.
+            by_log_prob: (n,), or a number for all, derivative by the log-densities.
+        """
+        by_mean, by_log_std = squash_backward(self.action, self.spread, by_action, by_log_prob)
+        low, high = LOG_STD_RANGE
+        by_log_std.mul_((self.raw_log_std >= low) & (self.raw_log_std <= high))
+        self.mlp.backward(torch.cat([by_mean, by_log_std], dim=-1))
+
+
+class ActorStep(NamedTuple):
+    """The actor's loss, and the log-densities (N,) of its actions."""
+
+    loss: Tensor
+    log_prob: Tensor
+
+
+class ClosedFormSoft:
+    """SAC's actor and critics without autograd.
+
+    Args:
+        actor: The actor.
+        critics: The critics; both have the form that `make` asks for.
+        target: The target critics.
+    """
+
+    def __init__(self, actor: SquashedGaussianActor, critics: TwinQ, target: TwinQ):
+        self.codec, self.actor = critics.codec, ClosedFormActor(actor)
+        self.critics, self.target = ClosedFormEnsemble(critics.net), ClosedFormEnsemble(target.net)
+
+    @classmethod
+    def make(cls, actor: nn.Module, critics: nn.Module, target: nn.Module) -> ClosedFormSoft | None:
+        """Return an instance, or None where actor and critics are no plain perceptrons on the CPU."""
+        if type(actor) is not SquashedGaussianActor or not twins_fit(critics):
+            return None
+        return cls(actor, critics, target) if ClosedFormMLP.fits(actor.encoder) else None
+
+    def step_of_actor(
+        self, observation: Tensor, generator: Any, alpha: Tensor, how: str, optimizer: FlatOptimizer
+    ) -> ActorStep:
+        """Take the actor's gradient step (`envzoo.agents.losses.soft.actor_loss`).
+
+        Args:
+            observation: (N, P) packed, the first rows of those that `actor.evaluate` was given.
+            generator: Generator of the noise.
+            alpha: Temperature, 0-d.
+            how: How the critics are reduced.
+            optimizer: The actor's optimizer.
+        """
+        n = len(observation)
+        action, log_prob = self.actor.sample(slice(n), generator)
+        q = self.critics.forward(torch.cat([self.codec.vector(observation), action], dim=-1))
+        by_action = self.critics.by_input(reduction_gradient(q, how).mul_(-1 / n), action.shape[1])
+        self.actor.backward(by_action, alpha / n)
+        optimizer.apply()
+        return ActorStep(actor_loss(q, log_prob, alpha, how), log_prob)
+
+
+def twins_fit(critics: nn.Module) -> bool:
+    """Return whether critics are plain perceptrons of observation and action, on the CPU."""
+    return type(critics) is TwinQ and critics.encoder is None and ClosedFormEnsemble.fits(critics.net)
