@@ -1,4 +1,4 @@
-"""Actor and twin critics with closed-form gradients (`envzoo.agents.networks.closed_form`)."""
+"""Actor and twin critics with closed-form gradients (`envzoo.agents.networks.closed_form`), under `torch.no_grad`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ class ClosedFormActor:
     def __init__(self, actor: SquashedGaussianActor):
         self.codec, self.mlp = actor.encoder.codec, ClosedFormMLP(actor.encoder, actor.head)
 
-    @torch.no_grad()
     def evaluate(self, x: Tensor) -> None:
         """Evaluate packed observations (N, P)."""
         self.parameters = self.mlp.forward(self.codec.vector(x))
 
-    @torch.no_grad()
     def sample(self, rows: slice, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Sample actions (n, D) and their log-densities (n,) for rows of the observations."""
         mean, self.raw_log_std = self.parameters[rows].chunk(2, dim=-1)
@@ -33,7 +31,6 @@ class ClosedFormActor:
         self.action, log_prob, self.spread = squash(mean, self.raw_log_std.clamp(*LOG_STD_RANGE), noise)
         return self.action, log_prob
 
-    @torch.no_grad()
     def backward(self, by_action: Tensor, by_log_prob: Tensor) -> None:
         """Write the derivatives by the parameters to their `grad`, for the last `sample`, of the first rows.
 

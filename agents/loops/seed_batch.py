@@ -46,6 +46,7 @@ class SeedBatch:
         self.members = list(members)
         first = self.members[0]
         self.template = copy.copy(first)  # runs the update, with batched parts in place of its own
+        self.template.closed_form = None  # `vmap` needs the update by autograd
         self.slots: list[Slot] = []
         self.leaves: list[Tensor] = []
         optimizers = {
@@ -213,8 +214,12 @@ class _BatchedOptimizer:
             member.flat.data, member.flat.grad = self.flat[row], grad[row]
             member._vector = self.flat[row]
 
-    def step(self, loss: Tensor) -> None:
-        """Take a step of every run on its own loss, inside `vmap`."""
+    def step(self, *outputs: Tensor, gradients: Sequence[Tensor] | None = None) -> None:
+        """Take a step of every run as `FlatOptimizer.step` does, inside `vmap`."""
+        if gradients is None:
+            (loss,) = outputs
+        else:  # a loss of these derivatives
+            loss = sum((output * by).sum() for output, by in zip(outputs, gradients, strict=True))
         _Step.apply(loss, self)
 
     def step_together(self, losses: Tensor) -> None:

@@ -5,7 +5,8 @@ For a layer u = x W + b and the derivative D = dL/du of a loss, with one row for
     dL/dW = x^T D,    dL/db = sum of the rows of D,    dL/dx = D W^T,
 
 and an activation x = f(u) multiplies the last by f'(u), which is [x > 0] for ReLU and 1 - x^2 for tanh. The derivatives
-by the parameters are written to their `grad`, as those of a `FlatOptimizer` have one, for `FlatOptimizer.apply`.
+by the parameters are written to their `grad`, as those of a `FlatOptimizer` have one, for `FlatOptimizer.apply`. All
+functions are called under `torch.no_grad`.
 
 Wide products in single precision are computed by oneDNN, which uses the widest vectors of every processor; PyTorch's
 default, MKL, does so on Intel's only. On an AMD EPYC 256 x 256 x 256 take 150 instead of 315 microseconds.
@@ -130,13 +131,11 @@ class ClosedFormMLP:
             return False
         return all(parameter.device.type == "cpu" for parameter in encoder.parameters())
 
-    @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Compute (N, inputs) -> (N, outputs), and keep what `backward` needs."""
         self.last = _Pass([Layer(linear.weight.t(), linear.bias) for linear in self.linears], x, self.activation)
         return self.last.output
 
-    @torch.no_grad()
     def backward(self, gradient: Tensor) -> None:
         """Write the derivatives by the parameters, given that by the output, (N, outputs).
 
@@ -158,7 +157,8 @@ class ClosedFormEnsemble:
     """
 
     def __init__(self, net: ScalarEnsemble):
-        self.net = net
+        self.members, self.activation = net.members, net.activation_name
+        self.parameters = list(zip(net.weights, net.biases, strict=True))
         self.together = max(weight.shape[-1] for weight in net.weights) < WIDE
 
     @staticmethod
@@ -168,23 +168,19 @@ class ClosedFormEnsemble:
 
     def _members(self, count: int, gradients: bool = False) -> list[list[Layer]]:
         """Return the layers of the first members, or their gradients; those of all at once where `together`."""
-        pairs = [
-            (weight.grad, bias.grad) if gradients else (weight, bias)
-            for weight, bias in zip(self.net.weights, self.net.biases, strict=True)
-        ]
-        if self.together and count == self.net.members:
+        pairs = [(weight.grad, bias.grad) for weight, bias in self.parameters] if gradients else self.parameters
+        if self.together and count == self.members:
             return [[Layer(*pair) for pair in pairs]]
         return [[Layer(weight[m], bias[m, 0]) for weight, bias in pairs] for m in range(count)]
 
-    @torch.no_grad()
     def forward(self, x: Tensor, count: int | None = None) -> Tensor:
         """Compute the values of the first `count` members, or of all, (count, N), and keep what is needed later."""
-        self.count = self.net.members if count is None else count
+        self.count = self.members if count is None else count
         groups = self._members(self.count)
         self.batched = groups[0][0].weight.dim() == 3
         if self.batched:
             x = x.expand(self.count, *x.shape)
-        self.last = [_Pass(layers, x, self.net.activation_name) for layers in groups]
+        self.last = [_Pass(layers, x, self.activation) for layers in groups]
         if self.batched:
             return self.last[0].output[..., 0]
         return torch.stack([part.output[:, 0] for part in self.last])
@@ -194,12 +190,10 @@ class ClosedFormEnsemble:
         where = self._members(self.count, gradients=True) if gradients else [None] * len(self.last)
         return [part.backward(*own, columns) for part, *own in zip(self.last, parts, where, strict=True)]
 
-    @torch.no_grad()
     def backward(self, gradient: Tensor) -> None:
         """Write the derivatives by the parameters, given that by the values of all members, (members, N)."""
         self._backward(gradient, True, 0)
 
-    @torch.no_grad()
     def by_input(self, gradient: Tensor, columns: int) -> Tensor:
         """Compute the derivative by the last columns of the input, (N, columns), given that by the values."""
         found = self._backward(gradient, False, columns)

@@ -99,9 +99,10 @@ def test_a_clamped_standard_deviation_has_no_gradient():
     closed.codec = type("Double", (), {"vector": staticmethod(lambda x: x)})
     actor.encoder.codec = closed.codec
     x, by_action, by_log_prob = torch.randn(6, 3).double(), torch.randn(4, 2).double(), torch.randn(4).double()
-    closed.evaluate(x)
-    got = closed.sample(slice(4), torch.Generator().manual_seed(1))
-    closed.backward(by_action, by_log_prob)
+    with torch.no_grad():
+        closed.evaluate(x)
+        got = closed.sample(slice(4), torch.Generator().manual_seed(1))
+        closed.backward(by_action, by_log_prob)
     want = actor.sample(x[:4], torch.Generator().manual_seed(1))
     torch.testing.assert_close(got, tuple(part.detach() for part in want))
     gradients = torch.autograd.grad(want, list(actor.parameters()), (by_action, by_log_prob))
