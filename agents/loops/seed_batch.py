@@ -3,6 +3,9 @@
 The update of the algorithm is written for one run. `torch.func.vmap` evaluates it for N runs at once: parameters get a
 leading dimension N, every run draws from its own generators, and each optimizer takes its step for all runs. The
 learners stay complete: their parameters are views of the batched ones, so each is saved, evaluated and resumed alone.
+
+On the CPU, networks that are differentiated in closed form (`envzoo.agents.networks.closed_form`) take their steps one
+run after the other instead: more than half of such a step are matrix products, of which a batch saves nothing.
 """
 
 from __future__ import annotations
@@ -45,8 +48,12 @@ class SeedBatch:
         check_members(members)
         self.members = list(members)
         first = self.members[0]
+        for member in self.members[1:]:
+            member.data = first.data  # equal, see `check_members`
+        self.in_turn = getattr(first, "closed_form", None) is not None
+        if self.in_turn:
+            return
         self.template = copy.copy(first)  # runs the update, with batched parts in place of its own
-        self.template.closed_form = None  # `vmap` needs the update by autograd
         self.slots: list[Slot] = []
         self.leaves: list[Tensor] = []
         optimizers = {
@@ -72,8 +79,6 @@ class SeedBatch:
                 setattr(self.template, name, target)
             elif isinstance(part, Streams):
                 setattr(self.template, name, _MemberStreams([getattr(member, name) for member in members]))
-        for member in self.members[1:]:
-            member.data = first.data  # equal, see `check_members`
         self._batched = torch.func.vmap(self._update_one, randomness="error")
 
     def _place(self, module: nn.Module, leaves: Sequence[Tensor]) -> nn.Module:
@@ -108,6 +113,8 @@ class SeedBatch:
 
     def iterate(self) -> list[dict[str, float]]:
         """Do for every member what its own `iterate` would do; returns the metrics of each."""
+        if self.in_turn:
+            return [member.iterate() for member in self.members]
         first = self.members[0]
         for member in self.members:
             if hasattr(member, "begin_iteration"):

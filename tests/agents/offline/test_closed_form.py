@@ -1,14 +1,20 @@
 """Closed-form steps of the offline agents against those by autograd."""
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
 from envzoo import agents
 from envzoo.agents.networks.closed_form import WIDE
+from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.offline.closed_form import ClosedFormGaussian
+from envzoo.agents.offline.iql import expectile_gradient, expectile_loss
+from envzoo.agents.offline.networks import GaussianPolicy
 from envzoo.agents.optim import FlatOptimizer
 
 STRIPED = "envzoo/line-world/striped-v0"
-NAMES = ["TD3", "TD3BC", "PRDC"]
+NAMES = ["TD3", "TD3BC", "PRDC", "IQL"]
 
 
 def make(name, source=STRIPED, **hyperparameters):
@@ -50,3 +56,31 @@ def test_a_step_is_that_of_autograd(name, settings):
 @pytest.mark.parametrize("name", NAMES)
 def test_other_networks_are_differentiated_by_autograd(name):
     assert make(name, activation="gelu").closed_form is None
+
+
+@pytest.mark.parametrize("squash", [True, False])
+def test_gaussian_policy(squash):
+    """Derivatives of the log-density; a standard deviation at its bound keeps its gradient, one beyond has none."""
+    codec = ObservationCodec(gym.spaces.Box(-1, 1, (3,), np.float32))
+    shape = {"encoder": "mlp", "hidden": (8,), "activation": "relu", "generator": torch.Generator().manual_seed(0)}
+    policy = GaussianPolicy(codec, 3, squash=squash, **shape).double()
+    for parameter in policy.parameters():
+        parameter.grad = torch.full_like(parameter, 9.0)
+    with torch.no_grad():
+        policy.log_std.copy_(torch.tensor([0.3, 2.0, 2.5]))
+    x, action, by = torch.randn(3, 6, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    policy.encoder.codec = type("Double", (), {"vector": staticmethod(lambda x: x)})
+    want = policy.log_prob(x, action)
+    gradients = torch.autograd.grad(want, list(policy.parameters()), by[:, 0])
+    closed = ClosedFormGaussian(policy)
+    with torch.no_grad():
+        torch.testing.assert_close(closed.log_prob(x, action), want.detach())
+        closed.backward(by[:, 0])
+    torch.testing.assert_close([parameter.grad for parameter in policy.parameters()], list(gradients))
+    assert policy.log_std.grad.bool().tolist() == [True, True, False]
+
+
+def test_expectile_gradient():
+    u = torch.randn(9, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+    (want,) = torch.autograd.grad(expectile_loss(u, 0.7), u)
+    torch.testing.assert_close(expectile_gradient(u.detach(), 0.7), want)
