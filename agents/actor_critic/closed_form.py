@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.actor_critic.soft_networks import LOG_STD_RANGE, SquashedGaussianActor, TwinQ
+from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.distributions import squash, squash_backward
-from envzoo.agents.losses.soft import actor_loss, reduction_gradient
+from envzoo.agents.losses.soft import actor_loss, critic_loss, reduction_gradient
 from envzoo.agents.networks.closed_form import ClosedFormEnsemble, ClosedFormMLP
 from envzoo.agents.optim import FlatOptimizer
 
@@ -70,6 +71,21 @@ class ClosedFormSoft:
         if type(actor) is not SquashedGaussianActor or not twins_fit(critics):
             return None
         return cls(actor, critics, target) if ClosedFormMLP.fits(actor.encoder) else None
+
+    def evaluate_next(self, observation: Tensor, rows: slice, generator: Any) -> tuple[Tensor, Tensor]:
+        """Compute the target critics' values (2, N) of sampled actions, and the log-densities (N,) of these.
+
+        `observation`, (N, P) packed, are the given rows of those that `actor.evaluate` was given.
+        """
+        action, log_prob = self.actor.sample(rows, generator)
+        return self.target.forward(torch.cat([self.codec.vector(observation), action], dim=-1)), log_prob
+
+    def step_of_critics(self, batch: Batch, y: Tensor, optimizer: FlatOptimizer) -> tuple[Tensor, Tensor]:
+        """Take the critics' gradient step on `envzoo.agents.losses.soft.critic_loss`; returns it and the values."""
+        q = self.critics.forward(torch.cat([self.codec.vector(batch.observation), batch.action], dim=-1))
+        self.critics.backward((q - y).div_(len(y)))
+        optimizer.apply()
+        return critic_loss(q, y), q
 
     def step_of_actor(
         self, observation: Tensor, generator: Any, alpha: Tensor, how: str, optimizer: FlatOptimizer

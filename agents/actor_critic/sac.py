@@ -116,14 +116,8 @@ class SAC(SoftActorCritic):
         noise, nets, n = self.streams.torch("policy-noise"), self.closed_form, len(batch.reward)
         # The actor does not change before its own step, so that one evaluation serves both observations.
         nets.actor.evaluate(torch.cat([batch.observation, batch.next_observation]))
-        next_action, next_log_prob = nets.actor.sample(slice(n, None), noise)
-        vector = self.codec.vector
-        next_q = nets.target.forward(torch.cat([vector(batch.next_observation), next_action], dim=-1))
+        next_q, next_log_prob = nets.evaluate_next(batch.next_observation, slice(n, None), noise)
         y = self.td_target(batch, next_q, next_log_prob, alpha)
-        q = nets.critics.forward(torch.cat([vector(batch.observation), batch.action], dim=-1))
-        critic_loss = soft.critic_loss(q, y)  # equation 5
-        nets.critics.backward((q - y).div_(n))
-        self.critic_optimizer.apply()
-
+        critic_loss, q = nets.step_of_critics(batch, y, self.critic_optimizer)  # equation 5
         step = nets.step_of_actor(batch.observation, noise, alpha, self.config.actor_q, self.actor_optimizer)
         return critic_loss, q, step.loss, step.log_prob

@@ -33,14 +33,15 @@ WIDE = ScalarEnsemble.WIDE  # products of fewer columns or inner terms gain noth
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
-def _suits_onednn(weight: Tensor) -> bool:
+def suits_onednn(weight: Tensor) -> bool:
+    """Return whether `product` with this weight (K, O) is computed by oneDNN."""
     wide = weight.dim() == 2 and min(weight.shape) >= WIDE
     return wide and _ONEDNN is not None and weight.dtype == torch.float32 and weight.device.type == "cpu"
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute x W + b without gradients: (N, K), (K, O), (O,) -> (N, O), or with a leading dimension of all of them."""
-    if _suits_onednn(weight):
+    if suits_onednn(weight):
         return _ONEDNN(x, weight.t(), bias, "none", [], "")
     if weight.dim() == 3:
         return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias, x, weight)
@@ -49,7 +50,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def write_product(x: Tensor, gradient: Tensor, out: Tensor) -> None:
     """Write x^T D to `out`: (N, K), (N, O) -> (K, O), or with a leading dimension of all of them."""
-    if _suits_onednn(out):
+    if suits_onednn(out):
         if not out.is_contiguous():  # the gradient of a `torch.nn.Linear` is stored as (O, K)
             x, gradient, out = gradient, x, out.t()
         out.copy_(_ONEDNN(x.t(), gradient.t(), None, "none", [], ""))
