@@ -5,7 +5,8 @@ leading dimension N, every run draws from its own generators, and each optimizer
 learners stay complete: their parameters are views of the batched ones, so each is saved, evaluated and resumed alone.
 
 On the CPU, networks that are differentiated in closed form (`envzoo.agents.networks.closed_form`) take their steps one
-run after the other instead: more than half of such a step are matrix products, of which a batch saves nothing.
+run after the other instead, each exactly as it would alone: that is faster than `vmap`, whose update needs autograd,
+and a batch saves nothing of the matrix products and of the passes over the activations.
 """
 
 from __future__ import annotations
