@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from envzoo.agents.actor_critic.soft_networks import LOG_STD_RANGE, SquashedGaussianActor, TwinQ
 from envzoo.agents.loops.replay import Batch
-from envzoo.agents.losses.distributions import squash, squash_backward
-from envzoo.agents.losses.soft import actor_loss, critic_loss, reduction_gradient
+from envzoo.agents.losses.soft import actor_loss, critic_loss
+from envzoo.agents.losses.squashing import squash, squash_backward
 from envzoo.agents.networks.closed_form import ClosedFormEnsemble, ClosedFormMLP
 from envzoo.agents.optim import FlatOptimizer
 
@@ -106,6 +106,14 @@ class ClosedFormSoft:
         self.actor.backward(by_action, alpha / n)
         optimizer.apply()
         return ActorStep(actor_loss(q, log_prob, alpha, how), log_prob)
+
+
+def reduction_gradient(q: Tensor, how: str) -> Tensor:
+    """Compute the derivative of `reduce_critics` by the values of two critics, (2, N); equal values count as Q_1's."""
+    if how == "mean":
+        return torch.full_like(q, 0.5)
+    first = (q[0] <= q[1]).to(q.dtype)
+    return torch.stack([first, 1 - first])
 
 
 def twins_fit(critics: nn.Module) -> bool:

@@ -58,53 +58,29 @@ def log_tanh_derivative(u: Tensor) -> Tensor:
     return 2.0 * (LOG_2 - u - torch.nn.functional.softplus(-2.0 * u))
 
 
-def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute a = tanh(u) of u = mean + std * noise with log pi(a), and what `squash_backward` needs.
-
-    Args:
-        mean: (..., D).
-        log_std: (..., D).
-        noise: (..., D), standard normal.
-
-    Returns:
-        Action (..., D), log pi(a) (...), and std * noise (..., D).
-    """
-    spread = log_std.exp() * noise
-    u = mean + spread
-    action = torch.tanh(u)
-    log_prob = (noise * noise).mul_(-0.5).sub_(log_std).sub_(log_tanh_derivative(u)).sum(dim=-1)
-    return action, log_prob.sub_(LOG_SQRT_2PI * mean.shape[-1]), spread
-
-
-def squash_backward(action: Tensor, spread: Tensor, by_action: Tensor, by_log_prob: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the derivatives of a loss by mean and log_std of `squash`, both (..., D).
-
-    With u before squashing: da/du = 1 - a^2, d log pi/du = 2 a, and d log pi/d log_std has a further -1.
-
-    Args:
-        action: (..., D), returned by `squash`.
-        spread: (..., D), likewise.
-        by_action: (..., D), derivative by the action.
-        by_log_prob: (...), derivative by log pi(a), or a number for all.
-    """
-    weight = by_log_prob[..., None]
-    by_mean = by_action * (1 - action * action) + weight * (2 * action)
-    return by_mean, by_mean * spread - weight
-
-
 class _SquashedGaussian(torch.autograd.Function):
-    """`squash` with its closed-form gradient, for which autograd would use about thirty small operations."""
+    """Sample a = tanh(mean + std * noise) with log pi(a), and a hand-written backward pass.
+
+    With u before squashing: da/du = 1 - a^2, d log pi/du = 2 a, and d log pi/d log_std has a further -1. Autograd would
+    use about thirty small operations for the same result.
+    """
 
     @staticmethod
     def forward(ctx: Any, mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        action, log_prob, spread = squash(mean, log_std, noise)
+        spread = log_std.exp() * noise
+        u = mean + spread
+        action = torch.tanh(u)
+        log_prob = (noise * noise).mul_(-0.5).sub_(log_std).sub_(log_tanh_derivative(u)).sum(dim=-1)
         ctx.save_for_backward(action, spread)
-        return action, log_prob
+        return action, log_prob.sub_(LOG_SQRT_2PI * mean.shape[-1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_action: Tensor, grad_log_prob: Tensor) -> tuple[Tensor, Tensor, None]:
-        return *squash_backward(*ctx.saved_tensors, grad_action, grad_log_prob), None
+        action, spread = ctx.saved_tensors
+        weight = grad_log_prob[..., None]
+        grad_mean = grad_action * (1 - action * action) + weight * (2 * action)
+        return grad_mean, grad_mean * spread - weight, None
 
 
 def sample_squashed_gaussian(

@@ -36,14 +36,6 @@ def reduce_critics(q: Tensor, how: str) -> Tensor:
     return REDUCTIONS[how](q)
 
 
-def reduction_gradient(q: Tensor, how: str) -> Tensor:
-    """Compute the derivative of `reduce_critics` by the values of two critics, (2, N); equal values count as Q_1's."""
-    if how == "mean":
-        return torch.full_like(q, 0.5)
-    first = (q[0] <= q[1]).to(q.dtype)
-    return torch.stack([first, 1 - first])
-
-
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float) -> Tensor:
     """Compute y = r + gamma (1 - terminated) V(s') (equation 2 of 1812.05905); truncated episodes bootstrap.
 

@@ -115,7 +115,7 @@ class EnsembleMLP(nn.Module):
         generator: torch.Generator,
     ):
         super().__init__()
-        self.activation_name, self.activation = activation_name, activation(activation_name)
+        self.activation = activation(activation_name)
         widths = [inputs, *hidden, outputs]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for a, b in pairwise(widths):

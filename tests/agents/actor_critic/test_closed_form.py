@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from envzoo import agents
-from envzoo.agents.actor_critic.closed_form import ClosedFormActor
+from envzoo.agents.actor_critic.closed_form import ClosedFormActor, reduction_gradient
 from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor
 from envzoo.agents.loops.replay import Batch
-from envzoo.agents.losses.soft import reduce_critics, reduction_gradient
+from envzoo.agents.losses.soft import reduce_critics
 from envzoo.agents.networks.closed_form import WIDE
 from envzoo.agents.networks.observation import ObservationCodec
 
