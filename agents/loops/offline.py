@@ -102,7 +102,7 @@ class OfflineAgent(MaskedPredict, Agent):
         """Sample `batch_size` transitions uniformly with replacement, with normalised observations."""
         data = self.data
         index = torch.randint(len(data.reward), (self.config.batch_size,), generator=generator, device=self.device)
-        batch = Batch(*(column.index_select(0, index) for column in data))
+        batch = Batch(*(column[index] for column in data))
         return batch._replace(
             observation=self.normalizer(batch.observation), next_observation=self.normalizer(batch.next_observation)
         )

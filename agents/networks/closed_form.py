@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from envzoo.agents.networks.basic_encoders import Encoder, MLPEncoder
+from envzoo.agents.networks.layers import tanh
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 
 # x = f(u) in place, and (dL/dx, x) -> dL/du, in place of dL/dx.
@@ -148,6 +149,11 @@ class ClosedFormMLP:
         last.backward(gradient, [Layer(linear.weight.grad.t(), linear.bias.grad) for linear in self.linears])
 
 
+def _activation_name(net: ScalarEnsemble) -> str | None:
+    """Return the key of `IN_PLACE` of an ensemble's activation function."""
+    return {torch.relu_: "relu", tanh: "tanh"}.get(net.activation)
+
+
 class ClosedFormEnsemble:
     """A `ScalarEnsemble`: (N, inputs) -> (members, N).
 
@@ -158,14 +164,14 @@ class ClosedFormEnsemble:
     """
 
     def __init__(self, net: ScalarEnsemble):
-        self.members, self.activation = net.members, net.activation_name
+        self.members, self.activation = net.members, _activation_name(net)
         self.parameters = list(zip(net.weights, net.biases, strict=True))
         self.together = max(weight.shape[-1] for weight in net.weights) < WIDE
 
     @staticmethod
     def fits(net: nn.Module) -> bool:
         """Return whether a network is a `ScalarEnsemble` with an activation of `IN_PLACE`, on the CPU."""
-        return type(net) is ScalarEnsemble and net.activation_name in IN_PLACE and net.weights[0].device.type == "cpu"
+        return type(net) is ScalarEnsemble and _activation_name(net) is not None and net.weights[0].device.type == "cpu"
 
     def _members(self, count: int, gradients: bool = False) -> list[list[Layer]]:
         """Return the layers of the first members, or their gradients; those of all at once where `together`."""

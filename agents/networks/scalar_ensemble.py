@@ -31,7 +31,6 @@ class ScalarEnsemble(EnsembleMLP):
         self, members: int, inputs: int, hidden: Sequence[int], activation_name: str, generator: torch.Generator
     ):
         super().__init__(members, inputs, hidden, 1, activation_name, generator)
-        self.activation_name = activation_name
         if self.activation is torch.relu:
             self.activation = torch.relu_  # in place: the input is a new product that no gradient needs
 
