@@ -71,14 +71,33 @@ class SAC(SoftActorCritic):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update the critics, the actor, the temperature and the target networks once (algorithm 1)."""
         self.follow_schedule()
-        c, noise = self.config, self.streams.torch("policy-noise")
         alpha = self.temperature.value
+        take = self._step_by_autograd if self.closed_form is None else self._step_in_closed_form
+        critic_loss, q, actor_loss, log_prob = take(batch, alpha)
+        entropy = -log_prob.mean()
+        temperature_loss = self.temperature.update(entropy)  # equation 18
+        self.target.update()
+        return {
+            "loss/critic": critic_loss,
+            "loss/actor": actor_loss,
+            "loss/temperature": temperature_loss,
+            "value/q": q.mean(),
+            "policy/entropy": entropy,
+            "policy/temperature": alpha,
+        }
 
-        with torch.no_grad():  # y = r + gamma (min_i Q'_i(s', a') - alpha log pi(a'|s')), a' ~ pi
+    def td_target(self, batch: Batch, next_q: Tensor, next_log_prob: Tensor, alpha: Tensor) -> Tensor:
+        """Compute y = r + gamma (1 - terminated) (min_i Q'_i(s', a') - alpha log pi(a'|s')), (N,)."""
+        next_value = soft.soft_value(next_q, next_log_prob, alpha)
+        return soft.td_target(self.scaled(batch.reward), batch.terminated, next_value, self.config.gamma)
+
+    def _step_by_autograd(self, batch: Batch, alpha: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take the gradient steps of critics and actor; returns J_Q, Q(s, a), J_pi and log pi(a|s), a ~ pi."""
+        noise = self.streams.torch("policy-noise")
+        with torch.no_grad():
             next_action, next_log_prob = self.actor.sample(batch.next_observation, noise)
             next_q = self.target(batch.next_observation, next_action)
-            next_value = soft.soft_value(next_q, next_log_prob, alpha)
-            y = soft.td_target(self.scaled(batch.reward), batch.terminated, next_value, c.gamma)
+            y = self.td_target(batch, next_q, next_log_prob, alpha)
         q = self.critics(batch.observation, batch.action)
         critic_loss = soft.critic_loss(q, y)  # equation 5
         self.critic_optimizer.step(critic_loss)
@@ -87,17 +106,18 @@ class SAC(SoftActorCritic):
         with torch.no_grad():  # no gradient of the actor's loss reaches the critics or their encoder
             features = self.critics.encode(batch.observation)
         q_of_actor = self.critics.evaluate(features, action)
-        actor_loss = soft.actor_loss(q_of_actor, log_prob, alpha, c.actor_q)  # equation 9
+        actor_loss = soft.actor_loss(q_of_actor, log_prob, alpha, self.config.actor_q)  # equation 9
         self.actor_optimizer.step(actor_loss)
+        return critic_loss.detach(), q.detach(), actor_loss.detach(), log_prob.detach()
 
-        entropy = -log_prob.detach().mean()
-        temperature_loss = self.temperature.update(entropy)  # equation 18
-        self.target.update()
-        return {
-            "loss/critic": critic_loss.detach(),
-            "loss/actor": actor_loss.detach(),
-            "loss/temperature": temperature_loss,
-            "value/q": q.detach().mean(),
-            "policy/entropy": entropy,
-            "policy/temperature": alpha,
-        }
+    @torch.no_grad()
+    def _step_in_closed_form(self, batch: Batch, alpha: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Do the same for plain perceptrons, without autograd."""
+        noise, nets, n = self.streams.torch("policy-noise"), self.closed_form, len(batch.reward)
+        # The actor does not change before its own step, so that one evaluation serves both observations.
+        nets.actor.evaluate(torch.cat([batch.observation, batch.next_observation]))
+        next_q, next_log_prob = nets.evaluate_next(batch.next_observation, slice(n, None), noise)
+        y = self.td_target(batch, next_q, next_log_prob, alpha)
+        critic_loss, q = nets.step_of_critics(batch, y, self.critic_optimizer)  # equation 5
+        step = nets.step_of_actor(batch.observation, noise, alpha, self.config.actor_q, self.actor_optimizer)
+        return critic_loss, q, step.loss, step.log_prob

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from torch import Tensor, nn
 
+from envzoo.agents.actor_critic.closed_form import ClosedFormSoft
 from envzoo.agents.actor_critic.soft_networks import Observed, TwinQ
 from envzoo.agents.loops.off_policy import OffPolicyAgent, OffPolicyConfig
 from envzoo.agents.networks.basic_encoders import Encoder
@@ -108,6 +109,7 @@ class SoftActorCritic(OffPolicyAgent):
             "critic_optimizer", make_optimizer(self.critics, c.optimizer, lr=critic_rate)
         )
         self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
+        self.closed_form = ClosedFormSoft.make(self.actor, self.critics, self.target.network)
         self.temperature = self.register(
             "temperature",
             DualVariable(

@@ -123,16 +123,15 @@ class FineTunableAgent(OfflineAgent):
 
     def sample(self, generator: torch.Generator) -> Batch:
         """Sample from the dataset, and from the new transitions where there are any."""
-        if self.replay is None or not len(self.replay):
-            return super().sample(generator)
         logged, count = len(self.data.reward), self.config.batch_size
-        index = torch.randint(logged + len(self.replay), (count,), generator=generator, device=self.device)
-        new = index >= logged
-        old_rows = self.data._make(column[index.clamp(max=logged - 1)] for column in self.data)
-        new_rows = self.replay.rows((index - logged).clamp(min=0))
-        batch = Batch(
-            *(torch.where(new.view(-1, *[1] * (a.dim() - 1)), b, a) for a, b in zip(old_rows, new_rows, strict=True))
-        )
+        more = 0 if self.replay is None else len(self.replay)
+        index = torch.randint(logged + more, (count,), generator=generator, device=self.device)
+        rows = index.clamp(max=logged - 1) if more else index
+        batch = self.data._make(column.index_select(0, rows) for column in self.data)  # faster than column[rows]
+        if more:
+            new, new_rows = index >= logged, self.replay.rows((index - logged).clamp(min=0))
+            pairs = zip(batch, new_rows, strict=True)
+            batch = Batch(*(torch.where(new.view(-1, *[1] * (a.dim() - 1)), b, a) for a, b in pairs))
         return batch._replace(
             observation=self.normalizer(batch.observation), next_observation=self.normalizer(batch.next_observation)
         )

@@ -3,6 +3,10 @@
 The update of the algorithm is written for one run. `torch.func.vmap` evaluates it for N runs at once: parameters get a
 leading dimension N, every run draws from its own generators, and each optimizer takes its step for all runs. The
 learners stay complete: their parameters are views of the batched ones, so each is saved, evaluated and resumed alone.
+
+On the CPU, networks that are differentiated in closed form (`envzoo.agents.networks.closed_form`) take their steps one
+run after the other instead, each exactly as it would alone: that is faster than `vmap`, whose update needs autograd,
+and a batch saves nothing of the matrix products and of the passes over the activations.
 """
 
 from __future__ import annotations
@@ -45,6 +49,11 @@ class SeedBatch:
         check_members(members)
         self.members = list(members)
         first = self.members[0]
+        for member in self.members[1:]:
+            member.data = first.data  # equal, see `check_members`
+        self.in_turn = getattr(first, "closed_form", None) is not None
+        if self.in_turn:
+            return
         self.template = copy.copy(first)  # runs the update, with batched parts in place of its own
         self.slots: list[Slot] = []
         self.leaves: list[Tensor] = []
@@ -71,8 +80,6 @@ class SeedBatch:
                 setattr(self.template, name, target)
             elif isinstance(part, Streams):
                 setattr(self.template, name, _MemberStreams([getattr(member, name) for member in members]))
-        for member in self.members[1:]:
-            member.data = first.data  # equal, see `check_members`
         self._batched = torch.func.vmap(self._update_one, randomness="error")
 
     def _place(self, module: nn.Module, leaves: Sequence[Tensor]) -> nn.Module:
@@ -107,6 +114,8 @@ class SeedBatch:
 
     def iterate(self) -> list[dict[str, float]]:
         """Do for every member what its own `iterate` would do; returns the metrics of each."""
+        if self.in_turn:
+            return [member.iterate() for member in self.members]
         first = self.members[0]
         for member in self.members:
             if hasattr(member, "begin_iteration"):
@@ -213,8 +222,12 @@ class _BatchedOptimizer:
             member.flat.data, member.flat.grad = self.flat[row], grad[row]
             member._vector = self.flat[row]
 
-    def step(self, loss: Tensor) -> None:
-        """Take a step of every run on its own loss, inside `vmap`."""
+    def step(self, *outputs: Tensor, gradients: Sequence[Tensor] | None = None) -> None:
+        """Take a step of every run as `FlatOptimizer.step` does, inside `vmap`."""
+        if gradients is None:
+            (loss,) = outputs
+        else:  # a loss of these derivatives
+            loss = sum((output * by).sum() for output, by in zip(outputs, gradients, strict=True))
         _Step.apply(loss, self)
 
     def step_together(self, losses: Tensor) -> None:

@@ -13,20 +13,16 @@ first layer's product with an observation is computed once for all of its action
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from envzoo.agents.networks.closed_form import IN_PLACE, product, suits_onednn
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 
-# x = f(u) in place, and (dL/dx, x) -> dL/du, in place of dL/dx.
-ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
-    "relu": (torch.relu_, lambda g, x: torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)),
-    "tanh": (torch.tanh_, lambda g, x: torch.ops.aten.tanh_backward.grad_input(g, x, grad_input=g)),
-}
 NUMBERS = 2**17  # activations of one layer at a time
 
 
@@ -81,7 +77,7 @@ def conservative_loss(
         target: (N,), y_n, without gradient.
         alpha: Weight of the gap.
     """
-    if activation in ACTIVATIONS and len(net.weights) > 1 and not features.is_cuda:
+    if activation in IN_PLACE and len(net.weights) > 1 and not features.is_cuda:
         given = (features, actions, corrections, target, *net.weights, *net.biases)
         return ConservativeLoss(*_Fused.apply(activation, alpha, *given))
     # One product of all pairs suits a GPU.
@@ -140,7 +136,7 @@ class _Member:
     """One critic, and where its gradient is added.
 
     Args:
-        activation: Key of `ACTIVATIONS`.
+        activation: Key of `IN_PLACE`.
         parameters: Weights (inputs, outputs) of all layers, then biases (1, outputs).
         gradients: Where the gradient is added, of the same shapes.
         dim: D, the dimension of actions.
@@ -150,7 +146,7 @@ class _Member:
     def __init__(
         self, activation: str, parameters: Sequence[Tensor], gradients: Sequence[Tensor], dim: int, buffers: Tensor
     ):
-        self.activate, self.slope = ACTIVATIONS[activation]
+        self.activate, self.slope = IN_PLACE[activation]
         count = len(parameters) // 2
         # The first layer reads features and actions apart, the last one has a single output.
         first, *hidden, head = parameters[:count]
@@ -174,7 +170,9 @@ class _Member:
         inputs = [actions.reshape(n * j, dim)]
         for i, weight in enumerate(self.weights):
             u = self._empty(i, n * j, weight.shape[1])
-            if i:
+            if i and suits_onednn(weight):
+                u = product(inputs[i], weight, self.biases[i][0])
+            elif i:
                 torch.addmm(self.biases[i], inputs[i], weight, out=u)
             else:
                 torch.mm(inputs[0], weight, out=u).view(n, j, -1).add_(base[:, None])
@@ -192,11 +190,15 @@ class _Member:
         gradient = torch.outer(by_values, self.head, out=self._empty(layers, rows, len(self.head)))
         for i in range(layers - 1, 0, -1):
             self.slope(gradient, inputs[i + 1])
-            self.by_weights[i].addmm_(inputs[i].t(), gradient)
+            weight, wide = self.weights[i], suits_onednn(self.weights[i])
+            if wide:
+                self.by_weights[i].add_(product(inputs[i].t(), gradient))
+            else:
+                self.by_weights[i].addmm_(inputs[i].t(), gradient)
             self.by_biases[i][0].addmv_(gradient.t(), ones)  # faster than a sum of rows
             # The activations of a layer that has been differentiated are not needed any more.
-            out = self._empty(i, rows, self.weights[i].shape[0])
-            gradient = torch.mm(gradient, self.weights[i].t(), out=out)
+            out = self._empty(i, rows, weight.shape[0])
+            gradient = product(gradient, weight.t()) if wide else torch.mm(gradient, weight.t(), out=out)
         self.slope(gradient, inputs[1])
         self.by_weights[0].add_(inputs[0].t() @ gradient)
         torch.sum(gradient.view(n, j, -1), dim=1, out=by_base)

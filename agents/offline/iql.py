@@ -13,6 +13,7 @@ from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import reduce_critics, td_target
 from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.offline.base import OfflineActorCritic
+from envzoo.agents.offline.closed_form import ClosedFormIQL, fit_critics
 from envzoo.agents.offline.config import OfflineConfig, require_at_least_zero, require_positive
 from envzoo.agents.offline.networks import StateValue, make_critics, make_policy, shape_of, values_of
 from envzoo.agents.optim import make_optimizer
@@ -45,6 +46,11 @@ class IQLConfig(OfflineConfig):
 def expectile_loss(u: Tensor, expectile: float) -> Tensor:
     """Compute the mean of |expectile - 1(u < 0)| u^2, whose minimiser over constants is the expectile of the sample."""
     return ((expectile - (u < 0).to(u.dtype)).abs() * u.square()).mean()
+
+
+def expectile_gradient(u: Tensor, expectile: float) -> Tensor:
+    """Compute the derivative of `expectile_loss` by u, (N,)."""
+    return (expectile - (u < 0).to(u.dtype)).abs() * u * (2 / len(u))
 
 
 def advantage_weight(advantage: Tensor, beta: float, largest: float) -> Tensor:
@@ -89,6 +95,7 @@ class IQL(OfflineActorCritic):
             optimizer = make_optimizer(getattr(self, name), c.optimizer, lr=c.learning_rate)
             setattr(self, f"{name}_optimizer", self.register(f"{name}_optimizer", optimizer))
         self.target = self.register("target", PolyakTarget(self.critics, self.critics_optimizer.flat, c.tau))
+        self.closed_form = ClosedFormIQL.make(self.policy, self.value, self.critics, self.target.network)
 
     def begin_iteration(self) -> None:
         """Set the policy's learning rate."""
@@ -103,6 +110,9 @@ class IQL(OfflineActorCritic):
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update V, the critics, their target and the policy once."""
+        return self._update_by_autograd(batch) if self.closed_form is None else self._update_in_closed_form(batch)
+
+    def _update_by_autograd(self, batch: Batch) -> dict[str, Tensor]:
         c = self.config
         with torch.no_grad():
             next_value = self.value(batch.next_observation)
@@ -127,5 +137,35 @@ class IQL(OfflineActorCritic):
             "loss/policy": policy_loss.detach(),
             "value/v": v.detach().mean(),
             "value/q": q.detach().mean(),
+            "policy/weight": weight.mean(),
+        }
+
+    @torch.no_grad()
+    def _update_in_closed_form(self, batch: Batch) -> dict[str, Tensor]:
+        """Do the same for plain perceptrons, without autograd."""
+        c, nets, n = self.config, self.closed_form, len(batch.reward)
+        now, after = self.codec.vector(batch.observation), self.codec.vector(batch.next_observation)
+        pairs = torch.cat([now, batch.action], dim=-1)
+        v, next_value = nets.value.forward(torch.cat([now, after]))[:, 0].split(n)
+        u = reduce_critics(nets.target.forward(pairs), "min") - v
+        nets.value.backward(-expectile_gradient(u, c.expectile)[:, None])
+        self.value_optimizer.apply()
+
+        critic_loss, q = fit_critics(
+            nets.critics, pairs, td_target(batch.reward, batch.terminated, next_value, c.gamma)
+        )
+        self.critics_optimizer.apply()
+        self.target.update()
+
+        weight = advantage_weight(u, c.inverse_temperature, c.largest_weight)
+        policy_loss = -(weight * nets.policy.log_prob(now, batch.action)).mean()
+        nets.policy.backward(weight / -n)
+        self.policy_optimizer.apply()
+        return {
+            "loss/value": expectile_loss(u, c.expectile),
+            "loss/critic": critic_loss,
+            "loss/policy": policy_loss,
+            "value/v": v.mean(),
+            "value/q": q.mean(),
             "policy/weight": weight.mean(),
         }

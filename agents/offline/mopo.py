@@ -304,24 +304,37 @@ class MOPO(SoftOfflineAgent):
             return metrics
         return metrics | {"rollout/reward": self.count.reward, "rollout/length": self.count.length}
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Update the critics, the actor, the temperature, the target, and a learned weight of the penalty."""
-        weight = torch.as_tensor(self.penalty_weight, device=self.device)
+    def update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Take the step of the critics; returns L_Q and Q(s, a), (2, N)."""
+        nets, noise, following = self.closed_form, self.streams.torch("policy-noise"), batch.next_observation
         with torch.no_grad():
-            action, log_prob = self.actor.sample(batch.next_observation, self.streams.torch("policy-noise"))
-            value = soft_value(self.target(batch.next_observation, action), log_prob, self.temperature.value)
+            if nets is None:
+                action, log_prob = self.actor.sample(following, noise)
+                next_q = self.target(following, action)
+            else:
+                nets.actor.evaluate(following)
+                next_q, log_prob = nets.evaluate_next(following, slice(None), noise)
+            value = soft_value(next_q, log_prob, self.temperature.value)
             y = td_target(batch.reward, batch.terminated, value, self.config.gamma)
+            if nets is not None:
+                return nets.step_of_critics(batch, y, self.critic_optimizer)
         q = self.critics(batch.observation, batch.action)
         loss = critic_loss(q, y)
         self.critic_optimizer.step(loss)
+        return loss.detach(), q.detach()
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Update the critics, the actor, the temperature, the target, and a learned weight of the penalty."""
+        weight = torch.as_tensor(self.penalty_weight, device=self.device)
+        loss, q = self.update_critics(batch)
         metrics = self.update_actor(batch)
         self.target.update()
         if self.auto is not None and self.experience is None:
             self.auto.update(self.batch_penalty)
         self.count.updates += 1
         return metrics | {
-            "loss/critic": loss.detach(),
-            "value/q": q.detach().mean(),
+            "loss/critic": loss,
+            "value/q": q.mean(),
             "penalty/mean": self.batch_penalty,
             "penalty/weight": weight,
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from envzoo.agents.actor_critic.closed_form import ClosedFormSoft
 from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import actor_loss, reduce_critics
@@ -50,6 +51,7 @@ class SoftOfflineAgent(OfflineActorCritic):
             "critic_optimizer", make_optimizer(self.critics, c.optimizer, lr=c.learning_rate)
         )
         self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
+        self.closed_form: ClosedFormSoft | None = None
         if self.actions.discrete:
             self.masks = MaskReader(self.codec, self.actions.n)
             return
@@ -58,6 +60,7 @@ class SoftOfflineAgent(OfflineActorCritic):
         self.actor_optimizer = self.register(
             "actor_optimizer", make_optimizer(self.actor, c.optimizer, lr=c.policy_learning_rate)
         )
+        self.closed_form = ClosedFormSoft.make(self.actor, self.critics, self.target.network)
         self.temperature = self.register(
             "temperature",
             DualVariable(1.0, target=-float(self.actions.dim), lr=c.policy_learning_rate, device=self.device),
@@ -65,14 +68,22 @@ class SoftOfflineAgent(OfflineActorCritic):
 
     def update_actor(self, batch: Batch) -> dict[str, Tensor]:
         """Take SAC's step of the actor and of the temperature."""
-        alpha = self.temperature.value
-        action, log_prob = self.actor.sample(batch.observation, self.streams.torch("policy-noise"))
-        with torch.no_grad():
-            features = self.critics.encode(batch.observation)
-        loss = actor_loss(self.critics.evaluate(features, action), log_prob, alpha)
-        self.actor_optimizer.step(loss)
-        self.temperature.update(-log_prob.detach().mean())
-        return {"loss/actor": loss.detach(), "policy/temperature": alpha}
+        alpha, noise = self.temperature.value, self.streams.torch("policy-noise")
+        if self.closed_form is None:
+            action, log_prob = self.actor.sample(batch.observation, noise)
+            with torch.no_grad():
+                features = self.critics.encode(batch.observation)
+            loss = actor_loss(self.critics.evaluate(features, action), log_prob, alpha)
+            self.actor_optimizer.step(loss)
+            loss, log_prob = loss.detach(), log_prob.detach()
+        else:
+            with torch.no_grad():
+                self.closed_form.actor.evaluate(batch.observation)
+                loss, log_prob = self.closed_form.step_of_actor(
+                    batch.observation, noise, alpha, "min", self.actor_optimizer
+                )
+        self.temperature.update(-log_prob.mean())
+        return {"loss/actor": loss, "policy/temperature": alpha}
 
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:
         """Select actions: the greedy one (Discrete), or the mode or a sample of the actor (Box)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from envzoo.agents.losses.soft import reduce_critics, td_target
 from envzoo.agents.networks.action import ActionCodec
 from envzoo.agents.networks.rescaled_actions import UnitActionCodec
 from envzoo.agents.networks.target_network import PolyakTarget
+from envzoo.agents.offline.closed_form import ClosedFormTD3, fit_critics
 from envzoo.agents.offline.config import OfflineConfig, require_at_least_zero
 from envzoo.agents.optim import make_optimizer
 from envzoo.agents.spec import require
@@ -45,6 +47,22 @@ class TD3Config(OfflineConfig):
         require(0 < self.tau <= 1, f"tau of {agent} lies in (0, 1], got {self.tau}")
         require(self.policy_delay >= 1, f"policy_delay of {agent} is at least 1, got {self.policy_delay}")
         require_at_least_zero(self, "policy_noise", "noise_clip")
+
+
+class ActorLoss(NamedTuple):
+    """The actor's loss as a function of its actions and their values.
+
+    Attributes:
+        value: The loss.
+        by_action: (N, D), its derivative by the actions at fixed values.
+        by_q: (N,), its derivative by the values.
+        metrics: Further metrics.
+    """
+
+    value: Tensor
+    by_action: Tensor
+    by_q: Tensor
+    metrics: dict[str, Tensor]
 
 
 class TD3(FineTunableAgent):
@@ -113,45 +131,81 @@ class TD3(FineTunableAgent):
         self.target_actor = self.register("target_actor", PolyakTarget(self.actor, self.actor_optimizer.flat, c.tau))
         self.target = self.register("target", PolyakTarget(self.critics, self.critic_optimizer.flat, c.tau))
         self.count = self.register("count", StateHolder(updates=0))
+        self.closed_form = ClosedFormTD3.make(self.actor, self.critics, self.target_actor.network, self.target.network)
 
     def target_values(self, batch: Batch) -> Tensor:
         """Compute y (N,), with noise on the target policy's actions."""
+        nets, following = self.closed_form, batch.next_observation
+        if nets is None:
+            q = self.target(following, self.smooth(self.target_actor(following)))
+        else:
+            vector = self.codec.vector(following)
+            action = self.smooth(nets.target_actor.forward(vector).tanh())
+            q = nets.target.forward(torch.cat([vector, action], dim=-1))
+        return td_target(batch.reward, batch.terminated, reduce_critics(q, "min"), self.config.gamma)
+
+    def smooth(self, action: Tensor) -> Tensor:
+        """Add clipped noise to actions (N, D) of the target policy."""
         c = self.config
-        action = self.target_actor(batch.next_observation)
         noise = normal_like(action, self.streams.torch("policy-noise"))
         noise = noise.mul_(c.policy_noise).clamp(-c.noise_clip, c.noise_clip)
-        q = self.target(batch.next_observation, (action + noise).clamp(-1, 1))
-        return td_target(batch.reward, batch.terminated, reduce_critics(q, "min"), c.gamma)
+        return (action + noise).clamp(-1, 1)
 
-    def actor_loss(self, batch: Batch, action: Tensor, q: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the actor's loss, and metrics.
+    def actor_loss(self, batch: Batch, action: Tensor, q: Tensor) -> ActorLoss:
+        """Compute the actor's loss, its derivatives, and metrics.
 
         Args:
             batch: The minibatch.
-            action: (N, D), pi(s).
-            q: (N,), Q_1(s, pi(s)).
+            action: (N, D), pi(s), without gradient.
+            q: (N,), Q_1(s, pi(s)), without gradient.
         """
-        return -q.mean(), {}
+        return ActorLoss(-q.mean(), torch.zeros_like(action), torch.full_like(q, -1 / len(q)), {})
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Update the critics, and every `policy_delay`-th time the actor and the targets."""
+        take = self._step_by_autograd if self.closed_form is None else self._step_in_closed_form
+        self.count.updates += 1
+        moves_actor = self.count.updates % self.config.policy_delay == 0
+        metrics = take(batch, moves_actor)
+        if moves_actor:
+            self.target.update()
+            self.target_actor.update()
+        return metrics
+
+    def _step_by_autograd(self, batch: Batch, moves_actor: bool) -> dict[str, Tensor]:
+        """Take the gradient step of the critics, and that of the actor if it moves."""
         with torch.no_grad():
             y = self.target_values(batch)
         q = self.critics(batch.observation, batch.action)
         critic_loss = (q - y).square().mean(dim=1).sum()
         self.critic_optimizer.step(critic_loss)
         metrics = {"loss/critic": critic_loss.detach(), "value/q": q.detach().mean()}
-        self.count.updates += 1
-        if self.count.updates % self.config.policy_delay == 0:
+        if moves_actor:
             with torch.no_grad():
                 features = self.critics.encode(batch.observation)
             action = self.actor(batch.observation)
             value = self.critics.evaluate_first(features, action)
-            loss, more = self.actor_loss(batch, action, value)
-            self.actor_optimizer.step(loss)
-            self.target.update()
-            self.target_actor.update()
-            metrics |= {"loss/actor": loss.detach(), "value/q_policy": value.detach().mean()} | more
+            q = value.detach()
+            loss = self.actor_loss(batch, action.detach(), q)
+            self.actor_optimizer.step(action, value, gradients=(loss.by_action, loss.by_q))
+            metrics |= {"loss/actor": loss.value, "value/q_policy": q.mean()} | loss.metrics
+        return metrics
+
+    @torch.no_grad()
+    def _step_in_closed_form(self, batch: Batch, moves_actor: bool) -> dict[str, Tensor]:
+        """Do the same for plain perceptrons, without autograd."""
+        nets, now, y = self.closed_form, self.codec.vector(batch.observation), self.target_values(batch)
+        critic_loss, q = fit_critics(nets.critics, torch.cat([now, batch.action], dim=-1), y)
+        self.critic_optimizer.apply()
+        metrics = {"loss/critic": critic_loss, "value/q": q.mean()}
+        if moves_actor:
+            action = nets.actor.forward(now).tanh()
+            q = nets.critics.forward(torch.cat([now, action], dim=-1), 1)[0]
+            loss = self.actor_loss(batch, action, q)
+            by_action = loss.by_action + nets.critics.by_input(loss.by_q[None], action.shape[1])
+            nets.actor.backward(torch.ops.aten.tanh_backward(by_action, action))
+            self.actor_optimizer.apply()
+            metrics |= {"loss/actor": loss.value, "value/q_policy": q.mean()} | loss.metrics
         return metrics
 
     def act(self, x: Tensor, generator: torch.Generator, deterministic: bool) -> Tensor:

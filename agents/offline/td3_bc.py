@@ -8,7 +8,7 @@ from torch import Tensor
 
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.offline.config import require_positive
-from envzoo.agents.offline.td3 import TD3, TD3Config
+from envzoo.agents.offline.td3 import TD3, ActorLoss, TD3Config
 
 EPSILON = 1e-6  # for the first updates, when all values may be 0
 
@@ -55,7 +55,9 @@ class TD3BC(TD3):
         """Return the actions (N, D) that the actor is pulled to: those of the data."""
         return batch.action
 
-    def actor_loss(self, batch: Batch, action: Tensor, q: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute L_pi."""
-        distance = (action - self.anchor(batch, action)).square().mean()
-        return distance - value_weight(self.config.alpha, q) * q.mean(), {"loss/distance": distance.detach()}
+    def actor_loss(self, batch: Batch, action: Tensor, q: Tensor) -> ActorLoss:
+        """Compute L_pi, its derivatives, and metrics."""
+        apart, weight = action - self.anchor(batch, action), value_weight(self.config.alpha, q)
+        distance = (apart * apart).mean()
+        by_action, by_q = apart * (2 / apart.numel()), (weight / -len(q)).expand_as(q)
+        return ActorLoss(distance - weight * q.mean(), by_action, by_q, {"loss/distance": distance})

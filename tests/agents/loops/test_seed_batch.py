@@ -27,7 +27,9 @@ def root(tmp_path_factory):
 
 def make(name, seed=0, source=STRIPED, **more):
     settings = {"hidden": (8, 8), "batch_size": 16, "steps_per_iteration": 4} | more
-    return agents.make(name, source, seed=seed, device="cpu", threads=1, **settings)
+    agent = agents.make(name, source, seed=seed, device="cpu", threads=1, **settings)
+    agent.closed_form = None  # as on a GPU: closed forms take their steps in turn, see the last test
+    return agent
 
 
 def same(one, other):
@@ -148,3 +150,25 @@ def test_noise_of_several_runs_is_that_of_each():
     together = torch.func.vmap(lambda row: normal_like(row, generators))(x)
     alone = [normal_like(x[0], torch.Generator().manual_seed(seed)) for seed in (4, 5)]
     assert torch.equal(together, torch.stack(alone))
+
+
+@pytest.mark.parametrize("name", ["TD3", "TD3BC", "IQL"])
+def test_closed_forms_take_their_steps_in_turn(name):
+    """Every member is bit for bit what it would be alone."""
+
+    def closed(seed):
+        agent = agents.make(name, STRIPED, seed=seed, device="cpu", hidden=(8, 8), batch_size=16, steps_per_iteration=4)
+        assert agent.closed_form is not None
+        return agent
+
+    together, rows, alone = [closed(seed) for seed in (3, 4)], [[], []], []
+    learn_together(together, [10, 10], [[lambda agent, metrics, seen=seen: seen.append(metrics)] for seen in rows])
+    for member, seen in zip(together, rows, strict=True):
+        learner = closed(member.seed).learn(10, lambda agent, metrics: alone.append(metrics))
+        for key, optimizer in vars(learner).items():
+            if key.endswith("optimizer"):
+                assert torch.equal(optimizer.flat, getattr(member, key).flat), key
+        for mine, theirs in zip(seen, alone, strict=True):
+            assert mine | {"time/steps_per_second": 0} == theirs | {"time/steps_per_second": 0}
+        alone.clear()
+    assert together[0].data is together[1].data

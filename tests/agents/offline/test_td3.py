@@ -49,6 +49,7 @@ def test_the_target_by_hand():
 def test_noise_of_the_target_is_clipped():
     seen = []
     agent = make("TD3", policy_noise=10.0, noise_clip=0.3)
+    agent.closed_form = None
     agent.target = lambda x, action: seen.append(action) or torch.zeros(2, len(x))
     batch = batch_of(agent)
     agent.target_values(batch)
@@ -85,12 +86,26 @@ def test_critic_and_actor_losses_by_hand():
     # The actor saw the updated critics, and the state before its own step is gone: take another update's losses.
     action = agent.actor(batch.observation)
     q1 = agent.critics(batch.observation, action)[0]
-    loss, _ = agent.actor_loss(batch, action, q1)
+    loss = agent.actor_loss(batch, action.detach(), q1.detach())
     weight = 2.5 / (q1.abs().mean() + 1e-6)
     distance = ((action - batch.action) ** 2).mean()
-    assert torch.isclose(loss, distance - weight * q1.mean(), rtol=1e-5)
+    assert torch.isclose(loss.value, distance - weight * q1.mean(), rtol=1e-5)
     first = agent.critics.evaluate_first(agent.critics.encode(batch.observation), action)
     assert torch.allclose(first, q1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["TD3", "TD3BC", "PRDC"])
+def test_derivatives_of_the_actor_loss(name):
+    agent = make(name)
+    batch = batch_of(agent)
+    action = agent.actor(batch.observation).detach().requires_grad_()
+    q = torch.randn(32, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = agent.actor_loss(batch, action.detach(), q.detach())
+    anchor = batch.action if name == "TD3BC" else agent.anchor(batch, action.detach()) if name == "PRDC" else action
+    weight = 1.0 if name == "TD3" else 2.5 / q.detach().abs().mean()
+    expected = (action - anchor).square().mean() - weight * q.mean()
+    torch.testing.assert_close(loss.value, expected.detach())
+    torch.testing.assert_close((loss.by_action, loss.by_q), torch.autograd.grad(expected, (action, q)))
 
 
 def test_the_weight_of_values_is_a_constant():
