@@ -218,11 +218,12 @@ EXPERIMENT = Experiment(
         ),
     ),
     reason=(
-        "The four grids share the pixels out among them, while four scans of the whole image read each four times. The "
-        "backbone reads a cue anywhere in an image without a mistake after 500 updates. After 2,000 it does not compare "
-        "distant glyphs: all of its runs guess, with either scan, while one of five CNNs has begun to tell them apart "
-        "(75%). PPO on PixelMatch learns to keep away from both goals, with the CNN as well: the colour and the shape of "
-        "the cue say something about the goals only together, so that no step on the way is rewarded."
+        "The four grids share the pixels out among them, while four scans of the whole image read each four times. "
+        "The backbone reads a cue anywhere in an image without a mistake after 500 updates. After 2,000 it does not "
+        "compare distant glyphs: all of its runs guess, with either scan, while one of five CNNs has begun to tell "
+        "them apart (75%). PPO on PixelMatch learns to keep away from both goals, with the CNN as well: the colour "
+        "and the shape of the cue say something about the goals only together, so that no step on the way is "
+        "rewarded."
     ),
     seeds=8,
     first_seed=1000,
