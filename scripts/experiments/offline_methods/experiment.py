@@ -245,7 +245,7 @@ EXPERIMENT = Experiment(
         "One pilot on seed 0 showed the spread of the scores and the time of a run; the bounds and the number of seeds "
         "were written before any judged run. The in-context learners have data of another kind: see paper 52's page.",
         "The five seeds that were planned for LuckyBandit score exactly the same, and a verdict needs six then: "
-        "`--groups 'LuckyBandit, p10' --until-decided` added five, for which all intervals became 98.75% ones. "
+        "`--groups 'LuckyBandit, p10' --until-decided` added five, and intervals of its checks are 98.75% ones. "
         "The last check asks the same on 12 seeds that had not run. It was added when the first result was known, with "
         "its bound and number of seeds written before its runs, and it does not count for the verdict of the page.",
     ),
