@@ -51,7 +51,7 @@ class ReproduceOptions:
     """Groups of arms to run now; checks of the others are marked as not run, until a later call runs them. Default: all
     groups."""
     seeds: int | None = None
-    """Number of seeds; None uses the number of the experiment."""
+    """Number of seeds (of `--groups`, if given); None uses the number of the experiment."""
     until_decided: bool = False
     """While a primary check is inconclusive, increase the seeds (of `--groups`, if given) 2, 4 and 8 times, and judge
     by 98.75% intervals."""

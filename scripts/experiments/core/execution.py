@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def run_experiment(
         experiment: The experiment.
         quick: Use fewer seeds, and smaller budgets where the experiment defines them; no verdicts are given.
         groups: Groups of arms to run; the others are in the results only if all their runs are stored. Empty for all.
-        seeds: Number of seeds of every arm, instead of the experiment's or of a stored run until decided.
+        seeds: Number of seeds of every arm (of `groups`), instead of the experiment's or of a stored run until decided.
         until_decided: Increase the seeds (of `groups`) two, four and eight times while a primary check is inconclusive.
         fresh: Ignore stored results and run everything.
         folder: Folder in which results are stored by (arm, seed), and from which they are read; None stores nothing.
@@ -76,27 +76,26 @@ def run_experiment(
         store = Store(None)
         store.folder = folder
     arms = [(arm, *_plan(arm, quick)) for arm in experiment.sweep(quick)]
+    now = frozenset(groups or every)
     # A later run keeps the seeds and the wider intervals of an earlier one until decided.
-    least = {} if quick or seeds is not None else store.counts
+    least = {arm.name: 0 if quick else store.counts.get(arm.name, 0) for arm, *_ in arms}
+    if seeds is not None:
+        least |= {arm.name: 0 for arm, *_ in arms if arm.group in now}
+    kept = any(least.values())
     looks = LOOKS if until_decided else (1,)
-    confidence = LOOK_CONFIDENCE if until_decided or least else CONFIDENCE
-    looked_at = [set(groups)] * until_decided + [store.looked_at] * bool(least)
+    confidence = LOOK_CONFIDENCE if until_decided or kept else CONFIDENCE
+    looked_at = [set(groups)] * until_decided + [store.looked_at] * kept
     named = sorted(set().union(*looked_at)) if all(looked_at) else []
     for look in looks:
-        plan = [
+        plan = []
+        for arm, budget, key in arms:
             # Groups that do not run now keep their planned seeds.
-            (
-                arm,
-                budget,
-                key,
-                _numbers(experiment, arm, quick, seeds, 1 if groups and arm.group not in groups else look, least),
-            )
-            for arm, budget, key in arms
-        ]
+            wanted, times = (seeds, look) if arm.group in now else (None, 1)
+            plan.append((arm, budget, key, _numbers(experiment, arm, quick, wanted, times, least[arm.name])))
         plan, left_out = _stage(plan, store, groups)
         _run_missing(plan, quick, store, launcher, processes, on_done)
         results = _judge(experiment, plan, store, quick, confidence, left_out, named)
-        results.data["looks"] = max(looks.index(look) + 1, store.looks if least else 1)
+        results.data["looks"] = max(looks.index(look) + 1, store.looks if kept else 1)
         primary = [check["verdict"] for check in results.data["checks"] if check["primary"]]
         if INCONCLUSIVE not in primary:
             break
@@ -123,13 +122,11 @@ def current_key(arm: AnyArm) -> str:
     return _plan(arm, False)[1]
 
 
-def _numbers(
-    experiment: Experiment, arm: AnyArm, quick: bool, seeds: int | None, look: int, least: Mapping[str, int]
-) -> range:
+def _numbers(experiment: Experiment, arm: AnyArm, quick: bool, seeds: int | None, look: int, least: int) -> range:
     count = seeds
     if count is None:
         count = experiment.quick_seeds if quick else (arm.seeds or experiment.seeds)
-    return range(experiment.first_seed, experiment.first_seed + max(count * look, least.get(arm.name, 0)))
+    return range(experiment.first_seed, experiment.first_seed + max(count * look, least))
 
 
 def _run_missing(

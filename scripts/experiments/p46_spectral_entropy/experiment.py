@@ -75,7 +75,7 @@ EXPERIMENT = Experiment(
             for separation in SEPARATIONS
         ),
         FunctionArm("limits", measure_limits, group="limits"),
-        FunctionArm(PPO, watch_ppo, budget=24_000, group="ppo", quick_spend=2_000),
+        FunctionArm(PPO, watch_ppo, budget=24_000, group="ppo", quick_spend=2_000, seeds=6),
     ),
     checks=(
         all_of(

@@ -259,6 +259,9 @@ def test_a_later_run_keeps_the_seeds_of_one_until_decided(apart, tmp_path):
     both = run_experiment(apart, groups=("other",), until_decided=True, folder=tmp_path, launcher="inline")
     assert (both.data["looks"], both.data["looked_at"]) == (4, ["g", "other"])
     assert {len(arm["runs"]) for arm in both.data["arms"].values()} == {48, 32}
+    more = run_experiment(apart, groups=("other",), seeds=5, folder=tmp_path, launcher="inline")
+    assert {name: len(arm["runs"]) for name, arm in more.data["arms"].items()} == {"plain": 48, "shifted": 5}
+    assert (more.data["looks"], more.data["looked_at"]) == (4, ["g"])
     fewer = run_experiment(apart, seeds=3, folder=tmp_path, launcher="inline")
     assert (fewer.data["looks"], [len(arm["runs"]) for arm in fewer.data["arms"].values()]) == (1, [3, 3])
     assert {check["confidence"] for check in fewer.data["checks"][:2]} == {0.95}
