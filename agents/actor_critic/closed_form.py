@@ -1,4 +1,4 @@
-"""Actor and twin critics with closed-form gradients (`envzoo.agents.networks.closed_form`), under `torch.no_grad`."""
+"""Actor and twin critics with closed-form gradients (`envzoo.agents.networks.perceptron_gradients`), under `torch.no_grad`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from envzoo.agents.actor_critic.soft_networks import LOG_STD_RANGE, SquashedGaus
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import actor_loss, critic_loss
 from envzoo.agents.losses.squashing import squash, squash_backward
-from envzoo.agents.networks.closed_form import ClosedFormEnsemble, ClosedFormMLP
+from envzoo.agents.networks.perceptron_gradients import ClosedFormEnsemble, ClosedFormMLP
 from envzoo.agents.optim import FlatOptimizer
 
 

@@ -1,4 +1,4 @@
-"""Networks of the offline agents with closed-form gradients, see `envzoo.agents.networks.closed_form`."""
+"""Networks of the offline agents with closed-form gradients, see `envzoo.agents.networks.perceptron_gradients`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from envzoo.agents.actor_critic.closed_form import twins_fit
 from envzoo.agents.actor_critic.soft_networks import TwinQ
 from envzoo.agents.imitation.bc import DeterministicPolicy
 from envzoo.agents.losses.distributions import gaussian_log_prob
-from envzoo.agents.networks.closed_form import ClosedFormEnsemble, ClosedFormMLP
+from envzoo.agents.networks.perceptron_gradients import ClosedFormEnsemble, ClosedFormMLP
 from envzoo.agents.offline.networks import GaussianPolicy, StateValue
 
 

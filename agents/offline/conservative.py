@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from envzoo.agents.networks.closed_form import IN_PLACE, product, suits_onednn
+from envzoo.agents.networks.perceptron_gradients import IN_PLACE, product, suits_onednn
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 
 NUMBERS = 2**17  # activations of one layer at a time

@@ -12,8 +12,8 @@ from envzoo.agents.actor_critic.closed_form import ClosedFormActor, reduction_gr
 from envzoo.agents.actor_critic.soft_networks import SquashedGaussianActor
 from envzoo.agents.loops.replay import Batch
 from envzoo.agents.losses.soft import reduce_critics
-from envzoo.agents.networks.closed_form import WIDE
 from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.perceptron_gradients import WIDE
 
 
 def make(source="Pendulum-v1", **settings):

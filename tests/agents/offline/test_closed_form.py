@@ -7,8 +7,8 @@ import torch
 
 from envzoo import agents
 from envzoo.agents.loops.offline import OfflineAgent
-from envzoo.agents.networks.closed_form import WIDE
 from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.perceptron_gradients import WIDE
 from envzoo.agents.offline.closed_form import ClosedFormGaussian
 from envzoo.agents.offline.iql import expectile_gradient, expectile_loss
 from envzoo.agents.offline.networks import GaussianPolicy

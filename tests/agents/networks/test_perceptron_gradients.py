@@ -7,10 +7,10 @@ import torch
 
 from envzoo.agents.networks import closed_form
 from envzoo.agents.networks.basic_encoders import MLPEncoder
-from envzoo.agents.networks.closed_form import WIDE, ClosedFormEnsemble, ClosedFormMLP, product, write_product
 from envzoo.agents.networks.encoders import CNNEncoder
 from envzoo.agents.networks.layers import EnsembleMLP, linear
 from envzoo.agents.networks.observation import ObservationCodec
+from envzoo.agents.networks.perceptron_gradients import WIDE, ClosedFormEnsemble, ClosedFormMLP, product, write_product
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 from envzoo.agents.optim import make_optimizer
 
