@@ -85,13 +85,17 @@ REFERENCES = (
 )
 
 
+# Modules that need an extra to be imported; they are described where they are used.
+WITH_EXTRA = {"envzoo.wrappers.minigrid_images"}
+
+
 def modules(package: str) -> list[ModuleType]:
-    """Import the package and its modules, in the order of their names."""
+    """Import the package and its modules, but those of `WITH_EXTRA`, in the order of their names."""
     found = importlib.import_module(package)
     inside = sorted(
         module.name
         for module in pkgutil.iter_modules(getattr(found, "__path__", ()))
-        if not module.name.startswith("_")
+        if not module.name.startswith("_") and f"{package}.{module.name}" not in WITH_EXTRA
     )
     return [found, *(importlib.import_module(f"{package}.{name}") for name in inside)]
 

@@ -1,4 +1,4 @@
-"""Actor and twin critics with closed-form gradients (`envzoo.agents.networks.perceptron_gradients`), under `torch.no_grad`."""
+"""Actor and twin critics with closed-form gradients (`networks.perceptron_gradients`), under `torch.no_grad`."""
 
 from __future__ import annotations
 

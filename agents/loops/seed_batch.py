@@ -4,7 +4,7 @@ The update of the algorithm is written for one run. `torch.func.vmap` evaluates 
 leading dimension N, every run draws from its own generators, and each optimizer takes its step for all runs. The
 learners stay complete: their parameters are views of the batched ones, so each is saved, evaluated and resumed alone.
 
-On the CPU, networks that are differentiated in closed form (`envzoo.agents.networks.perceptron_gradients`) take their steps one
+On the CPU, networks that are differentiated in closed form (`networks.perceptron_gradients`) take their steps one
 run after the other instead, each exactly as it would alone: that is faster than `vmap`, whose update needs autograd,
 and a batch saves nothing of the matrix products and of the passes over the activations.
 """

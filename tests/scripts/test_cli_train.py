@@ -30,7 +30,7 @@ REFUSED = {
     "module": (["train", "PPO", "nothing:Env-v0"], ["nothing:Env-v0 cannot be made", "nothing"]),
     "no-source": (["train", "PPO"], ["takes an agent and one source", "envzoo train PPO CartPole-v1"]),
     "two-sources": (["train", "PPO", "CartPole-v1", "Acrobot-v1"], ["takes an agent and one source"]),
-    "word-after-flags": ([*PPO, "--seed", "3", "word"], ["Unrecognized options: word"]),
+    "word-after-flags": ([*PPO, "--seed", "3", "word"], ["unexpected word: arguments come before the options"]),
     "hyperparameter": (
         [*PPO, "--gama", "0.9"],
         ["unknown option or hyperparameter of PPO 'gama'", "did you mean 'gamma'?"],
