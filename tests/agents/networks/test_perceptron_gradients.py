@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from envzoo.agents.networks import closed_form
+from envzoo.agents.networks import perceptron_gradients
 from envzoo.agents.networks.basic_encoders import MLPEncoder
 from envzoo.agents.networks.encoders import CNNEncoder
 from envzoo.agents.networks.layers import EnsembleMLP, linear
@@ -118,7 +118,7 @@ def test_single_precision_is_close_to_double(width, make):
 def test_products(k, o, transposed, without, monkeypatch):
     """Weights of both orientations; a release of torch without oneDNN's private name uses its own product."""
     if without:
-        monkeypatch.setattr(closed_form, "_ONEDNN", None)
+        monkeypatch.setattr(perceptron_gradients, "_ONEDNN", None)
     x, weight, bias = (draw(*shape, dtype=torch.float32) for shape in ((11, k), (k, o), (o,)))
     stored = weight.t().contiguous().t() if transposed else weight
     want = x.double() @ weight.double()
