@@ -17,7 +17,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from envzoo.errors import missing_extra
+from envzoo.errors import missing_extra, unknown
 
 try:
     import minigrid
@@ -34,16 +34,25 @@ def make_image_world(world: str, **keywords: Any) -> gym.Env:
     Args:
         world: Id without the prefix, such as "Empty-5x5-v0".
         **keywords: Keywords of the world.
+
+    Raises:
+        UnknownNameError: MiniGrid has no such world.
     """
+    if PREFIX + world not in gym.registry:  # `gym.make` would import a module that the name of a world contains
+        raise unknown("world of MiniGrid", world, worlds())
     return ImgObsWrapper(gym.make(PREFIX + world, **keywords))
+
+
+def worlds() -> list[str]:
+    """List the ids of MiniGrid without their prefix."""
+    return [name.removeprefix(PREFIX) for name in gym.registry if name.startswith(PREFIX)]
 
 
 def register_image_worlds() -> None:
     """Register all worlds of MiniGrid that are not registered as images yet."""
-    if not any(name.startswith(PREFIX) for name in gym.registry):
+    if not worlds():
         gym.register_envs(minigrid)
-    worlds = [name.removeprefix(PREFIX) for name in gym.registry if name.startswith(PREFIX)]
-    for world in worlds:
+    for world in worlds():
         if IMAGE + world not in gym.registry:
             gym.register(IMAGE + world, f"{__name__}:make_image_world", kwargs={"world": world})
 

@@ -9,7 +9,8 @@ by the parameters are written to their `grad`, as those of a `FlatOptimizer` hav
 functions are called under `torch.no_grad`.
 
 Wide products in single precision are computed by oneDNN, which uses the widest vectors of every processor; PyTorch's
-default, MKL, does so on Intel's only. On an AMD EPYC 256 x 256 x 256 take 150 instead of 315 microseconds.
+default, MKL, does so on Intel's only. `manual_gradients` does the same for the policies of PPO; its products
+stay with MKL, and with them the last digits of stored results.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from envzoo import agents
-from envzoo.errors import UnsupportedSpaceError
+from envzoo.errors import UnknownNameError, UnsupportedSpaceError
 
 pytest.importorskip("minigrid")
 WORLD = "envzoo.wrappers.minigrid_images:MiniGridImage-DoorKey-5x5-v0"
@@ -39,3 +39,13 @@ def test_an_agent_learns_on_images_and_names_them_where_it_cannot_read():
     agent.learn(total_timesteps=64)
     with pytest.raises(UnsupportedSpaceError, match=r"envzoo\.wrappers\.minigrid_images:MiniGridImage-"):
         agents.make("PPO", "minigrid:MiniGrid-DoorKey-5x5-v0", seed=0)
+
+
+@pytest.mark.parametrize("world", ["Emptyy-5x5-v0", "x:Empty-5x5-v0"])
+def test_the_name_of_a_world_imports_nothing(world, tmp_path, monkeypatch):
+    (tmp_path / "MiniGrid-x.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    import envzoo.wrappers.minigrid_images  # noqa: F401
+
+    with pytest.raises(UnknownNameError, match="unknown world of MiniGrid"):
+        gym.make(WORLD.partition(":")[2], world=world)

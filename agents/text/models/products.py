@@ -163,8 +163,9 @@ def block_of(depth):
 def multiply(a, along, step, b, b_row, c, c_row, m, n, depth, add, e, e_row):
     """Set c (m, n) = a (m, depth) b (depth, n), or e (m, n) + a b if `add`, which may be c itself.
 
-    All matrices are pointers (see `address`): number (r, k) of `a` stands at r along + k step, and those of the others
-    at k b_row + j, r c_row + j and r e_row + j; e_row is 0 for a row that is added to all rows.
+    All matrices are pointers (see `address`), with strides in numbers: `a` has the strides (along, step), so that it
+    may be transposed, and the rows of b, c and e have the strides b_row, c_row and e_row. With e_row = 0 one row, a
+    bias, is added to all rows.
     """
     block = max(1, block_of(depth))
     for first in range(0, max(depth, 1), block):

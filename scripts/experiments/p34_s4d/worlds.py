@@ -77,16 +77,28 @@ def _arms(
     )
 
 
-TMAZE: dict[str, Any] = {
-    "num_steps": TMAZE_STEPS,
-    "minibatch_size": 16 * TMAZE_STEPS,
-    "num_epochs": 6,
-    "gamma": 0.99,
-    "gae_lambda": 0.5,
-    "entropy_coefficient": 0.01,
-    "share_encoder": True,
-    "hidden": (64,),
-}
+def _tmaze_arms(names: tuple[str, str], group: str, updates: int, rate: float, seeds: int) -> tuple[Arm, ...]:
+    """Define the arms on TMaze for a learning rate and a number of updates."""
+    return _arms(
+        names,
+        group,
+        "envzoo/TMaze-v0",
+        {"length": CORRIDOR},
+        reach_in_tmaze,
+        timesteps=updates * ENVIRONMENTS * TMAZE_STEPS,
+        num_steps=TMAZE_STEPS,
+        minibatch_size=16 * TMAZE_STEPS,
+        num_epochs=6,
+        learning_rate=rate,
+        gamma=0.99,
+        gae_lambda=0.5,
+        entropy_coefficient=0.01,
+        share_encoder=True,
+        hidden=(64,),
+        seeds=seeds,
+    )
+
+
 ARMS = (
     *_arms(
         (REPEAT_S4D, REPEAT_BLIND),
@@ -101,27 +113,8 @@ ARMS = (
         learning_rate=5e-3,
         gamma=0.5,
     ),
-    *_arms(
-        (TMAZE_S4D, TMAZE_BLIND),
-        "ppo-tmaze",
-        "envzoo/TMaze-v0",
-        {"length": CORRIDOR},
-        reach_in_tmaze,
-        timesteps=24 * ENVIRONMENTS * TMAZE_STEPS,
-        learning_rate=7e-3,
-        **TMAZE,
-    ),
-    *_arms(
-        (SLOW_S4D, SLOW_BLIND),
-        "ppo-tmaze-slow",
-        "envzoo/TMaze-v0",
-        {"length": CORRIDOR},
-        reach_in_tmaze,
-        timesteps=40 * ENVIRONMENTS * TMAZE_STEPS,
-        learning_rate=2e-3,
-        seeds=12,
-        **TMAZE,
-    ),
+    *_tmaze_arms((TMAZE_S4D, TMAZE_BLIND), "ppo-tmaze", updates=24, rate=7e-3, seeds=6),
+    *_tmaze_arms((SLOW_S4D, SLOW_BLIND), "ppo-tmaze-slow", updates=40, rate=2e-3, seeds=12),
 )
 GROUPS = {
     "ppo-repeat": f"PPO on RepeatPrevious, k = {LAG}",

@@ -1,4 +1,4 @@
-"""What the backbone of paper 51 learns: two questions about images, and PPO on PixelMatch."""
+"""Arms that train the backbone of paper 51: on two questions about images, and with PPO on PixelMatch."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_step_is_that_of_autograd(name, settings):
     for _ in range(4):
         metrics = []
         for agent, generator in zip((closed, autograd), generators, strict=True):
-            agent.batch_penalty = torch.zeros(())  # of MOPO's imagined transitions, of which there are none
+            agent.batch_penalty = torch.zeros(())  # MOPO's penalty of imagined transitions; this batch has none
             metrics.append(agent.update(OfflineAgent.sample(agent, generator)))
         torch.testing.assert_close(metrics[0], metrics[1], rtol=1e-4, atol=1e-5)
         for key, one in optimizers(closed).items():

@@ -18,7 +18,7 @@ def make(dim=16, layers=2, heads=4, seed=0, vocabulary=VOCABULARY):
 
 
 def batch(lengths, prompts=3, seed=0, vocabulary=VOCABULARY):
-    """Prompts, which of them each answer goes on from, answers of given lengths, and where they have tokens."""
+    """Draw prompts, the prompt of each answer, answers of the given lengths, and the mask of their tokens."""
     generator = torch.Generator().manual_seed(seed)
     asked = torch.randint(1, vocabulary, (prompts, PROMPT), generator=generator)
     which = torch.randint(0, prompts, (len(lengths),), generator=generator)
