@@ -16,6 +16,7 @@ from envzoo.scripts.experiments.core.arms import AnyArm, Arm, FunctionArm
 from envzoo.scripts.experiments.core.experiment import Experiment
 from envzoo.scripts.experiments.core.intervals import CONFIDENCE
 from envzoo.scripts.experiments.core.keys import arm_key
+from envzoo.scripts.experiments.core.looks import Looks
 from envzoo.scripts.experiments.core.results import SECONDS, Results, total_seconds
 from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.experiments.core.statistics import REPLICATIONS, bootstrap_iqm
@@ -23,8 +24,6 @@ from envzoo.scripts.experiments.core.store import Store
 from envzoo.scripts.experiments.core.verdicts import INCONCLUSIVE, NOT_JUDGED, combine
 from envzoo.scripts.launch import Launcher, run_jobs
 
-LOOKS = (1, 2, 4, 8)  # multiples of the planned seeds at which `until_decided` judges the results
-LOOK_CONFIDENCE = 0.9875  # the error is 1.25% for each of the four looks, and at most 5% in total
 Progress = Callable[[int, int, str], None]
 
 
@@ -76,26 +75,13 @@ def run_experiment(
         store = Store(None)
         store.folder = folder
     arms = [(arm, *_plan(arm, quick)) for arm in experiment.sweep(quick)]
-    now = frozenset(groups or every)
-    # A later run keeps the seeds and the wider intervals of an earlier one until decided.
-    least = {arm.name: 0 if quick else store.counts.get(arm.name, 0) for arm, *_ in arms}
-    if seeds is not None:
-        least |= {arm.name: 0 for arm, *_ in arms if arm.group in now}
-    kept = any(least.values())
-    looks = LOOKS if until_decided else (1,)
-    confidence = LOOK_CONFIDENCE if until_decided or kept else CONFIDENCE
-    looked_at = [set(groups)] * until_decided + [store.looked_at] * kept
-    named = sorted(set().union(*looked_at)) if all(looked_at) else []
-    for look in looks:
-        plan = []
-        for arm, budget, key in arms:
-            # Groups that do not run now keep their planned seeds.
-            wanted, times = (seeds, look) if arm.group in now else (None, 1)
-            plan.append((arm, budget, key, _numbers(experiment, arm, quick, wanted, times, least[arm.name])))
+    looks = Looks(experiment, store, groups, seeds, until_decided, quick)
+    for multiple in looks.multiples:
+        plan = [(arm, budget, key, looks.numbers(arm, multiple)) for arm, budget, key in arms]
         plan, left_out = _stage(plan, store, groups)
         _run_missing(plan, quick, store, launcher, processes, on_done)
-        results = _judge(experiment, plan, store, quick, confidence, left_out, named)
-        results.data["looks"] = max(looks.index(look) + 1, store.looks if kept else 1)
+        results = _judge(experiment, plan, store, quick, looks.confidence, left_out, looks.looked_at)
+        results.data["looks"] = looks.done(multiple)
         primary = [check["verdict"] for check in results.data["checks"] if check["primary"]]
         if INCONCLUSIVE not in primary:
             break
@@ -120,13 +106,6 @@ def _plan(arm: AnyArm, quick: bool) -> tuple[int, str]:
 def current_key(arm: AnyArm) -> str:
     """Compute the key under which a full run of an arm would be stored now."""
     return _plan(arm, False)[1]
-
-
-def _numbers(experiment: Experiment, arm: AnyArm, quick: bool, seeds: int | None, look: int, least: int) -> range:
-    count = seeds
-    if count is None:
-        count = experiment.quick_seeds if quick else (arm.seeds or experiment.seeds)
-    return range(experiment.first_seed, experiment.first_seed + max(count * look, least))
 
 
 def _run_missing(
