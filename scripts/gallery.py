@@ -1,6 +1,6 @@
 """Film the environments for the gallery (`make gallery`): docs/gallery/README.md with its GIFs and transcripts.
 
-An environment with a pretrained agent is played by that agent, the others by a random policy; the captions say so.
+Captions say who plays; see `envzoo.scripts.gallery_players`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from pathlib import Path
 import gymnasium as gym
 import tyro
 
-from envzoo.agents import make, pretrained
-from envzoo.agents.trained import find_recipe, scores
-from envzoo.agents.trained.recipes import RECIPES
 from envzoo.errors import EnvzooError
 from envzoo.files import write_text
 from envzoo.scripts.docs.builder import check_root
 from envzoo.scripts.docs.links import Environment, environments
 from envzoo.scripts.evaluate import film
+from envzoo.scripts.gallery_players import SEED, Player, player
 from envzoo.scripts.markdown import blocks, code
 from envzoo.scripts.site.navigation import title
 
-FRAMES, SEED, MOST_BYTES = 40, 3, 10_000_000
+FRAMES, MOST_BYTES = 40, 10_000_000
 MARK = "<!-- Made by `make gallery`. -->"
 
 
@@ -38,26 +36,6 @@ class GalleryOptions:
     """Film only environments without a GIF."""
 
 
-def player(environment: Environment) -> tuple[str, str]:
-    """Choose who plays an environment: the agent and the id, those of a pretrained agent if there is one."""
-    ids = [row.id for row in environment.specs]
-    for recipe in RECIPES:
-        if recipe.source in ids:
-            return recipe.agent, recipe.source
-    return "Random", ids[0]
-
-
-def caption(agent: str, env_id: str) -> str:
-    """Say who plays."""
-    if agent == "Random":
-        return f"`{env_id}`, a random policy"
-    score = scores()[find_recipe(agent, env_id).file]
-    return (
-        f"`{env_id}`, pretrained {agent}: mean return {score['return_mean']:.3g} in {score['episodes']} episodes"
-        f" (random policy {score['random']:.3g})"
-    )
-
-
 def modes(env_id: str) -> list[str]:
     """Return the render modes of an environment."""
     with warnings.catch_warnings():
@@ -69,17 +47,17 @@ def modes(env_id: str) -> list[str]:
         env.close()
 
 
-def transcript(env_id: str, agent: str) -> str:
+def transcript(played: Player) -> str:
     """Play one episode, and return its last state as text."""
-    env = gym.make(env_id, render_mode="ansi", disable_env_checker=True)
-    learner = make(agent, env_id, seed=SEED)
+    env = gym.make(played.env_id, render_mode="ansi", disable_env_checker=True, **played.env_kwargs)
+    learner = played.build()
     observation, _ = env.reset(seed=SEED)
-    state, done, shown = None, False, env.render()
+    state, shown = None, env.render()
     for _ in range(FRAMES):
         action, state = learner.predict(observation, state)
         observation, _, terminated, truncated, _ = env.step(action)
-        shown, done = env.render(), terminated or truncated
-        if done:
+        shown = env.render()
+        if terminated or truncated:
             break
     env.close()
     return str(shown)
@@ -87,23 +65,23 @@ def transcript(env_id: str, agent: str) -> str:
 
 def entry(environment: Environment, folder: Path, missing: bool = False) -> str:
     """Film or transcribe an environment, unless its GIF is there and kept; "" when it cannot be shown."""
-    agent, env_id = player(environment)
+    played = player(environment)
     heading = f"### [{environment.name}](../{environment.page})"
-    available = modes(env_id)
+    available = modes(played.env_id)
     if "rgb_array" in available:
         file = f"{environment.name}.gif"
+        picture = blocks(heading, f"![{played.env_id}]({file})", played.caption)
         if missing and (folder / file).exists():
-            return blocks(heading, f"![{env_id}]({file})", f"{caption(agent, env_id)}.")
-        learner = make("Random", env_id, seed=SEED) if agent == "Random" else pretrained(agent, env_id)
-        sampled = agent != "Random" and not find_recipe(agent, env_id).deterministic
+            return picture
+        settings = {"env_kwargs": dict(played.env_kwargs), "deterministic": played.deterministic}
         try:
-            film(learner, env_id, folder / file, seed=SEED, deterministic=not sampled, max_frames=FRAMES)
+            film(played.build(), played.env_id, folder / file, seed=SEED, max_frames=FRAMES, **settings)
         except EnvzooError as error:
-            print(f"{env_id}: {error}", file=sys.stderr)
+            print(f"{played.env_id}: {error}", file=sys.stderr)
             return ""
-        return blocks(heading, f"![{env_id}]({file})", f"{caption(agent, env_id)}.")
+        return picture
     if "ansi" in available:
-        return blocks(heading, code("text", transcript(env_id, "Random")), f"{caption('Random', env_id)}.")
+        return blocks(heading, code("text", transcript(played)), played.caption)
     return ""
 
 

@@ -26,7 +26,7 @@ PAIRS = (
     ("PPO", IMAGES + "-Empty-5x5-v0", 50_000),
     ("PPO", IMAGES + "-DoorKey-5x5-v0", 200_000),
     ("PPO", "envzoo/GridCoverage-v0", 100_000),
-    ("PPO", "envzoo/TMaze-v0", 100_000),
+    ("PPO", "envzoo/RacetrackCoverage-v0", 100_000),
     ("SAC", "Pendulum-v1", 10_000),
     ("SAC", "MountainCarContinuous-v0", 50_000),
     ("SAC", "envzoo/PointMultiGoal-v0", 30_000),

@@ -10,6 +10,7 @@ benchmark that fails keeps its former file.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class SpeedOptions:
     """Benchmarks to run."""
     quick: bool = False
     """Use the short forms, which the page marks as such."""
+    machine: str = ""
+    """Folder of docs/bench for the results of a second machine, which the page sets beside those of the first."""
     root: Path = Path()
     """Root of envzoo's repository."""
 
@@ -38,7 +41,9 @@ def measure_all(options: SpeedOptions) -> list[str]:
     for name in options.names:
         if name not in BENCHMARKS:
             raise unknown("benchmark", name, BENCHMARKS)
-    folder = options.root / "docs" / "bench"
+    if options.machine and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", options.machine):
+        raise EnvzooError(f"--machine is a name of small letters, digits and hyphens, got {options.machine!r}")
+    folder = options.root / "docs" / "bench" / options.machine
     folder.mkdir(parents=True, exist_ok=True)
     failed = []
     for name in options.names:

@@ -23,9 +23,14 @@ HEADLINES = (
 )
 
 
-def measurements(root: Path) -> dict[str, dict[str, Any]]:
-    """Read the committed results by file name, in the order of the benchmarks; other files come last."""
-    files = {file.stem: file for file in sorted((root / "docs" / "bench").glob("*.json"))}
+def measurements(root: Path, machine: str = "") -> dict[str, dict[str, Any]]:
+    """Read the committed results by file name, in the order of the benchmarks; other files come last.
+
+    Args:
+        root: Root of the repository.
+        machine: Folder of docs/bench with the results of another machine; "" for those of the page's own.
+    """
+    files = {file.stem: file for file in sorted((root / "docs" / "bench" / machine).glob("*.json"))}
     order = [name for name in BENCHMARKS if name in files] + [name for name in files if name not in BENCHMARKS]
     return {name: json.loads(files[name].read_text(encoding="utf-8")) for name in order}
 
@@ -50,6 +55,34 @@ def comparison(found: Mapping[str, Mapping[str, Any]]) -> str:
     return table(("bench", "peer", "ours / peer", "faster", "target"), lines)
 
 
+def other_machine(found: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> str:
+    """Make the table of the peers that two machines have measured, with both ratios."""
+    here = {(name, row.name): row for data in found.values() for name, row in _rows(data) if row.ratio is not None}
+    lines = []
+    for name, row in (pair for data in other.values() for pair in _rows(data)):
+        if row.ratio is not None and (name, row.name) in here:
+            first = here[name, row.name]
+            lines.append((f"`{name}`", row.name, f"{first.ratio:.2f}", f"{row.ratio:.2f}", _outcome(row)))
+    return table(("bench", "peer", "ours / peer, above", "ours / peer, here", "target"), lines)
+
+
+def _other_machines(root: Path, found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Write a section for every machine with a folder of its own."""
+    parts = []
+    for folder in sorted(path for path in (root / "docs" / "bench").glob("*") if path.is_dir()):
+        other = measurements(root, folder.name)
+        processors = sorted({data["conditions"]["processor"] for data in other.values()})
+        facts = sorted({(d["conditions"]["date"], d["conditions"].get("load", "not known")) for d in other.values()})
+        days, loads = sorted({day for day, _ in facts}), [load.split()[0] for _, load in facts]
+        parts += [
+            f"## On another machine: {'; '.join(processors)}",
+            f"Measured on {', '.join(days)}, with a load of {min(loads)} to {max(loads)} (means of 15 minutes, the "
+            f"benchmark included), by `make speed SPEED_ARGS=\"--machine {folder.name}\"`.",
+            other_machine(found, other),
+        ]
+    return parts
+
+
 def speed_page(root: Path) -> str:
     """Write the page of the committed results of benchmarks."""
     found, parts = measurements(root), []
@@ -72,6 +105,7 @@ def speed_page(root: Path) -> str:
         " and the peer in turns in one run. Times drift from machine to machine; the ratios are what to compare.",
         "## All peers, the closest first",
         comparison(found),
+        *_other_machines(root, found),
         *parts,
     )
 

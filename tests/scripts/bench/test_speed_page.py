@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from envzoo.errors import UnknownNameError
+from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.scripts.bench import speed
 from envzoo.scripts.bench.single_file_ppo import SingleFilePPO
 from envzoo.scripts.docs.speed import comparison, headline, measurements, speed_page
@@ -44,6 +44,26 @@ def test_peers_are_listed_from_the_closest_with_met_and_missed_targets(root):
         "| `train` | PPO on CartPole-v1, 8 environments, 64-64, Stable-Baselines3 | 2.50 | envzoo | >= 3, **missed** |",
         "| `env` | gymnax FourRooms | 3.46 | envzoo | >= 3, met |",
     ]
+
+
+def test_a_second_machine_has_a_table_of_its_own_beside_the_first(root):
+    folder = root / "docs" / "bench" / "second"
+    folder.mkdir()
+    conditions = {"date": "2026-02-02", "processor": "Other CPU, 2 cores", "load": "1.2 (mean)"}
+    rows = [row("gymnax FourRooms", 2.5, 3), row("only there", 7.0)]
+    (folder / "env.json").write_text(json.dumps({"conditions": conditions, "rows": {"env": rows}}))
+    page = speed_page(root)
+    assert "## On another machine: Other CPU, 2 cores" in page
+    assert "with a load of 1.2 to 1.2" in page
+    assert "| `env` | gymnax FourRooms | 3.46 | 2.50 | >= 3, **missed** |" in page
+    assert "only there" not in page
+    assert list(measurements(root)) == ["env", "train", "slow"]
+    assert headline(root) == "3.46 times gymnax, 2.5 times Stable-Baselines3's PPO"
+
+
+def test_a_machine_is_not_a_path(root):
+    with pytest.raises(EnvzooError, match="small letters"):
+        speed.measure_all(speed.SpeedOptions(names=("env",), machine="../elsewhere", root=root))
 
 
 def test_what_was_not_measured_is_left_empty(root):
