@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -55,14 +56,21 @@ def comparison(found: Mapping[str, Mapping[str, Any]]) -> str:
     return table(("bench", "peer", "ours / peer", "faster", "target"), lines)
 
 
+def _compared(found: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str, int], Row]:
+    """Collect the rows with a ratio by benchmark, name, and number among the rows of this name."""
+    rows: dict[tuple[str, str, int], Row] = {}
+    for name, row in (pair for data in found.values() for pair in _rows(data)):
+        number = next(k for k in itertools.count() if (name, row.name, k) not in rows)
+        rows[name, row.name, number] = row
+    return {key: row for key, row in rows.items() if row.ratio is not None}
+
+
 def other_machine(found: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> str:
     """Make the table of the peers that two machines have measured, with both ratios."""
-    here = {(name, row.name): row for data in found.values() for name, row in _rows(data) if row.ratio is not None}
-    lines = []
-    for name, row in (pair for data in other.values() for pair in _rows(data)):
-        if row.ratio is not None and (name, row.name) in here:
-            first = here[name, row.name]
-            lines.append((f"`{name}`", row.name, f"{first.ratio:.2f}", f"{row.ratio:.2f}", _outcome(row)))
+    here, lines = _compared(found), []
+    for key, row in _compared(other).items():
+        if key in here:
+            lines.append((f"`{key[0]}`", row.name, f"{here[key].ratio:.2f}", f"{row.ratio:.2f}", _outcome(row)))
     return table(("bench", "peer", "ours / peer, above", "ours / peer, here", "target"), lines)
 
 

@@ -51,11 +51,17 @@ def test_a_second_machine_has_a_table_of_its_own_beside_the_first(root):
     folder.mkdir()
     conditions = {"date": "2026-02-02", "processor": "Other CPU, 2 cores", "load": "1.2 (mean)"}
     rows = [row("gymnax FourRooms", 2.5, 3), row("only there", 7.0)]
+    again = json.loads((root / "docs" / "bench" / "env.json").read_text())
+    again["rows"]["env"] += [row("peer", 1.5), row("peer", 2.5)]
+    (root / "docs" / "bench" / "env.json").write_text(json.dumps(again))
+    rows += [row("peer", 11.0), row("peer", 12.0)]
     (folder / "env.json").write_text(json.dumps({"conditions": conditions, "rows": {"env": rows}}))
     page = speed_page(root)
     assert "## On another machine: Other CPU, 2 cores" in page
     assert "with a load of 1.2 to 1.2" in page
     assert "| `env` | gymnax FourRooms | 3.46 | 2.50 | >= 3, **missed** |" in page
+    assert "| `env` | peer | 1.50 | 11.00 | no target |" in page
+    assert "| `env` | peer | 2.50 | 12.00 | no target |" in page
     assert "only there" not in page
     assert list(measurements(root)) == ["env", "train", "slow"]
     assert headline(root) == "3.46 times gymnax, 2.5 times Stable-Baselines3's PPO"
