@@ -12,7 +12,8 @@ import numpy as np
 from gymnasium import spaces
 
 from envzoo.datasets.histories import read_infos
-from envzoo.datasets.recipes import LearningHistories, Recipe, own_recipes
+from envzoo.datasets.preference_pairs import read_pairs
+from envzoo.datasets.recipes import Demonstrations, DrawnPairs, LearningHistories, Recipe, own_recipes
 from envzoo.datasets.scores import NAMES, reference_returns
 from envzoo.datasets.table import TransitionTable
 from envzoo.errors import EnvzooError
@@ -74,39 +75,58 @@ def draw_picture(dataset: Any, data: TransitionTable) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE, STYLE
+    from envzoo.scripts.experiments.core.figures import STYLE
 
-    low, high = _references(dataset)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        returns, histories = _returns(dataset, data), _holds_histories(dataset)
-        # The bins reach to the references, so that a bar is wide enough to be seen where all returns are equal.
-        span = (min(returns.min(), low, high), max(returns.max(), low, high))
-        left.hist(returns, bins=40, range=span, color=BLUE)
-        top = left.get_ylim()[1]
-        for value, words, colour in ((low, "random", GREY), (high, "reference", ORANGE)):
-            left.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.2)
-            left.annotate(
-                words,
-                (value, top),
-                xytext=(3, -9),
-                textcoords="offset points",
-                fontsize=8,
-                color=colour,
-                rotation=90,
-                va="top",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-            )
-        left.set(
-            title=f"Returns of the episodes{' within the histories' if histories else ''}",
-            xlabel="return",
-            ylabel="episodes",
-        )
-        draw_coverage(right, dataset.observation_space, data)
+        histories = " within the histories" if _holds_histories(dataset) else ""
+        draw_returns(left, _returns(dataset, data), _references(dataset), f"Returns of the episodes{histories}")
+        recipe = own_recipes().get(dataset.id)
+        if recipe is not None and isinstance(recipe.policy, Demonstrations):
+            draw_actions(right, data.actions, "Tokens written", "token")
+        else:
+            draw_coverage(right, dataset.observation_space, data)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def draw_returns(axes: Any, returns: np.ndarray, references: tuple[float, float], title: str) -> None:
+    """Draw the histogram of returns, and the returns of the random policy and of the reference."""
+    from envzoo.scripts.experiments.core.figures import BLUE, GREY, ORANGE
+
+    low, high = references
+    # The bins reach to the references, so that a bar is wide enough to be seen where all returns are equal.
+    axes.hist(returns, bins=40, range=(min(returns.min(), low, high), max(returns.max(), low, high)), color=BLUE)
+    top = axes.get_ylim()[1]
+    for value, words, colour in ((low, "random", GREY), (high, "reference", ORANGE)):
+        axes.axvline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.2)
+        axes.annotate(
+            words,
+            (value, top),
+            xytext=(3, -9),
+            textcoords="offset points",
+            fontsize=8,
+            color=colour,
+            rotation=90,
+            va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+        )
+    axes.set(title=title, xlabel="return", ylabel="episodes")
+
+
+def draw_actions(axes: Any, actions: np.ndarray, title: str = "Actions", label: str = "action") -> None:
+    """Draw how often each action was taken, (N,), or the histogram of the first number of (N, ...)."""
+    from envzoo.scripts.experiments.core.figures import BLUE
+
+    actions = actions.reshape(len(actions), -1)[:, 0]
+    discrete = actions.dtype.kind in "iu"
+    bins = np.arange(actions.min(), actions.max() + 2) - 0.5 if discrete else 40
+    axes.hist(actions, bins=bins, color=BLUE, rwidth=0.9)
+    if discrete:
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(title=title, xlabel=label, ylabel="transitions")
 
 
 def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None:
@@ -114,7 +134,7 @@ def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None
     from envzoo.scripts.experiments.core.figures import BLUE
 
     rows = data.observations
-    if isinstance(space, spaces.Discrete) and space.n <= MOST_STATES:
+    if isinstance(space, spaces.Discrete) and 1 < space.n <= MOST_STATES:
         counts = np.bincount(rows.astype(np.int64) - int(space.start), minlength=int(space.n))
         axes.bar(np.arange(len(counts)), counts, color=BLUE, width=1)
         axes.set(title="Visits of the states", xlabel="state", ylabel="transitions")
@@ -134,13 +154,7 @@ def draw_coverage(axes: Any, space: spaces.Space, data: TransitionTable) -> None
         _density(axes, rows[:, 0], rows[:, 1])
         axes.set(title="Places visited", xlabel="first column of the observation", ylabel="second column")
     else:
-        actions = data.actions.reshape(len(data), -1)[:, 0]
-        discrete = actions.dtype.kind in "iu"
-        bins = np.arange(actions.min(), actions.max() + 2) - 0.5 if discrete else 40
-        axes.hist(actions, bins=bins, color=BLUE, rwidth=0.9)
-        if discrete:
-            axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(title="Actions", xlabel="action", ylabel="transitions")
+        draw_actions(axes, data.actions)
 
 
 def _density(axes: Any, x: np.ndarray, y: np.ndarray, bins: Any = BINS) -> None:
@@ -176,10 +190,56 @@ def write_facts(root: Path, dataset_id: str) -> None:
     from envzoo.datasets.store import load_minari
 
     dataset = load_minari(dataset_id)
-    data = TransitionTable.from_minari(dataset)
+    if isinstance(own_recipes()[dataset_id].policy, DrawnPairs):
+        facts, picture = pair_facts(dataset, _references(dataset)), draw_pairs(dataset, _references(dataset))
+    else:
+        data = TransitionTable.from_minari(dataset)
+        facts, picture = gather_facts(dataset, data), draw_picture(dataset, data)
     folder = root / "docs" / folder_of(dataset_id)
-    write_bytes(folder / PICTURE, draw_picture(dataset, data))
-    write_text(folder / FACTS, json.dumps(gather_facts(dataset, data), indent=1) + "\n")
+    write_bytes(folder / PICTURE, picture)
+    write_text(folder / FACTS, json.dumps(facts, indent=1) + "\n")
+
+
+def pair_facts(dataset: Any, references: tuple[float, float]) -> dict[str, Any]:
+    """Compute the numbers of the page of a dataset of pairs."""
+    rewards, margins = _pairs(dataset)
+    return {
+        "id": dataset.id,
+        "pairs": len(rewards),
+        "right": float((margins > 0).mean()),
+        "mean_margin": float(margins.mean()),
+        "returns": [float(value) for value in np.percentile(rewards, SHARES)],
+        "mean_return": float(rewards.mean()),
+        "random": references[0],
+        "reference": references[1],
+    }
+
+
+def draw_pairs(dataset: Any, references: tuple[float, float]) -> bytes:
+    """Draw the rewards of the chosen answers, and by how much they are better than the others; returns a PNG."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from envzoo.scripts.experiments.core.figures import BLUE, GREY, STYLE
+
+    rewards, margins = _pairs(dataset)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.5, 3.2), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        draw_returns(left, rewards, references, "Rewards of the chosen answers")
+        left.set(xlabel="reward", ylabel="pairs")
+        right.hist(margins, bins=40, color=BLUE)
+        right.axvline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
+        right.set(title="By how much they are better", xlabel="margin", ylabel="pairs")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _pairs(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rewards of the chosen answers, and the margins; both (N,)."""
+    rewards = np.array([episode.rewards[0] for episode in dataset.iterate_episodes()])
+    return rewards, np.asarray(read_pairs(dataset)["margin"])
 
 
 def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
@@ -198,11 +258,14 @@ def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     names = ("lowest", "25%", "median", "75%", "highest")
     rows = [(name, f"{value:.3f}", score(value)) for name, value in zip(names, facts["returns"], strict=True)]
     rows.append(("mean", f"{facts['mean_return']:.3f}", score(facts["mean_return"])))
-    transitions, inner = (
-        f"{facts['transitions']:,} transitions of `{recipe.env_id}`",
-        facts.get("episodes_of_histories"),
-    )
-    if inner is None:
+    transitions = f"{facts.get('transitions', 0):,} transitions of `{recipe.env_id}`"
+    inner = facts.get("episodes_of_histories")
+    if "pairs" in facts:
+        size = (
+            f"{facts['pairs']:,} pairs of answers in `{recipe.env_id}`; in {100 * facts['right']:.0f}% of them the "
+            f"chosen answer is the better one, and the mean margin is {facts['mean_margin']:.2f}."
+        )
+    elif inner is None:
         size = (
             f"{facts['episodes']:,} episodes with {transitions} (mean length {facts['mean_length']:.1f}); "
             f"{100 * facts['terminated']:.0f}% of the episodes terminate."

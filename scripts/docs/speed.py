@@ -85,7 +85,7 @@ def _other_machines(root: Path, found: Mapping[str, Mapping[str, Any]]) -> list[
         parts += [
             f"## On another machine: {'; '.join(processors)}",
             f"Measured on {', '.join(days)}, with a load of {min(loads)} to {max(loads)} (means of 15 minutes, the "
-            f"benchmark included), by `make speed SPEED_ARGS=\"--machine {folder.name}\"`.",
+            f'benchmark included), by `make speed SPEED_ARGS="--machine {folder.name}"`.',
             other_machine(found, other),
         ]
     return parts

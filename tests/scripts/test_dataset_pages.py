@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from gymnasium import spaces
 from PIL import Image
 
 from envzoo.datasets import TransitionTable, recipes
+from envzoo.datasets.recipes import LongTraining, own_recipes
 from envzoo.errors import EnvzooError
 from envzoo.scripts.docs import datasets as pages
 
@@ -139,3 +141,45 @@ def test_a_world_in_which_all_policies_earn_the_same_has_no_scores():
     assert "Every policy earns 5.900 on average, so there are no scores." in page
     assert "| median | 4.500 | - |" in page
     assert pages.draw_picture(dataset, data)
+
+
+def test_a_page_of_pairs_by_hand():
+    """The chosen answer is the better one in three pairs of four."""
+    rewards, margins = [1.0, 2.0, 3.0, 4.0], [0.5, 1.0, -0.5, 2.0]
+    episodes = [
+        SimpleNamespace(
+            rewards=[reward],
+            observations=["p", "pa"],
+            actions=["a"],
+            infos={"rejected": ["b"] * 2, "margin": [margin] * 2},
+        )
+        for reward, margin in zip(rewards, margins, strict=True)
+    ]
+    dataset = SimpleNamespace(id="envzoo/text-tiny-summary/pairs-v0", iterate_episodes=lambda: episodes)
+    facts = pages.pair_facts(dataset, (-1.0, 4.0))
+    assert (facts["pairs"], facts["right"], facts["mean_margin"], facts["mean_return"]) == (4, 0.75, 0.75, 2.5)
+    page = pages.dataset_page(recipes()[dataset.id], facts)
+    assert "4 pairs of answers" in page
+    assert "in 75% of them the chosen answer is the better one, and the mean margin is 0.75." in page
+    assert "| highest | 4.000 | 100.0 |" in page
+    image = np.asarray(Image.open(io.BytesIO(pages.draw_pairs(dataset, (-1.0, 4.0)))).convert("L"))
+    assert (image < 200).mean() > 0.01
+
+
+def test_tokens_and_worlds_with_one_state_show_their_actions():
+    from matplotlib.figure import Figure
+
+    _, data = stand_in(spaces.Discrete(1), np.zeros(7, np.int64), np.arange(7) % 2)
+    axes = Figure().subplots()
+    pages.draw_coverage(axes, spaces.Discrete(1), data)
+    assert axes.get_title() == "Actions"
+    pages.draw_actions(axes, np.array([0, 2, 2]), "Tokens written", "token")
+    assert [bar.get_height() for bar in axes.patches[-3:]] == [1.0, 0.0, 2.0]
+
+
+def test_every_dataset_has_a_page():
+    """A recipe that learns for long may lack one."""
+    root = Path(__file__).resolve().parents[2]
+    paged = pages.dataset_list(root)
+    missing = [name for name, row in own_recipes().items() if name not in paged]
+    assert not [name for name in missing if not isinstance(own_recipes()[name].policy, LongTraining)]
