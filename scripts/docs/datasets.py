@@ -190,8 +190,10 @@ def write_facts(root: Path, dataset_id: str) -> None:
     from envzoo.datasets.store import load_minari
 
     dataset = load_minari(dataset_id)
-    if isinstance(own_recipes()[dataset_id].policy, DrawnPairs):
-        facts, picture = pair_facts(dataset, _references(dataset)), draw_pairs(dataset, _references(dataset))
+    recipe = own_recipes()[dataset_id]
+    if isinstance(recipe.policy, DrawnPairs):
+        rewards, references = rewards_of_pairs(dataset, recipe.env_id), _references(dataset)
+        facts, picture = pair_facts(dataset_id, *rewards, references), draw_pairs(*rewards, references)
     else:
         data = TransitionTable.from_minari(dataset)
         facts, picture = gather_facts(dataset, data), draw_picture(dataset, data)
@@ -200,46 +202,51 @@ def write_facts(root: Path, dataset_id: str) -> None:
     write_text(folder / FACTS, json.dumps(facts, indent=1) + "\n")
 
 
-def pair_facts(dataset: Any, references: tuple[float, float]) -> dict[str, Any]:
-    """Compute the numbers of the page of a dataset of pairs."""
-    rewards, margins = _pairs(dataset)
+def pair_facts(id: str, chosen: np.ndarray, rejected: np.ndarray, references: tuple[float, float]) -> dict[str, Any]:
+    """Compute the numbers of the page of a dataset of pairs from the rewards of their answers, (N,) each."""
     return {
-        "id": dataset.id,
-        "pairs": len(rewards),
-        "right": float((margins > 0).mean()),
-        "mean_margin": float(margins.mean()),
-        "returns": [float(value) for value in np.percentile(rewards, SHARES)],
-        "mean_return": float(rewards.mean()),
+        "id": id,
+        "pairs": len(chosen),
+        "right": float((chosen > rejected).mean()),
+        "rejected": float(rejected.mean()),
+        "returns": [float(value) for value in np.percentile(chosen, SHARES)],
+        "mean_return": float(chosen.mean()),
         "random": references[0],
         "reference": references[1],
     }
 
 
-def draw_pairs(dataset: Any, references: tuple[float, float]) -> bytes:
-    """Draw the rewards of the chosen answers, and by how much they are better than the others; returns a PNG."""
+def draw_pairs(chosen: np.ndarray, rejected: np.ndarray, references: tuple[float, float]) -> bytes:
+    """Draw the rewards of the chosen answers, and by how much they exceed those of the rejected ones; returns a PNG."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from envzoo.scripts.experiments.core.figures import BLUE, GREY, STYLE
 
-    rewards, margins = _pairs(dataset)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        draw_returns(left, rewards, references, "Rewards of the chosen answers")
+        draw_returns(left, chosen, references, "Rewards of the chosen answers")
         left.set(xlabel="reward", ylabel="pairs")
-        right.hist(margins, bins=40, color=BLUE)
+        right.hist(chosen - rejected, bins=40, color=BLUE)
         right.axvline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
-        right.set(title="By how much they are better", xlabel="margin", ylabel="pairs")
+        right.set(title="Chosen less rejected", xlabel="difference of rewards", ylabel="pairs")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _pairs(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rewards of the chosen answers, and the margins; both (N,)."""
-    rewards = np.array([episode.rewards[0] for episode in dataset.iterate_episodes()])
-    return rewards, np.asarray(read_pairs(dataset)["margin"])
+def rewards_of_pairs(dataset: Any, env_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rewards of the chosen answers and of the rejected ones, which the environment computes; (N,) each."""
+    import gymnasium as gym
+
+    env = gym.make(env_id, disable_env_checker=True)
+    task = env.unwrapped.definition.task
+    env.close()
+    pairs = read_pairs(dataset)
+    answers = np.stack([task.answer_ids(text) for text in pairs["rejected"]])
+    chosen = np.array([episode.rewards[0] for episode in dataset.iterate_episodes()])
+    return chosen, task.verify(task.prompt_ids(pairs["prompts"]), answers)
 
 
 def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
@@ -263,7 +270,8 @@ def dataset_page(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     if "pairs" in facts:
         size = (
             f"{facts['pairs']:,} pairs of answers in `{recipe.env_id}`; in {100 * facts['right']:.0f}% of them the "
-            f"chosen answer is the better one, and the mean margin is {facts['mean_margin']:.2f}."
+            f"chosen answer earns more. The rejected ones earn {facts['rejected']:.3f} on average; the table is of the "
+            "chosen ones."
         )
     elif inner is None:
         size = (

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -144,26 +145,35 @@ def test_a_world_in_which_all_policies_earn_the_same_has_no_scores():
 
 
 def test_a_page_of_pairs_by_hand():
-    """The chosen answer is the better one in three pairs of four."""
-    rewards, margins = [1.0, 2.0, 3.0, 4.0], [0.5, 1.0, -0.5, 2.0]
-    episodes = [
-        SimpleNamespace(
-            rewards=[reward],
-            observations=["p", "pa"],
-            actions=["a"],
-            infos={"rejected": ["b"] * 2, "margin": [margin] * 2},
-        )
-        for reward, margin in zip(rewards, margins, strict=True)
-    ]
-    dataset = SimpleNamespace(id="envzoo/text-tiny-summary/pairs-v0", iterate_episodes=lambda: episodes)
-    facts = pages.pair_facts(dataset, (-1.0, 4.0))
-    assert (facts["pairs"], facts["right"], facts["mean_margin"], facts["mean_return"]) == (4, 0.75, 0.75, 2.5)
-    page = pages.dataset_page(recipes()[dataset.id], facts)
+    """The chosen answer earns more in two pairs of four."""
+    rewards = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.5, 2.0, 3.5, 2.0])
+    facts = pages.pair_facts("envzoo/text-tiny-summary/pairs-v0", *rewards, (-1.0, 4.0))
+    assert (facts["pairs"], facts["right"], facts["rejected"], facts["mean_return"]) == (4, 0.5, 2.0, 2.5)
+    page = pages.dataset_page(recipes()[facts["id"]], facts)
     assert "4 pairs of answers" in page
-    assert "in 75% of them the chosen answer is the better one, and the mean margin is 0.75." in page
+    assert "in 50% of them the chosen answer earns more. The rejected ones earn 2.000 on average" in page
     assert "| highest | 4.000 | 100.0 |" in page
-    image = np.asarray(Image.open(io.BytesIO(pages.draw_pairs(dataset, (-1.0, 4.0)))).convert("L"))
+    image = np.asarray(Image.open(io.BytesIO(pages.draw_pairs(*rewards, (-1.0, 4.0)))).convert("L"))
     assert (image < 200).mean() > 0.01
+
+
+def test_rewards_of_pairs_differ_by_the_margins():
+    """The environment's definition draws the margins from the qualities, without the answers' tokens."""
+    env = gym.make("envzoo/TextTinySummary-v0", disable_env_checker=True)
+    definition = env.unwrapped.definition
+    pairs, task = definition.preference_pairs(50, 1), definition.task
+    rewards = task.verify(task.prompt_ids(pairs["prompts"]), np.stack([task.answer_ids(a) for a in pairs["chosen"]]))
+    rows = zip(pairs["prompts"], pairs["chosen"], pairs["rejected"], rewards, strict=True)
+    episodes = [
+        SimpleNamespace(observations=[prompt], actions=[chosen], rewards=[reward], infos={"rejected": [rejected] * 2})
+        for prompt, chosen, rejected, reward in rows
+    ]
+    dataset = SimpleNamespace(id="pairs", iterate_episodes=lambda: episodes)
+    chosen, rejected = pages.rewards_of_pairs(dataset, "envzoo/TextTinySummary-v0")
+    np.testing.assert_array_equal(chosen, rewards)
+    np.testing.assert_allclose(np.abs(chosen - rejected), pairs["margin"])
+    assert (chosen > rejected).any()
+    assert (chosen < rejected).any()
 
 
 def test_tokens_and_worlds_with_one_state_show_their_actions():
