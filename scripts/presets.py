@@ -28,11 +28,9 @@ PAIRS = (
     ("PPO", "envzoo/GridCoverage-v0", 100_000),
     ("PPO", "envzoo/RacetrackCoverage-v0", 100_000),
     ("SAC", "Pendulum-v1", 10_000),
-    ("SAC", "MountainCarContinuous-v0", 50_000),
-    ("SAC", "envzoo/PointMultiGoal-v0", 30_000),
-    ("SACDiscrete", "CartPole-v1", 20_000),
-    ("DQN", "CartPole-v1", 50_000),
-    ("DQN", IMAGES + "-Empty-5x5-v0", 50_000),
+    ("SAC", "envzoo/PointMultiGoal-v0", 10_000),
+    ("SACDiscrete", "CartPole-v1", 10_000),
+    ("DQN", "CartPole-v1", 25_000),
 )
 
 

@@ -19,6 +19,7 @@ from envzoo.errors import EnvzooError, RunDirectoryError, shorten, unknown
 from envzoo.files import reason, write_text
 from envzoo.scripts.run_lock import RunLock
 
+ROUNDING = 1e-9  # relative difference of scores that are equal
 FRESH_SEEDS = tuple(range(1000, 1010))  # of the scores; searches use seeds below
 
 Evaluate = Callable[[Mapping[str, Any], int], float]
@@ -97,8 +98,9 @@ class Study:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The trial with the highest score, the earliest of equal ones."""
-        return max(self.trials, key=lambda trial: trial["score"])
+        """The trial with the highest score, the earliest of those that are equal but for rounding."""
+        highest = max(trial["score"] for trial in self.trials)
+        return next(trial for trial in self.trials if math.isclose(trial["score"], highest, rel_tol=ROUNDING))
 
     @property
     def minutes(self) -> float:
