@@ -33,7 +33,7 @@ def copy_of_docs(target):
     # The tutorials become pages, and the test files are counted.
     sources = [*(ROOT / "examples" / "tutorials").glob("*.py"), *(ROOT / "tests").rglob("test_*.py")]
     for file in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "docs").rglob("*"), *sources]:
-        if file.is_file() and file.suffix in (".md", ".json", ".toml", ".png", ".py", ".ipynb"):
+        if file.is_file() and file.suffix in (".md", ".json", ".toml", ".png", ".gif", ".py", ".ipynb"):
             copy = target / file.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())

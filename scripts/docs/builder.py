@@ -18,13 +18,14 @@ from envzoo.scripts import experiments
 from envzoo.scripts.docs.agents import agent_page
 from envzoo.scripts.docs.datasets import dataset_pages
 from envzoo.scripts.docs.environments import environment_page
-from envzoo.scripts.docs.links import CURE, GENERATED, comparison_page_path, environments, paper_page
+from envzoo.scripts.docs.links import CURE, GENERATED, Environment, comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.papers import comparison_page, paper_index, paper_page_text
 from envzoo.scripts.docs.plugin import plugin_command, plugin_mark, plugin_pages
 from envzoo.scripts.docs.presets import preset_page
 from envzoo.scripts.docs.speed import speed_page
 from envzoo.scripts.docs.tables import README_TABLES, TABLES, comparison_table
 from envzoo.scripts.docs.tutorials import TUTORIALS, tutorial_files, tutorial_page
+from envzoo.scripts.gallery_players import player
 from envzoo.scripts.markdown import blocks
 from envzoo.scripts.reference import REFERENCES, reference_page, reference_table
 
@@ -78,7 +79,8 @@ def pages(root: Path) -> dict[str, str]:
     if not readme.exists():
         raise EnvzooError(f"{root} has no README.md to put the tables into")
     found = {"README.md": with_tables(readme.read_text(encoding="utf-8")), "docs/README.md": index_page()}
-    found |= {f"docs/{environment.page}": environment_page(environment) for environment in environments()}
+    for environment in environments():
+        found[f"docs/{environment.page}"] = environment_page(environment, picture=_film(root, environment))
     found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.own_specs().items()}
     found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
@@ -89,6 +91,14 @@ def pages(root: Path) -> dict[str, str]:
     found |= tutorial_files(root)
     found |= {f"docs/{comparison_page_path(name)}": comparison_page(root, name) for name in experiments.comparisons()}
     return found
+
+
+def _film(root: Path, environment: Environment) -> str:
+    """Show an environment's GIF of the gallery, if it has one."""
+    file = f"gallery/{environment.name}.gif"
+    if not (root / "docs" / file).exists():
+        return ""
+    return blocks(f"![{environment.name}](../{file})", player(environment).caption)
 
 
 def leftovers(root: Path, current: Iterable[str], folder: str = "docs", mark: str = GENERATED) -> list[str]:

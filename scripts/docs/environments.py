@@ -8,13 +8,16 @@ from envzoo.scripts.docs.links import GENERATED, Environment, code_link, paper_l
 from envzoo.scripts.markdown import blocks, code, manual, table
 
 
-def environment_page(environment: Environment, prefix: str | None = "../", package: str = "envzoo") -> str:
+def environment_page(
+    environment: Environment, prefix: str | None = "../", package: str = "envzoo", picture: str = ""
+) -> str:
     """Write the page of an environment: its ids, how to make it, its manual.
 
     Args:
         environment: Its rows.
         prefix: As in `paper_link`.
         package: The package whose import registers it.
+        picture: A picture of it, in Markdown.
     """
     first = environment.specs[0]
     ids = table(
@@ -36,6 +39,7 @@ def environment_page(environment: Environment, prefix: str | None = "../", packa
         GENERATED,
         f"Paper: {paper_link(first.paper, prefix)}. " * bool(first.paper) + f"Code: {code_link(first.entry_point)}.",
         ids,
+        *([picture] if picture else []),
         code("python", f'import gymnasium as gym\nimport {package}\n\nenv = gym.make("{first.id}")\n{vector}'),
         text,
     )
