@@ -59,6 +59,8 @@ class ReproduceOptions:
     """Ignore stored results and run everything."""
     renew: bool = False
     """Rerun one seed of each stale arm; if all numbers are identical, mark the stored runs as current."""
+    renew_seeds: int = 1
+    """Seeds of each stale arm that `--renew` compares, at most those that are stored."""
     launcher: Launcher = "processes"
     """How jobs are run: processes (on this machine), ray (on a cluster, extra `ray`) or inline (sequentially)."""
     processes: int | None = None
@@ -132,7 +134,7 @@ def _reproduce(experiment: Experiment, options: ReproduceOptions, folder: Path, 
 
         where = {"launcher": options.launcher, "processes": options.processes, "on_done": on_done}
         if options.renew:
-            for sentence in renew(experiment, folder, **where):
+            for sentence in renew(experiment, folder, options.renew_seeds, **where):
                 console.print(sentence, soft_wrap=True, highlight=False)
         results = run_experiment(
             experiment,

@@ -1,4 +1,4 @@
-"""Keep stored results whose code has changed but whose numbers have not, by rerunning one seed of each arm."""
+"""Keep stored results whose code has changed but whose numbers have not, by rerunning some seeds of each arm."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from envzoo.errors import EnvzooError
 from envzoo.files import write_text
 from envzoo.scripts.experiments.core.arms import AnyArm
 from envzoo.scripts.experiments.core.execution import current_key
@@ -63,32 +64,36 @@ def _waiting(experiment: Experiment, data: dict[str, Any]) -> str:
     )
 
 
-def renew(experiment: Experiment, folder: Path, **where: Any) -> list[str]:
-    """Rerun one seed of each stale arm, and mark its stored runs as current if all numbers are identical.
+def renew(experiment: Experiment, folder: Path, seeds: int = 1, **where: Any) -> list[str]:
+    """Rerun some seeds of each stale arm, and mark its stored runs as current if all numbers are identical.
 
-    Which of the stored seeds that is depends on the stale key, so that nobody chooses it and every change of the code
-    is compared on other seeds.
+    Which of the stored seeds those are depends on the stale key, so that nobody chooses them and every change of the
+    code is compared on other seeds. One seed shows that the code computes the same; after a change of arithmetic,
+    whose effect some seeds do not show, compare more.
 
     Args:
         experiment: The experiment whose results are in the folder.
         folder: Folder with a results.json of a full run; it is rewritten.
+        seeds: Number of seeds to compare, at most those that are stored.
         **where: `launcher` and `processes` of `run_jobs`, and `on_done` of `run_experiment`.
 
     Returns:
         A sentence for each stale arm.
 
     Raises:
-        EnvzooError: There is no readable results.json.
+        EnvzooError: There is no readable results.json, or `seeds` is below 1.
     """
+    if seeds < 1:
+        raise EnvzooError(f"at least 1 seed is compared, got {seeds}")
     data = read_results(folder).data
     on_done = where.pop("on_done", None)
     arms = [arm for arm in stale_arms(experiment, data) if arm.name in data["arms"]]
-    compared = [compared_run(data["arms"][arm.name]) for arm in arms]
+    compared = [compared_runs(data["arms"][arm.name], seeds) for arm in arms]
     jobs = [
-        {"arm": arm, "seeds": [run["seed"]], "budget": arm.budget, "quick": False}
-        for arm, run in zip(arms, compared, strict=True)
+        {"arm": arm, "seeds": [run["seed"] for run in runs], "budget": arm.budget, "quick": False}
+        for arm, runs in zip(arms, compared, strict=True)
     ]
-    names = [f"{arm.name} (seed {job['seeds'][0]})" for arm, job in zip(arms, jobs, strict=True)]
+    names = [f"{arm.name} ({_words(job['seeds'])})" for arm, job in zip(arms, jobs, strict=True)]
 
     def report(index: int, _: Any) -> None:
         if on_done is not None:
@@ -96,24 +101,30 @@ def renew(experiment: Experiment, folder: Path, **where: Any) -> list[str]:
 
     sentences = []
     found = run_jobs(run_job, jobs, names=names, on_done=report, **where)
-    for arm, old, (run,) in zip(arms, compared, found, strict=True):
-        entry = data["arms"][arm.name]
-        stored, again = (json.loads(to_json(_numbers(part))) for part in (old, run))
+    for arm, job, old, new in zip(arms, jobs, compared, found, strict=True):
+        entry, words = data["arms"][arm.name], _words(job["seeds"])
+        gives = "gives" if len(old) == 1 else "give"
+        stored, again = (json.loads(to_json([_numbers(run) for run in runs])) for runs in (old, new))
         if stored == again:
             entry["key"] = current_key(arm)
-            entry[RENEWED] = run["seed"]
-            sentences.append(f"{arm.name}: seed {run['seed']} gives the same numbers; its results are current")
+            entry[RENEWED] = job["seeds"][0] if len(old) == 1 else job["seeds"]
+            sentences.append(f"{arm.name}: {words} {gives} the same numbers; its results are current")
         else:
-            sentences.append(f"{arm.name}: seed {run['seed']} gives other numbers; it runs anew")
+            sentences.append(f"{arm.name}: {words} {gives} other numbers; it runs anew")
     data[SECONDS] = total_seconds(data)
     write_text(folder / "results.json", to_json(data) + "\n")
     return sentences
 
 
-def compared_run(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stored run of an arm that is compared with a new one, by a hash of the stale key."""
+def compared_runs(entry: Mapping[str, Any], count: int = 1) -> list[dict[str, Any]]:
+    """Return the stored runs of an arm that are compared with new ones: those from a hash of the stale key on."""
     digest = hashlib.blake2b(str(entry.get("key")).encode(), digest_size=8).digest()
-    return entry["runs"][int.from_bytes(digest, "big") % len(entry["runs"])]
+    first, runs = int.from_bytes(digest, "big"), entry["runs"]
+    return [runs[(first + k) % len(runs)] for k in range(min(count, len(runs)))]
+
+
+def _words(seeds: list[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
 
 
 def _numbers(run: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from envzoo.errors import EnvzooError
 from envzoo.scripts.experiments.core.arms import FunctionArm
 from envzoo.scripts.experiments.core.checks import Score, point, seeded
 from envzoo.scripts.experiments.core.execution import run_experiment
-from envzoo.scripts.experiments.core.renewal import awaits_run, compared_run, renew, stale_arms, standing
+from envzoo.scripts.experiments.core.renewal import awaits_run, compared_runs, renew, stale_arms, standing
 from envzoo.scripts.experiments.core.report import write_results
 from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.experiments.core.store import Store
@@ -105,8 +105,8 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     results = run_experiment(experiment, folder=tmp_path, launcher="inline")
     results.data["arms"]["plain"]["key"] = "old"
     results.data["arms"]["shifted"]["key"] = "old"
-    seed = compared_run(results.data["arms"]["plain"])["seed"]
-    other = compared_run(results.data["arms"]["shifted"])
+    seed = compared_runs(results.data["arms"]["plain"])[0]["seed"]
+    (other,) = compared_runs(results.data["arms"]["shifted"])
     other["scores"]["x"] += 1e-9
     results.data["arms"]["plain"]["seconds"], results.data["seconds"] = 7.0, 0.0
     write_results(experiment, results, tmp_path)
@@ -128,6 +128,27 @@ def test_results_of_changed_code_are_kept_if_one_seed_gives_the_same_numbers(exp
     assert results.data["arms"]["plain"]["renewed_by_seed"] == seed
     assert "renewed_by_seed" not in results.data["arms"]["shifted"]
     assert results.data["seconds"] == pytest.approx(sum(arm["seconds"] for arm in results.data["arms"].values()))
+
+
+def test_more_seeds_find_a_difference_that_one_does_not_show(experiment, tmp_path):
+    results = run_experiment(experiment, folder=tmp_path, launcher="inline")
+    for name in ("plain", "shifted"):
+        results.data["arms"][name]["key"] = "old"
+    compared = {name: compared_runs(results.data["arms"][name], 2) for name in ("plain", "shifted")}
+    compared["shifted"][1]["scores"]["x"] += 1e-9
+    write_results(experiment, results, tmp_path)
+    Store(tmp_path).clear()
+    plain, shifted = ([run["seed"] for run in compared[name]] for name in ("plain", "shifted"))
+    CALLS.clear()
+    assert renew(experiment, tmp_path, 2, launcher="inline") == [
+        f"plain: seeds {plain[0]}, {plain[1]} give the same numbers; its results are current",
+        f"shifted: seeds {shifted[0]}, {shifted[1]} give other numbers; it runs anew",
+    ]
+    assert plain + shifted == CALLS
+    runs = results.data["arms"]["plain"]["runs"]
+    assert len(compared_runs(results.data["arms"]["plain"], 100)) == len(runs)
+    with pytest.raises(EnvzooError, match="at least 1 seed"):
+        renew(experiment, tmp_path, 0)
 
 
 def returns_nothing(seed, budget, quick):
@@ -170,10 +191,10 @@ def test_a_check_of_an_arm_that_does_not_exist_is_an_error_and_not_a_later_stage
 
 def test_the_seed_that_renews_an_arm_follows_from_the_stale_key():
     runs = [{"seed": seed} for seed in range(8)]
-    seeds = [compared_run({"key": key, "runs": runs})["seed"] for key in "abcdefghijklmnop"]
-    assert seeds == [compared_run({"key": key, "runs": runs})["seed"] for key in "abcdefghijklmnop"]
+    seeds = [compared_runs({"key": key, "runs": runs})[0]["seed"] for key in "abcdefghijklmnop"]
+    assert seeds == [compared_runs({"key": key, "runs": runs})[0]["seed"] for key in "abcdefghijklmnop"]
     assert len(set(seeds)) > 3
-    assert compared_run({"runs": runs[:1]}) == {"seed": 0}  # results from before keys
+    assert compared_runs({"runs": runs[:1]}, 3) == [{"seed": 0}]  # results from before keys
 
 
 def test_two_runs_do_not_write_to_one_folder(experiment, tmp_path):
