@@ -36,7 +36,8 @@ def index_page() -> str:
         "# Documentation of envzoo",
         GENERATED,
         "Start with the [README](../README.md). [Training runs](training.md), [language"
-        " models](language-models.md), [games](games.md) and [offline learning](offline.md) show how agents are used,"
+        " models](language-models.md), [games](games.md) and [offline learning](offline.md) (with [its"
+        " datasets](datasets/README.md)) show how agents are used,"
         " [encoders](encoders.md) how to use a network of your own, and [neighbours](neighbours.md) how to come from"
         " another library."
         " [Presets](presets.md) are hyperparameters that a search found, with their scores."

@@ -301,13 +301,37 @@ def dataset_list(root: Path = Path()) -> dict[str, str]:
     }
 
 
+def world_of(recipe: Recipe) -> str:
+    """Return the name of a recipe's environment, without namespace, kind of interface and version."""
+    return recipe.env_id.rpartition("/")[2].rpartition("-v")[0].removesuffix("-Tokens")
+
+
+def dataset_index(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write the table of all datasets with a page, given the numbers of each."""
+    lines = []
+    for dataset_id, facts in sorted(rows.items()):
+        recipe, span = own_recipes()[dataset_id], facts["reference"] - facts["random"]
+        score = f"{round(100 * (facts['mean_return'] - facts['random']) / span)}" if span else "-"
+        link = f"[{dataset_id}]({folder_of(dataset_id).removeprefix('datasets/')}/README.md)"
+        size = f"{facts.get('episodes', facts.get('pairs')):,}"
+        lines.append((link, f"`{recipe.env_id}`", size, f"{facts.get('transitions', facts.get('pairs')):,}", score))
+    return blocks(
+        "# Datasets",
+        GENERATED,
+        "`envzoo make-dataset ID` makes each of them, most in a few seconds and those on MuJoCo in up to half an hour; "
+        "then `minari.load_dataset(ID)` loads it. Scores are 0 at the mean return of random actions and 100 at the "
+        "reference's. [Offline learning](../offline.md) shows how agents learn from them.",
+        table(("dataset", "environment", "episodes", "transitions", "mean score"), lines),
+    )
+
+
 def dataset_pages(root: Path) -> dict[str, str]:
-    """Make the pages of the recipes whose numbers are in docs/datasets.
+    """Make the pages of the recipes whose numbers are in docs/datasets, and their table.
 
     Raises:
         EnvzooError: Numbers that are damaged, or of another dataset.
     """
-    found = {}
+    found, rows = {}, {}
     for dataset_id, recipe in own_recipes().items():
         file = root / "docs" / folder_of(dataset_id) / FACTS
         if not file.exists():
@@ -317,9 +341,10 @@ def dataset_pages(root: Path) -> dict[str, str]:
             if facts["id"] != dataset_id:
                 raise ValueError(f"they are those of {facts['id']}")
             found[f"docs/{folder_of(dataset_id)}/README.md"] = dataset_page(recipe, facts)
+            rows[dataset_id] = facts
         except (ValueError, KeyError, TypeError) as error:
             raise EnvzooError(
                 f"{file} is damaged ({error}); write it again with `python -P -m envzoo.scripts.picture_datasets "
                 f"{dataset_id}`"
             ) from error
-    return found
+    return found | ({"docs/datasets/README.md": dataset_index(rows)} if rows else {})

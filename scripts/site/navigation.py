@@ -7,8 +7,9 @@ from typing import Any
 
 from envzoo import papers
 from envzoo.agents import registry
+from envzoo.datasets.recipes import own_recipes
 from envzoo.scripts import experiments
-from envzoo.scripts.docs.datasets import dataset_list
+from envzoo.scripts.docs.datasets import dataset_list, world_of
 from envzoo.scripts.docs.links import comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.tutorials import TUTORIALS, tutorial_page
 from envzoo.scripts.reference import REFERENCES
@@ -51,6 +52,15 @@ def _grouped(pairs: Iterator[tuple[str, str, str]]) -> list[dict[str, Any]]:
     return [{group: rows} for group, rows in found.items()]
 
 
+def _datasets() -> list[dict[str, Any]]:
+    """List the pages of datasets by their environments."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for name, page in dataset_list().items():
+        quality = name.rpartition("/")[2].rpartition("-")[0]
+        found.setdefault(world_of(own_recipes()[name]), []).append({quality: page})
+    return [{world: rows} for world, rows in sorted(found.items())]
+
+
 def navigation() -> list[Any]:
     """Make the navigation: titles and pages, grouped by family and theme."""
     found = papers.papers().values()
@@ -81,7 +91,7 @@ def navigation() -> list[Any]:
                 (row.family, name, f"agents/{name}.md") for name, row in registry.own_specs().items()
             )
         },
-        {"Datasets": [{name: page} for name, page in dataset_list().items()]},
+        {"Datasets": [{"All datasets": "datasets/README.md"}, *_datasets()]},
         {"API": [{entry.title: entry.page} for entry in REFERENCES]},
         {"Coming from": [{name: page} for name, page in NEIGHBOURS.items()]},
         {"Project": [{name: page} for name, page in PROJECT.items()]},

@@ -122,7 +122,10 @@ def test_pages_are_made_from_the_stored_facts(tmp_path):
     folder.mkdir(parents=True)
     facts = pages.gather_facts(*stand_in(*FORMS["states"]))
     (folder / "facts.json").write_text(json.dumps(facts))
-    assert list(pages.dataset_pages(tmp_path)) == ["docs/datasets/line-world-striped-v0/README.md"]
+    found = pages.dataset_pages(tmp_path)
+    assert list(found) == ["docs/datasets/line-world-striped-v0/README.md", "docs/datasets/README.md"]
+    row = "| [envzoo/line-world/striped-v0](line-world-striped-v0/README.md) | `envzoo/LineWorld-v0` | 2 | 5 | 38 |"
+    assert row in found["docs/datasets/README.md"]
     for damaged in (json.dumps(facts | {"id": "another"}), "{", "[]", "{}"):
         (folder / "facts.json").write_text(damaged)
         with pytest.raises(EnvzooError, match="is damaged"):
