@@ -12,11 +12,12 @@ import tyro
 
 from envzoo import papers
 from envzoo.agents import registry
+from envzoo.datasets.recipes import own_recipes
 from envzoo.errors import EnvzooError
 from envzoo.files import write_text
 from envzoo.scripts import experiments
 from envzoo.scripts.docs.agents import agent_page
-from envzoo.scripts.docs.datasets import dataset_pages
+from envzoo.scripts.docs.datasets import dataset_list, dataset_pages
 from envzoo.scripts.docs.environments import environment_page
 from envzoo.scripts.docs.links import CURE, GENERATED, Environment, comparison_page_path, environments, paper_page
 from envzoo.scripts.docs.papers import comparison_page, paper_index, paper_page_text
@@ -80,8 +81,12 @@ def pages(root: Path) -> dict[str, str]:
     if not readme.exists():
         raise EnvzooError(f"{root} has no README.md to put the tables into")
     found = {"README.md": with_tables(readme.read_text(encoding="utf-8")), "docs/README.md": index_page()}
+    paged = dataset_list(root)
     for environment in environments():
-        found[f"docs/{environment.page}"] = environment_page(environment, picture=_film(root, environment))
+        ids = {row.id for row in environment.specs}
+        datasets = {name: page for name, page in paged.items() if own_recipes()[name].env_id in ids}
+        page = environment_page(environment, picture=_film(root, environment), datasets=datasets)
+        found[f"docs/{environment.page}"] = page
     found |= {f"docs/agents/{name}.md": agent_page(spec) for name, spec in registry.own_specs().items()}
     found |= {f"docs/{entry.page}": reference_page(entry, GENERATED) for entry in REFERENCES}
     found |= {f"docs/{paper_page(paper)}": paper_page_text(root, paper) for paper in papers.papers().values()}
