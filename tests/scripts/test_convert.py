@@ -48,7 +48,9 @@ def make(tmp_path_factory):
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for parameter in model.policy.parameters():  # the first heads are nearly zero
-                parameter.uniform_(-0.5, 0.5, generator=generator)
+                # By the number of inputs, so that activations stay near 1, and with them the rounding of their sums.
+                bound = 1.5 / parameter.shape[1] ** 0.5 if parameter.dim() > 1 else 0.5
+                parameter.uniform_(-bound, bound, generator=generator)
         path = tmp_path_factory.mktemp("sb3") / "agent.zip"
         model.save(path)
         return model, path, env

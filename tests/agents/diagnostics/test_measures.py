@@ -81,7 +81,7 @@ def test_information_of_clusters_is_their_entropy_less_what_subsets_miss(normali
     z, labels = clusters(4, each=20), np.repeat(np.arange(4), 20)
     found = dsmi(z, labels, normalisation=normalisation)
     assert dse(z[labels == 0], normalisation=normalisation) == pytest.approx(0, abs=1e-9)
-    assert 1.7 < found <= 2  # random subsets of 20 contain the clusters in unequal numbers
+    assert 1.7 < found <= 2 + 1e-12  # random subsets of 20 contain the clusters in unequal numbers
     assert dsmi(z, np.zeros(80, int), normalisation=normalisation) == pytest.approx(0, abs=1e-12)
 
 
