@@ -13,6 +13,7 @@ from envzoo.errors import EnvzooError, shorten
 from envzoo.kernel import Definition, KernelEnv, Kernels, KernelVectorEnv
 from envzoo.kernel import drawing as art
 from envzoo.kernel.arguments import check_whole
+from envzoo.offline.darkroom_model import ModelOfRoom, ModelOfRoomWithKey
 
 MOVES = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [0, 0]])
 
@@ -173,7 +174,8 @@ class Darkroom(DarkGrid):
     At `start`.
 
     ## End of an episode
-    Never terminates. The registered ids truncate after 20 steps (`envzoo/Darkroom-v0`) or 50.
+    Never terminates. The registered ids truncate after 20 steps (`envzoo/Darkroom-v0`) or 50. `env.unwrapped.model()`
+    is the exact model.
 
     ## Arguments
     - `size` (9): rows and columns.
@@ -221,7 +223,8 @@ class DarkKeyToDoor(DarkGrid):
     At `start`.
 
     ## End of an episode
-    Never terminates. The registered id truncates after 50 steps.
+    Never terminates. The registered id truncates after 50 steps. `env.unwrapped.model()` is the exact model, whose
+    states know whether the key is held.
 
     ## Arguments
     - `size` (9): rows and columns.
@@ -254,25 +257,25 @@ class DarkKeyToDoor(DarkGrid):
         return int(horizon >= key) + int(horizon >= door)
 
 
-class DarkroomEnv(KernelEnv):
+class DarkroomEnv(ModelOfRoom, KernelEnv):
     """Single environment of `Darkroom`."""
 
     definition_class = Darkroom
 
 
-class DarkroomVectorEnv(KernelVectorEnv):
+class DarkroomVectorEnv(ModelOfRoom, KernelVectorEnv):
     """Vector environment of `Darkroom`."""
 
     definition_class = Darkroom
 
 
-class DarkKeyToDoorEnv(KernelEnv):
+class DarkKeyToDoorEnv(ModelOfRoomWithKey, KernelEnv):
     """Single environment of `DarkKeyToDoor`."""
 
     definition_class = DarkKeyToDoor
 
 
-class DarkKeyToDoorVectorEnv(KernelVectorEnv):
+class DarkKeyToDoorVectorEnv(ModelOfRoomWithKey, KernelVectorEnv):
     """Vector environment of `DarkKeyToDoor`."""
 
     definition_class = DarkKeyToDoor

@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 from envzoo.errors import EnvzooError
 from envzoo.offline import specs
+from envzoo.offline.darkroom import DarkGrid, DarkKeyToDoor, Darkroom
+from envzoo.offline.darkroom_model import dark_room_model
+from envzoo.offline.finite_world import FiniteWorld
 from envzoo.offline.planning import optimal_return, optimal_values, policy_action_values, policy_return
 from envzoo.offline.point_maze_stitch import inside_wall
 from envzoo.tabular import FiniteMDP, find_model
 
-FINITE = [row.id for row in specs.ENVIRONMENTS if hasattr(gym.make(row.id).unwrapped, "model")]
+FINITE = [row.id for row in specs.ENVIRONMENTS if isinstance(gym.make(row.id).unwrapped.definition, FiniteWorld)]
+ROOMS = [row.id for row in specs.ENVIRONMENTS if isinstance(gym.make(row.id).unwrapped.definition, DarkGrid)]
 
 
 def at(env_id, start, **kwargs):
@@ -294,7 +298,43 @@ def test_the_door_pays_only_after_the_key():
     assert rewards == [0, 0, 1, 0, 0, 0, 1, 0, 0]
 
 
+@pytest.mark.parametrize("env_id", ROOMS)
+def test_models_of_dark_rooms_agree_with_play(env_id):
+    """Every step of 64 random walks leads to the model's next state, with its reward."""
+    places = {"key": (1, 1), "door": (0, 2)} if "Key" in env_id else {"goal": (1, 1)}
+    env = gym.make_vec(env_id, num_envs=64, size=3, **places)
+    model, generator = find_model(env), np.random.default_rng(0)
+    assert model.num_states == (27 if "Key" in env_id else 9)
+    env.reset(seed=0)
+    state, seen = np.full(64, int(model.initial.argmax())), set()
+    for _ in range(19):
+        action = generator.integers(5, size=64)
+        cells, reward, terminated, _, _ = env.step(action)
+        assert not terminated.any()
+        assert (model.p[state, action].max(axis=1) == 1).all()
+        assert model.r[state, action].tolist() == reward.tolist()
+        state = model.p[state, action].argmax(axis=1)
+        assert (state % 9).tolist() == (cells[:, 0] * 3 + cells[:, 1]).tolist()
+        seen |= set(state.tolist())
+    assert len(seen) > model.num_states / 2
+
+
+@given(st.integers(2, 5), st.data(), st.integers(1, 12), st.permutations(range(5)))
+@settings(max_examples=30, deadline=None)
+def test_the_best_plans_of_dark_rooms_have_the_largest_return(size, data, horizon, permutation):
+    cell = st.tuples(st.integers(0, size - 1), st.integers(0, size - 1))
+    start, goal, door = (data.draw(cell) for _ in range(3))
+    room, with_key = Darkroom(size, goal, start, permutation), DarkKeyToDoor(size, goal, door, start, permutation)
+    for definition, model in (
+        (room, dark_room_model(room.parameters, False)),
+        (with_key, dark_room_model(with_key.parameters, True)),
+    ):
+        assert optimal_return(model, horizon) == pytest.approx(definition.largest_return(horizon))
+
+
 def test_dark_rooms_refuse():
+    with pytest.raises(EnvzooError, match="the model of 2025 states is too large; expected at most 2000"):
+        gym.make("envzoo/Darkroom-v0", size=45).unwrapped.model()
     with pytest.raises(EnvzooError, match=r"goal is \(9, 0\); expected \(row, column\) from 0 to 8"):
         gym.make("envzoo/Darkroom-v0", goal=(9, 0))
     with pytest.raises(EnvzooError, match="the numbers 0 to 4, each of them once"):
