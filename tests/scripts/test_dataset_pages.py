@@ -14,6 +14,7 @@ from PIL import Image
 from envzoo.datasets import TransitionTable, recipes
 from envzoo.datasets.recipes import LongTraining, own_recipes
 from envzoo.errors import EnvzooError
+from envzoo.scripts.docs import dataset_pictures, pair_datasets
 from envzoo.scripts.docs import datasets as pages
 
 STRIPED = "envzoo/line-world/striped-v0"
@@ -60,7 +61,7 @@ def test_cells_are_counted_one_by_one(sides):
     cells = np.array([[0, 1], [0, 1], [2, 0], [2, 0], [0, 1], [1, 2], [1, 2]])
     _, data = stand_in(spaces.MultiDiscrete(sides), cells, np.arange(7) % 2)
     axes = Figure().subplots()
-    pages.draw_coverage(axes, spaces.MultiDiscrete(sides), data)
+    dataset_pictures.draw_coverage(axes, spaces.MultiDiscrete(sides), data)
     (mesh,) = axes.collections
     drawn = mesh.get_array().reshape(sides[1], sides[0])  # [second, first]
     expected = np.zeros(drawn.shape)
@@ -150,13 +151,13 @@ def test_a_world_in_which_all_policies_earn_the_same_has_no_scores():
 def test_a_page_of_pairs_by_hand():
     """The chosen answer earns more in two pairs of four."""
     rewards = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.5, 2.0, 3.5, 2.0])
-    facts = pages.pair_facts("envzoo/text-tiny-summary/pairs-v0", *rewards, (-1.0, 4.0))
+    facts = pair_datasets.pair_facts("envzoo/text-tiny-summary/pairs-v0", *rewards, (-1.0, 4.0))
     assert (facts["pairs"], facts["right"], facts["rejected"], facts["mean_return"]) == (4, 0.5, 2.0, 2.5)
     page = pages.dataset_page(recipes()[facts["id"]], facts)
     assert "4 pairs of answers" in page
     assert "in 50% of them the chosen answer earns more. The rejected ones earn 2.000 on average" in page
     assert "| highest | 4.000 | 100.0 |" in page
-    image = np.asarray(Image.open(io.BytesIO(pages.draw_pairs(*rewards, (-1.0, 4.0)))).convert("L"))
+    image = np.asarray(Image.open(io.BytesIO(pair_datasets.draw_pairs(*rewards, (-1.0, 4.0)))).convert("L"))
     assert (image < 200).mean() > 0.01
 
 
@@ -172,7 +173,7 @@ def test_rewards_of_pairs_differ_by_the_margins():
         for prompt, chosen, rejected, reward in rows
     ]
     dataset = SimpleNamespace(id="pairs", iterate_episodes=lambda: episodes)
-    chosen, rejected = pages.rewards_of_pairs(dataset, "envzoo/TextTinySummary-v0")
+    chosen, rejected = pair_datasets.rewards_of_pairs(dataset, "envzoo/TextTinySummary-v0")
     np.testing.assert_array_equal(chosen, rewards)
     np.testing.assert_allclose(np.abs(chosen - rejected), pairs["margin"])
     assert (chosen > rejected).any()
@@ -184,9 +185,9 @@ def test_tokens_and_worlds_with_one_state_show_their_actions():
 
     _, data = stand_in(spaces.Discrete(1), np.zeros(7, np.int64), np.arange(7) % 2)
     axes = Figure().subplots()
-    pages.draw_coverage(axes, spaces.Discrete(1), data)
+    dataset_pictures.draw_coverage(axes, spaces.Discrete(1), data)
     assert axes.get_title() == "Actions"
-    pages.draw_actions(axes, np.array([0, 2, 2]), "Tokens written", "token")
+    dataset_pictures.draw_actions(axes, np.array([0, 2, 2]), "Tokens written", "token")
     assert [bar.get_height() for bar in axes.patches[-3:]] == [1.0, 0.0, 2.0]
 
 
