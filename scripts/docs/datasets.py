@@ -170,7 +170,7 @@ def dataset_index(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return blocks(
         "# Datasets",
         GENERATED,
-        "`envzoo make-dataset ID` makes each of them, most in a few seconds and those on MuJoCo in up to half an hour; "
+        "`envzoo make-dataset ID` makes each of them, most in a few seconds and those on MuJoCo in about half an hour; "
         "then `minari.load_dataset(ID)` loads it. Scores are 0 at the mean return of random actions and 100 at the "
         "reference's. [Offline learning](../offline.md) shows how agents learn from them.",
         table(("dataset", "environment", "episodes", "transitions", "mean score"), lines),
