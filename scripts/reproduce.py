@@ -61,6 +61,9 @@ class ReproduceOptions:
     """Rerun one seed of each stale arm; if all numbers are identical, mark the stored runs as current."""
     renew_seeds: int = 1
     """Seeds of each stale arm that `--renew` compares, at most those that are stored."""
+    before: str | None = None
+    """Folder of a checkout, with its .venv, of the code that made the stored results: `--renew` then compares with what
+    it computes on this machine, because other processors round the last digits otherwise."""
     launcher: Launcher = "processes"
     """How jobs are run: processes (on this machine), ray (on a cluster, extra `ray`) or inline (sequentially)."""
     processes: int | None = None
@@ -84,6 +87,8 @@ def reproduce(paper: str, options: ReproduceOptions | None = None, console: Cons
     """
     options = options or ReproduceOptions()
     console = console or Console()
+    if options.before is not None and not options.renew:
+        raise EnvzooError("--before is the code with which --renew compares; without --renew nothing is compared")
     if paper == ALL:
         return _reproduce_all(options, console)
     return reproduce_experiment(find_experiment(paper), options, console=console)
@@ -134,7 +139,7 @@ def _reproduce(experiment: Experiment, options: ReproduceOptions, folder: Path, 
 
         where = {"launcher": options.launcher, "processes": options.processes, "on_done": on_done}
         if options.renew:
-            for sentence in renew(experiment, folder, options.renew_seeds, **where):
+            for sentence in renew(experiment, folder, options.renew_seeds, before=options.before, **where):
                 console.print(sentence, soft_wrap=True, highlight=False)
         results = run_experiment(
             experiment,

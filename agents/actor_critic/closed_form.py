@@ -13,6 +13,7 @@ from envzoo.agents.losses.soft import actor_loss, critic_loss
 from envzoo.agents.losses.squashing import squash, squash_backward
 from envzoo.agents.networks.perceptron_gradients import ClosedFormEnsemble, ClosedFormMLP
 from envzoo.agents.optim import FlatOptimizer
+from envzoo.agents.optim.denormals import apply_flushed
 
 
 class ClosedFormActor:
@@ -84,7 +85,7 @@ class ClosedFormSoft:
         """Take the critics' gradient step on `envzoo.agents.losses.soft.critic_loss`; returns it and the values."""
         q = self.critics.forward(torch.cat([self.codec.vector(batch.observation), batch.action], dim=-1))
         self.critics.backward((q - y).div_(len(y)))
-        optimizer.apply()
+        apply_flushed(optimizer)
         return critic_loss(q, y), q
 
     def step_of_actor(
@@ -104,7 +105,7 @@ class ClosedFormSoft:
         q = self.critics.forward(torch.cat([self.codec.vector(observation), action], dim=-1))
         by_action = self.critics.by_input(reduction_gradient(q, how).mul_(-1 / n), action.shape[1])
         self.actor.backward(by_action, alpha / n)
-        optimizer.apply()
+        apply_flushed(optimizer)
         return ActorStep(actor_loss(q, log_prob, alpha, how), log_prob)
 
 

@@ -8,9 +8,9 @@ and an activation x = f(u) multiplies the last by f'(u), which is [x > 0] for Re
 by the parameters are written to their `grad`, as those of a `FlatOptimizer` have one, for `FlatOptimizer.apply`. All
 functions are called under `torch.no_grad`.
 
-Wide products in single precision are computed by oneDNN, which uses the widest vectors of every processor; PyTorch's
-default, MKL, does so on Intel's only. `manual_gradients` does the same for the policies of PPO; its products
-stay with MKL, and with them the last digits of stored results.
+Wide products in single precision are computed by the library that is faster on the processor, see
+`envzoo.agents.processor`. `manual_gradients` does the same for the policies of PPO; its products stay with MKL, and with
+them the last digits of stored results.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from envzoo.agents.networks.basic_encoders import Encoder, MLPEncoder
 from envzoo.agents.networks.layers import tanh
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
+from envzoo.agents.processor import onednn_is_faster
 
 # x = f(u) in place, and (dL/dx, x) -> dL/du, in place of dL/dx.
 IN_PLACE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
@@ -32,7 +33,7 @@ IN_PLACE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor],
 }
 WIDE = ScalarEnsemble.WIDE  # products of fewer columns or inner terms gain nothing from oneDNN
 # A private name of torch: where a release or a processor lacks it, torch's own product is used.
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if onednn_is_faster() else None
 
 
 def suits_onednn(weight: Tensor) -> bool:

@@ -15,6 +15,7 @@ from envzoo.agents.losses.soft import reduce_critics, td_target
 from envzoo.agents.offline.config import require_at_least_zero
 from envzoo.agents.offline.conservative import ConservativeLoss, combine, conservative_loss
 from envzoo.agents.offline.soft import SoftOfflineAgent, SoftOfflineConfig
+from envzoo.agents.optim.denormals import flushed_denormals
 from envzoo.agents.spec import require
 
 
@@ -109,7 +110,8 @@ class CQL(SoftOfflineAgent):
         with torch.no_grad():
             y = self.target_values(batch)
         result = self.critic_loss(batch, y)
-        self.critic_optimizer.step(result.loss)
+        with flushed_denormals():
+            self.critic_optimizer.step(result.loss)
         metrics = {"loss/critic": result.error, "loss/conservative": result.gap, "value/q": result.values.mean()}
         if not self.actions.discrete:
             metrics |= self.update_actor(batch)

@@ -17,6 +17,7 @@ from envzoo.agents.offline.closed_form import ClosedFormIQL, fit_critics
 from envzoo.agents.offline.config import OfflineConfig, require_at_least_zero, require_positive
 from envzoo.agents.offline.networks import StateValue, make_critics, make_policy, shape_of, values_of
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.optim.denormals import apply_flushed
 from envzoo.agents.spec import require
 
 
@@ -149,18 +150,18 @@ class IQL(OfflineActorCritic):
         v, next_value = nets.value.forward(torch.cat([now, after]))[:, 0].split(n)
         u = reduce_critics(nets.target.forward(pairs), "min") - v
         nets.value.backward(-expectile_gradient(u, c.expectile)[:, None])
-        self.value_optimizer.apply()
+        apply_flushed(self.value_optimizer)
 
         critic_loss, q = fit_critics(
             nets.critics, pairs, td_target(batch.reward, batch.terminated, next_value, c.gamma)
         )
-        self.critics_optimizer.apply()
+        apply_flushed(self.critics_optimizer)
         self.target.update()
 
         weight = advantage_weight(u, c.inverse_temperature, c.largest_weight)
         policy_loss = -(weight * nets.policy.log_prob(now, batch.action)).mean()
         nets.policy.backward(weight / -n)
-        self.policy_optimizer.apply()
+        apply_flushed(self.policy_optimizer)
         return {
             "loss/value": expectile_loss(u, c.expectile),
             "loss/critic": critic_loss,

@@ -21,6 +21,7 @@ from envzoo.agents.networks.target_network import PolyakTarget
 from envzoo.agents.offline.closed_form import ClosedFormTD3, fit_critics
 from envzoo.agents.offline.config import OfflineConfig, require_at_least_zero
 from envzoo.agents.optim import make_optimizer
+from envzoo.agents.optim.denormals import apply_flushed
 from envzoo.agents.spec import require
 from envzoo.agents.state_holder import StateHolder
 from envzoo.datasets.table import TransitionTable
@@ -196,7 +197,7 @@ class TD3(FineTunableAgent):
         """Do the same for plain perceptrons, without autograd."""
         nets, now, y = self.closed_form, self.codec.vector(batch.observation), self.target_values(batch)
         critic_loss, q = fit_critics(nets.critics, torch.cat([now, batch.action], dim=-1), y)
-        self.critic_optimizer.apply()
+        apply_flushed(self.critic_optimizer)
         metrics = {"loss/critic": critic_loss, "value/q": q.mean()}
         if moves_actor:
             action = nets.actor.forward(now).tanh()
@@ -204,7 +205,7 @@ class TD3(FineTunableAgent):
             loss = self.actor_loss(batch, action, q)
             by_action = loss.by_action + nets.critics.by_input(loss.by_q[None], action.shape[1])
             nets.actor.backward(torch.ops.aten.tanh_backward(by_action, action))
-            self.actor_optimizer.apply()
+            apply_flushed(self.actor_optimizer)
             metrics |= {"loss/actor": loss.value, "value/q_policy": q.mean()} | loss.metrics
         return metrics
 

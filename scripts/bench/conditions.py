@@ -7,7 +7,8 @@ import platform
 from contextlib import suppress
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from envzoo.agents.processor import processor_name
 
 PEERS = (
     "stable-baselines3",
@@ -24,21 +25,11 @@ PEERS = (
 )
 
 
-def processor() -> str:
-    """Return the name of the processor, if the system reports it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def conditions() -> dict[str, str]:
     """Return the date, the machine with its load, and the versions of what is measured and of the installed peers."""
     import torch
 
-    found = {"date": str(date.today()), "processor": f"{processor()}, {os.cpu_count()} cores"}
+    found = {"date": str(date.today()), "processor": f"{processor_name()}, {os.cpu_count()} cores"}
     if hasattr(os, "getloadavg"):
         found["load"] = f"{os.getloadavg()[2]:.1f} (mean of 15 minutes, this run included)"
     if torch.cuda.is_available():

@@ -13,6 +13,7 @@ from envzoo.files import write_text
 from envzoo.scripts.experiments.core.arms import AnyArm
 from envzoo.scripts.experiments.core.execution import current_key
 from envzoo.scripts.experiments.core.experiment import Experiment
+from envzoo.scripts.experiments.core.older_code import run_older_code
 from envzoo.scripts.experiments.core.report import read_results, to_json
 from envzoo.scripts.experiments.core.results import SECONDS, total_seconds
 from envzoo.scripts.experiments.core.run import run_job
@@ -64,7 +65,9 @@ def _waiting(experiment: Experiment, data: dict[str, Any]) -> str:
     )
 
 
-def renew(experiment: Experiment, folder: Path, seeds: int = 1, **where: Any) -> list[str]:
+def renew(
+    experiment: Experiment, folder: Path, seeds: int = 1, *, before: str | None = None, **where: Any
+) -> list[str]:
     """Rerun some seeds of each stale arm, and mark its stored runs as current if all numbers are identical.
 
     Which of the stored seeds those are depends on the stale key, so that nobody chooses them and every change of the
@@ -75,13 +78,16 @@ def renew(experiment: Experiment, folder: Path, seeds: int = 1, **where: Any) ->
         experiment: The experiment whose results are in the folder.
         folder: Folder with a results.json of a full run; it is rewritten.
         seeds: Number of seeds to compare, at most those that are stored.
+        before: Folder of a checkout of the code with which the results were stored; the seeds are then compared with
+            what it computes on this machine, because the last digits of stored results are those of their processor.
         **where: `launcher` and `processes` of `run_jobs`, and `on_done` of `run_experiment`.
 
     Returns:
         A sentence for each stale arm.
 
     Raises:
-        EnvzooError: There is no readable results.json, or `seeds` is below 1.
+        EnvzooError: There is no readable results.json, `seeds` is below 1, or `before` is not the code with which the
+            results were stored.
     """
     if seeds < 1:
         raise EnvzooError(f"at least 1 seed is compared, got {seeds}")
@@ -95,11 +101,17 @@ def renew(experiment: Experiment, folder: Path, seeds: int = 1, **where: Any) ->
     ]
     names = [f"{arm.name} ({_words(job['seeds'])})" for arm, job in zip(arms, jobs, strict=True)]
 
-    def report(index: int, _: Any) -> None:
-        if on_done is not None:
-            on_done(index + 1, len(jobs), names[index])
+    rounds = 1 if before is None else 2
 
-    sentences = []
+    def report(index: int, _: Any, done: int = (rounds - 1) * len(jobs)) -> None:
+        if on_done is not None:
+            on_done(done + index + 1, rounds * len(jobs), names[index])
+
+    sentences, other = [], "other numbers"
+    if before is not None and jobs:
+        asked = [(arm.name, data["arms"][arm.name]["key"], job["seeds"]) for arm, job in zip(arms, jobs, strict=True)]
+        compared = run_older_code(before, experiment.paper.label, asked, lambda index: report(index, None, 0))
+        other = f"other numbers than the code of {before}"
     found = run_jobs(run_job, jobs, names=names, on_done=report, **where)
     for arm, job, old, new in zip(arms, jobs, compared, found, strict=True):
         entry, words = data["arms"][arm.name], _words(job["seeds"])
@@ -110,7 +122,7 @@ def renew(experiment: Experiment, folder: Path, seeds: int = 1, **where: Any) ->
             entry[RENEWED] = job["seeds"][0] if len(old) == 1 else job["seeds"]
             sentences.append(f"{arm.name}: {words} {gives} the same numbers; its results are current")
         else:
-            sentences.append(f"{arm.name}: {words} {gives} other numbers; it runs anew")
+            sentences.append(f"{arm.name}: {words} {gives} {other}; it runs anew")
     data[SECONDS] = total_seconds(data)
     write_text(folder / "results.json", to_json(data) + "\n")
     return sentences
