@@ -22,6 +22,7 @@ PROMPTS, GROUP, MINIBATCHES = 32, 16, 4
 SIZES = ((PROMPTS, GROUP), (4, 8))  # the default, dominated by arithmetic, and one dominated by overhead
 DIM, LAYERS, HEADS = 64, 2, 4
 WARM_UP = 150  # enough supervised updates that rewards differ and there is a learning signal
+ROUNDS = 4  # of each in a turn, because a loop that follows a round of the other finds its data and code evicted
 STILL = 1e-12  # a learning rate so small that every round does the same work
 
 
@@ -76,7 +77,7 @@ def trl_rows(rounds: int) -> list[Row]:
     TRL's model writes answers of the full length, so that it spends no steps on finished answers.
 
     Args:
-        rounds: Rollouts of each, after an uncounted first one.
+        rounds: Turns of each, of `ROUNDS` rollouts, after an uncounted first one.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -95,12 +96,13 @@ def _rows(rounds: int, prompts: int, group: int) -> list[Row]:
 
     def turn() -> None:
         written, began = ours.num_timesteps, time.perf_counter()
-        ours.iterate()
+        for _ in range(ROUNDS):
+            ours.iterate()
         seconds["ours"].append(time.perf_counter() - began)
         tokens["ours"].append(ours.num_timesteps - written)
 
     turn()
-    parameters = run_trl(rounds + 1, prompts, group, turn, seconds["TRL"], tokens["TRL"])
+    parameters = run_trl((rounds + 1) * ROUNDS, prompts, group, turn, seconds["TRL"], tokens["TRL"])
     rates = {
         name: [n / s for n, s in zip(tokens[name][1:], seconds[name][1:], strict=True)] for name in ("ours", "TRL")
     }
@@ -126,7 +128,7 @@ def _rows(rounds: int, prompts: int, group: int) -> list[Row]:
 
 
 def run_trl(rollouts: int, prompts: int, group: int, between: Any, seconds: list[float], tokens: list[int]) -> int:
-    """Train with TRL, calling `between` after each rollout and its steps; return the number of parameters."""
+    """Train with TRL, calling `between` after `ROUNDS` rollouts and their steps; return the number of parameters."""
     try:
         from transformers import PrinterCallback, TrainerCallback
         from trl import GRPOConfig, GRPOTrainer
@@ -151,7 +153,7 @@ def run_trl(rollouts: int, prompts: int, group: int, between: Any, seconds: list
                 self.began = time.perf_counter()
 
         def on_step_end(self, args, state, control, **_):
-            if state.global_step % MINIBATCHES == 0:
+            if state.global_step % (ROUNDS * MINIBATCHES) == 0:
                 seconds.append(time.perf_counter() - self.began)
                 tokens.append(counted[0])
                 counted[0] = 0

@@ -100,8 +100,10 @@ def test_the_first_member_alone(hidden):
 
 @pytest.mark.parametrize("width", [8, WIDE, 2 * WIDE])
 @pytest.mark.parametrize("make", [make_mlp, make_ensemble])
-def test_single_precision_is_close_to_double(width, make):
+@pytest.mark.parametrize("library", [None, getattr(torch.ops.mkldnn, "_linear_pointwise", None)])
+def test_single_precision_is_close_to_double(width, make, library, monkeypatch):
     """Wide layers have products of oneDNN in single precision alone."""
+    monkeypatch.setattr(perceptron_gradients, "_ONEDNN", library)
     results = []
     for dtype in (torch.float32, torch.float64):
         net, closed, optimizer = make((width, width), "relu", dtype)
@@ -114,11 +116,10 @@ def test_single_precision_is_close_to_double(width, make):
 
 @pytest.mark.parametrize(("k", "o"), [(3, 5), (WIDE, 2 * WIDE), (WIDE, 4)])
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("without", [False, True])
-def test_products(k, o, transposed, without, monkeypatch):
-    """Weights of both orientations; a release of torch without oneDNN's private name uses its own product."""
-    if without:
-        monkeypatch.setattr(perceptron_gradients, "_ONEDNN", None)
+@pytest.mark.parametrize("library", [None, getattr(torch.ops.mkldnn, "_linear_pointwise", None)])
+def test_products(k, o, transposed, library, monkeypatch):
+    """Weights of both orientations, with torch's own product and with oneDNN's."""
+    monkeypatch.setattr(perceptron_gradients, "_ONEDNN", library)
     x, weight, bias = (draw(*shape, dtype=torch.float32) for shape in ((11, k), (k, o), (o,)))
     stored = weight.t().contiguous().t() if transposed else weight
     want = x.double() @ weight.double()
