@@ -12,7 +12,7 @@ from gymnasium import spaces
 from PIL import Image
 
 from envzoo.datasets import TransitionTable, recipes
-from envzoo.datasets.recipes import LongTraining, own_recipes
+from envzoo.datasets.recipes import own_recipes
 from envzoo.errors import EnvzooError
 from envzoo.scripts.docs import dataset_pictures, pair_datasets
 from envzoo.scripts.docs import datasets as pages
