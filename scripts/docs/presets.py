@@ -9,8 +9,14 @@ from envzoo.scripts.presets import PAIRS, Preset, presets
 from envzoo.scripts.run_config import to_toml
 
 
-def _with_interval(found: Interval) -> str:
-    return f"{found.value:.1f} [{found.low:.1f}, {found.high:.1f}]"
+def _columns(preset: Preset) -> list[str]:
+    """Write the means of preset, defaults and difference with their intervals; small returns with three decimals."""
+    digits = 1 if abs(preset.mean.value) >= 10 else 3
+
+    def write(found: Interval) -> str:
+        return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+    return [write(found) for found in (preset.mean, preset.default_mean, preset.gain)]
 
 
 def _section(preset: Preset) -> str:
@@ -30,7 +36,7 @@ def preset_page() -> str:
             preset.agent,
             f"`{preset.source}`",
             f"{preset.timesteps:,}",
-            *map(_with_interval, (preset.mean, preset.default_mean, preset.gain)),
+            *_columns(preset),
         )
         for preset in presets()
     ]
