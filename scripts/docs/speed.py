@@ -84,7 +84,7 @@ def _other_machines(root: Path, found: Mapping[str, Mapping[str, Any]]) -> list[
         days, loads = sorted({day for day, _ in facts}), [load.split()[0] for _, load in facts]
         parts += [
             f"## On another machine: {'; '.join(processors)}",
-            f"Measured on {', '.join(days)}, with a load of {min(loads)} to {max(loads)} (means of 15 minutes, the "
+            f"Measured on {' and '.join(days)}, with a load of {min(loads)} to {max(loads)} (means of 15 minutes, the "
             f'benchmark included), by `make speed SPEED_ARGS="--machine {folder.name}"`.',
             other_machine(found, other),
         ]
