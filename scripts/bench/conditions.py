@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
-from envzoo.agents.processor import processor_name
+from envzoo.agents.networks.processor import processor_name
 
 PEERS = (
     "stable-baselines3",

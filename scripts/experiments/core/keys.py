@@ -32,7 +32,7 @@ IGNORED = (
         "envzoo.agents.registry",
         "envzoo.agents.checkpoint",
     ),
-    *("envzoo.agents.callbacks", "envzoo.agents.processor", "envzoo.kernel.drawing", "envzoo.scripts.launch"),
+    *("envzoo.agents.callbacks", "envzoo.agents.networks.processor", "envzoo.kernel.drawing", "envzoo.scripts.launch"),
 )
 # Libraries that register environments. Their versions are in the results; which of their optional parts can be imported
 # depends on the machine.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from envzoo.agents import processor
+from envzoo.agents.networks import processor
 
 
 @pytest.fixture
