@@ -9,8 +9,8 @@ by the parameters are written to their `grad`, as those of a `FlatOptimizer` hav
 functions are called under `torch.no_grad`.
 
 Wide products in single precision are computed by the library that is faster on the processor, see
-`envzoo.agents.networks.processor`. `manual_gradients` does the same for the policies of PPO; its products stay with MKL, and
-with them the last digits of stored results.
+`envzoo.agents.networks.processor`. `manual_gradients` does the same for the policies of PPO; its products stay with MKL,
+and with them the last digits of stored results.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from envzoo.agents.networks.basic_encoders import Encoder, MLPEncoder
 from envzoo.agents.networks.layers import tanh
-from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 from envzoo.agents.networks.processor import onednn_is_faster
+from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
 
 # x = f(u) in place, and (dL/dx, x) -> dL/du, in place of dL/dx.
 IN_PLACE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
