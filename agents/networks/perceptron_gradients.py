@@ -9,8 +9,8 @@ by the parameters are written to their `grad`, as those of a `FlatOptimizer` hav
 functions are called under `torch.no_grad`.
 
 Wide products in single precision are computed by the library that is faster on the processor, see
-`envzoo.agents.networks.processor`. `manual_gradients` does the same for the policies of PPO; its products stay with MKL,
-and with them the last digits of stored results.
+`envzoo.agents.networks.processor`. `manual_gradients` does the same for the policies of PPO; its products stay with
+MKL, and with them the last digits of stored results.
 """
 
 from __future__ import annotations
