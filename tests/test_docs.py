@@ -21,6 +21,8 @@ from envzoo.scripts.experiments.core.renewal import awaits_run
 from envzoo.scripts.markdown import field_docstrings, manual, table
 from envzoo.specs import AgentSpec, Example
 
+pytestmark = pytest.mark.any_arithmetic
+
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = ("README.md", "CONTRIBUTING.md")  # by people; the other pages are generated
 

@@ -12,6 +12,8 @@ import pytest
 
 from envzoo.version import __version__
 
+pytestmark = pytest.mark.any_arithmetic
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("envzoo", "agents", "wrappers", "datasets", "scripts")
 PACKAGES = ("envzoo", "envzoo.agents", "envzoo.wrappers", "envzoo.datasets", "envzoo.scripts")

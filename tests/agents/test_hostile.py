@@ -20,6 +20,8 @@ from envzoo.agents.budget import TensorBudget, requested
 from envzoo.agents.registry import agent_class
 from envzoo.errors import CheckpointError, EnvzooError
 
+pytestmark = pytest.mark.any_arithmetic
+
 _spec = spec_from_file_location("contract", Path(__file__).with_name("test_contract.py"))
 contract = module_from_spec(_spec)
 _spec.loader.exec_module(contract)

@@ -14,6 +14,8 @@ from envzoo.agents.callbacks.metrics_table import read_metrics
 from envzoo.scripts.cli import main
 from envzoo.scripts.make_dataset import make_dataset
 
+pytestmark = pytest.mark.any_arithmetic
+
 # Runs with short iterations and frequent checkpoints, on environments whose state can be captured. `-m` finds the
 # installed package; the working folder is a temporary one.
 RUNS = {

@@ -14,6 +14,8 @@ import pytest
 
 from envzoo.scripts.cli import main
 
+pytestmark = pytest.mark.any_arithmetic
+
 PACKAGE = Path(__file__).with_name("package")
 BROKEN = {
     "raises": "raise RuntimeError('no such luck')",

@@ -14,6 +14,8 @@ from envzoo.scripts.experiments.core.report import draw, read_results
 from envzoo.scripts.experiments.core.results import Results
 from envzoo.scripts.experiments.core.verdicts import HOLDS, NOT_RUN
 
+pytestmark = pytest.mark.any_arithmetic
+
 PAPERS = Path(__file__).parents[2] / "docs" / "papers"
 NAMES = (*numbers(), *comparisons())
 

@@ -13,6 +13,8 @@ import pytest
 from envzoo.errors import EnvzooError, MissingExtraError, UnknownNameError
 from envzoo.scripts.launch import available_cores, job_name, run_jobs
 
+pytestmark = pytest.mark.any_arithmetic
+
 # Jobs live in a module of their own that other processes can import.
 MODULE = """
 import os, signal, time

@@ -19,6 +19,8 @@ from envzoo.scripts.experiments.core.report import read_results
 from envzoo.scripts.launch import run_jobs
 from envzoo.scripts.reproduce import ReproduceOptions, reproduce_experiment
 
+pytestmark = pytest.mark.any_arithmetic
+
 ray = pytest.importorskip("ray")
 if not hasattr(ray, "init"):  # any folder called ray imports as a package
     pytest.skip("Ray is not installed", allow_module_level=True)

@@ -17,6 +17,8 @@ from envzoo.scripts.site.links import broken_links
 from envzoo.scripts.site.navigation import compare, navigation, pages_of
 from envzoo.scripts.site.pages import Staging, place
 
+pytestmark = pytest.mark.any_arithmetic
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # All elements, those in shadow trees included, in which the search lies.

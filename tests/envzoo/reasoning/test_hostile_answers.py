@@ -12,6 +12,8 @@ from envzoo.scripts.hostile_answers.check import compare, own_parsers, within
 from envzoo.scripts.hostile_answers.corpus import CODE, COMMAND
 from envzoo.scripts.hostile_answers.generated import handwritten
 
+pytestmark = pytest.mark.any_arithmetic
+
 pytest.importorskip("reasoning_gym")
 
 # Items, and odd answers to each: what the package takes long to make or to score gets fewer.
