@@ -35,7 +35,9 @@ class EventFile:
     def __init__(self, folder: str | os.PathLike, purge_step: int | None = None):
         from tensorboard.compat.proto.event_pb2 import SessionLog
 
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(self._numbers)}"
+        # TensorBoard reads files in the order of their names: padded, file 10 of a second comes after its file 9.
+        number = f"{next(self._numbers):06d}"
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{number}"
         self._file = AppendedFile(Path(folder) / name)
         self._records = io.BytesIO()
         self._add(file_version="brain.Event:2")

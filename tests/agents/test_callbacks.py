@@ -1,9 +1,12 @@
 """Callbacks: what they write, when they act, and what a stopped, broken or resumed run leaves behind."""
 
 import io
+import itertools
 import json
 import math
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -24,6 +27,7 @@ from envzoo.agents.callbacks import (
     PeriodicEvaluation,
     ProgressBar,
     TensorBoard,
+    tensorboard,
 )
 from envzoo.agents.callbacks.checkpoints import list_checkpoints
 from envzoo.agents.callbacks.metrics_table import read_metrics
@@ -201,7 +205,11 @@ def test_rows_close_together_are_thinned_but_not_evaluations_nor_the_last(tmp_pa
     assert [step for step, _ in found["loss/policy"]] == [8, 16, 32, 40]
 
 
-def test_a_resumed_run_supersedes_the_events_after_its_checkpoint_only(tmp_path):
+@pytest.mark.parametrize("first", [0, 9, 99])
+def test_a_resumed_run_supersedes_the_events_after_its_checkpoint_only(tmp_path, monkeypatch, first):
+    monkeypatch.setattr(tensorboard.EventFile, "_numbers", itertools.count(first))
+    one_second = SimpleNamespace(time=lambda: 1_700_000_000.5, monotonic=time.monotonic)
+    monkeypatch.setattr(tensorboard, "time", one_second)  # all files have the same time in their names
     agent = ppo().learn(16, TensorBoard(tmp_path, min_seconds=0))
     agent.save(tmp_path / "agent.zip")
     agent.learn(16, TensorBoard(tmp_path, min_seconds=0))
