@@ -84,6 +84,7 @@ MOVED: dict[str, str] = {
     "envzoo.agents.text.losses.lp_reg": "envzoo.agents.reasoning.lp_reg",
     "envzoo.agents.text.losses.selection": "envzoo.agents.reasoning.d3s",
     "envzoo.agents.text.losses.steer": "envzoo.agents.reasoning.steer",
+    "envzoo.agents.text.models.products": "envzoo.agents.networks.products",
     "envzoo.coding_games.couplings": "envzoo.coding_games.coupling_kernels",
     "envzoo.wrappers.elements": "envzoo.wrappers.visited_elements",
     "envzoo.wrappers.joining": "envzoo.wrappers.augment_observation",

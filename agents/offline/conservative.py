@@ -8,7 +8,8 @@ For M critics, N observations s_n with logged actions a_n and targets y_n, and J
 There are many times more pairs than observations in a minibatch, and autograd would move the activations of all of them
 to memory and back several times. `conservative_loss` takes a few observations at a time, whose activations stay in the
 cache, and differentiates them at once, since the softmax weights of an observation depend on its own actions only. The
-first layer's product with an observation is computed once for all of its actions: W [s; a] = W_s s + W_a a.
+first layer's product with an observation is computed once for all of its actions: W [s; a] = W_s s + W_a a. Narrow
+critics with ReLU are differentiated by a kernel, see `envzoo.agents.offline.conservative_kernel`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from envzoo.agents.networks.perceptron_gradients import IN_PLACE, product, suits_onednn
 from envzoo.agents.networks.scalar_ensemble import ScalarEnsemble
+from envzoo.agents.offline.conservative_kernel import conservative_gradient, make_layers
 
 NUMBERS = 2**17  # activations of one layer at a time
+NUMBERS_IN_KERNEL = 2**14  # its calls cost less
 
 
 class ConservativeLoss(NamedTuple):
@@ -93,32 +97,14 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, activation: str, alpha: float, features: Tensor, *others: Tensor):
         actions, corrections, target, *parameters = others
-        n, j, dim = actions.shape
-        gradients = [torch.zeros_like(parameter) for parameter in parameters]
+        hidden = [bias.shape[-1] for bias in parameters[len(parameters) // 2 : -1]]
         by_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
-        layers, members = len(parameters) // 2, len(parameters[0])
-        widest = max(weight.shape[-1] for weight in parameters[:layers])
-        rows = max(1, NUMBERS // (j * widest))
-        buffers = features.new_empty(layers, min(rows, n) * j * widest)
-        values, integral = features.new_empty(members, n), features.new_zeros(())
-        for number in range(members):
-            own, slopes = ([tensor[number] for tensor in tensors] for tensors in (parameters, gradients))
-            member = _Member(activation, own, slopes, dim, buffers)
-            base = member.read(features)
-            by_base = torch.empty_like(base)
-            for start in range(0, n, rows):
-                part = slice(start, start + rows)
-                q, inputs = member.evaluate(base[part], actions[part])
-                logged, sampled = q[:, -1], q[:, :-1] - corrections[part]
-                log_share = sampled.log_softmax(dim=1)
-                share = log_share.exp()
-                integral += (share * sampled.sub_(log_share)).sum()
-                values[number, part] = logged
-                # From here on q is the derivative by itself.
-                torch.mul(share, alpha, out=q[:, :-1])
-                logged.sub_(target[part]).mul_(2.0).sub_(alpha)
-                member.differentiate(q, inputs, by_base[part])
-            member.differentiate_first(by_base, features, by_features)
+        values = features.new_empty(len(parameters[0]), len(features))
+        narrow = activation == "relu" and features.dtype == torch.float32 and max(hidden) < ScalarEnsemble.WIDE
+        differentiate = _differentiate_narrow if narrow else _differentiate_wide
+        given = (features, actions, corrections, target, parameters, hidden, by_features, values)
+        gradients, integral = differentiate(activation, alpha, *given)
+        n = len(features)
         ctx.gradients = [None if gradient is None else gradient.div_(n) for gradient in (by_features, *gradients)]
         error = (values - target).square_().sum() / n
         gap = (integral - values.sum()) / n
@@ -130,6 +116,86 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor, *_: Tensor):
         features, *parameters = (None if part is None else part * upstream for part in ctx.gradients)
         return None, None, features, None, None, None, *parameters
+
+
+def _differentiate_narrow(
+    activation: str,
+    alpha: float,
+    features: Tensor,
+    actions: Tensor,
+    corrections: Tensor,
+    target: Tensor,
+    parameters: Sequence[Tensor],
+    hidden: Sequence[int],
+    by_features: Tensor | None,
+    values: Tensor,
+) -> tuple[list[Tensor], Tensor]:
+    """Compute what `_differentiate_wide` does, in a kernel."""
+    flat = torch.cat([parameter.detach().flatten(1) for parameter in parameters], dim=1)
+    gradients, widths = torch.zeros_like(flat), [parameters[0].shape[1], *hidden, 1]
+    given = [part.detach().contiguous().numpy() for part in (features, actions, corrections, target)]
+    block = max(1, NUMBERS_IN_KERNEL // (actions.shape[1] * max(hidden)))
+    back = features.new_empty(0, features.shape[1]) if by_features is None else by_features
+    integral = 0.0
+    for member, gradient, own_values in zip(flat.numpy(), gradients.numpy(), values.numpy(), strict=True):
+        nets = make_layers(member, widths), make_layers(gradient, widths)
+        numbers = np.float32(alpha), min(block, len(features))
+        integral += conservative_gradient(*nets, *given, *numbers, back.numpy(), own_values)
+    parts = gradients.split([parameter[0].numel() for parameter in parameters], dim=1)
+    shaped = [part.reshape(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
+    return shaped, features.new_tensor(integral)
+
+
+def _differentiate_wide(
+    activation: str,
+    alpha: float,
+    features: Tensor,
+    actions: Tensor,
+    corrections: Tensor,
+    target: Tensor,
+    parameters: Sequence[Tensor],
+    hidden: Sequence[int],
+    by_features: Tensor | None,
+    values: Tensor,
+) -> tuple[list[Tensor], Tensor]:
+    """Compute N times the gradient of L by the parameters, and the sum of the integrals over actions.
+
+    Args:
+        activation: Key of `IN_PLACE`.
+        alpha: Weight of the gap.
+        features: (N, F).
+        actions: (N, J + 1, D).
+        corrections: (N, J).
+        target: (N,).
+        parameters: Weights of all layers, then biases, with a leading dimension of the members.
+        hidden: Hidden layer sizes.
+        by_features: (N, F), where N times the gradient by the features is added; None leaves it out.
+        values: (M, N), where the values of the logged actions are written.
+    """
+    n, j, dim = actions.shape
+    gradients = [torch.zeros_like(parameter) for parameter in parameters]
+    rows = max(1, NUMBERS // (j * max(hidden)))
+    buffers = features.new_empty(len(hidden) + 1, min(rows, n) * j * max(hidden))
+    integral = features.new_zeros(())
+    for number in range(len(values)):
+        own, slopes = ([tensor[number] for tensor in tensors] for tensors in (parameters, gradients))
+        member = _Member(activation, own, slopes, dim, buffers)
+        base = member.read(features)
+        by_base = torch.empty_like(base)
+        for start in range(0, n, rows):
+            part = slice(start, start + rows)
+            q, inputs = member.evaluate(base[part], actions[part])
+            logged, sampled = q[:, -1], q[:, :-1] - corrections[part]
+            log_share = sampled.log_softmax(dim=1)
+            share = log_share.exp()
+            integral += (share * sampled.sub_(log_share)).sum()
+            values[number, part] = logged
+            # From here on q is the derivative by itself.
+            torch.mul(share, alpha, out=q[:, :-1])
+            logged.sub_(target[part]).mul_(2.0).sub_(alpha)
+            member.differentiate(q, inputs, by_base[part])
+        member.differentiate_first(by_base, features, by_features)
+    return gradients, integral
 
 
 class _Member:

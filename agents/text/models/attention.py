@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from envzoo.agents.networks.products import address
 from envzoo.agents.text.models.kernels import bound, kernel
 from envzoo.agents.text.models.lanes import LANES
 from envzoo.agents.text.models.lanes_attention import make_sums, scaled, softmax
-from envzoo.agents.text.models.products import address
 
 
 class Attention(NamedTuple):

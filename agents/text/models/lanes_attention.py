@@ -15,6 +15,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from envzoo.agents.networks.products import shifted
 from envzoo.agents.text.models import kernels
 from envzoo.agents.text.models.lanes import (
     LANES,
@@ -29,7 +30,6 @@ from envzoo.agents.text.models.lanes import (
     store,
     total_of,
 )
-from envzoo.agents.text.models.products import shifted
 
 _INDEX, _FLOAT = ir.IntType(64), ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)

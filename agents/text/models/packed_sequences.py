@@ -6,7 +6,7 @@ tokens of each answer. Autograd sees one function of the weights.
 On one thread (`torch.get_num_threads`), which is what small models are trained on, a pass is one kernel, see
 `envzoo.agents.text.models.fused`. On several threads torch computes the matrix products, and the kernels of
 `envzoo.agents.text.models.kernels`, which also states the formulas, everything between them. The numbers are equal up
-to rounding, and on processors where MKL sums in the order of `envzoo.agents.text.models.products` (AMD's) to the last
+to rounding, and on processors where MKL sums in the order of `envzoo.agents.networks.products` (AMD's) to the last
 bit. The number of threads depends on the sizes of the model and the batch alone, see `envzoo.agents.threads`.
 """
 

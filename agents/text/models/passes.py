@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from envzoo.agents.networks.products import address, multiply, sum_rows
 from envzoo.agents.text.models import kernels
 from envzoo.agents.text.models.attention import attention, padded
 from envzoo.agents.text.models.kernels import bound, kernel
-from envzoo.agents.text.models.products import address, multiply, sum_rows
 
 APART = 64  # numbers between arrays of a buffer: what is less than 256 bytes apart is not read as vectors
 SQUARE = 16  # rows of a matrix that are transposed together

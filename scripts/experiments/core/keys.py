@@ -37,6 +37,9 @@ IGNORED = (
 # Libraries that register environments. Their versions are in the results; which of their optional parts can be imported
 # depends on the machine.
 LIBRARIES = ("gymnasium", "pettingzoo")
+# Modules that moved after results had been stored: present name -> the name by which they are fingerprinted, so that
+# moving a module makes no result stale.
+FINGERPRINTED_AS = {"envzoo.agents.networks.products": "envzoo.agents.text.models.products"}
 # Methods that store, load, draw or describe, on which no run of an experiment depends.
 SILENT_METHODS = frozenset(
     (
@@ -194,7 +197,8 @@ def fingerprint(roots: Iterable[Definition]) -> str:
             continue
         seen[definition], reached = _expand(definition)
         waiting += reached
-    text = json.dumps(sorted((*definition, digest) for definition, digest in seen.items() if digest))
+    found = ((FINGERPRINTED_AS.get(module, module), name, digest) for (module, name), digest in seen.items() if digest)
+    text = json.dumps(sorted(found))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -89,6 +89,7 @@ def plain_pairs(features, actions):
 def test_the_fused_loss_is_the_plain_formula(activation, hidden, dtype, tolerance, numbers, monkeypatch):
     """Loss and gradients, with autograd through the values of all pairs as reference."""
     monkeypatch.setattr(fused, "NUMBERS", numbers)
+    monkeypatch.setattr(fused, "NUMBERS_IN_KERNEL", numbers)
     generator = torch.Generator().manual_seed(3)
     net = ScalarEnsemble(2, 5, hidden, activation, generator).to(dtype)
 

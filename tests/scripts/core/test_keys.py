@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.util
 import sys
 
 import pytest
 from function_arms import draw_one
 
+from envzoo.moved import MOVED
 from envzoo.scripts.experiments.core import keys
 from envzoo.scripts.experiments.core.arms import Arm, FunctionArm
 
@@ -82,6 +84,26 @@ def test_a_key_changes_with_the_code_that_runs_and_with_no_other(package, file, 
     assert fingerprint() == before
     edit(folder / file, old, new)
     assert (fingerprint() != before) is changes
+
+
+def test_a_module_that_has_moved_keeps_its_place_in_keys(package, monkeypatch):
+    folder, fingerprint = package
+    relative = "    from .base import double as twice\n    return double(twice(seed))"
+    edit(folder / "arm.py", relative, "    return double(seed)")
+    before = fingerprint()
+    (folder / "base.py").rename(folder / "foundation.py")
+    edit(folder / "arm.py", "keyed_package.base", "keyed_package.foundation")
+    assert fingerprint() != before
+    monkeypatch.setattr(keys, "FINGERPRINTED_AS", {"keyed_package.foundation": "keyed_package.base"})
+    assert fingerprint() == before
+    edit(folder / "foundation.py", "RATE = 2", "RATE = 3")
+    assert fingerprint() != before
+
+
+def test_modules_that_have_moved_are_known_by_both_names():
+    for present, former in keys.FINGERPRINTED_AS.items():
+        assert MOVED[former] == present
+        assert importlib.util.find_spec(present) is not None
 
 
 def test_the_key_of_an_agents_arm_covers_agent_and_environment():

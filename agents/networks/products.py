@@ -1,6 +1,6 @@
 """Products of float32 matrices and sums of their rows in Numba kernels, in a fixed order.
 
-With the products inside, a whole pass through the tiny transformer is one kernel, and its matrices, too small for the
+With the products inside, a whole pass through a small network is one kernel, and its matrices, too small for the
 overhead of a call to BLAS to vanish, are multiplied with the widest vectors that the processor has. Every number of a
 product is a sum in the order of its terms, in blocks of `block_of(depth)` that are added one after the other. Vectors
 hold numbers of different columns, so their width does not affect any result; nor does the number of rows.

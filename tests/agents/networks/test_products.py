@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from envzoo.agents.networks.products import BLOCK, ROWS, WIDE, address, block_of, multiply, sum_rows
 from envzoo.agents.text.models.lanes import multiply_add
-from envzoo.agents.text.models.products import BLOCK, ROWS, WIDE, address, block_of, multiply, sum_rows
 
 
 @njit
