@@ -46,32 +46,25 @@ def test_generated_pages_are_current(capsys):
     assert build_docs.build_docs(ROOT, check=True) == 0, capsys.readouterr().err
 
 
-def test_check_names_the_stale_file_and_the_cure(tmp_path, capsys):
+def test_a_build_renews_what_is_stale_removes_what_is_gone_and_keeps_notes(tmp_path, capsys):
     root = copy_of_docs(tmp_path)
-    page = root / "docs" / "agents" / "PPO.md"
+    page, gone = (root / "docs" / "agents" / f"{name}.md" for name in ("PPO", "Gone"))
     page.write_text("old", encoding="utf-8")
+    gone.write_text(f"# Gone\n\n{build_docs.GENERATED}\n", encoding="utf-8")
+    noted = root / "docs" / build_docs.paper_page(papers.papers()["09"])
+    noted.write_text(noted.read_text(encoding="utf-8") + "\nA note by a person.\n", encoding="utf-8")
     assert build_docs.main(["--root", str(root), "--check"]) == 1
     said = capsys.readouterr().err
     assert "docs/agents/PPO.md" in said
     assert "make docs" in said
     assert page.read_text(encoding="utf-8") == "old"
+    assert gone.exists()
 
     assert build_docs.main(["--root", str(root)]) == 0
-    assert build_docs.main(["--root", str(root), "--check"]) == 0
     assert page.read_bytes() == (ROOT / "docs" / "agents" / "PPO.md").read_bytes()
-
-
-def test_pages_of_what_is_gone_are_removed_and_notes_are_kept(tmp_path):
-    root = copy_of_docs(tmp_path)
-    gone = root / "docs" / "agents" / "Gone.md"
-    gone.write_text(f"# Gone\n\n{build_docs.GENERATED}\n", encoding="utf-8")
-    page = root / "docs" / build_docs.paper_page(papers.papers()["09"])
-    page.write_text(page.read_text(encoding="utf-8") + "\nA note by a person.\n", encoding="utf-8")
-    assert build_docs.build_docs(root, check=True) == 1
-    assert build_docs.build_docs(root) == 0
     assert not gone.exists()
-    assert page.read_text(encoding="utf-8").endswith(f"{build_docs.NOTES}\n\nA note by a person.\n")
-    assert build_docs.build_docs(root, check=True) == 0
+    assert noted.read_text(encoding="utf-8").endswith(f"{build_docs.NOTES}\n\nA note by a person.\n")
+    assert build_docs.main(["--root", str(root), "--check"]) == 0
 
 
 def test_another_folder_is_refused_with_a_sentence(tmp_path, capsys):

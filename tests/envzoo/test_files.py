@@ -9,6 +9,8 @@ import pytest
 from envzoo.errors import EnvzooError, StorageError
 from envzoo.files import AppendedFile, atomic_file, remove_leftovers, write_bytes
 
+pytestmark = pytest.mark.any_arithmetic
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the sizes of files")
 
 

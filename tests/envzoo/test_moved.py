@@ -7,6 +7,8 @@ import pytest
 
 from envzoo.moved import GONE, MOVED
 
+pytestmark = pytest.mark.any_arithmetic
+
 
 @pytest.mark.parametrize("former", MOVED)
 def test_a_former_name_is_the_same_module(former):

@@ -19,6 +19,8 @@ from envzoo.registration import specs as environment_specs
 from envzoo.scripts.cli import COMMANDS, main, run
 from envzoo.scripts.train import TrainOptions, parse_keywords
 
+pytestmark = pytest.mark.any_arithmetic
+
 in_an_empty_folder, finished = cli_runs.in_an_empty_folder, cli_runs.finished
 run_dir, refused = cli_runs.run_dir, cli_runs.refused
 

@@ -13,6 +13,8 @@ from PIL import Image
 from envzoo.scripts.cli import main
 from envzoo.scripts.run_directory import RunDirectory
 
+pytestmark = pytest.mark.any_arithmetic
+
 in_an_empty_folder, finished = cli_runs.in_an_empty_folder, cli_runs.finished
 run_dir, refused = cli_runs.run_dir, cli_runs.refused
 

@@ -15,6 +15,8 @@ from envzoo.scripts.cli import main
 from envzoo.scripts.run_directory import RunDirectory, free_directory
 from envzoo.scripts.train import resume_command
 
+pytestmark = pytest.mark.any_arithmetic
+
 in_an_empty_folder, finished = cli_runs.in_an_empty_folder, cli_runs.finished
 run_dir, refused = cli_runs.run_dir, cli_runs.refused
 

@@ -9,6 +9,8 @@ from envzoo.errors import EnvzooError, UnknownNameError
 from envzoo.scripts.cli import parse
 from envzoo.scripts.flags import OTHER_NAMES, normalize
 
+pytestmark = pytest.mark.any_arithmetic
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:

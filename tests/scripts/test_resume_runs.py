@@ -18,6 +18,8 @@ from envzoo.scripts.resume import CHANGEABLE
 from envzoo.scripts.run_directory import FACTS, OPTIONAL_FACTS
 from envzoo.scripts.training import DEFAULTS, train
 
+pytestmark = pytest.mark.any_arithmetic
+
 in_an_empty_folder, finished = resumed_runs.in_an_empty_folder, resumed_runs.finished
 run_dir, killed = resumed_runs.run_dir, resumed_runs.killed
 

@@ -23,6 +23,8 @@ from envzoo.scripts.cli import main
 from envzoo.scripts.run_directory import FACTS, RunDirectory
 from envzoo.scripts.run_lock import RunLock
 
+pytestmark = pytest.mark.any_arithmetic
+
 in_an_empty_folder, finished = resumed_runs.in_an_empty_folder, resumed_runs.finished
 run_dir, killed = resumed_runs.run_dir, resumed_runs.killed
 

@@ -49,6 +49,7 @@ class Browser:
                 time.sleep(0.05)
         answer = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self.session = f"/session/{answer['sessionId']}"
+        self.open("about:blank")  # leaves the page with which Chromium starts, which asks for things of its own
 
     def call(self, method, path, content=None):
         body = None if content is None else json.dumps(content).encode()
@@ -88,9 +89,10 @@ class Browser:
         return [entry["message"] for entry in self.read("browser") if entry["level"] == "SEVERE"]
 
     def requests(self):
-        """Return the addresses that pages asked for since the last call."""
+        """Return the addresses that pages, other than Chromium's own, asked for since the last call."""
         events = [json.loads(entry["message"])["message"] for entry in self.read("performance")]
-        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [one["request"]["url"] for one in sent if not one["documentURL"].startswith(("chrome:", "chrome-"))]
 
     def close(self):
         try:

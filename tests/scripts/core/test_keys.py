@@ -14,6 +14,8 @@ from envzoo.moved import MOVED
 from envzoo.scripts.experiments.core import keys
 from envzoo.scripts.experiments.core.arms import Arm, FunctionArm
 
+pytestmark = pytest.mark.any_arithmetic
+
 BASE = '''"""Base."""
 
 RATE = 2

@@ -19,6 +19,8 @@ from envzoo.scripts.experiments.core.run import run_job
 from envzoo.scripts.experiments.core.store import Store
 from envzoo.scripts.reproduce import ReproduceOptions, reproduce
 
+pytestmark = pytest.mark.any_arithmetic
+
 experiment = function_arms.experiment
 
 PAPER, ARM = "50", "4 contexts"  # a run takes a millisecond

@@ -22,6 +22,8 @@ from envzoo.scripts.experiments.core.store import Store
 from envzoo.scripts.reproduce import ReproduceOptions, reproduce_experiment
 from envzoo.scripts.run_lock import RunLock
 
+pytestmark = pytest.mark.any_arithmetic
+
 experiment = function_arms.experiment
 
 
