@@ -98,7 +98,7 @@ class _Fused(torch.autograd.Function):
     def forward(ctx: Any, activation: str, alpha: float, features: Tensor, *others: Tensor):
         actions, corrections, target, *parameters = others
         hidden = [bias.shape[-1] for bias in parameters[len(parameters) // 2 : -1]]
-        by_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
+        by_features = features.new_zeros(features.shape) if ctx.needs_input_grad[2] else None
         values = features.new_empty(len(parameters[0]), len(features))
         narrow = activation == "relu" and features.dtype == torch.float32 and max(hidden) < ScalarEnsemble.WIDE
         differentiate = _differentiate_narrow if narrow else _differentiate_wide

@@ -102,7 +102,7 @@ def _rectify(x, biases):
         for r in range(i * each, (i + 1) * each):
             for k in range(width):
                 shifted = x[r, k] + biases[i, k]
-                x[r, k] = shifted if shifted > ZERO else ZERO
+                x[r, k] = ZERO if shifted <= ZERO else shifted  # NaN stays NaN
 
 
 @njit
@@ -110,7 +110,7 @@ def _rectify_slope(by, x, by_bias):
     """Multiply the derivatives by outputs x of ReLU by its slope, and add the sum of the rows to by_bias (n,)."""
     for r in range(len(x)):
         for k in range(len(by_bias)):
-            by[r, k] = by[r, k] if x[r, k] > ZERO else ZERO
+            by[r, k] = ZERO if x[r, k] <= ZERO else by[r, k]
             by_bias[k] += by[r, k]
 
 

@@ -15,6 +15,7 @@ from envzoo.datasets.collector import collect, write
 from envzoo.errors import EnvzooError
 
 STRIPED = "envzoo/line-world/striped-v0"
+FUSED = ((11, 3), (11, 7, 2), (11, 6), (11,))  # features, actions, corrections, targets
 KWARGS = {"rewards": (0.0, 0.5, 1.0)}
 
 
@@ -112,6 +113,29 @@ def test_the_fused_loss_is_the_plain_formula(activation, hidden, dtype, toleranc
         torch.autograd.grad(2 * found.loss, inputs), torch.autograd.grad(2 * expected, inputs), strict=True
     ):
         assert torch.allclose(ours, plain, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("hidden", [(8, 8), (128, 130)])  # by the kernel, and by torch
+def test_the_fused_loss_of_broken_weights_and_of_columns(hidden):
+    """NaN is not hidden by ReLU, and the order in memory does not matter."""
+    generator = torch.Generator().manual_seed(4)
+    net = ScalarEnsemble(2, 5, hidden, "relu", generator)
+    features, actions, corrections, y = (torch.randn(shape, generator=generator) for shape in FUSED)
+    columns = [part.mT.contiguous().mT for part in (features, actions, corrections)]
+    columns[0].requires_grad_()
+    features.requires_grad_()
+    plain, turned = (
+        torch.autograd.grad(fused.conservative_loss(net, "relu", *given, y, 1.7).loss, [given[0], *net.parameters()])
+        for given in ((features, actions, corrections), columns)
+    )
+    for ours, other in zip(plain, turned, strict=True):
+        assert torch.allclose(ours, other, rtol=1e-6, atol=1e-7)
+    with torch.no_grad():
+        net.weights[0][1, 0, 3] = math.nan
+    broken = fused.conservative_loss(net, "relu", features, actions, corrections, y, 1.7)
+    assert all(math.isnan(part.item()) for part in (broken.loss, broken.error, broken.gap))
+    assert broken.values[0].isfinite().all()
+    assert broken.values[1].isnan().all()
 
 
 @pytest.mark.parametrize("hidden", [(16,), (16, 16), (160, 16)])
