@@ -55,6 +55,15 @@ def _bias(net, i):
     return net.numbers[net.biases[i] : net.biases[i] + net.widths[i + 1]]
 
 
+@njit
+def _transpose(matrix, out):
+    """Write the transpose of a matrix to a flat array."""
+    rows, columns = matrix.shape
+    for r in range(rows):
+        for k in range(columns):
+            out[k * rows + r] = matrix[r, k]
+
+
 @njit(inline="always")
 def _set_affine(a, weight, bias, c):
     """Set c (m, n) = a W + bias, with a (m, depth or more), W (depth, n) and bias (n,)."""
@@ -165,13 +174,14 @@ def _rows(buffer, count, stride):
 
 
 @njit
-def _read_backward(slopes, x, head, by, by_head):
-    """Set the derivatives `by` (rows, n) by x of `_read`, given those by q (rows,), and add that by w to by_head."""
+def _read_backward(slopes, x, head, by, by_head, by_bias):
+    """Set the derivatives `by` (rows, n) by x of `_read`, given those by q (rows,), and add those by w and b."""
     for r in range(len(slopes)):
         slope = slopes[r]
         for k in range(len(head)):
             by[r, k] = slope * head[k]
             by_head[k] += slope * x[r, k]
+        by_bias[0] += slope
 
 
 @njit
@@ -179,8 +189,9 @@ def _sum_pairs(by, by_base):
     """Set by_base (n, width) to the sums of as many rows of `by` for each observation."""
     n, width = by_base.shape
     pairs = len(by) // n
-    by_base[:] = ZERO
     for r in range(n):
+        for k in range(width):
+            by_base[r, k] = ZERO
         for p in range(r * pairs, (r + 1) * pairs):
             for k in range(width):
                 by_base[r, k] += by[p, k]
@@ -211,8 +222,7 @@ def _differentiate(net, turned, grad, actions, buffers, stride, by_values, by_ba
     head, by_head = _weight(net, layers), _weight(grad, layers)
     head, by_head = head.reshape(len(head)), by_head.reshape(len(head))
     out, by = _rows(buffers[layers - 1], n * pairs, stride), _rows(buffers[layers], n * pairs, stride)
-    _read_backward(slopes, out, head, by, by_head)
-    _bias(grad, layers)[0] += slopes.sum()
+    _read_backward(slopes, out, head, by, by_head, _bias(grad, layers))
     for i in range(layers - 1, 0, -1):
         x = _rows(buffers[i - 1], n * pairs, stride)
         _rectify_slope(by, out, _bias(grad, i))
@@ -253,12 +263,13 @@ def conservative_gradient(net, grad, features, actions, corrections, target, alp
         The sum over the observations of log sum_j exp(Q(s, a_j) - c_j).
     """
     n, pairs, _ = actions.shape
-    layers, wide, inputs = len(net.widths) - 2, net.widths[1], features.shape[1]
-    widest = net.widths[1 : layers + 1].max()
-    turned = np.empty((layers, widest * widest), np.float32)
+    layers, wide, inputs, widest = len(net.widths) - 2, net.widths[1], features.shape[1], 0
+    for i in range(1, layers + 1):
+        widest = max(widest, net.widths[i])
+    turned = np.empty((layers, max(inputs, widest) * widest), np.float32)
+    _transpose(_weight(net, 0)[:inputs], turned[0])
     for i in range(1, layers):
-        weight = _weight(net, i)
-        turned[i, : weight.size].reshape(weight.shape[1], weight.shape[0])[:] = weight.T
+        _transpose(_weight(net, i), turned[i])
     stride = _apart(widest)
     buffers = np.empty((layers + 1, block * pairs * stride), np.float32)
     base, by_base = np.empty((n, wide), np.float32), np.empty((n, wide), np.float32)
@@ -273,5 +284,5 @@ def conservative_gradient(net, grad, features, actions, corrections, target, alp
         _differentiate(net, turned, grad, part, buffers, stride, own, by_base[start:stop])
     _add_outer(features, by_base, _weight(grad, 0)[:inputs])
     if len(by_features) > 0:
-        _add_product(by_base, np.ascontiguousarray(_weight(net, 0)[:inputs].T), by_features)
+        _add_product(by_base, turned[0, : wide * inputs].reshape(wide, inputs), by_features)
     return integral

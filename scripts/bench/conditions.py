@@ -29,7 +29,8 @@ def conditions() -> dict[str, str]:
     """Return the date, the machine with its load, and the versions of what is measured and of the installed peers."""
     import torch
 
-    found = {"date": str(date.today()), "processor": f"{processor_name()}, {os.cpu_count()} cores"}
+    processor = f"{processor_name()} with {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores"
+    found = {"date": str(date.today()), "processor": processor}
     if hasattr(os, "getloadavg"):
         found["load"] = f"{os.getloadavg()[2]:.1f} (mean of 15 minutes, this run included)"
     if torch.cuda.is_available():

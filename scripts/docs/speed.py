@@ -111,8 +111,8 @@ def speed_page(root: Path) -> str:
         GENERATED,
         "Measured by `make speed`, which runs `envzoo bench NAME --json docs/bench/NAME.json` for every benchmark, ours"
         " and the peer in turns in one run. Times drift from machine to machine; the ratios are what to compare. Wide"
-        " networks and language models gain more on AMD's processors, on which MKL, PyTorch's library for matrix"
-        " products, does not use the widest vectors.",
+        " networks and language models gain more on those of AMD's processors on which MKL, PyTorch's library for"
+        " matrix products, does not use the widest vectors.",
         "## All peers, the closest first",
         comparison(found),
         *_other_machines(root, found),
