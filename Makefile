@@ -85,7 +85,7 @@ demo: .venv/.installed-core
 test: .venv/.installed-$(EXTRAS)
 	$(PYTEST) $(PYTEST_ARGS)
 
-# Leaves out what does not depend on arithmetic (documents, child processes, hostile files). Uses separate caches, because
+# Leaves out what does not depend on arithmetic (commands, documents, files, bad input). Uses separate caches, because
 # the usual ones contain code compiled for, and results obtained on, this processor.
 test-emulated: .venv/.installed-$(EXTRAS)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \

@@ -17,6 +17,8 @@ from envzoo.agents.registry import agent_class
 from envzoo.agents.spec import build_config
 from envzoo.errors import EnvzooError
 
+pytestmark = pytest.mark.any_arithmetic
+
 NAN, INF = float("nan"), float("inf")
 VALUES = (-1, 0, NAN, INF, 1e30, "x", True, None, [], {}, 2**70, -0.5, [0], [-1], ["x"])
 # Of these the ones that a config lets pass are learned with: sizes of 1e30 are no whole numbers that a config takes.

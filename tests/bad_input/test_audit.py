@@ -20,6 +20,8 @@ from envzoo.errors import (
 from envzoo.games import make_game
 from envzoo.scripts import cli
 
+pytestmark = pytest.mark.any_arithmetic
+
 GRID, PLANE = "envzoo/GridCoverage-v0", "envzoo/PointMultiGoal-v0"
 SMALL = {"rows": 3, "columns": 3, "horizon": 4}
 PPO = {"num_envs": 2, "num_steps": 8, "hidden": (8,)}

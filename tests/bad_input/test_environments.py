@@ -15,6 +15,8 @@ from envzoo.errors import EnvzooError, MissingExtraError
 from envzoo.games import games, make_game
 from envzoo.registration import specs
 
+pytestmark = pytest.mark.any_arithmetic
+
 NAN, INF = float("nan"), float("inf")
 VALUES = (-1, 0, NAN, INF, 1e30, "x", True, None, [])
 MORE = (

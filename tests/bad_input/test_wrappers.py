@@ -12,6 +12,8 @@ from envzoo.coverage.set_functions import Coverage
 from envzoo.errors import EnvzooError, ResetNeededError, UnknownNameError, UnsupportedSpaceError
 from envzoo.wrappers import GridDiscretiser, adversarial_surprise_v0
 
+pytestmark = pytest.mark.any_arithmetic
+
 NAN, INF = float("nan"), float("inf")
 VALUES = (-1, 0, NAN, INF, 1e30, "x", True, None, [], {}, 0.5, 2**70, b"x", (1,), (-1,), ("x",), object())
 GRID = {"rows": 3, "columns": 3, "horizon": 6}
