@@ -91,6 +91,34 @@ def conservative_loss(
     return combine(values[..., -1], values[..., :-1], corrections, target, alpha)
 
 
+class _Given(NamedTuple):
+    """What the gradient is computed from, and where values go.
+
+    Attributes:
+        activation: Key of `IN_PLACE`.
+        alpha: Weight of the gap.
+        features: (N, F).
+        actions: (N, J + 1, D).
+        corrections: (N, J).
+        target: (N,).
+        parameters: Weights of all layers, then biases, with a leading dimension of the members.
+        hidden: Hidden layer sizes.
+        by_features: (N, F), where N times the gradient by the features is added; None leaves it out.
+        values: (M, N), where the values of the logged actions are written.
+    """
+
+    activation: str
+    alpha: float
+    features: Tensor
+    actions: Tensor
+    corrections: Tensor
+    target: Tensor
+    parameters: Sequence[Tensor]
+    hidden: Sequence[int]
+    by_features: Tensor | None
+    values: Tensor
+
+
 class _Fused(torch.autograd.Function):
     """`conservative_loss` on the CPU; the forward pass also computes the gradient, which the backward pass scales."""
 
@@ -102,8 +130,10 @@ class _Fused(torch.autograd.Function):
         values = features.new_empty(len(parameters[0]), len(features))
         narrow = activation == "relu" and features.dtype == torch.float32 and max(hidden) < ScalarEnsemble.WIDE
         differentiate = _differentiate_narrow if narrow else _differentiate_wide
-        given = (features, actions, corrections, target, parameters, hidden, by_features, values)
-        gradients, integral = differentiate(activation, alpha, *given)
+        given = _Given(
+            activation, alpha, features, actions, corrections, target, parameters, hidden, by_features, values
+        )
+        gradients, integral = differentiate(given)
         n = len(features)
         ctx.gradients = [None if gradient is None else gradient.div_(n) for gradient in (by_features, *gradients)]
         error = (values - target).square_().sum() / n
@@ -118,60 +148,28 @@ class _Fused(torch.autograd.Function):
         return None, None, features, None, None, None, *parameters
 
 
-def _differentiate_narrow(
-    activation: str,
-    alpha: float,
-    features: Tensor,
-    actions: Tensor,
-    corrections: Tensor,
-    target: Tensor,
-    parameters: Sequence[Tensor],
-    hidden: Sequence[int],
-    by_features: Tensor | None,
-    values: Tensor,
-) -> tuple[list[Tensor], Tensor]:
+def _differentiate_narrow(given: _Given) -> tuple[list[Tensor], Tensor]:
     """Compute what `_differentiate_wide` does, in a kernel."""
+    features, parameters, hidden = given.features, given.parameters, given.hidden
     flat = torch.cat([parameter.detach().flatten(1) for parameter in parameters], dim=1)
     gradients, widths = torch.zeros_like(flat), [parameters[0].shape[1], *hidden, 1]
-    given = [part.detach().contiguous().numpy() for part in (features, actions, corrections, target)]
-    block = max(1, NUMBERS_IN_KERNEL // (actions.shape[1] * max(hidden)))
-    back = features.new_empty(0, features.shape[1]) if by_features is None else by_features
+    tensors = (features, given.actions, given.corrections, given.target)
+    arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
+    block = max(1, NUMBERS_IN_KERNEL // (given.actions.shape[1] * max(hidden)))
+    back = features.new_empty(0, features.shape[1]) if given.by_features is None else given.by_features
     integral = 0.0
-    for member, gradient, own_values in zip(flat.numpy(), gradients.numpy(), values.numpy(), strict=True):
+    for member, gradient, values in zip(flat.numpy(), gradients.numpy(), given.values.numpy(), strict=True):
         nets = make_layers(member, widths), make_layers(gradient, widths)
-        numbers = np.float32(alpha), min(block, len(features))
-        integral += conservative_gradient(*nets, *given, *numbers, back.numpy(), own_values)
+        numbers = np.float32(given.alpha), min(block, len(features))
+        integral += conservative_gradient(*nets, *arrays, *numbers, back.numpy(), values)
     parts = gradients.split([parameter[0].numel() for parameter in parameters], dim=1)
     shaped = [part.reshape(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
     return shaped, features.new_tensor(integral)
 
 
-def _differentiate_wide(
-    activation: str,
-    alpha: float,
-    features: Tensor,
-    actions: Tensor,
-    corrections: Tensor,
-    target: Tensor,
-    parameters: Sequence[Tensor],
-    hidden: Sequence[int],
-    by_features: Tensor | None,
-    values: Tensor,
-) -> tuple[list[Tensor], Tensor]:
-    """Compute N times the gradient of L by the parameters, and the sum of the integrals over actions.
-
-    Args:
-        activation: Key of `IN_PLACE`.
-        alpha: Weight of the gap.
-        features: (N, F).
-        actions: (N, J + 1, D).
-        corrections: (N, J).
-        target: (N,).
-        parameters: Weights of all layers, then biases, with a leading dimension of the members.
-        hidden: Hidden layer sizes.
-        by_features: (N, F), where N times the gradient by the features is added; None leaves it out.
-        values: (M, N), where the values of the logged actions are written.
-    """
+def _differentiate_wide(given: _Given) -> tuple[list[Tensor], Tensor]:
+    """Compute N times the gradient of L by the parameters, and the sum of the integrals over actions."""
+    activation, alpha, features, actions, corrections, target, parameters, hidden, by_features, values = given
     n, j, dim = actions.shape
     gradients = [torch.zeros_like(parameter) for parameter in parameters]
     rows = max(1, NUMBERS // (j * max(hidden)))
