@@ -38,7 +38,7 @@ def onednn_is_faster() -> bool:
     """Return whether oneDNN computes wide products faster than PyTorch's default, MKL.
 
     MKL uses the widest vectors of Intel's processors only. There it multiplies two matrices of 256 x 256 as fast as
-    oneDNN does, and a transposed one nearly twice as fast. On AMD's processors oneDNN is ahead, or as fast on those with
-    AVX2 only.
+    oneDNN does, and a transposed one nearly twice as fast. On AMD's processors oneDNN is ahead, or as fast where there
+    is AVX2 only.
     """
     return torch.backends.mkldnn.is_available() and not (is_intel() and torch.backends.mkl.is_available())
