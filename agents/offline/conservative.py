@@ -8,8 +8,8 @@ For M critics, N observations s_n with logged actions a_n and targets y_n, and J
 There are many times more pairs than observations in a minibatch, and autograd would move the activations of all of them
 to memory and back several times. `conservative_loss` takes a few observations at a time, whose activations stay in the
 cache, and differentiates them at once, since the softmax weights of an observation depend on its own actions only. The
-first layer's product with an observation is computed once for all of its actions: W [s; a] = W_s s + W_a a. Narrow
-critics with ReLU are differentiated by a kernel, see `envzoo.agents.offline.conservative_kernel`.
+first layer's product with an observation is computed once for all of its actions: W [s; a] = W_s s + W_a a. Critics
+with ReLU, unless they are very wide, are differentiated by a kernel, see `envzoo.agents.offline.conservative_kernel`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from envzoo.agents.offline.conservative_kernel import conservative_gradient, mak
 
 NUMBERS = 2**17  # activations of one layer at a time
 NUMBERS_IN_KERNEL = 2**14  # its calls cost less
+WIDEST_IN_KERNEL = 256  # hidden layer whose weights a core's cache holds
 
 
 class ConservativeLoss(NamedTuple):
@@ -128,8 +129,8 @@ class _Fused(torch.autograd.Function):
         hidden = [bias.shape[-1] for bias in parameters[len(parameters) // 2 : -1]]
         by_features = features.new_zeros(features.shape) if ctx.needs_input_grad[2] else None
         values = features.new_empty(len(parameters[0]), len(features))
-        narrow = activation == "relu" and features.dtype == torch.float32 and max(hidden) < ScalarEnsemble.WIDE
-        differentiate = _differentiate_narrow if narrow else _differentiate_wide
+        compiled = activation == "relu" and features.dtype == torch.float32 and max(hidden) <= WIDEST_IN_KERNEL
+        differentiate = _differentiate_compiled if compiled else _differentiate_plain
         given = _Given(
             activation, alpha, features, actions, corrections, target, parameters, hidden, by_features, values
         )
@@ -148,8 +149,8 @@ class _Fused(torch.autograd.Function):
         return None, None, features, None, None, None, *parameters
 
 
-def _differentiate_narrow(given: _Given) -> tuple[list[Tensor], Tensor]:
-    """Compute what `_differentiate_wide` does, in a kernel."""
+def _differentiate_compiled(given: _Given) -> tuple[list[Tensor], Tensor]:
+    """Compute what `_differentiate_plain` does, in a kernel."""
     features, parameters, hidden = given.features, given.parameters, given.hidden
     flat = torch.cat([parameter.detach().flatten(1) for parameter in parameters], dim=1)
     gradients, widths = torch.zeros_like(flat), [parameters[0].shape[1], *hidden, 1]
@@ -167,7 +168,7 @@ def _differentiate_narrow(given: _Given) -> tuple[list[Tensor], Tensor]:
     return shaped, features.new_tensor(integral)
 
 
-def _differentiate_wide(given: _Given) -> tuple[list[Tensor], Tensor]:
+def _differentiate_plain(given: _Given) -> tuple[list[Tensor], Tensor]:
     """Compute N times the gradient of L by the parameters, and the sum of the integrals over actions."""
     activation, alpha, features, actions, corrections, target, parameters, hidden, by_features, values = given
     n, j, dim = actions.shape

@@ -1,8 +1,8 @@
-"""The conservative loss of narrow critics as one kernel, see `envzoo.agents.offline.conservative`.
+"""The conservative loss of a critic with ReLU as one kernel, see `envzoo.agents.offline.conservative`.
 
-Layers of 64 units are so small that calls to BLAS and passes over memory cost more than their products. The kernel
-multiplies with `envzoo.agents.networks.products`, in the same order on every processor, and takes few observations at a
-time, so that the activations of all layers stay in the cache.
+Passes over memory, and for layers of 64 units calls to BLAS, cost as much as the products. The kernel multiplies with
+`envzoo.agents.networks.products`, in the same order on every processor, and takes few observations at a time, so that
+the activations of all layers stay in the cache.
 """
 
 from __future__ import annotations

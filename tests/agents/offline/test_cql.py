@@ -85,7 +85,7 @@ def plain_pairs(features, actions):
 
 @pytest.mark.parametrize("numbers", [1, 300, 2**17])  # an observation at a time, some, and all
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-@pytest.mark.parametrize("hidden", [(8,), (16, 8), (8, 24, 16), (128, 130)])
+@pytest.mark.parametrize("hidden", [(8,), (16, 8), (8, 24, 16), (128, 130), (260, 128)])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
 def test_the_fused_loss_is_the_plain_formula(activation, hidden, dtype, tolerance, numbers, monkeypatch):
     """Loss and gradients, with autograd through the values of all pairs as reference."""
@@ -115,7 +115,7 @@ def test_the_fused_loss_is_the_plain_formula(activation, hidden, dtype, toleranc
         assert torch.allclose(ours, plain, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("hidden", [(8, 8), (128, 130)])  # by the kernel, and by torch
+@pytest.mark.parametrize("hidden", [(8, 8), (128, 260)])  # by the kernel, and by torch
 def test_the_fused_loss_of_broken_weights_and_of_columns(hidden):
     """NaN is not hidden by ReLU, and the order in memory does not matter."""
     generator = torch.Generator().manual_seed(4)
