@@ -93,7 +93,7 @@ def conservative_loss(
 
 
 class _Given(NamedTuple):
-    """What the gradient is computed from, and where values go.
+    """Inputs of a gradient, and the arrays to which values and derivatives are written.
 
     Attributes:
         activation: Key of `IN_PLACE`.
