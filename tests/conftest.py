@@ -25,12 +25,26 @@ sys.modules["helpers"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(sys.modules["helpers"])
 
 
+ROOT = Path(__file__).parent
+
+
 def pytest_addoption(parser):
     parser.addoption("--shuffle", metavar="SEED", help="run the test files, and the tests of each, in a random order")
 
 
+# Tests of kernels that hold vectors or fuse a product and a sum, and of the agents that learn with them. Numba compiles
+# these, and no others, for another processor in `make test-emulated`.
+VECTORS = ("agents/networks", "agents/preference", "agents/reasoning", "agents/text")
+VECTORS += ("agents/offline/test_closed_form.py", "agents/offline/test_cql.py")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(config, items):
-    """Shuffle the files, and the tests within each; every worker of xdist gets the same order."""
+    """Mark the tests of vectors. Shuffle the files, and the tests within each, alike for every worker of xdist."""
+    for item in items:
+        path = item.path.relative_to(ROOT)
+        if any(path.is_relative_to(each) for each in VECTORS):
+            item.add_marker("vectors")
     seed = config.getoption("shuffle")
     if seed is None:
         return

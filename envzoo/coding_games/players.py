@@ -144,7 +144,7 @@ class CodingPlayers(ParallelEnv):
         for player, space in self._action_spaces.items():
             if player not in actions:
                 raise InvalidActionError(f"the action of {player} is missing; expected one of {space}")
-            if not space.contains(actions[player]):
+            if not _contains(space, actions[player]):
                 raise InvalidActionError(f"action {actions[player]!r} of {player} lies outside {space}")
         batch = self._batch
         pair = np.concatenate([np.atleast_1d(actions[SENDER]), np.atleast_1d(actions[RECEIVER])]).astype(np.int64)
@@ -270,3 +270,11 @@ def make_forms(
 
 def _player(agent: str) -> str:
     return check_choice("player", agent, SEES)
+
+
+def _contains(space: spaces.Space, action: Any) -> bool:
+    """Return whether an action is in a space; before Gymnasium 1.4, a Discrete space raises an error for 2**63."""
+    try:
+        return space.contains(action)
+    except OverflowError:
+        return False
