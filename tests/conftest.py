@@ -82,13 +82,13 @@ def empty_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def random_walks(tmp_path_factory):
-    """A Minari root with `envzoo/grid-coverage/random-v0`."""
+    """A Minari root with 100 episodes of `envzoo/grid-coverage/random-v0`."""
     from envzoo.scripts.make_dataset import make_dataset
 
     root = tmp_path_factory.mktemp("minari")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINARI_DATASETS_PATH", str(root))
-        make_dataset("envzoo/grid-coverage/random-v0", quiet=True)
+        make_dataset("envzoo/grid-coverage/random-v0", quiet=True, episodes=100)
     return root
 
 

@@ -16,6 +16,8 @@ from envzoo.errors import EnvzooError
 from envzoo.scripts.experiments.core.execution import run_experiment
 from envzoo.scripts.reproduce import ReproduceOptions, reproduce_experiment
 
+pytestmark = pytest.mark.any_arithmetic
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(file.stem for file in EXAMPLES.glob("*.py"))
 

@@ -22,6 +22,8 @@ from envzoo.agents.registry import specs
 from envzoo.datasets.collector import collect
 from envzoo.errors import EnvzooError, UnsupportedSpaceError
 
+pytestmark = pytest.mark.any_arithmetic
+
 CELLS, ACTIONS, LENGTH = 5, 4, 6
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from envzoo import agents
+from envzoo.scripts.make_dataset import make_dataset
 
 FOLDER = Path(__file__).parents[1] / "data" / "release_1"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
@@ -47,9 +48,13 @@ def load(name):
     return agents.load(FOLDER / f"{name}.zip", device="cpu")
 
 
-@pytest.fixture(autouse=True)
-def _data(datasets_root):
-    """BC's dataset."""
+@pytest.fixture(scope="module", autouse=True)
+def _data(tmp_path_factory):
+    """BC's dataset, whole."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("minari")))
+        make_dataset("envzoo/grid-coverage/random-v0", quiet=True)
+        yield
 
 
 @pytest.mark.parametrize("name", [name for name, facts in EXPECTED.items() if "actions" in facts])

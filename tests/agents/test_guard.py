@@ -20,6 +20,8 @@ from envzoo.agents.source import Source
 from envzoo.agents.spec import Holds, held_fields
 from envzoo.errors import CheckpointError, EnvzooError, RunDirectoryError
 
+pytestmark = pytest.mark.any_arithmetic
+
 _spec = spec_from_file_location("contract", Path(__file__).with_name("test_contract.py"))
 contract = module_from_spec(_spec)
 _spec.loader.exec_module(contract)

@@ -12,6 +12,8 @@ from envzoo.agents.callback import Callback
 from envzoo.errors import CheckpointError
 from envzoo.scripts.bench.kills import differing
 
+pytestmark = pytest.mark.any_arithmetic
+
 PPO = {"num_steps": 32, "num_epochs": 2}
 SAC = {"hidden": (16, 16), "batch_size": 16, "learning_starts": 60, "steps_per_iteration": 45}
 

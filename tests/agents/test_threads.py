@@ -17,6 +17,8 @@ from envzoo.agents.registry import agent_class
 from envzoo.agents.threads import MAX_THREADS, count_parameters, rows_of, threads_for, using_threads
 from envzoo.errors import CheckpointError, EnvzooError
 
+pytestmark = pytest.mark.any_arithmetic
+
 SOURCE = "envzoo/GridCoverage-v0"
 SMALL = {"num_envs": 2, "num_steps": 4, "num_epochs": 1, "hidden": (4,)}
 

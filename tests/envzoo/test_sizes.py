@@ -15,6 +15,8 @@ from envzoo.kernel.batch import EpisodeBatch
 from envzoo.kernel.definition import Kernels, episode_bytes
 from envzoo.registration import specs
 
+pytestmark = pytest.mark.any_arithmetic
+
 LIMIT = 2**22
 LARGE_WORLDS = ("envzoo/SingletonRich-v0", "envzoo/BlockComboLock-v0")  # whose own tables take over 4 MiB
 HUGE = (10**4, 10**6, 10**9, 10**12)

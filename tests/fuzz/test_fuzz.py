@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_arithmetic
+
 STEPS = 320  # per id: about 20,000 in all
 
 

@@ -27,6 +27,8 @@ from envzoo.scripts.experiments.p09_submodular.worlds import (
 )
 from envzoo.scripts.reproduce import ReproduceOptions, reproduce
 
+pytestmark = pytest.mark.any_arithmetic
+
 
 def test_every_paper_has_an_experiment():
     assert numbers() == list(papers())

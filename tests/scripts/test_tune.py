@@ -18,6 +18,8 @@ from envzoo.scripts.cli import main
 from envzoo.scripts.presets import PAIRS, find_preset, preset_of, presets
 from envzoo.scripts.tuning import FRESH_SEEDS, SPACES, Range, Settings, read_study, search, suggest
 
+pytestmark = pytest.mark.any_arithmetic
+
 SETTINGS = Settings("DQN", "CartPole-v1", 1000)
 
 

@@ -24,6 +24,8 @@ from envzoo.wrappers.capture import Capture
 from envzoo.wrappers.encoding import encode
 from envzoo.wrappers.replay import ReplayError
 
+pytestmark = pytest.mark.any_arithmetic
+
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("before", [0, 1, 61, 200, 700])

@@ -178,6 +178,7 @@ def test_refusals(tmp_path, keywords, error, sentence):
         make(tmp_path, **keywords)
 
 
+@pytest.mark.any_arithmetic
 def test_the_script_of_the_page_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     make_dataset("envzoo/text-tiny-summary/pairs-v0", quiet=True, episodes=16)

@@ -14,6 +14,8 @@ from envzoo.errors import EnvzooError
 from envzoo.registration import specs
 from envzoo.scripts.cli import main
 
+pytestmark = pytest.mark.any_arithmetic
+
 OTHERS = ("CartPole-v1", "FrozenLake-v1", "Pendulum-v1", "Blackjack-v1", "CliffWalking-v1")
 
 
