@@ -73,19 +73,23 @@ def reset(parameters, state, streams, where, options, infos):
 
 
 @njit
-def step(parameters, state, streams, where, actions, rewards, terminated, infos):
+def step(
+    parameters, state, streams, where, actions, rewards, terminated, infos
+):
     """Flip the coin, or compare the answer with the truth."""
     for i in range(where.size):
         if where[i]:
             seen = state.counts[i, 0] + state.counts[i, 1]
             if actions[i] == FLIP and seen < parameters.flips:
-                p = parameters.p if state.heads_biased[i] else 1.0 - parameters.p
+                p = parameters.p
+                if not state.heads_biased[i]:
+                    p = 1.0 - p
                 side = 0 if uniform(streams, i) < p else 1
                 state.counts[i, side] += 1
                 rewards[i] = -parameters.cost
             else:  # an answer; a flip too many is a wrong one
-                right = (actions[i] == SAY_HEADS) == state.heads_biased[i] and actions[i] != FLIP
-                rewards[i] = 1.0 if right else -1.0
+                right = (actions[i] == SAY_HEADS) == state.heads_biased[i]
+                rewards[i] = 1.0 if right and actions[i] != FLIP else -1.0
                 terminated[i] = True
 
 
@@ -105,9 +109,14 @@ def observe(parameters, state, observation):
 class CoinTest(Definition):
     """Find out which of two coins is flipped, with few flips."""
 
-    def __init__(self, p: float = 0.65, flips: int = 12, cost: float = 0.02) -> None:
+    def __init__(
+        self, p: float = 0.65, flips: int = 12, cost: float = 0.02
+    ) -> None:
         if not 0.5 < p < 1.0 or flips < 1 or cost < 0:
-            raise EnvzooError(f"p is {p}, flips {flips} and cost {cost}; expected p in (0.5, 1), a flip, and no gain")
+            raise EnvzooError(
+                f"p is {p}, flips {flips} and cost {cost}; expected p between"
+                " 0.5 and 1, at least one flip, and a cost that is not negative"
+            )
         self.parameters = Parameters(float(p), int(flips), float(cost))
         self.state = State(heads_biased=np.bool_, counts=(np.int64, (2,)))
         self.limits = {"counts": (0, flips)}
@@ -129,7 +138,11 @@ class CoinTestVectorEnv(KernelVectorEnv):
 
 
 registration.register(
-    EnvironmentSpec("tutorial/CoinTest-v0", f"{__name__}:CoinTestEnv", f"{__name__}:CoinTestVectorEnv")
+    EnvironmentSpec(
+        "tutorial/CoinTest-v0",
+        f"{__name__}:CoinTestEnv",
+        f"{__name__}:CoinTestVectorEnv",
+    )
 )
 
 # %% [markdown]
@@ -154,7 +167,9 @@ print("counts of the first episodes:", batched[:4].tolist())
 # %%
 report = check("tutorial/CoinTest-v0", vector_form=True)
 assert report.passed, report
-print(f"{len(report.findings)} checks passed; vector of 64: {report.speed['vector of 64']:.0f} steps/s")
+speed = report.speed["vector of 64"]
+passed = len(report.findings)
+print(f"{passed} checks passed; {speed:.0f} steps/s of 64 episodes")
 
 # %% [markdown]
 # ## The best policy
@@ -177,11 +192,13 @@ def best_value(p: float = 0.65, flips: int = 12, cost: float = 0.02) -> float:
             value[h, t] = 2 * max(heads, 1 - heads) - 1
             if seen < flips:
                 q = heads * p + (1 - heads) * (1 - p)
-                value[h, t] = max(value[h, t], -cost + q * value[h + 1, t] + (1 - q) * value[h, t + 1])
+                flip = q * value[h + 1, t] + (1 - q) * value[h, t + 1] - cost
+                value[h, t] = max(value[h, t], flip)
     return float(value[0, 0])
 
 
-assert np.isclose(best_value(flips=1, cost=0.0), 2 * 0.65 - 1)  # one free flip: believe it
+# One free flip: believe it.
+assert np.isclose(best_value(flips=1, cost=0.0), 2 * 0.65 - 1)
 print(f"best expected return: {best_value():.3f}")
 
 # %% [markdown]
@@ -191,8 +208,16 @@ print(f"best expected return: {best_value():.3f}")
 # imports the file first.
 
 # %%
-agent = envzoo.agents.make("PPO", "tutorial/CoinTest-v0", seed=0, device="cpu", num_envs=64, num_steps=32)
+agent = envzoo.agents.make(
+    "PPO",
+    "tutorial/CoinTest-v0",
+    seed=0,
+    device="cpu",
+    num_envs=64,
+    num_steps=32,
+)
 before = evaluate(agent, episodes=2000).metrics("")["return_mean"]
 agent.learn(100_000)
 after = evaluate(agent, episodes=2000).metrics("")["return_mean"]
-print(f"expected return: {before:.3f} before, {after:.3f} after; {best_value():.3f} is possible")
+print(f"expected return: {before:.3f} before, {after:.3f} after")
+print(f"possible: {best_value():.3f}")

@@ -42,7 +42,8 @@ class DampedConfig(TextConfig):
     """Hyperparameters of Damped."""
 
     kappa: float = 1.0
-    """Exponent of the weight of likely tokens with positive advantages; 0 is REINFORCE with group advantages."""
+    """Exponent of the weight of likely tokens with positive advantages; with 0
+    it is REINFORCE with group advantages."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -52,14 +53,17 @@ class DampedConfig(TextConfig):
 class DampedMethod(Method):
     """Policy gradient in which likely tokens are reinforced less."""
 
-    vectorizes = True  # no decision depends on the value of a tensor, so all seeds are computed at once
+    # No decision depends on the value of a tensor: all seeds at once.
+    vectorizes = True
 
     def token_loss(self, logp, entropy, batch):
         """Compute -w A log pi, with w treated as a constant."""
         likely = 1.0 - logp.detach().exp()
         reinforced = (batch.advantage > 0).to(logp.dtype)
-        weight = reinforced * likely.clamp_min(0.0) ** self.config.kappa + (1.0 - reinforced)
-        return -batch.advantage * weight * logp, {"weight": masked_mean(weight, batch.mask)}
+        less = likely.clamp_min(0.0) ** self.config.kappa
+        weight = reinforced * less + (1.0 - reinforced)
+        loss = -batch.advantage * weight * logp
+        return loss, {"weight": masked_mean(weight, batch.mask)}
 
 
 class Damped(TextAgent):
@@ -86,11 +90,13 @@ for table in (damped, plain):
     table.learn(UPDATES, exact=None)
 
 difference = damped.measure("train").entropy - plain.measure("train").entropy
-half_width = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
-print(f"entropy: {difference.mean():+.3f} +- {half_width:.3f} nats after {UPDATES} updates")
-accuracy = [table.measure("train").accuracy.mean() for table in (plain, damped)]
+width = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
+print(f"entropy: {difference.mean():+.3f} +- {width:.3f} nats")
+accuracy = [
+    table.measure("train").accuracy.mean() for table in (plain, damped)
+]
 print(f"accuracy: {accuracy[0]:.2f} without, {accuracy[1]:.2f} with")
-assert difference.mean() > half_width
+assert difference.mean() > width
 
 # %% [markdown]
 # More entropy after equally many updates may only mean slower learning. Compare at equal accuracy before you believe
@@ -104,11 +110,14 @@ assert difference.mean() > half_width
 
 # %%
 settings = {"kappa": 1.0, "num_minibatches": 1, "warm_up_updates": 200}
-agent = envzoo.agents.make("Damped", "envzoo/TextSumTo-v1", seed=0, device="cpu", **settings)
+agent = envzoo.agents.make(
+    "Damped", "envzoo/TextSumTo-v1", seed=0, device="cpu", **settings
+)
 for timesteps in (4_000, 250_000):
     agent.learn(timesteps)
     metrics = evaluate(agent, episodes=500).metrics("")
-    print(f"{agent.num_timesteps} tokens: {metrics['return_mean']:.0%} of 500 puzzles solved")
+    solved = metrics["return_mean"]
+    print(f"{agent.num_timesteps} tokens: {solved:.0%} of 500 puzzles solved")
 
 # %% [markdown]
 # With `model="Qwen/Qwen3-0.6B"`, `make` takes a model of Hugging Face for a GPU, and `docs/trl.md` shows how TRL's
