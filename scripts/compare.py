@@ -20,6 +20,8 @@ from envzoo.scripts.experiments.core.intervals import Interval, interval
 from envzoo.scripts.experiments.core.statistics import interquartile_mean, probability_of_improvement
 from envzoo.scripts.plot import find_runs
 
+LONGEST_LABEL = 40  # characters of a label in a printed table
+
 
 @dataclass(frozen=True)
 class CompareOptions:
@@ -165,8 +167,14 @@ def _text(found: Interval | None) -> str:
     return f"{found.value:.4g} " + (f"[{found.low:.4g}, {found.high:.4g}]" if bounded else "[one seed]")
 
 
+def _short(labels: list[str]) -> dict[str, str]:
+    """Return a name for each label: itself, or of a long one the agent with a number."""
+    long = [label for label in labels if len(label) > LONGEST_LABEL]
+    return {label: f"{label.split(' ')[0]} #{long.index(label) + 1}" if label in long else label for label in labels}
+
+
 def show(table: Mapping[str, list[Row]], metric: str) -> None:
-    """Print a table for each source."""
+    """Print a table for each source; hyperparameters that would not fit into it stand below."""
     from rich.console import Console
     from rich.table import Table
 
@@ -175,11 +183,15 @@ def show(table: Mapping[str, list[Row]], metric: str) -> None:
         shown = Table(title=f"{source}: {metric}", title_justify="left", box=None, pad_edge=False, title_style="bold")
         for name in ("agent", "seeds", "mean [95%]", "IQM", "difference [95%]", "P(better)"):
             shown.add_column(name, overflow="fold")
+        names = _short([row.label for row in rows])
         for row in rows:
             better = "-" if row.better is None else f"{row.better:.2f}"
             cells = (_text(row.mean), f"{row.iqm:.4g}", _text(row.difference), better)
-            shown.add_row(row.label, str(len(row.scores)), *cells)
+            shown.add_row(names[row.label], str(len(row.scores)), *cells)
         console.print(shown, markup=False)
+        for label, name in names.items():
+            if name != label:
+                console.print(f"{name}: {label.partition(' (')[2].removesuffix(')')}", markup=False, highlight=False)
 
 
 def as_json(table: Mapping[str, list[Row]], metric: str) -> dict[str, Any]:

@@ -117,6 +117,17 @@ def test_the_command(runs, capsys):
     assert "takes one or more run directories" in capsys.readouterr().err
 
 
+def test_hyperparameters_that_are_too_long_stand_below_the_table(runs, capsys):
+    for number, rate in enumerate((0.1, 0.2)):
+        write(runs / f"L{number}", "D", 0, 1.0, given={"learning_rate": rate, "hidden": [64, 64], "entropy": 0.125})
+    write(runs / "S", "D", 0, 1.0, given={"hidden": [8]})
+    assert main(["compare", *folders(runs, "S", "L0", "L1")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:2] for line in lines[2:5]] == [["D", "(hidden=[8])"], ["D", "#1"], ["D", "#2"]]
+    assert " ".join(lines[5]) == "D #1: entropy=0.125, hidden=[64, 64], learning_rate=0.1"
+    assert " ".join(lines[6]) == "D #2: entropy=0.125, hidden=[64, 64], learning_rate=0.2"
+
+
 def test_missing_normalised_scores_are_said(runs, capsys, monkeypatch):
     monkeypatch.setattr("envzoo.datasets.is_dataset_id", lambda name: name.startswith("data/"))
     scored, raw = (write(runs / name, "A", 7, 1.0, source=f"data/{name}-v0") for name in ("scored", "raw"))
