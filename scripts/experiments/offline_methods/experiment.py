@@ -169,7 +169,7 @@ def draw(results: Results, figure: Figure) -> None:
         axes.axvline(100, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
     axes.plot([], [], "o-", color=BLUE, label="values")
     axes.plot([], [], "o-", color=ORANGE, label="imitation")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower right", bbox_to_anchor=(0.93, 0.0), fontsize=8)  # beside the line at 100
 
 
 EXPERIMENT = Experiment(
