@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import string
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, ClassVar
@@ -20,7 +19,6 @@ from envzoo.reasoning.safe_scoring import LONGEST, check_dataset, playable, scor
 from envzoo.reasoning.task import SPLITS
 from envzoo.reasoning.transcript import MODEL, PROMPT, coloured
 
-SAMPLED = string.ascii_letters + string.digits  # Gymnasium's own charset is a set, so its order is of the process
 MOST_STEPS_ASIDE = 1000  # items skipped in search of one of the split
 _FIELDS = ("item", "outcome", "streams")
 
@@ -129,8 +127,8 @@ class ReasoningGym(gym.Env):
         except (TypeError, ValueError, AssertionError, AttributeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise EnvzooError(f"config {config!r} does not fit the dataset {dataset} ({reason})") from error
-        self.observation_space = FreeText(LONGEST, min_length=0, charset=SAMPLED)
-        self.action_space = FreeText(LONGEST, min_length=0, charset=SAMPLED)
+        self.observation_space = FreeText(LONGEST, min_length=0)
+        self.action_space = FreeText(LONGEST, min_length=0)
         self._streams = np.zeros((1, 2), np.uint64)
         self._streams[0, 0] = np.random.SeedSequence().generate_state(1, np.uint64)[0]
         self._entry: dict[str, Any] | None = None

@@ -1,7 +1,6 @@
 """The table of environments, and what importing envzoo does and does not do."""
 
 import dataclasses
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -168,33 +167,3 @@ def test_a_table_of_papers_with_faults_is_refused(text, sentence, tmp_path):
 def test_short_tables_stay_short():
     for module in (registration, registry):
         assert len(Path(module.__file__).read_text(encoding="utf-8").splitlines()) < 150
-
-
-SAMPLES = """
-import sys, warnings
-warnings.simplefilter("ignore")
-import gymnasium as gym
-import envzoo
-for name in sys.argv[1:]:
-    try:
-        env = gym.make(name, disable_env_checker=True)
-    except envzoo.errors.MissingExtraError:
-        continue
-    for space in (env.action_space, env.observation_space):
-        space.seed(0)
-        print(name, repr(space.sample()))
-"""
-
-
-@pytest.mark.any_arithmetic
-def test_samples_of_spaces_are_of_their_seed_and_not_of_the_process():
-    """The order of a set of strings differs between processes, and with it the samples of a space that holds one."""
-    command = [sys.executable, "-P", "-c", SAMPLES, *IDS]
-    runs = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONHASHSEED": seed})
-        for seed in ("1", "2")
-    ]
-    first, second = (run.communicate()[0].splitlines() for run in runs)
-    assert [run.returncode for run in runs] == [0, 0]
-    assert [one for one, other in zip(first, second, strict=True) if one != other] == []
-    assert len(first) > len(IDS)
