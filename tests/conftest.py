@@ -35,7 +35,10 @@ def pytest_addoption(parser):
 # Tests of kernels that hold vectors or fuse a product and a sum, and of the agents that learn with them. Numba compiles
 # these, and no others, for another processor in `make test-emulated`.
 VECTORS = ("agents/networks", "agents/preference", "agents/reasoning", "agents/text")
-VECTORS += ("agents/offline/test_closed_form.py", "agents/offline/test_cql.py")
+VECTORS += ("agents/offline/test_closed_form.py", "agents/offline/test_cql.py", "agents/test_first_release.py")
+VECTORS += ("agents/diagnostics", "agents/imitation", "agents/loops/test_sequence_replay.py", "agents/test_memories.py")
+VECTORS += ("scripts/test_memory_encoders.py", "scripts/test_stress.py", "scripts/test_text_experiments.py")
+assert all((ROOT / each).exists() for each in VECTORS)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks

@@ -18,7 +18,7 @@ GLOBAL_SEEDS = {"np.random.seed", "numpy.random.seed", "random.seed", "torch.man
 
 
 def offences(rule):
-    """What a rule finds in each module, without the modules in which it finds nothing."""
+    """Return what a rule finds, by module; modules in which it finds nothing are left out."""
     found = {file.relative_to(ROOT).as_posix(): list(rule(file)) for file in FILES}
     return {file: what for file, what in found.items() if what}
 

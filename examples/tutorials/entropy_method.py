@@ -90,13 +90,13 @@ for table in (damped, plain):
     table.learn(UPDATES, exact=None)
 
 difference = damped.measure("train").entropy - plain.measure("train").entropy
-width = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
-print(f"entropy: {difference.mean():+.3f} +- {width:.3f} nats")
+half_width = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
+print(f"entropy: {difference.mean():+.3f} +- {half_width:.3f} nats")
 accuracy = [
     table.measure("train").accuracy.mean() for table in (plain, damped)
 ]
 print(f"accuracy: {accuracy[0]:.2f} without, {accuracy[1]:.2f} with")
-assert difference.mean() > width
+assert difference.mean() > half_width
 
 # %% [markdown]
 # More entropy after equally many updates may only mean slower learning. Compare at equal accuracy before you believe

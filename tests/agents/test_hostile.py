@@ -67,14 +67,15 @@ class Made(TorchDispatchMode):
 
 
 def sizes_in(name):
-    """The fields of a config that hold whole numbers, and whether they hold several.
+    """Yield the fields of an agent's config that hold whole numbers, and whether they hold several.
 
-    What all text agents have, their trainer reads: it is tried with one of them.
+    Fields that all text agents share are read by their trainer; one of these agents tries them for all.
     """
-    config = agent_class(name).Config
-    shared = {field.name for field in dataclasses.fields(TextConfig)}
-    shared = shared if issubclass(agent_class(name), TextAgent) and name != "GRPO" else set()
-    for field in (field for field in dataclasses.fields(config) if field.name not in shared):
+    config, fields = agent_class(name).Config, dataclasses.fields(agent_class(name).Config)
+    if issubclass(agent_class(name), TextAgent) and name != "GRPO":
+        shared = {field.name for field in dataclasses.fields(TextConfig)}
+        fields = [field for field in fields if field.name not in shared]
+    for field in fields:
         hint = typing.get_type_hints(config)[field.name]
         kinds = {hint, *typing.get_args(hint)}
         if int in kinds or any(typing.get_origin(kind) is tuple and int in typing.get_args(kind) for kind in kinds):

@@ -84,6 +84,7 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def server():
+    """The process of SERVER."""
     command = [sys.executable, "-P", "-c", SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
@@ -114,6 +115,8 @@ def run_until(server, tmp_path):
 
 @pytest.fixture
 def run_and_kill(run_until):
+    """As `run_until`, with a signal that kills."""
+
     def start(count, *arguments, **keywords):
         code, said = run_until(signal.SIGKILL, count, *arguments, **keywords)
         assert code == -signal.SIGKILL, said
